@@ -1,0 +1,116 @@
+"""Cats and dogs: the Asirra images, as Kaggle and as Microsoft hand them out.
+
+J. Elson, J. Douceur, J. Howell and J. Saul, "Asirra: a CAPTCHA that exploits interest-aligned manual image
+categorization" (2007). Known forms, each as a folder or as a zip archive:
+
+    cat.0.jpg, dog.0.jpg, ...                      a flat folder
+    train/cat.0.jpg, ...; test/ or test1/          Kaggle; a test folder without labels is left out
+    PetImages/Cat/0.jpg, PetImages/Dog/0.jpg, ...  Microsoft
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from datasets.augment import center_crop, corner_center_crop_reflect, random_crop_reflect
+from datasets.cache import load_images
+from datasets.dataset import ALEXNET_CROP_SIZE, DataSet
+from datasets.folder import list_labelled, load_labelled, sample_files
+from datasets.rows import ImageRows
+from datasets.sources import open_source
+from datasets.splits import Splits
+
+__all__ = [
+    "CLASS_NAMES",
+    "DataSet",
+    "center_crop",
+    "class_of_pet",
+    "corner_center_crop_reflect",
+    "load_asirra",
+    "random_crop_reflect",
+    "read_asirra_subset",
+]
+
+CLASS_NAMES = ("cat", "dog")
+
+
+def class_of_pet(parts: tuple[str, ...]) -> str | None:
+    """The label rule: a folder called cat or dog, else a name starting with cat. or dog.; else None."""
+    for folder in reversed(parts[:-1]):
+        if folder.lower() in CLASS_NAMES:
+            return folder.lower()
+    start, dot, _ = parts[-1].partition(".") if parts else ("", "", "")
+    return start if dot and start in CLASS_NAMES else None
+
+
+def read_asirra_subset(
+    subset_dir: Path | str,
+    one_hot: bool = True,
+    sample_size: int | None = None,
+    *,
+    seed: int = 0,
+    image_size: int = 256,
+    cache_dir: Path | str | None = None,
+    max_bad_fraction: float = 0.05,
+    strict: bool = False,
+) -> tuple[ImageRows, np.ndarray]:
+    """Reads one folder (or archive) of cats and dogs, in an order that the seed decides.
+
+    :param subset_dir: one of the forms above; of train/ and test/, everything that has a label.
+    :param one_hot: whether labels are one-hot.
+    :param sample_size: number of images to draw; None: all.
+    :param image_size: side in pixels of the squares that images are resized to.
+    :return: images (N, image_size, image_size, 3) uint8, rows of a memory map; labels (N, 2) or (N,) uint8,
+        0 for cat and 1 for dog.
+    :raises DataError: nothing there, a file that is neither, too many bad files.
+    """
+    source = open_source(subset_dir)
+    files = [file for part in list_labelled(source, class_of_pet).values() for file in part]
+    classes = dict(sample_files(sorted(files), sample_size, seed))
+    cached = load_images(
+        source,
+        sorted(classes),
+        size=image_size,
+        cache_dir=cache_dir,
+        max_bad_fraction=max_bad_fraction,
+        strict=strict,
+    )
+    order = np.random.default_rng(seed).permutation(len(cached.names))
+    labels = np.array([CLASS_NAMES.index(classes[name]) for name in cached.names], dtype=np.uint8)[order]
+    return ImageRows(cached.images, order), np.eye(2, dtype=np.uint8)[labels] if one_hot else labels
+
+
+def load_asirra(
+    path: Path | str,
+    *,
+    image_size: int = 256,
+    crop_size: int = ALEXNET_CROP_SIZE,
+    channels: int = 3,
+    reflect: bool = True,
+    val_fraction: float = 0.2,
+    test_fraction: float = 0.2,
+    sample_size: int | None = None,
+    seed: int = 0,
+    cache_dir: Path | str | None = None,
+    max_bad_fraction: float = 0.05,
+    strict: bool = False,
+) -> Splits:
+    """Loads cats (class 0) and dogs (class 1); everything else as `datasets.folder.load_folder`.
+
+    :raises DataError: also for a file that is neither a cat nor a dog.
+    """
+    return load_labelled(
+        open_source(path),
+        class_of_pet,
+        image_size=image_size,
+        crop_size=crop_size,
+        channels=channels,
+        reflect=reflect,
+        val_fraction=val_fraction,
+        test_fraction=test_fraction,
+        sample_size=sample_size,
+        seed=seed,
+        cache_dir=cache_dir,
+        max_bad_fraction=max_bad_fraction,
+        strict=strict,
+    )

@@ -1,0 +1,209 @@
+"""Images decoded once: a folder or an archive as a uint8 memory map that later runs open at once."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+import uuid
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from datasets.cache_build import IMAGES, MANIFEST, SUMS, build_entry, checksum_of, file_digest
+from datasets.errors import DataError, OptionError, StorageError, escape_name
+from datasets.sources import Source
+
+CODE_VERSION = 1  # raised whenever the same file would decode to other pixels
+_TEMPORARY = "tmp-"
+_ABANDONED = 24 * 3600  # seconds after which a half-built entry has no owner any more
+_NAMED = 5  # bad files that the warning names
+_ATTEMPTS = 3
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CachedImages:
+    """Decoded images.
+
+    :param images: (N, size, size, C) uint8 memory map, read-only; good files only.
+    :param names: the N names of the files, in the order of the rows.
+    :param bad: (name, reason) of each file that was left out.
+    :param sums: (N, C) int64, sums over each image's pixels.
+    :param fingerprint: hex digest of names and pixels; it does not depend on where the files lie.
+    """
+
+    images: np.memmap
+    names: list[str]
+    bad: list[tuple[str, str]]
+    sums: np.ndarray
+    fingerprint: str
+
+
+def load_images(
+    source: Source,
+    names: list[str],
+    *,
+    size: int,
+    channels: int = 3,
+    cache_dir: Path | str | None = None,
+    max_bad_fraction: float = 0.05,
+    strict: bool = False,
+    workers: int | None = None,
+) -> CachedImages:
+    """Opens the decoded images of some files, decoding them first if that was not done yet.
+
+    Creates `cache_dir/KEY/`, where KEY stands for the names, sizes and times of the files, the size, the
+    channels and the version of this code; an entry that is damaged is built again.
+
+    :param names: files of source, in the order wanted.
+    :param size: side of the decoded squares in pixels.
+    :param channels: 3 for RGB, 1 for grey.
+    :param cache_dir: None: $SESSIONNET_CACHE, else $XDG_CACHE_HOME/sessionnet, else ~/.cache/sessionnet.
+    :param max_bad_fraction: share of bad files that is put up with; they are left out and named in a warning.
+    :param strict: put up with none.
+    :param workers: decoding threads; None: one per processor.
+    :raises DataError: more bad files than allowed, or no good one.
+    :raises StorageError: the cache cannot be written.
+    :raises OptionError: no such size or share.
+    """
+    if size < 1 or not 0 <= max_bad_fraction <= 1:
+        raise OptionError(
+            f"image_size {size} with max_bad_fraction {max_bad_fraction}; "
+            "give at least 1 pixel and a share in 0..1"
+        )
+    root = Path(cache_dir).expanduser() if cache_dir is not None else default_cache_dir()
+    entry = root / _key(source, names, size, channels)
+    images = _open_entry(entry)
+    if images is None:
+        try:
+            images = _build(root, entry, source, names, size, channels, strict=strict, workers=workers)
+        except OSError as error:
+            raise StorageError(_storage_message(root, len(names) * size * size * channels, error)) from error
+    _report_bad(source, images, max_bad_fraction, strict)
+    return images
+
+
+def default_cache_dir() -> Path:
+    """Where decoded images are kept if nobody says otherwise."""
+    if os.environ.get("SESSIONNET_CACHE"):
+        return Path(os.environ["SESSIONNET_CACHE"]).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "sessionnet"
+
+
+def _key(source, names, size, channels):
+    files = {file.name: file for file in source.files()}
+    listed = [(name, files[name].size, files[name].stamp) for name in names]
+    parts = (CODE_VERSION, source.identity, size, channels, listed)
+    return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()[:32]
+
+
+def _open_entry(entry):
+    """The images of a complete, undamaged entry, or None."""
+    try:
+        manifest = json.loads((entry / MANIFEST).read_text(encoding="utf-8"))
+        status = os.stat(entry / IMAGES)
+        if status.st_size != manifest["images_bytes"] or file_digest(entry / SUMS) != manifest["sums_sha256"]:
+            return None
+        images = np.load(entry / IMAGES, mmap_mode="r", allow_pickle=False)
+        sums = np.load(entry / SUMS, allow_pickle=False)
+        touched = status.st_mtime_ns != manifest["images_mtime_ns"]
+        if touched and checksum_of([zlib.crc32(image) for image in images]) != manifest["checksum"]:
+            return None
+        bad = [(name, reason) for name, reason in manifest["bad"]]
+        content = json.dumps((manifest["names"], images.shape, manifest["checksum"]))
+    except (OSError, ValueError, TypeError, LookupError):
+        return None  # absent or damaged: the caller builds it
+    return CachedImages(images, manifest["names"], bad, sums, hashlib.sha256(content.encode()).hexdigest())
+
+
+def _build(root, entry, source, names, size, channels, *, strict, workers):
+    """Builds beside the entry and renames; if another process was faster, its entry is taken."""
+    root.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(root)
+    temporary = root / f"{_TEMPORARY}{uuid.uuid4().hex}"
+    temporary.mkdir()
+    try:
+        build_entry(temporary, source, names, size, channels, strict=strict, workers=workers)
+        for _ in range(_ATTEMPTS):
+            images = _put_in_place(root, temporary, entry)
+            if images is not None:
+                return images
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    raise DataError(
+        f"the cache entry '{escape_name(str(entry))}' is damaged again and again; "
+        "remove it, or choose another --data.cache_dir"
+    )
+
+
+def _put_in_place(root, temporary, entry):
+    """Renames the new entry; what is in its way is used if it is whole, and moved out of the way if not."""
+    try:
+        if temporary.exists():
+            os.rename(temporary, entry)
+            _sync_folder(root)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise
+        images = _open_entry(entry)
+        if images is None:
+            aside = root / f"{_TEMPORARY}{uuid.uuid4().hex}"
+            with contextlib.suppress(FileNotFoundError):  # another process may have moved it
+                os.rename(entry, aside)
+            _remove(aside)
+        return images
+    return _open_entry(entry)
+
+
+def _remove(path):
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync_folder(folder):
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_abandoned(root):
+    """Removes what killed builds left behind a day ago or earlier."""
+    for folder in root.glob(f"{_TEMPORARY}*"):
+        try:
+            newest = max(path.stat().st_mtime for path in [folder, *folder.glob("*")])
+        except FileNotFoundError:
+            continue  # its owner is alive: it was renamed just now
+        if time.time() - newest > _ABANDONED:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _storage_message(root, num_bytes, error):
+    return (
+        f"the decoded images ({num_bytes / 2**20:.0f} MiB) cannot be kept in '{escape_name(str(root))}' "
+        f"({error.strerror}); choose another folder with --data.cache_dir"
+    )
+
+
+def _report_bad(source, images, max_bad_fraction, strict):
+    """Warns about the files that were left out, or refuses to go on without them."""
+    if not images.bad:
+        return
+    total = len(images.names) + len(images.bad)
+    named = "; ".join(f"'{escape_name(name)}': {reason}" for name, reason in images.bad[:_NAMED])
+    more = f"; and {len(images.bad) - _NAMED} more" if len(images.bad) > _NAMED else ""
+    what = f"{len(images.bad)} of {total} images in '{escape_name(str(source.path))}' cannot be decoded"
+    if strict or len(images.bad) > max_bad_fraction * total:
+        raise DataError(f"{what} ({named}{more}); remove them, or allow more with --data.max_bad_fraction")
+    logger.warning("%s and are left out: %s%s", what, named, more)

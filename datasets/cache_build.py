@@ -1,0 +1,179 @@
+"""Builds one entry of the cache of decoded images: decoded in parallel, written in order.
+
+An entry is a folder of three files: `images.npy` (N, size, size, C) uint8, `sums.npy` (N, C) int64 with the
+sums over each image's pixels, and `manifest.json`, which says what is in it and how to check it.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import time
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets.errors import DataError, escape_name
+from datasets.images import ImageError, read_resized
+from datasets.sources import Source
+
+IMAGES, SUMS, MANIFEST = "images.npy", "sums.npy", "manifest.json"
+_CHUNK = 16  # files that one task decodes
+_AHEAD = 3  # tasks per worker that may wait to be written
+_HEADER_BYTES = 128
+_BAR_AFTER = 2.0  # seconds
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    pixels: np.ndarray  # (n, size, size, C), good files only
+    names: list[str]
+    bad: list[tuple[str, str]]
+    num_files: int
+
+
+def build_entry(folder: Path, source: Source, names: list[str], size: int, channels: int, *, strict, workers):
+    """Decodes files into a new entry at `folder`, which must exist and be empty.
+
+    :param names: files of source, in the order of the rows.
+    :param size: side of the decoded squares in pixels.
+    :param strict: stop at the first bad file.
+    :param workers: threads; None: one per processor that this process may use.
+    :raises DataError: a bad file, if strict; all files are bad.
+    :raises OSError: the entry cannot be written.
+    """
+    good: list[str] = []
+    bad: list[tuple[str, str]] = []
+    sums: list[np.ndarray] = []
+    checksums: list[int] = []
+    with open(folder / IMAGES, "wb") as file, DecodeBar(len(names)) as bar:
+        file.write(_npy_header(len(names), size, channels))
+        for chunk in _decoded(source, names, size, channels, workers or _num_processors()):
+            if strict and chunk.bad:
+                raise DataError(_first_bad(source, chunk.bad[0]))
+            file.write(chunk.pixels.data)
+            sums.append(chunk.pixels.sum(axis=(1, 2), dtype=np.int64))
+            checksums.extend(map(zlib.crc32, chunk.pixels))
+            good.extend(chunk.names)
+            bad.extend(chunk.bad)
+            bar.advance(chunk.num_files)
+        if not good:
+            raise DataError(f"none of {len(names)} files can be decoded; {_first_bad(source, bad[0])}")
+        file.seek(0)
+        file.write(_npy_header(len(good), size, channels))
+        _to_disk(file)
+    with open(folder / SUMS, "wb") as file:
+        np.save(file, np.concatenate(sums))
+        _to_disk(file)
+    _write_manifest(folder, good, bad, checksum_of(checksums))
+
+
+def checksum_of(checksums: list[int]) -> str:
+    """One hex digest for the CRC-32 of each image, in order."""
+    return hashlib.sha256(np.array(checksums, dtype=np.uint32).tobytes()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a small file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _decoded(source: Source, names: list[str], size: int, channels: int, workers: int) -> Iterator[_Chunk]:
+    """Decodes in threads (Pillow lets go of the interpreter meanwhile); chunks come in the order of names."""
+    chunks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
+    waiting: deque[Future[_Chunk]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
+        try:
+            for chunk in chunks:
+                waiting.append(pool.submit(_decode_chunk, source, chunk, size, channels))
+                if len(waiting) >= workers * _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _decode_chunk(source, names, size, channels):
+    pixels = np.empty((len(names), size, size, channels), np.uint8)
+    good, bad = [], []
+    for name in names:
+        try:
+            pixels[len(good)] = read_resized(source.read(name), size, channels=channels)
+            good.append(name)
+        except ImageError as error:
+            bad.append((name, str(error)))
+    return _Chunk(pixels[: len(good)], good, bad, len(names))
+
+
+def _write_manifest(folder, good, bad, checksum):
+    status = os.stat(folder / IMAGES)
+    manifest = {
+        "names": good,
+        "bad": bad,
+        "checksum": checksum,
+        "images_bytes": status.st_size,
+        "images_mtime_ns": status.st_mtime_ns,
+        "sums_sha256": file_digest(folder / SUMS),
+    }
+    with open(folder / MANIFEST, "w", encoding="utf-8") as file:
+        json.dump(manifest, file)
+        _to_disk(file)
+
+
+def _npy_header(num_images, size, channels):
+    """The header of a .npy file (format 1.0) with a length that does not depend on the number of images."""
+    shape = (num_images, size, size, channels)
+    fields = repr({"descr": "|u1", "fortran_order": False, "shape": shape})
+    start = b"\x93NUMPY\x01\x00" + (_HEADER_BYTES - 10).to_bytes(2, "little")
+    return start + fields.ljust(_HEADER_BYTES - 11).encode("ascii") + b"\n"
+
+
+def _to_disk(file):
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _first_bad(source, bad):
+    name, reason = bad
+    return f"'{escape_name(name)}' in '{escape_name(str(source.path))}': {reason}; repair or remove it"
+
+
+def _num_processors():
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+class DecodeBar:
+    """A progress bar that appears only on a terminal, and only for work that takes its time."""
+
+    def __init__(self, total: int):
+        self._total = total
+        self._done = 0
+        self._bar: Any = None
+        self._show_at = time.monotonic() + _BAR_AFTER if sys.stdout.isatty() else float("inf")
+
+    def advance(self, count: int) -> None:
+        """Counts files that are done."""
+        self._done += count
+        if self._bar is None and time.monotonic() >= self._show_at:
+            from rich.progress import Progress  # slow to import, and most runs find a cache
+
+            self._bar = Progress(transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("Decoding images", total=self._total)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._done)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if self._bar is not None:
+            self._bar.stop()

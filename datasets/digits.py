@@ -1,0 +1,55 @@
+"""The 1,797 handwritten digits that come with scikit-learn: a real set that needs no download.
+
+8x8 grey images of 43 writers (E. Alpaydin and C. Kaynak, UCI repository, "Optical recognition of handwritten
+digits", 1998), enlarged so that a convolutional network has something to convolve.
+"""
+
+import hashlib
+
+import numpy as np
+
+from datasets.dataset import DataSet
+from datasets.errors import OptionError
+from datasets.images import resize_image
+from datasets.splits import make_splits, split_indices
+
+CLASS_NAMES = tuple("0123456789")
+_WHITEST = 16  # the set counts the dark pixels in blocks of 4x4
+
+
+def load_digits_splits(
+    *, image_size=32, crop_size=28, channels=1, reflect=False, val_fraction=0.2, test_fraction=0.2, seed=0
+):
+    """Loads the digits as (N, image_size, image_size, 1) uint8, white on black.
+
+    :param image_size: side in pixels that the 8x8 originals are enlarged to.
+    :param crop_size: side in pixels of the windows.
+    :param channels: 1, the digits are grey.
+    :param reflect: mirror the windows; digits have a reading direction, so better not.
+    :param val_fraction: share of all images that go to validation.
+    :param test_fraction: share of all images that go to testing.
+    :param seed: of the split, the order and the windows.
+    :return: Splits with one-hot labels (N, 10) uint8.
+    """
+    from sklearn.datasets import load_digits  # slow to import
+
+    if channels != 1:
+        raise OptionError(f"channels is {channels}, but the digits are grey; give 1")
+
+    digits = load_digits()
+    small = np.round(digits.images * (255 / _WHITEST)).astype(np.uint8)  # (N, 8, 8)
+    images = np.stack([resize_image(image[..., None], image_size, image_size) for image in small])
+    names = [f"digit{i:04d}" for i in range(len(images))]
+    whole = DataSet(
+        images,
+        np.eye(len(CLASS_NAMES), dtype=np.uint8)[digits.target],
+        class_names=CLASS_NAMES,
+        file_names=names,
+        crop_size=crop_size,
+        reflect=reflect,
+        seed=seed,
+    )
+    indices = split_indices(
+        names, digits.target, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed
+    )
+    return make_splits(whole, indices, content=hashlib.sha256(images.tobytes()).hexdigest())

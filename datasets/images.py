@@ -1,0 +1,193 @@
+"""The one place that decodes an image file: upright, 8 bits, RGB or grey, whatever the file holds.
+
+One rule each: the content decides the format, not the name; animations give their first frame; EXIF
+orientation is applied; whatever is transparent lies on white; 16 bits are divided by 257; floats are
+taken as [0, 1] if none exceeds 1, else as [0, 255].
+"""
+
+import io
+import struct
+import threading
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from datasets.errors import DataError
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp"}
+    | {".tif", ".tiff", ".pgm", ".ppm", ".pnm"}
+)
+MAX_PIXELS = 64 * 2**20  # about 200 MB as RGB; more is refused from the header alone
+
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # none that runs a program, as EPS would
+_MODES = {1: "L", 3: "RGB"}
+_EXIF_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_DECODE_ERRORS = (  # what Pillow's readers have been seen to raise on damaged files
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    AssertionError,
+    BufferError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+
+class ImageError(DataError):
+    """An image cannot be read; the message is the reason, in one short sentence."""
+
+
+def read_image(source: Path | str | bytes, *, channels: int = 3) -> np.ndarray:
+    """Decodes an image.
+
+    :param source: a path, or the bytes of a file.
+    :param channels: 3 for RGB, 1 for luminance (ITU-R 601).
+    :return: (H, W, channels) uint8 in [0, 255], upright.
+    :raises ImageError: not an image, damaged, cut short, or larger than MAX_PIXELS.
+    """
+    return _as_array(_decode(source, channels, at_least=None))
+
+
+def resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resizes (H, W, C) uint8, C 1 or 3, to (height, width, C): bilinear, antialiased, aspect not kept."""
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    return _as_array(picture.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def read_resized(source: Path | str | bytes, size: int, *, channels: int = 3) -> np.ndarray:
+    """Decodes an image and resizes it to a square, as `read_image` and `resize_image` do.
+
+    A JPEG of more than four times the size is decoded at a half, a quarter or an eighth of its size (never
+    below twice the target), which is several times faster and differs by a few levels at most.
+
+    :return: (size, size, channels) uint8, upright.
+    :raises ImageError: as `read_image`.
+    """
+    image = _decode(source, channels, at_least=2 * size)
+    return _as_array(image.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def _decode(source, channels, at_least):
+    """An upright PIL image of mode L or RGB; a large JPEG may come smaller, but not below at_least pixels."""
+    if channels not in _MODES:
+        raise ValueError(f"channels is {channels}; give 3 for RGB or 1 for grey")
+    data = source if isinstance(source, bytes) else _read_bytes(Path(source))
+    if not data:
+        raise ImageError("the file is empty")
+    with _SILENCE:
+        try:
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                _check_size(image)
+                if at_least is not None:
+                    image.draft(None, (at_least, at_least))
+                image.load()
+                return _upright(_flattened(image), _orientation(image)).convert(_MODES[channels])
+        except Image.UnidentifiedImageError:
+            raise ImageError(f"not an image of a known format ({', '.join(_FORMATS)})") from None
+        except _DECODE_ERRORS as error:
+            raise ImageError(f"damaged image ({error or type(error).__name__})") from error
+
+
+def _read_bytes(path):
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot be read ({error.strerror})") from error
+
+
+def _check_size(image):
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{width}x{height} pixels are more than the {MAX_PIXELS} that are decoded")
+
+
+def _orientation(image):
+    """The EXIF orientation, 1 (upright) where there is none or where the EXIF block makes no sense."""
+    try:
+        return image.getexif().get(_EXIF_ORIENTATION, 1)
+    except _DECODE_ERRORS:
+        return 1
+
+
+def _upright(image, orientation):
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _flattened(image):
+    """The same picture in mode L or RGB, on white where it is transparent."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return _from_deep(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
+
+
+def _from_deep(image):
+    """Mode L of a grey image with more than 8 bits."""
+    values = np.asarray(image)
+    if image.mode == "F":
+        values = np.nan_to_num(values, nan=0.0, posinf=255.0, neginf=0.0)
+        grey = values * 255.0 if values.max() <= 1.0 else values
+    else:
+        grey = values / 257.0
+        if "transparency" in image.info:
+            grey = np.where(values == image.info["transparency"], 255.0, grey)
+    return Image.fromarray(np.round(np.clip(grey, 0.0, 255.0)).astype(np.uint8))
+
+
+def _as_array(image):
+    pixels = np.array(image)
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+class _SilentPillow:
+    """Keeps Pillow's warnings about odd files from a person who asked for none.
+
+    `warnings.catch_warnings` is one for the whole process; with several threads inside, the first one sets
+    it and the last one takes it back.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._caught = None
+
+    def __enter__(self):
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+
+    def __exit__(self, *exception):
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._caught.__exit__(*exception)
+
+
+_SILENCE = _SilentPillow()

@@ -1,0 +1,121 @@
+"""The catalogue of data sets, by name."""
+
+import difflib
+import inspect
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from datasets.asirra import CLASS_NAMES as PETS
+from datasets.asirra import class_of_pet, load_asirra
+from datasets.cache import load_images
+from datasets.dataset import DataSet
+from datasets.digits import load_digits_splits
+from datasets.errors import ClassMismatchError, OptionError, escape_name, shortened
+from datasets.folder import (
+    TEST,
+    TRAIN,
+    check_sizes,
+    class_of_folder,
+    labelled_dataset,
+    list_labelled,
+    load_folder,
+)
+from datasets.sources import Source, open_source
+from datasets.splits import Splits
+
+LOADERS: dict[str, Callable[..., Splits]] = {
+    "asirra": load_asirra,
+    "digits": load_digits_splits,
+    "folder": load_folder,
+}
+
+logger = logging.getLogger(__name__)
+
+
+def load_splits(name: str, path: Path | str | None = None, **options) -> Splits:
+    """Loads a data set of the catalogue.
+
+    :param name: a key of LOADERS.
+    :param path: of the images, for the sets that are not part of a library.
+    :param options: keyword arguments of that loader.
+    :raises OptionError: no such set, an option that it does not take, a path too many or missing.
+    :raises DataError: what the loader finds wrong with the data.
+    """
+    if name not in LOADERS:
+        raise OptionError(f"no data set '{name}'; {_suggestion(name, LOADERS)}")
+    loader = LOADERS[name]
+    parameters = inspect.signature(loader).parameters
+    for option in options:
+        if option not in parameters or option == "path":
+            hint = _suggestion(option, set(parameters) - {"path"})
+            raise OptionError(f"data set '{name}' has no option '{option}'; {hint}")
+    if "path" not in parameters:
+        if path is not None:
+            raise OptionError(f"data set '{name}' comes with a library, it has no path; leave '{path}' out")
+        return loader(**options)
+    if path is None:
+        raise OptionError(f"data set '{name}' needs the path of its images; give a folder or a zip archive")
+    return loader(path, **options)
+
+
+def labelled_set(
+    path: Path | str,
+    class_names: tuple[str, ...],
+    *,
+    image_size: int,
+    crop_size: int,
+    channels: int = 3,
+    reflect: bool = True,
+    cache_dir: Path | str | None = None,
+    max_bad_fraction: float = 0.05,
+    strict: bool = False,
+) -> DataSet:
+    """Loads any labelled folder or archive as one set, with the labels of a model that exists.
+
+    Where there are train/ and test/, only test/ is taken; else everything is. The classes of a folder are
+    matched by name; a class that the model knows and the folder lacks is reported in a warning.
+
+    :param class_names: the model's classes in order; the labels are one-hot in that order, (N, K) uint8.
+    :raises ClassMismatchError: the folder has a class that the model does not know.
+    :raises DataError: as `datasets.folder.load_folder`.
+    """
+    check_sizes(image_size, crop_size)
+    source = open_source(path)
+    labelled = list_labelled(source, _label_rule(source, class_names))
+    if TRAIN in labelled and TEST in labelled:
+        labelled = {TEST: labelled[TEST]}
+    classes = {name: label for files in labelled.values() for name, label in files}
+    _check_classes(source, set(classes.values()), class_names)
+    cached = load_images(
+        source,
+        sorted(classes),
+        size=image_size,
+        channels=channels,
+        cache_dir=cache_dir,
+        max_bad_fraction=max_bad_fraction,
+        strict=strict,
+    )
+    return labelled_dataset(cached, classes, tuple(class_names), crop_size=crop_size, reflect=reflect)
+
+
+def _label_rule(source: Source, class_names):
+    """Cats and dogs by their own rule, if the model knows just these and every file follows it."""
+    by_pet = all(class_of_pet(tuple(file.name.split("/"))) for file in source.files())
+    return class_of_pet if by_pet and sorted(class_names) == sorted(PETS) else class_of_folder
+
+
+def _check_classes(source, found, class_names):
+    if found - set(class_names):
+        raise ClassMismatchError(
+            f"the classes in '{escape_name(str(source.path))}' ({shortened(sorted(found))}) are not those of "
+            f"the model ({shortened(class_names)}); rename or remove the folders of other classes"
+        )
+    missing = sorted(set(class_names) - found)
+    if missing:
+        logger.warning("'%s' has no images of %s", escape_name(str(source.path)), shortened(missing))
+
+
+def _suggestion(word, known):
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(sorted(known))}"

@@ -1,0 +1,91 @@
+"""Batches drawn ahead of the consumer, on one thread."""
+
+import threading
+from collections import deque
+
+
+class Prefetcher:
+    """An endless iterator of training batches that are cut while the consumer works on earlier ones.
+
+    The thread moves the data set's own cursor, so while it runs nothing else may draw from that set; `close`
+    puts the cursor back to where the consumer is. Use it in a `with` statement.
+
+    :param dataset: DataSet to draw from.
+    :param batch_size: images.
+    :param depth: batches that wait at most.
+    :raises ValueError: depth below 1.
+    """
+
+    def __init__(self, dataset, batch_size, *, shuffle=True, augment=True, depth=2):
+        if depth < 1:
+            raise ValueError(f"depth is {depth}; give the number of batches to draw ahead, at least 1")
+        self._dataset = dataset
+        self._draw = lambda: dataset.next_batch(batch_size, shuffle=shuffle, augment=augment, is_train=True)
+        self._depth = depth
+        self._cursor = dataset.cursor  # after the last batch that the consumer took
+        self._waiting = deque()
+        self._failure = None
+        self._closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="prefetch", daemon=True)
+        self._thread.start()
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        """Waits for the next batch: (images, labels, cursor_after).
+
+        :return: images and labels as `DataSet.next_batch`, and the data set's cursor right after this batch,
+            however many were drawn ahead.
+        :raises Exception: whatever drawing the batch raised.
+        :raises StopIteration: after close.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._failure or self._closed)
+            if self._closed:
+                raise StopIteration
+            if not self._waiting:
+                raise self._failure
+            images, labels, self._cursor = self._waiting.popleft()
+            self._changed.notify_all()
+        return images, labels, dict(self._cursor)
+
+    def close(self):
+        """Stops the thread and sets the data set's cursor to the end of the last batch taken."""
+        with self._changed:
+            if self._closed:
+                return
+            self._closed = True
+            self._waiting.clear()
+            self._changed.notify_all()
+        self._thread.join()
+        self._dataset.cursor = self._cursor
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def _work(self):
+        while self._has_room():
+            try:
+                images, labels = self._draw()
+            except BaseException as error:
+                self._fail(error)
+                return
+            with self._changed:
+                self._waiting.append((images, labels, self._dataset.cursor))
+                self._changed.notify_all()
+
+    def _has_room(self):
+        """Waits until a batch is wanted; False once closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or len(self._waiting) < self._depth)
+            return not self._closed
+
+    def _fail(self, error):
+        with self._changed:
+            self._failure = error
+            self._changed.notify_all()

@@ -1,0 +1,90 @@
+"""Rows of an image array, chosen by index and read only when asked for."""
+
+import numpy as np
+
+_CHUNK = 256  # rows that a pass over all pixels holds in memory at a time
+
+
+class ImageRows:
+    """Some rows of a base array, in a chosen order, without a copy: a memory map stays on disk.
+
+    A slice gives ImageRows again; an integer gives one image as the base does; an array of indices or a tuple
+    with further axes gives a numpy array with a copy of what was chosen.
+
+    :param base: (N, H, W, C) array or memory map, or other ImageRows.
+    :param rows: (M,) indices into base.
+    :raises IndexError: a row is not in base.
+    """
+
+    def __init__(self, base, rows):
+        rows = np.asarray(rows, dtype=np.intp)
+        if len(rows) and not -len(base) <= rows.min() <= rows.max() < len(base):
+            raise IndexError(f"rows {rows.min()}..{rows.max()} asked of an array that has {len(base)}")
+        rows = np.where(rows < 0, rows + len(base), rows)
+        if isinstance(base, ImageRows):
+            base, rows = base.base, base.rows[rows]
+        self.base = base
+        self.rows = rows
+        self._pixels = np.asarray(base)
+
+    @property
+    def shape(self):
+        """(M, H, W, C)."""
+        return (len(self.rows), *self._pixels.shape[1:])
+
+    @property
+    def dtype(self):
+        return self._pixels.dtype
+
+    @property
+    def ndim(self):
+        return self._pixels.ndim
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __repr__(self):
+        return f"ImageRows(shape={self.shape}, dtype={self.dtype})"
+
+    def __getitem__(self, key):
+        if isinstance(key, tuple):
+            return self._rows_and_axes(key)
+        if key is Ellipsis:
+            return self
+        if isinstance(key, slice):
+            return ImageRows(self.base, self.rows[key])
+        return self._pixels[self.rows[key]]
+
+    def _rows_and_axes(self, key):
+        if not key or key[0] is Ellipsis or key[0] is None:
+            return np.asarray(self)[key]
+        first, *rest = key
+        if isinstance(first, slice) and not all(isinstance(axis, slice) for axis in rest):
+            return self._pixels[self.rows[first]][(slice(None), *rest)]
+        return self._pixels[(self.rows[first], *rest)]
+
+    def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError("the rows of ImageRows can only be turned into an array by copying them")
+        return self._pixels[self.rows].astype(dtype or self.dtype, copy=False)
+
+    def chunks(self):
+        """The rows as consecutive arrays (at most 256, H, W, C)."""
+        for start in range(0, len(self), _CHUNK):
+            yield self._pixels[self.rows[start : start + _CHUNK]]
+
+    def min(self):
+        """The smallest value of all."""
+        return min(chunk.min() for chunk in self.chunks())
+
+    def max(self):
+        """The largest value of all."""
+        return max(chunk.max() for chunk in self.chunks())
+
+    def mean(self, axis=None):
+        """The mean of everything (axis None, float64) or of each channel (axis (0, 1, 2), float64 (C,))."""
+        if axis not in (None, (0, 1, 2)):
+            raise ValueError(f"ImageRows has a mean over everything or over axes (0, 1, 2), not over {axis}")
+        total = sum(chunk.sum(axis=axis, dtype=np.float64) for chunk in self.chunks())
+        size = np.prod(self.shape) if axis is None else np.prod(self.shape[:3])
+        return total / size

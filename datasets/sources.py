@@ -1,0 +1,195 @@
+"""A folder or a zip archive as a sorted list of image files, and their bytes.
+
+A zip archive is read in memory, member by member; nothing is ever extracted, so no member name can lead
+out of a folder.
+"""
+
+import os
+import stat
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from datasets.errors import DataError, escape_name, shortened
+from datasets.images import IMAGE_SUFFIXES, ImageError
+
+MAX_FILE_BYTES = 512 * 2**20
+_UNREADABLE = -1  # the size of a file whose size cannot be had
+_IGNORED = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One image file.
+
+    :param name: path below the source's root, with forward slashes.
+    :param size: bytes; -1 if the file cannot be looked at.
+    :param stamp: of a file: when its content or its state last changed, in ns; of a zip member: its CRC.
+    """
+
+    name: str
+    size: int
+    stamp: int
+
+
+class Source:
+    """Image files under one root, listed once; hidden files and those without an image suffix are not."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._files: list[SourceFile] | None = None
+
+    @property
+    def identity(self) -> str:
+        """What tells two sources apart that have the same names, sizes and stamps."""
+        raise NotImplementedError
+
+    def files(self) -> list[SourceFile]:
+        """All image files, sorted by name."""
+        if self._files is None:
+            self._files = sorted(self._list(), key=lambda file: file.name)
+        return self._files
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file; any number of threads may read at once.
+
+        :raises ImageError: the file cannot be read.
+        """
+        raise NotImplementedError
+
+    def found(self) -> str:
+        """The first things in it, image or not, for a message."""
+        raise NotImplementedError
+
+    def _list(self):
+        raise NotImplementedError
+
+
+class FolderSource(Source):
+    """The files of a folder and its subfolders; links are followed, a loop of links is not."""
+
+    @property
+    def identity(self) -> str:
+        return str(self.path.resolve())
+
+    def read(self, name: str) -> bytes:
+        path = self.path / name
+        try:
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageError("cannot be read (not a regular file)")
+            _check_bytes(status.st_size)
+            return path.read_bytes()
+        except OSError as error:
+            raise ImageError(f"cannot be read ({error.strerror})") from error
+
+    def found(self) -> str:
+        return shortened(sorted(os.listdir(self.path)))
+
+    def _list(self):
+        return self._walk(self.path, "", frozenset())
+
+    def _walk(self, folder, prefix, ancestors):
+        try:
+            status = os.stat(folder)
+            entries = list(os.scandir(folder))
+        except OSError as error:
+            raise DataError(
+                f"folder '{escape_name(str(folder))}' cannot be listed ({error.strerror}); "
+                "check its permissions"
+            ) from error
+        if (status.st_dev, status.st_ino) in ancestors:
+            return
+        ancestors = ancestors | {(status.st_dev, status.st_ino)}
+        for entry in entries:
+            if _is_ignored(entry.name):
+                continue
+            if _is_folder(entry):
+                yield from self._walk(entry.path, f"{prefix}{entry.name}/", ancestors)
+            elif _is_image_name(entry.name):
+                yield _source_file(entry, prefix + entry.name)
+
+
+class ZipSource(Source):
+    """The members of a zip archive."""
+
+    def __init__(self, path: Path):
+        super().__init__(path)
+        try:
+            self._archive = zipfile.ZipFile(path)
+        except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            raise DataError(
+                f"'{escape_name(str(path))}' is not a readable zip archive ({error}); "
+                "give a folder or a complete zip archive"
+            ) from error
+
+    @property
+    def identity(self) -> str:
+        return ""  # the checksums of the members say it all
+
+    def read(self, name: str) -> bytes:
+        _check_bytes(self._archive.getinfo(name).file_size)
+        try:
+            return self._archive.read(name)
+        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
+            raise ImageError(f"cannot be read from the archive ({error})") from error
+
+    def found(self) -> str:
+        return shortened(self._archive.namelist())
+
+    def _list(self):
+        members = {
+            member.filename: member for member in self._archive.infolist()
+        }  # the last of a name counts
+        for name, member in members.items():
+            parts = PurePosixPath(name).parts
+            if not member.is_dir() and _is_image_name(name) and not any(map(_is_ignored, parts)):
+                yield SourceFile(name, member.file_size, member.CRC)
+
+
+def open_source(path: Path | str) -> Source:
+    """Opens a folder or a zip archive.
+
+    :raises DataError: nothing there, or neither of the two; lists what is there instead.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        return FolderSource(path)
+    if path.exists():
+        return ZipSource(path)
+    parent = path.parent
+    beside = shortened(sorted(os.listdir(parent))) if parent.is_dir() else "no such folder either"
+    raise DataError(
+        f"no folder or zip archive at '{escape_name(str(path))}' "
+        f"(in '{escape_name(str(parent))}': {beside}); give the path of the images"
+    )
+
+
+def _is_ignored(name):
+    return name.startswith(".") or name in _IGNORED
+
+
+def _is_image_name(name):
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _is_folder(entry):
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _source_file(entry, name):
+    """Links are followed; what cannot be looked at is listed all the same, so that reading it names it."""
+    try:
+        status = entry.stat()
+    except OSError:
+        return SourceFile(name, _UNREADABLE, 0)
+    return SourceFile(name, status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
+
+
+def _check_bytes(size):
+    if size > MAX_FILE_BYTES:
+        raise ImageError(f"{size} bytes are more than the {MAX_FILE_BYTES} that are read")

@@ -1,0 +1,1 @@
+"""Training: evaluators, schedules, the loop, checkpoints and the report of a run."""

@@ -1,0 +1,76 @@
+"""Testing a trained network: single- and multi-crop scores, recall by class, the confusion matrix."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import accuracy_score, confusion_matrix
+
+from datasets.dataset import DataSet
+from learning.evaluators import EVALUATORS
+from learning.files import write_text
+from learning.report import confusion_table, draw_confusion_matrix, per_class_recall
+from models.convnet import ConvNet
+
+
+def evaluate(
+    sess: Any, model: ConvNet, dataset: DataSet, *, evaluator: str, batch_size: int
+) -> dict[str, Any]:
+    """Score `model` on labelled images, by the centre crop and by all crops of `dataset`.
+
+    :param evaluator: a key of EVALUATORS, reported beside the accuracy.
+    :return: plain values for JSON: num_images, class_names, scores (one entry per way of cropping: crops,
+        accuracy, the evaluator's score, seconds), and of the last way per_class_recall and
+        confusion_matrix (rows: true class).
+    """
+    truth = np.argmax(dataset.labels, axis=1)  # (N,)
+    scores = []
+    for augment_pred in (False, True):
+        start = time.perf_counter()
+        pred = model.predict(sess, dataset, batch_size=batch_size, augment_pred=augment_pred)  # (N, K)
+        found = {
+            "crops": (10 if dataset.reflect else 5) if augment_pred else 1,
+            "accuracy": float(accuracy_score(truth, pred.argmax(axis=1))),
+            evaluator: float(EVALUATORS[evaluator]().score(dataset.labels, pred)),
+            "seconds": round(time.perf_counter() - start, 2),
+        }
+        scores.append(found)
+    matrix = confusion_matrix(truth, pred.argmax(axis=1), labels=range(model.num_classes))
+    return {
+        "num_images": dataset.num_examples,
+        "class_names": list(dataset.class_names or map(str, range(model.num_classes))),
+        "scores": scores,
+        "per_class_recall": per_class_recall(matrix),
+        "confusion_matrix": matrix.tolist(),
+    }
+
+
+def write_results(results: dict[str, Any], folder: Path, name: str) -> None:
+    """`name`.json and `name`-confusion.png in `folder`."""
+    write_text(folder / f"{name}.json", json.dumps(results, indent=1))
+    matrix = np.asarray(results["confusion_matrix"])
+    draw_confusion_matrix(matrix, results["class_names"], folder / f"{name}-confusion.png")
+
+
+def score_lines(results: dict[str, Any]) -> list[str]:
+    """The scores side by side, for people."""
+    head = f"{results['num_images']} {results['split']} images, weights of epoch {results['epoch']}"
+    lines = [head]
+    for entry in results["scores"]:
+        named = {key: value for key, value in entry.items() if key not in ("crops", "seconds")}
+        values = "  ".join(f"{key} {value:.4f}" for key, value in named.items())
+        lines.append(f"  {entry['crops']:>2} crop{'s' if entry['crops'] > 1 else ' '}  {values}")
+    return lines
+
+
+def detail_lines(results: dict[str, Any]) -> list[str]:
+    """Recall by class and the confusion matrix, for people."""
+    names: Sequence[str] = results["class_names"]
+    width = max(map(len, names))
+    lines = ["recall by class:"]
+    for name, recall in zip(names, results["per_class_recall"], strict=True):
+        lines.append(f"  {name:<{width}}  " + ("no images" if recall is None else f"{recall:.4f}"))
+    return [*lines, confusion_table(np.asarray(results["confusion_matrix"]), names)]

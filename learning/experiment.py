@@ -1,0 +1,144 @@
+"""From a configuration to the objects of a run: data, model, session, trained weights."""
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from learning.quiet import native_stderr_held
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings and worse
+with native_stderr_held():
+    import tensorflow as tf
+
+    tf.config.list_physical_devices()  # looks for a GPU now, while its complaint about none is held
+from datasets.dataset import DataSet
+from datasets.loaders import LOADERS, labelled_set, load_splits
+from datasets.splits import Splits
+from learning.checkpoints import CheckpointStore, restore
+from learning.config import DataConfig, RunConfig
+from learning.errors import UsageError
+from learning.evaluators import EVALUATORS
+from learning.optimizers import OPTIMIZERS, Optimizer
+from learning.run_directory import RunDirectory
+from models.catalogue import model_class
+from models.convnet import ConvNet
+from models.hyperparameters import accepted
+
+v1 = tf.compat.v1
+
+
+def open_data(config: RunConfig) -> Splits:
+    """Load and split the configured data. UsageError for an option that the loader cannot honour."""
+    data = config.data
+    options = {**dataclasses.asdict(data), "seed": config.train.seed}
+    del options["name"]
+    defaults = dataclasses.asdict(DataConfig())
+    taken = accepted(LOADERS[data.name], options)
+    for key, value in options.items():
+        if key not in taken and key in defaults and value != defaults[key]:
+            raise UsageError(f"data.{key} is {value!r}, but the data set {data.name!r} has no such option; leave it out")
+    return load_splits(data.name, config.data_dir, **taken)
+
+
+def build_model(config: RunConfig, input_shape: tuple[int, ...], num_classes: int, image_mean: Any = 0.0) -> ConvNet:
+    """Build the configured network in a graph of its own. UsageError for an option that it does not take."""
+    model = config.model
+    options = {"weight_decay": model.weight_decay, "weight_decay_on": model.weight_decay_on, **model.options}
+    try:
+        network = model_class(model.name)
+        with tf.Graph().as_default():
+            return network(
+                input_shape,
+                num_classes,
+                image_mean=image_mean,
+                precision=model.precision,
+                seed=config.train.seed,
+                **options,
+            )
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"model {model.name}: {error}") from error
+
+
+def open_session(model: ConvNet, threads: int = 0) -> v1.Session:
+    """A session on the model's graph. GPU memory is taken as it is needed; 0 threads: one per core."""
+    config = v1.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads)
+    config.allow_soft_placement = True
+    config.gpu_options.allow_growth = True
+    return v1.Session(graph=model.graph, config=config)
+
+
+def build_optimizer(config: RunConfig, model: ConvNet, splits: Splits) -> Optimizer:
+    """The configured optimizer on the training set, judged on the validation set."""
+    evaluator = EVALUATORS[config.train.evaluator]()
+    return OPTIMIZERS[config.optimizer.name](model, splits.train, evaluator, splits.val, config=config)
+
+
+def held_out(splits: Splits) -> tuple[DataSet, str]:
+    """The set that a finished run is tested on, and what to call it."""
+    if splits.test is not None:
+        return splits.test, "test"
+    if splits.val is not None:
+        return splits.val, "validation"
+    return splits.train, "training"
+
+
+def load_best(sess: v1.Session, model: ConvNet, run_path: Path) -> int:
+    """Restore the best weights of a run, or the newest where no epoch was better than nothing.
+
+    :return: the epoch that they are from.
+    """
+    store = CheckpointStore(run_path)
+    state = store.newest_state()
+    step = state.best_step if state.best_epoch else state.global_step
+    restore(sess, model.variables, store.path(step))
+    return state.best_epoch or state.epoch
+
+
+def load_run(run: RunDirectory) -> tuple[ConvNet, v1.Session, int]:
+    """The network of a run with its best weights, a session on it, and the epoch they are from."""
+    model = build_model(run.config, run.input_shape, len(run.class_names))
+    sess = open_session(model, run.config.train.threads)
+    return model, sess, load_best(sess, model, run.path)
+
+
+def open_labelled(run: RunDirectory, data_dir: str) -> DataSet:
+    """Any labelled folder or zip as a test set for a run: its classes, its image size, its crops."""
+    data = run.config.data
+    return labelled_set(
+        data_dir,
+        run.class_names,
+        image_size=data.image_size,
+        crop_size=run.input_shape[0],
+        channels=run.input_shape[-1],
+        reflect=data.reflect,
+        cache_dir=data.cache_dir,
+        max_bad_fraction=data.max_bad_fraction,
+        strict=data.strict,
+    )
+
+
+def run_info(splits: Splits, input_shape: tuple[int, ...]) -> dict[str, Any]:
+    """What a run directory records about the data."""
+    parts = {"train": splits.train, "val": splits.val, "test": splits.test}
+    return {
+        "class_names": list(splits.class_names),
+        "input_shape": list(input_shape),
+        "num_images": {name: part.num_examples for name, part in parts.items() if part is not None},
+        "bad_files": [list(pair) for pair in splits.bad_files],
+        "data_fingerprint": splits.fingerprint,
+    }
+
+
+def summary_lines(config: RunConfig, model: ConvNet, splits: Splits, path: Path) -> list[str]:
+    """What is about to be trained on what, for people."""
+    info = run_info(splits, model.input_shape)
+    sizes = ", ".join(f"{count} {name}" for name, count in info["num_images"].items())
+    classes = splits.class_names
+    names = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
+    shape = "x".join(map(str, model.input_shape))
+    return [
+        f"data   {config.data.name}: {sizes} images, {len(classes)} classes ({names})",
+        f"model  {config.model.name}: {model.num_parameters:,} parameters, input {shape}, {config.model.precision}",
+        f"run    {path}",
+    ]

@@ -1,0 +1,80 @@
+"""The update rules by name, each an `Optimizer` that gives `_optimize_op`."""
+
+import tensorflow as tf
+
+from learning.training import Optimizer
+
+v1 = tf.compat.v1
+
+__all__ = [
+    "OPTIMIZERS",
+    "AdamOptimizer",
+    "AdamWOptimizer",
+    "MomentumOptimizer",
+    "NesterovOptimizer",
+    "Optimizer",
+    "RMSPropOptimizer",
+]
+
+
+class MomentumOptimizer(Optimizer):
+    """Stochastic gradient descent with momentum: Krizhevsky et al. 2012, section 5."""
+
+    def _optimize_op(self, momentum: float = 0.9) -> tf.Operation:
+        rule = v1.train.MomentumOptimizer(self.learning_rate_placeholder, momentum)
+        return rule.apply_gradients(self._gradients(self.model.loss))
+
+
+class NesterovOptimizer(Optimizer):
+    """Momentum with the gradient taken one step ahead: Sutskever et al. 2013."""
+
+    def _optimize_op(self, momentum: float = 0.9) -> tf.Operation:
+        rule = v1.train.MomentumOptimizer(self.learning_rate_placeholder, momentum, use_nesterov=True)
+        return rule.apply_gradients(self._gradients(self.model.loss))
+
+
+class AdamOptimizer(Optimizer):
+    """Adam: Kingma & Ba 2015. Weight decay is part of the loss, so Adam scales it like any gradient."""
+
+    def _optimize_op(
+        self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
+    ) -> tf.Operation:
+        rule = v1.train.AdamOptimizer(self.learning_rate_placeholder, beta1, beta2, epsilon)
+        return rule.apply_gradients(self._gradients(self.model.loss))
+
+
+class AdamWOptimizer(Optimizer):
+    """Adam with decoupled weight decay: Loshchilov & Hutter 2019, algorithm 2.
+
+    Each update takes learning_rate * weight_decay of every decayed variable off it, with the model's own
+    `weight_decay`. Deviation: the paper's schedule multiplier eta and rate alpha are one learning rate here.
+    """
+
+    def _optimize_op(
+        self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
+    ) -> tf.Operation:
+        rate = self.learning_rate_placeholder
+        pairs = self._gradients(self.model.data_loss)
+        with tf.control_dependencies([gradient for gradient, _ in pairs]):
+            decays = [v.assign_sub(rate * self.model.weight_decay * v) for v in self.model.decayed_variables]
+        with tf.control_dependencies(decays):
+            return v1.train.AdamOptimizer(rate, beta1, beta2, epsilon).apply_gradients(pairs)
+
+
+class RMSPropOptimizer(Optimizer):
+    """RMSprop (Tieleman & Hinton 2012, lecture 6.5) with momentum."""
+
+    def _optimize_op(
+        self, rmsprop_decay: float = 0.9, momentum: float = 0.9, epsilon: float = 1e-8
+    ) -> tf.Operation:
+        rule = v1.train.RMSPropOptimizer(self.learning_rate_placeholder, rmsprop_decay, momentum, epsilon)
+        return rule.apply_gradients(self._gradients(self.model.loss))
+
+
+OPTIMIZERS = {
+    "momentum": MomentumOptimizer,
+    "nesterov": NesterovOptimizer,
+    "adam": AdamOptimizer,
+    "adamw": AdamWOptimizer,
+    "rmsprop": RMSPropOptimizer,
+}

@@ -1,0 +1,124 @@
+"""Labelling image files with a trained network."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from datasets.dataset import DataSet
+from datasets.errors import DataError
+from datasets.images import IMAGE_SUFFIXES, ImageError, read_resized
+from learning.files import write_csv, write_text
+from learning.run_directory import RunDirectory
+from models.convnet import ConvNet
+
+CHUNK = 64  # images decoded before they go through the network
+
+
+class Row(NamedTuple):
+    """The label of one image: classes with probabilities, best first, or the reason why there are none."""
+
+    path: str
+    classes: tuple[tuple[str, float], ...]
+    error: str
+
+
+def image_paths(paths: Iterable[str]) -> list[Path]:
+    """The files named, and the image files below the folders named, in order. DataError for a missing path."""
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+            found.extend(p for p in inside if not p.name.startswith("."))
+        elif path.exists():
+            found.append(path)
+        else:
+            raise DataError(f"there is no file or folder {path}; give images or folders of images")
+    if not found:
+        raise DataError(f"no images in {', '.join(paths)}; known are {' '.join(sorted(IMAGE_SUFFIXES))}")
+    return found
+
+
+def predict_files(
+    sess: Any,
+    model: ConvNet,
+    paths: Sequence[Path],
+    run: RunDirectory,
+    *,
+    ten_crop: bool = False,
+    top_k: int = 1,
+) -> Iterator[Row]:
+    """Yield one row for each image, in order; the row of an unreadable one carries the reason instead.
+
+    Images are decoded, resized and cropped as the run's were.
+    """
+    data, batch_size = run.config.data, run.config.train.batch_size
+    for start in range(0, len(paths), CHUNK):
+        chunk = paths[start : start + CHUNK]
+        images, reasons = _decode(chunk, data.image_size, model.input_shape[-1])
+        predictions = iter(())
+        if images:
+            dataset = DataSet(np.stack(images), crop_size=model.input_shape[0], reflect=data.reflect)
+            pred = model.predict(sess, dataset, batch_size=batch_size, augment_pred=ten_crop)
+            predictions = iter(pred)  # (K,) for each readable image
+        for path, reason in zip(chunk, reasons, strict=True):
+            classes = () if reason else top_classes(next(predictions), run.class_names, top_k)
+            yield Row(str(path), tuple(classes), reason)
+
+
+def _decode(paths: Sequence[Path], size: int, channels: int) -> tuple[list[np.ndarray], list[str]]:
+    """The readable images, and for each path the reason why it is not one, or ''."""
+    images, reasons = [], []
+    for path in paths:
+        try:
+            images.append(read_resized(path, size, channels=channels))
+            reasons.append("")
+        except (ImageError, OSError) as error:
+            reasons.append(str(error))
+    return images, reasons
+
+
+def top_classes(probabilities: np.ndarray, class_names: Sequence[str], k: int) -> list[tuple[str, float]]:
+    """The `k` most probable classes with their probabilities, best first."""
+    order = np.argsort(-probabilities, kind="stable")[:k]
+    return [(class_names[index], float(probabilities[index])) for index in order]
+
+
+def line(row: Row) -> str:
+    """One row for people. A name that holds control characters is shown escaped."""
+    name = row.path if row.path.isprintable() else ascii(row.path)
+    if row.error:
+        return f"{name}\terror: {row.error}"
+    return "\t".join([name, *(f"{label} {probability:.4f}" for label, probability in row.classes)])
+
+
+def require_readable(rows: Sequence[Row]) -> None:
+    """DataError when not one image could be read."""
+    if all(row.error for row in rows):
+        raise DataError(f"none of the {len(rows)} files could be read as an image; the reasons stand above")
+
+
+def write_predictions(path: Path, rows: Sequence[Row]) -> None:
+    """Write the rows as CSV (path, class1, probability1, ..., error) or JSON, by the ending of `path`."""
+    if path.suffix == ".json":
+        plain = [
+            {
+                "path": row.path,
+                "classes": [{"name": name, "probability": value} for name, value in row.classes],
+                "error": row.error or None,
+            }
+            for row in rows
+        ]
+        write_text(path, json.dumps(plain, indent=1, ensure_ascii=False))
+        return
+    most = max(len(row.classes) for row in rows)
+    table = []
+    for row in rows:
+        cells: dict[str, Any] = {"path": row.path}
+        for i in range(most):
+            name, value = row.classes[i] if i < len(row.classes) else ("", "")
+            cells |= {f"class{i + 1}": name, f"probability{i + 1}": value}
+        table.append({**cells, "error": row.error})
+    write_csv(path, table)

@@ -1,0 +1,142 @@
+"""What training shows and logs: a bar and a line per epoch, history and timing as CSV, curves, TensorBoard."""
+
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from learning.files import write_csv
+from learning.state import TrainingState
+
+v1 = tf.compat.v1
+
+CURVES_INTERVAL = 60.0  # seconds between drawings of the learning curves while training goes on
+
+
+class Monitor:
+    """Follows one call of `Optimizer.train`. Nothing that it does feeds back into training.
+
+    :param save_dir: gets history.csv (exact: equal for equal runs), timing.csv (the clock's part),
+        learning_curves.png and, with `tensorboard`, event files.
+    :param verbose: one line per epoch on stdout, and a bar where stdout is a terminal.
+    """
+
+    def __init__(self, save_dir: Path, total_steps: int, batch_size: int, *, verbose: bool, tensorboard: bool):
+        self.save_dir = save_dir
+        self.batch_size = batch_size
+        self.timing: list[dict[str, Any]] = []
+        self._verbose = verbose
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.4f}  lr {task.fields[rate]:.2g}"),
+            TextColumn("{task.fields[speed]:.0f} images/s  score {task.fields[score]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not (verbose and sys.stdout.isatty()),
+        )
+        fields = {"epoch": 1, "loss": float("nan"), "rate": 0.0, "speed": 0.0, "score": "-"}
+        self._task = self._bar.add_task("train", total=total_steps, **fields)
+        self._writer = v1.summary.FileWriter(str(save_dir)) if tensorboard else None
+        self._last_drawing = 0.0
+
+    def __enter__(self) -> "Monitor":
+        self._bar.start()
+        self._epoch_start = time.perf_counter()
+        self._epoch_steps = 0
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        if self._writer is not None:
+            self._writer.close()
+
+    def on_step(self, state: TrainingState, loss: float, learning_rate: float) -> None:
+        """After every update."""
+        self._epoch_steps += 1
+        if self._bar.disable:
+            return
+        speed = self._epoch_steps * self.batch_size / (time.perf_counter() - self._epoch_start)
+        self._bar.update(
+            self._task,
+            completed=state.global_step,
+            epoch=state.epoch + 1,
+            loss=loss,
+            rate=learning_rate,
+            speed=speed,
+        )
+
+    def on_evaluation(self) -> None:
+        """The epoch's last update is done, scoring begins."""
+        self._train_seconds = time.perf_counter() - self._epoch_start
+
+    def on_epoch(self, state: TrainingState, improved: bool) -> None:
+        """After an epoch was scored and saved: the checkpoint comes before the log."""
+        row = state.history[-1]
+        seconds = time.perf_counter() - self._epoch_start
+        speed = self._epoch_steps * self.batch_size / max(self._train_seconds, 1e-9)
+        self.timing.append(
+            {"epoch": row["epoch"], "seconds": round(seconds, 3), "images_per_second": round(speed, 1)}
+        )
+        score = row["train_score"] if row["val_score"] is None else row["val_score"]
+        if self._verbose:
+            self._console.print(_epoch_line(row, speed, seconds, improved))
+            self._bar.update(self._task, score=f"{score:.4f}")
+        self._write(state, row)
+        self._epoch_start = time.perf_counter()
+        self._epoch_steps = 0
+
+    def finish(self, state: TrainingState) -> None:
+        """Training has come to its end."""
+        self._draw(state)
+
+    def _write(self, state: TrainingState, row: dict[str, Any]) -> None:
+        write_csv(self.save_dir / "history.csv", state.history)
+        write_csv(self.save_dir / "timing.csv", self._all_timing(row["epoch"]))
+        if self._writer is not None:
+            values = {key: value for key, value in row.items() if isinstance(value, float)}
+            summary = v1.Summary(value=[v1.Summary.Value(tag=k, simple_value=v) for k, v in values.items()])
+            self._writer.add_summary(summary, row["step"])
+            self._writer.flush()
+        if time.perf_counter() - self._last_drawing > CURVES_INTERVAL and len(state.history) > 1:
+            self._draw(state)
+
+    def _all_timing(self, epoch: int) -> list[dict[str, Any]]:
+        """Rows of this process and, after a resume, those that an earlier one left in the file."""
+        path = self.save_dir / "timing.csv"
+        first = self.timing[0]["epoch"]
+        earlier = []
+        if epoch == first and path.is_file():
+            lines = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+            earlier = [
+                {"epoch": int(n), "seconds": float(s), "images_per_second": float(i)}
+                for n, s, i in lines
+                if int(n) < first
+            ]
+            self.timing = earlier + self.timing
+        return self.timing
+
+    def _draw(self, state: TrainingState) -> None:
+        from learning.report import draw_learning_curves  # matplotlib takes a while to import
+
+        if state.history:
+            path = self.save_dir / "learning_curves.png"
+            draw_learning_curves(state.history, path, best_epoch=state.best_epoch or None)
+        self._last_drawing = time.perf_counter()
+
+
+def _epoch_line(row: dict[str, Any], speed: float, seconds: float, improved: bool) -> str:
+    val = "" if row["val_score"] is None else f"  val {row['val_score']:.4f}"
+    return (
+        f"epoch {row['epoch']:>3}  loss {row['train_loss']:.4f}  batch {row['train_score']:.4f}{val}"
+        f"  lr {row['learning_rate']:.2g}  {speed:.0f} images/s  {seconds:.1f} s{'  best' if improved else ''}"
+    )

@@ -1,0 +1,403 @@
+"""What a finished run looks like: learning curves, a confusion matrix, images in a grid, and a page of it all.
+
+Pictures are drawn on matplotlib figures of their own: no pyplot, no backend, no state that another part of
+the program could see. Importing this module imports matplotlib, so it is imported by who draws. Every file
+appears as a whole or not at all.
+"""
+
+import math
+import textwrap
+import unicodedata
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
+from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
+
+from learning.files import write_text
+
+DOTS_PER_INCH = 120
+MAX_COUNTED_CLASSES = 30  # above, a cell is too small for its count
+MAX_NAMED_CLASSES = 60  # above, only some classes have their name at the axis
+MAX_GRID_IMAGES = 400
+TRAIN_COLOUR, VAL_COLOUR, RATE_COLOUR = "#4c72b0", "#dd8452", "#55a868"
+# DejaVu, matplotlib's own font, has no Chinese, Japanese or Korean; what the system has of these comes after
+FONTS = ("DejaVu Sans", "Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "AppleGothic")
+
+
+def draw_learning_curves(
+    history: Sequence[Mapping[str, Any]],
+    path: str | Path,
+    *,
+    title: str = "Learning curves",
+    best_epoch: int | None = None,
+) -> None:
+    """Draw loss, scores and learning rate against the epoch, and write the picture.
+
+    :param history: one row per epoch with epoch (int), learning_rate, train_loss, train_score and val_score
+        (float); a value of None or NaN leaves a gap, a curve without any value is left out.
+    :param path: written as PNG.
+    :param best_epoch: the epoch to mark, None for none.
+    :raises ValueError: the history is empty.
+    """
+    if not history:
+        raise ValueError("the history is empty; draw the curves after the first epoch")
+    figure = Figure(figsize=(8, 8.5), layout="constrained")
+    figure.suptitle(_plain(title))
+    loss, score, rate = figure.subplots(3, 1, sharex=True, height_ratios=[2, 2, 1])
+    epochs = [row["epoch"] for row in history]
+    _draw_curve(loss, epochs, _values(history, "train_loss"), TRAIN_COLOUR, "training")
+    _draw_curve(score, epochs, _values(history, "train_score"), TRAIN_COLOUR, "training")
+    _draw_curve(score, epochs, _values(history, "val_score"), VAL_COLOUR, "validation")
+    _draw_curve(rate, epochs, _values(history, "learning_rate"), RATE_COLOUR, "learning rate")
+    for axes, label in ((loss, "loss"), (score, "score"), (rate, "learning rate")):
+        axes.set_ylabel(label)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    if np.nanmax(_values(history, "learning_rate"), initial=0) > 0:
+        rate.set_yscale("log", nonpositive="mask")
+    _draw_epoch_axis(rate, epochs)
+    if best_epoch is not None:
+        _mark_best_epoch(loss, score, history, best_epoch)
+    if score.get_legend_handles_labels()[0]:
+        score.legend(loc="best", frameon=False)
+    figure.align_ylabels()
+    _save(figure, Path(path))
+
+
+def _values(history: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
+    """One column of the history as float64 (epochs,), NaN where there is no finite value."""
+    values = np.array([math.nan if row.get(key) is None else row[key] for row in history], np.float64)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _draw_curve(axes: Axes, epochs: list[int], values: np.ndarray, colour: str, label: str) -> None:
+    """A line with markers: a single epoch, or one between gaps, has no line."""
+    if np.isfinite(values).any():
+        size = 4.0 if len(epochs) <= 40 else 1.5
+        axes.plot(epochs, values, color=colour, label=label, marker="o", markersize=size, linewidth=1.4)
+
+
+def _draw_epoch_axis(axes: Axes, epochs: list[int]) -> None:
+    """Whole epochs only, and room around a single one."""
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
+    if len(epochs) == 1:
+        axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
+
+
+def _mark_best_epoch(loss: Axes, score: Axes, history: Sequence[Mapping[str, Any]], best_epoch: int) -> None:
+    """A vertical line through both panels, and in the legend the score of that epoch."""
+    keys = ("val_score", "train_score")
+    best = [
+        row[key] for row in history if row["epoch"] == best_epoch for key in keys if row.get(key) is not None
+    ]
+    label = f"best: epoch {best_epoch}" + (f", {best[0]:.4g}" if best else "")
+    for axes in (loss, score):
+        axes.axvline(best_epoch, color="0.35", linestyle="--", linewidth=1, label=label)
+
+
+def draw_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], path: str | Path) -> None:
+    """Draw a confusion matrix and write the picture.
+
+    A cell's colour is its share of the true class's examples; its count is written in it up to
+    MAX_COUNTED_CLASSES classes.
+
+    :param matrix: (K, K) integers, 0 or more; row = true class, column = predicted class.
+    :param class_names: K names in the order of the rows.
+    :param path: written as PNG.
+    :raises ValueError: another shape, negative or fractional counts, or a different number of names.
+    """
+    counts = _checked_counts(matrix, class_names)
+    num_classes = len(counts)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (K, K) in [0, 1]
+    side = min(4.0 + 0.42 * num_classes, 17.0)  # inches, about 3 of them for the names
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8, pad=0.02)
+    axes.set(xlabel="predicted class", ylabel="true class")
+    _name_classes(axes, class_names)
+    if num_classes <= MAX_COUNTED_CLASSES:
+        _write_counts(axes, counts, shares, cell_points=72 * (side - 3) / num_classes)
+    _save(figure, Path(path))
+
+
+def _name_classes(axes: Axes, class_names: Sequence[str]) -> None:
+    """The class names at both axes: short, and every n-th only where there are too many."""
+    stride = math.ceil(len(class_names) / MAX_NAMED_CLASSES)
+    positions = range(0, len(class_names), stride)
+    names = [_plain(_shortened(class_names[k])) for k in positions]
+    size = 10 if len(class_names) <= 12 else 8
+    upright = len(class_names) <= 6 and max(len(name) for name in names) <= 8
+    axes.set_yticks(positions, names, fontsize=size)
+    if upright:
+        axes.set_xticks(positions, names, fontsize=size)
+    else:
+        axes.set_xticks(positions, names, fontsize=size, rotation=90 if len(class_names) > 12 else 45)
+        if len(class_names) <= 12:
+            for label in axes.get_xticklabels():
+                label.set(ha="right", rotation_mode="anchor")
+
+
+def _shortened(name: str) -> str:
+    """At most 24 letters, from both ends: names often differ in the last ones alone."""
+    return name if len(name) <= 24 else f"{name[:12]}…{name[-11:]}"
+
+
+def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell_points: float) -> None:
+    """Every count in its cell, smaller where there are many classes or digits; zeros stay faint."""
+    size = min(11.0, 1.3 * cell_points / len(str(counts.max())))  # a digit is 0.64 of its size wide
+    for (row, column), count in np.ndenumerate(counts):
+        colour = "white" if shares[row, column] > 0.55 else "0.1" if count else "0.7"
+        axes.text(column, row, str(count), ha="center", va="center", fontsize=size, color=colour)
+
+
+def draw_image_grid(
+    images: np.ndarray, captions: Sequence[str], path: str | Path, *, columns: int = 8
+) -> None:
+    """Draw images in rows, each with its caption above, and write the picture.
+
+    :param images: (N, H, W, C), C 1 or 3; uint8, or float in [0, 1]; N from 1 to MAX_GRID_IMAGES.
+    :param captions: N texts; two lines of each are shown.
+    :param path: written as PNG.
+    :param columns: images in a row.
+    :raises ValueError: another shape, dtype, value range or number of captions.
+    """
+    pixels = _checked_images(images)
+    if len(captions) != len(pixels):
+        raise ValueError(f"{len(captions)} captions for {len(pixels)} images; give one for each image")
+    if columns < 1:
+        raise ValueError(f"columns is {columns}; give 1 or more")
+    columns = min(columns, len(pixels))
+    rows = math.ceil(len(pixels) / columns)
+    height = 1.6 * pixels.shape[1] / pixels.shape[2]
+    figure = Figure(figsize=(1.6 * columns, (height + 0.45) * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid:
+        axes.set_axis_off()
+    for axes, image, caption in zip(grid, pixels, captions, strict=False):
+        axes.imshow(image, interpolation="nearest" if max(image.shape) < 100 else "antialiased")
+        axes.set_title(_wrapped(caption), fontsize=7, pad=2)
+    _save(figure, Path(path))
+
+
+def _checked_images(images: np.ndarray) -> np.ndarray:
+    """The images as (N, H, W, 3), of their own dtype."""
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
+        raise ValueError(
+            f"images have shape {images.shape}; give (N, H, W, C) with C of 1 or 3 and N above 0"
+        )
+    if len(images) > MAX_GRID_IMAGES:
+        raise ValueError(f"{len(images)} images are too many for a picture; give at most {MAX_GRID_IMAGES}")
+    if np.issubdtype(images.dtype, np.floating):
+        if not (images.min() >= -1e-5 and images.max() <= 1 + 1e-5):
+            raise ValueError(
+                f"float images have values from {images.min()} to {images.max()}; scale them to [0, 1]"
+            )
+        images = np.clip(images.astype(np.float32), 0, 1)
+    elif images.dtype != np.uint8:
+        raise ValueError(f"images are {images.dtype}; give uint8, or float in [0, 1]")
+    return np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images
+
+
+def _wrapped(caption: str) -> str:
+    """At most two lines of 25 letters, so that neighbours do not touch."""
+    lines = textwrap.wrap(_plain(caption), 25, max_lines=2, placeholder="…")
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Text that matplotlib shows as it is: no line breaks, no unprintable letters, no formulas."""
+    printable = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return printable.replace("$", r"\$")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Write a PNG to a temporary name beside `path`, then rename. A letter that no font has is a box."""
+    installed = set(fontManager.get_font_names())
+    families = [name for name in FONTS if name in installed]
+    for text in figure.findobj(Text):
+        text.set_fontfamily(families)  # type: ignore[attr-defined]
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _checked_counts(matrix: np.ndarray, class_names: Sequence[str] | None = None) -> np.ndarray:
+    """The matrix as int64 (K, K); ValueError says what does not fit."""
+    counts = np.asarray(matrix)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size:
+        raise ValueError(
+            f"the confusion matrix has shape {counts.shape}; give (K, K), rows for the true class"
+        )
+    if not np.issubdtype(counts.dtype, np.integer) or counts.min() < 0:
+        raise ValueError(
+            f"the confusion matrix is {counts.dtype} from {counts.min()}; give counts, integers from 0"
+        )
+    if class_names is not None and len(class_names) != len(counts):
+        raise ValueError(f"{len(class_names)} class names for {len(counts)} classes; give one for each row")
+    return counts.astype(np.int64)
+
+
+def per_class_recall(matrix: np.ndarray) -> list[float | None]:
+    """The share of each class's examples that were recognised, in [0, 1]; None for a class without examples.
+
+    :param matrix: (K, K) integers, 0 or more; row = true class, column = predicted class.
+    :raises ValueError: another shape, negative or fractional counts.
+    """
+    counts = _checked_counts(matrix)
+    totals = counts.sum(axis=1)
+    return [int(counts[k, k]) / int(total) if total else None for k, total in enumerate(totals)]
+
+
+def confusion_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
+    """The confusion matrix as text: a row for each true class, a column for each predicted one, and recall.
+
+    :param matrix: (K, K) integers, 0 or more; row = true class, column = predicted class.
+    :param class_names: K names in the order of the rows.
+    :return: lines of equal width, without a line break at the end.
+    :raises ValueError: another shape, negative or fractional counts, or a different number of names.
+    """
+    counts = _checked_counts(matrix, class_names)
+    names = ["".join(letter if letter.isprintable() else "?" for letter in name) for name in class_names]
+    cells = [["true \\ predicted", *names, "recall"]]
+    for name, row, recall in zip(names, counts, per_class_recall(matrix), strict=True):
+        cells.append([name, *map(str, row), "-" if recall is None else f"{recall:.2%}"])
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell + " " * (width - _width(cell)) if first else " " * (width - _width(cell)) + cell
+            for first, cell, width in zip([True] + [False] * len(row), row, widths, strict=False)
+        )
+        for row in cells
+    )
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that the text takes: Korean, Chinese and Japanese letters take two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of a page: a heading, then those of table, text and images that are given.
+
+    :ivar heading: shown above, and in the page's list of contents.
+    :ivar columns: the table's header; empty for none.
+    :ivar rows: the table's cells; a number is shown with 4 digits and to the right, None as a dash.
+    :ivar text: shown as it stands, in letters of equal width.
+    :ivar images: (path relative to the page, caption); a path leads into the page's own folder or below.
+    """
+
+    heading: str
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[object]] = ()
+    text: str = ""
+    images: Sequence[tuple[str, str]] = ()
+
+
+STYLE = """
+:root { color-scheme: light; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fafafa; margin: 0; }
+main { max-width: 60rem; margin: 0 auto; padding: 2rem 1.5rem 4rem; }
+h1 { font-size: 1.7rem; margin: 0 0 .5rem; }
+h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; padding-top: .75rem; border-top: 1px solid #ddd; }
+h1, h2, td { overflow-wrap: anywhere; }
+nav a { margin-right: 1rem; color: #35618f; text-decoration: none; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; background: #fff; border: 1px solid #e2e2e2; font-size: .92rem; }
+th, td { padding: .35rem .9rem; text-align: left; border-bottom: 1px solid #eee; }
+th { background: #f1f3f5; font-weight: 600; }
+td.number { text-align: right; font-variant-numeric: tabular-nums; }
+pre { background: #fff; border: 1px solid #e2e2e2; padding: 1rem; font-size: .85rem; line-height: 1.35; }
+figure { margin: 0 0 1.5rem; }
+img { max-width: 100%; background: #fff; border: 1px solid #e2e2e2; }
+figcaption { color: #666; font-size: .9rem; }
+"""
+
+
+def write_page(path: str | Path, *, title: str, sections: Sequence[Section]) -> None:
+    """Write one HTML file that shows a finished run: no scripts, no address outside its own folder.
+
+    :param path: the file; the images of the sections are linked, not copied.
+    :param title: shown at the top and as the window's title.
+    :raises ValueError: an image that is not in the page's folder or below, or a row of another length than
+        the table's header.
+    """
+    links = [f'<a href="#s{k}">{escape(section.heading)}</a>' for k, section in enumerate(sections)]
+    body = [_section_html(f"s{k}", section) for k, section in enumerate(sections)]
+    page = f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}</title>
+<style>{STYLE}</style>
+</head>
+<body><main>
+<h1>{escape(title)}</h1>
+<nav>{" ".join(links)}</nav>
+{"".join(body)}</main></body>
+</html>
+"""
+    write_text(Path(path), page.encode("utf-8", "replace").decode("utf-8"))
+
+
+def _section_html(anchor: str, section: Section) -> str:
+    parts = [f'<h2 id="{anchor}">{escape(section.heading)}</h2>']
+    if section.columns or section.rows:
+        parts.append(_table_html(section))
+    if section.text:
+        parts.append(f'<div class="wide"><pre>{escape(section.text)}</pre></div>')
+    for image, caption in section.images:
+        source, shown = quote(_checked_link(image), errors="surrogateescape"), escape(caption)
+        parts.append(f'<figure><img src="{source}" alt="{shown}"><figcaption>{shown}</figcaption></figure>')
+    return f"<section>\n{chr(10).join(parts)}\n</section>\n"
+
+
+def _table_html(section: Section) -> str:
+    for row in section.rows:
+        if section.columns and len(row) != len(section.columns):
+            raise ValueError(
+                f"a row of section {section.heading!r} has {len(row)} cells for {len(section.columns)} columns: "
+                f"{list(row)}; give one cell for each column"
+            )
+    header = "".join(f"<th>{escape(column)}</th>" for column in section.columns)
+    rows = [f"<tr>{''.join(map(_cell_html, row))}</tr>\n" for row in section.rows]
+    head = f"<thead><tr>{header}</tr></thead>\n" if header else ""
+    return f'<div class="wide"><table>\n{head}<tbody>\n{"".join(rows)}</tbody>\n</table></div>'
+
+
+def _cell_html(value: object) -> str:
+    if value is None:
+        return '<td class="number">–</td>'
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        return f"<td>{escape(str(value))}</td>"
+    shown = f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
+    return f'<td class="number">{shown}</td>'
+
+
+def _checked_link(image: str) -> str:
+    """A path that stays in the page's folder; ValueError for anything that leads elsewhere."""
+    parts = PurePosixPath(image).parts
+    if not parts or image.startswith("/") or ".." in parts or "\\" in image or ":" in parts[0]:
+        raise ValueError(
+            f"the image {image!r} is not in the page's folder; give a path relative to it, below it"
+        )
+    return image

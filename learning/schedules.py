@@ -1,0 +1,270 @@
+"""Learning-rate schedules and early stopping: pure Python, with a state that a checkpoint can hold.
+
+A schedule answers one question, the learning rate of an update, and hears once per epoch how long nothing
+was better. Units: `global_step` and all `*_steps` count updates, `patience` counts epochs.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from numbers import Integral
+
+
+def _number(name: str, value: object, minimum: float = 0.0, maximum: float = math.inf) -> float:
+    """A finite number in [minimum, maximum] as a float; ValueError names the argument."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not minimum <= value <= maximum:
+        raise ValueError(f"{name} is {value!r}; give a number from {minimum:g} to {maximum:g}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is {value!r}; give a finite number")
+    return float(value)
+
+
+def _learning_rate(value: object, name: str = "init_learning_rate") -> float:
+    """A finite number above 0 as a float."""
+    rate = _number(name, value)
+    if rate == 0:
+        raise ValueError(f"{name} is 0; give a learning rate above 0")
+    return rate
+
+
+def _factor(value: object) -> float:
+    """A number above 0 and at most 1, so that a rate never rises."""
+    factor = _number("factor", value, maximum=1.0)
+    if factor == 0:
+        raise ValueError("factor is 0; give a number above 0 and at most 1")
+    return factor
+
+
+def _count(name: str, value: object, minimum: int = 0) -> int:
+    """An integer of at least `minimum`; ValueError names the argument."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
+        raise ValueError(f"{name} is {value!r}; give an integer of {minimum} or more")
+    return int(value)
+
+
+def linear_warmup(global_step: int, warmup_steps: int) -> float:
+    """The fraction of the full rate while warming up: 1/warmup_steps for the first update, 1 from the last on.
+
+    Source: Goyal et al. 2017, section 2.2 (gradual warm-up), from 0 instead of from a single worker's rate.
+    """
+    return min(1.0, (global_step + 1) / warmup_steps) if warmup_steps else 1.0
+
+
+class Schedule(ABC):
+    """The learning rate of every update.
+
+    A subclass gives `learning_rate`; what changes during training, if anything, goes through `state`.
+    """
+
+    @abstractmethod
+    def learning_rate(self, global_step: int) -> float:
+        """The rate of the update that follows `global_step` updates: 0 asks for the first one's.
+
+        :raises ValueError: `global_step` is negative.
+        """
+
+    def step(self, num_bad_epochs: int) -> int:
+        """Called at the end of every epoch; may change the rate.
+
+        :param num_bad_epochs: epochs in a row, this one included, that brought nothing better.
+        :return: the count to go on with: the same, or 0 where it starts again.
+        """
+        return num_bad_epochs
+
+    def set_learning_rate(self, value: float) -> None:
+        """Go on with the rate `value`.
+
+        :raises TypeError: this schedule is a function of the step and has no rate of its own to set.
+        """
+        raise TypeError(
+            f"{type(self).__name__} is a function of the step, its rate cannot be set to {value}; "
+            "change its arguments, or use the schedule 'patience' or 'constant'"
+        )
+
+    def state(self) -> dict[str, float]:
+        """What `restore` needs, in values that JSON keeps exactly; empty for a function of the step."""
+        return {}
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Take over what `state` returned.
+
+        :raises ValueError: the state is another schedule's, or its values are out of range.
+        """
+        self._check_keys(state)
+
+    def _check_keys(self, state: Mapping[str, object]) -> None:
+        if set(state) != set(self.state()):
+            raise ValueError(
+                f"the saved state of {type(self).__name__} holds {sorted(state)}, expected "
+                f"{sorted(self.state())}; resume with the schedule that the run was started with"
+            )
+
+
+class _SettableSchedule(Schedule):
+    """A rate that is state, not a function of the step."""
+
+    def __init__(self, init_learning_rate: float) -> None:
+        self._rate = _learning_rate(init_learning_rate)
+
+    def learning_rate(self, global_step: int) -> float:
+        _count("global_step", global_step)
+        return self._rate
+
+    def set_learning_rate(self, value: float) -> None:
+        """Go on with the rate `value`; ValueError unless it is a finite number above 0."""
+        self._rate = _learning_rate(value, "learning_rate")
+
+    def state(self) -> dict[str, float]:
+        return {"learning_rate": self._rate}
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        self._check_keys(state)
+        self._rate = _learning_rate(state["learning_rate"], "learning_rate of the saved state")
+
+
+class ConstantSchedule(_SettableSchedule):
+    """The same rate for every update, unless it is set.
+
+    :param init_learning_rate: above 0.
+    """
+
+
+class PatienceSchedule(_SettableSchedule):
+    """Multiplies the rate when too many epochs in a row brought nothing better (the AlexNet post's rule).
+
+    :param init_learning_rate: above 0.
+    :param patience: epochs; the rate falls when more than this many in a row were bad.
+    :param factor: what the rate is multiplied by, above 0 and at most 1.
+    :param min_learning_rate: the rate does not fall below; from 0 to `init_learning_rate`.
+    :param eps: a change smaller than this is not made; 0 or more.
+    :raises ValueError: names the argument that is out of range.
+    """
+
+    def __init__(
+        self,
+        init_learning_rate: float,
+        *,
+        patience: int = 10,
+        factor: float = 0.1,
+        min_learning_rate: float = 0.0,
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__(init_learning_rate)
+        self.patience = _count("patience", patience)
+        self.factor = _factor(factor)
+        self.min_learning_rate = _number("min_learning_rate", min_learning_rate, maximum=init_learning_rate)
+        self.eps = _number("eps", eps)
+
+    def step(self, num_bad_epochs: int) -> int:
+        """As in `Schedule.step`; past the patience the count starts again, also where `eps` keeps the rate."""
+        if num_bad_epochs <= self.patience:
+            return num_bad_epochs
+        reduced = max(self._rate * self.factor, self.min_learning_rate)
+        if self._rate - reduced >= self.eps:
+            self._rate = reduced
+        return 0
+
+
+class StepsSchedule(Schedule):
+    """Multiplies the rate by `factor` at each of some given updates.
+
+    The update that follows exactly `boundary` updates already has the lower rate. Source: He et al. 2015
+    (arXiv 1512.03385), section 4.2: divided by 10 at 32,000 and 48,000 iterations. Deviation: where there
+    is a warm-up it is linear; the paper's, for 110 layers, is a constant 0.01.
+
+    :param init_learning_rate: above 0.
+    :param boundaries: updates, increasing, 1 or more.
+    :param factor: what the rate is multiplied by at each boundary, above 0 and at most 1.
+    :param warmup_steps: updates of linear warm-up, at most the first boundary.
+    :raises ValueError: names the argument that is out of range.
+    """
+
+    def __init__(
+        self,
+        init_learning_rate: float,
+        *,
+        boundaries: Sequence[int],
+        factor: float = 0.1,
+        warmup_steps: int = 0,
+    ) -> None:
+        self.init_learning_rate = _learning_rate(init_learning_rate)
+        self.boundaries = tuple(_count("boundaries", boundary, minimum=1) for boundary in boundaries)
+        if any(earlier >= later for earlier, later in pairwise(self.boundaries)):
+            raise ValueError(f"boundaries are {list(self.boundaries)}; give increasing numbers of updates")
+        self.factor = _factor(factor)
+        self.warmup_steps = _count("warmup_steps", warmup_steps)
+        if self.boundaries and self.warmup_steps > self.boundaries[0]:
+            raise ValueError(
+                f"warmup_steps is {warmup_steps}, past the first boundary {self.boundaries[0]}; "
+                "give a warm-up that ends before it"
+            )
+
+    def learning_rate(self, global_step: int) -> float:
+        _count("global_step", global_step)
+        num_passed = bisect_right(self.boundaries, global_step)
+        warmup = linear_warmup(global_step, self.warmup_steps)
+        return self.init_learning_rate * warmup * self.factor**num_passed
+
+
+class CosineSchedule(Schedule):
+    """Half a cosine from the full rate down to the smallest, after an optional linear warm-up.
+
+    Source: Loshchilov & Hutter 2017 (SGDR), equation 5 with a single cycle. The update that follows the
+    warm-up has the full rate; `total_steps` updates and more give `min_learning_rate`, so a run of
+    `total_steps` updates never reaches it.
+
+    :param init_learning_rate: above 0.
+    :param total_steps: updates of the whole run, more than `warmup_steps`.
+    :param warmup_steps: updates of linear warm-up.
+    :param min_learning_rate: from 0 to `init_learning_rate`.
+    :raises ValueError: names the argument that is out of range.
+    """
+
+    def __init__(
+        self,
+        init_learning_rate: float,
+        *,
+        total_steps: int,
+        warmup_steps: int = 0,
+        min_learning_rate: float = 0.0,
+    ) -> None:
+        self.init_learning_rate = _learning_rate(init_learning_rate)
+        self.warmup_steps = _count("warmup_steps", warmup_steps)
+        self.total_steps = _count("total_steps", total_steps, minimum=self.warmup_steps + 1)
+        self.min_learning_rate = _number("min_learning_rate", min_learning_rate, maximum=init_learning_rate)
+
+    def learning_rate(self, global_step: int) -> float:
+        _count("global_step", global_step)
+        if global_step < self.warmup_steps:
+            return self.init_learning_rate * linear_warmup(global_step, self.warmup_steps)
+        if global_step >= self.total_steps:
+            return self.min_learning_rate
+        progress = (global_step - self.warmup_steps) / (self.total_steps - self.warmup_steps)
+        span = self.init_learning_rate - self.min_learning_rate
+        rate = self.min_learning_rate + 0.5 * span * (1 + math.cos(math.pi * progress))
+        return min(rate, self.init_learning_rate)  # the sum may round to just above
+
+
+class EarlyStopping:
+    """When to give up.
+
+    :param patience: epochs; more than this many since the best one end the training, None never does.
+    :raises ValueError: the patience is negative or no integer.
+    """
+
+    def __init__(self, patience: int | None) -> None:
+        self.patience = None if patience is None else _count("patience", patience)
+
+    def should_stop(self, epochs_since_best: int) -> bool:
+        """Whether training ends, `epochs_since_best` epochs after the best one."""
+        return self.patience is not None and epochs_since_best > self.patience
+
+
+SCHEDULES: dict[str, type[Schedule]] = {
+    "patience": PatienceSchedule,
+    "steps": StepsSchedule,
+    "cosine": CosineSchedule,
+    "constant": ConstantSchedule,
+}

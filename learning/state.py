@@ -1,0 +1,113 @@
+"""The host's half of a training state: everything that the graph's variables do not hold."""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from learning.errors import CheckpointError
+
+MAX_BYTES = 256 * 2**20  # a state of a million updates is about 25 MiB
+
+
+@dataclass(kw_only=True)
+class TrainingState:
+    """Where training stands after `global_step` updates.
+
+    :ivar epoch: epochs completed; an epoch is num_examples // batch_size updates.
+    :ivar cursor: position in the training set, as `DataSet.cursor` gives it.
+    :ivar best_score: of the best epoch so far, `best_epoch` counting from 1, 0 for none.
+    :ivar num_bad_epochs: epochs in a row that brought nothing better, counted anew when the rate falls.
+    :ivar schedule: state of the learning-rate schedule.
+    :ivar step_losses: one per update. step_scores, eval_scores: one per epoch.
+    :ivar history: one row per epoch: epoch, step, learning_rate, train_loss, train_score, val_score.
+    :ivar fixed: what must be the same when the run is resumed: sizes of the set and of the batch.
+    """
+
+    global_step: int = 0
+    epoch: int = 0
+    cursor: dict[str, int] = field(default_factory=dict)
+    best_score: float = math.nan
+    best_epoch: int = 0
+    best_step: int = 0
+    num_bad_epochs: int = 0
+    schedule: dict[str, Any] = field(default_factory=dict)
+    step_losses: list[float] = field(default_factory=list)
+    step_scores: list[float] = field(default_factory=list)
+    eval_scores: list[float] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    fixed: dict[str, int] = field(default_factory=dict)
+
+    def end_epoch(
+        self,
+        step_score: float,
+        eval_score: float | None,
+        learning_rate: float,
+        num_steps: int,
+        *,
+        improved: bool,
+    ) -> None:
+        """Record an epoch of `num_steps` updates, the last at `learning_rate`, with its scores.
+
+        :param step_score: of the last minibatch. eval_score: of the validation set, None without one.
+        :param improved: the score (the validation set's where there is one) is the best so far.
+        """
+        self.epoch += 1
+        self.step_scores.append(step_score)
+        if eval_score is not None:
+            self.eval_scores.append(eval_score)
+        if improved:
+            self.best_score = step_score if eval_score is None else eval_score
+            self.best_epoch, self.best_step = self.epoch, self.global_step
+        self.num_bad_epochs = 0 if improved else self.num_bad_epochs + 1
+        row = {
+            "epoch": self.epoch,
+            "step": self.global_step,
+            "learning_rate": learning_rate,
+            "train_loss": math.fsum(self.step_losses[-num_steps:]) / num_steps,
+            "train_score": step_score,
+            "val_score": eval_score,
+        }
+        self.history.append(row)
+
+    def to_json(self) -> str:
+        """JSON text in which every float comes back to the bit; NaN and infinities stand as strings."""
+        return json.dumps(_to_plain(dataclasses.asdict(self)), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> "TrainingState":
+        """Read `to_json`'s text. CheckpointError, naming `where`, for anything else."""
+        advice = "the checkpoint is damaged; remove its folder to go on from an earlier one"
+        if len(text) > MAX_BYTES:
+            raise CheckpointError(f"{where} is larger than {MAX_BYTES} bytes; {advice}")
+        try:
+            values = _from_plain(json.loads(text))
+            state = cls(**values)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise CheckpointError(f"{where} is not a training state: {error}; {advice}") from error
+        for f in dataclasses.fields(cls):
+            expected = type(getattr(cls(), f.name))
+            if not isinstance(getattr(state, f.name), expected):
+                raise CheckpointError(f"{where}: {f.name} is no {expected.__name__}; {advice}")
+        return state
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": repr(value)}
+    return value
+
+
+def _from_plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"float"}:
+            return float(value["float"])
+        return {key: _from_plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_from_plain(item) for item in value]
+    return value

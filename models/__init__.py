@@ -1,0 +1,1 @@
+"""Network architectures as explicit TensorFlow graphs; `models.nn` is the public face."""

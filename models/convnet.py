@@ -1,0 +1,205 @@
+"""ConvNet: the base class of every network. A subclass writes `_build_model`; the rest stands here."""
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+
+from models.hyperparameters import accepted, reject_unknown
+
+v1 = tf.compat.v1
+logger = logging.getLogger(__name__)
+
+COMPUTE_DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
+
+
+class ConvNet(ABC):
+    """A classifier in an explicit graph.
+
+    :ivar graph: the graph that holds it: the current one, or a new one where there is none (eager mode).
+    :ivar images: uint8 placeholder (N, H, W, C), pixels in [0, 255].
+    :ivar X: float32 (N, H, W, C) in [0, 1], computed from `images`; may be fed instead of them.
+    :ivar inputs: what the first layer should take: X minus the mean, in the compute dtype.
+    :ivar y: float32 placeholder (N, K), one-hot labels.
+    :ivar is_train: bool scalar, False unless fed.
+    :ivar d: the tensors that `_build_model` named; always 'logits' and 'pred'.
+    :ivar logits: float32 (N, K).
+    :ivar pred: float32 (N, K), softmax probabilities.
+    :ivar loss: float32 scalar, what training minimises; `data_loss` is the same without weight decay.
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        num_classes: int,
+        *,
+        image_mean: Any = 0.0,
+        precision: Literal["float32", "bfloat16"] = "float32",
+        seed: int = 0,
+        **hp: Any,
+    ) -> None:
+        """Build the graph.
+
+        :param input_shape: (H, W, C) of one input image.
+        :param num_classes: K.
+        :param image_mean: subtracted from X: a scalar, (C,) or (H, W, C), in [0, 1]. A mean with a value above 1
+            can only be one of 0-255 pixels, and is divided by 255. Kept in a variable and saved with the weights.
+        :param precision: dtype of the computation; variables, logits and loss are float32 in any case.
+        :param seed: of the initial weights and the dropout masks.
+        :param hp: options of `_build_model` and `_build_loss`, by their parameters' names. Options of other
+            parts (the post's flat dictionary) are passed over, unknown ones raise TypeError.
+        """
+        reject_unknown(hp, type(self).__name__, self._build_model, self._build_loss)
+        self.input_shape = tuple(int(size) for size in input_shape)
+        self.num_classes = int(num_classes)
+        self.graph = tf.Graph() if tf.executing_eagerly() else v1.get_default_graph()
+        options = {"image_mean": image_mean, "precision": precision, "seed": seed, **hp}
+        with self.graph.as_default():
+            v1.set_random_seed(seed)
+            self.global_step = v1.train.get_or_create_global_step()
+            before = {id(v) for v in v1.global_variables()}
+            known_updates = {id(op) for op in v1.get_collection(v1.GraphKeys.UPDATE_OPS)}
+            self._build_inputs(image_mean, COMPUTE_DTYPES[precision])
+            self.d = self._build_outputs(self._build_model(**accepted(self._build_model, options)))
+            self.logits, self.pred = self.d["logits"], self.d["pred"]
+            self.variables = [v for v in v1.global_variables() if id(v) not in before]
+            self.trainable_variables = [v for v in v1.trainable_variables() if id(v) not in before]
+            updates = v1.get_collection(v1.GraphKeys.UPDATE_OPS)
+            self.update_ops = [op for op in updates if id(op) not in known_updates]
+            self.weight_decay, self.decayed_variables = 0.0, list[tf.Variable]()
+            self.data_loss: tf.Tensor | None = None
+            self.loss = self._build_loss(**accepted(self._build_loss, options))
+            if self.data_loss is None:
+                self.data_loss = self.loss
+
+    def _build_inputs(self, image_mean: Any, compute_dtype: tf.DType) -> None:
+        """Placeholders and preprocessing. Scale and mean are variables, so that they travel with the weights."""
+        mean = np.asarray(image_mean, np.float32)
+        if mean.size and mean.max() > 1.0:
+            mean = mean / np.float32(255.0)
+        self.images = v1.placeholder(tf.uint8, [None, *self.input_shape], name="images")
+        self.y = v1.placeholder(tf.float32, [None, self.num_classes], name="y")
+        self.is_train = v1.placeholder_with_default(False, [], name="is_train")
+        shape = mean.shape or (self.input_shape[-1],)
+        with v1.variable_scope("preprocessing"):
+            scale = _constant_variable("scale", np.float32(1.0 / 255.0))
+            offset = _constant_variable("mean", np.broadcast_to(mean, shape))
+        self.X = tf.multiply(tf.cast(self.images, tf.float32), scale, name="X")
+        self.inputs = tf.cast(self.X - offset, compute_dtype)
+
+    @staticmethod
+    def _build_outputs(d: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Logits in float32 whatever the layers compute in, and the softmax where the subclass gave none."""
+        if "logits" not in d:
+            raise TypeError(
+                f"_build_model must return a dict with 'logits', (N, num_classes); got {sorted(d)}"
+            )
+        logits = tf.cast(d["logits"], tf.float32, name="logits")
+        pred = d["pred"] if "pred" in d else tf.nn.softmax(logits)
+        return {**d, "logits": logits, "pred": tf.cast(pred, tf.float32, name="pred")}
+
+    @abstractmethod
+    def _build_model(self, **hp: Any) -> dict[str, tf.Tensor]:
+        """Build the layers on `self.inputs`; return the tensors to keep by name, 'logits' (N, K) among them.
+
+        A subclass names its options as keyword parameters with defaults.
+        """
+
+    def _build_loss(
+        self, weight_decay: float = 0.0005, weight_decay_on: Literal["all", "weights"] = "all"
+    ) -> tf.Tensor:
+        """Mean softmax cross-entropy plus weight_decay * sum(v ** 2) / 2 over the decayed variables.
+
+        :param weight_decay: L2 coefficient, as in the AlexNet post.
+        :param weight_decay_on: 'all' trainable variables, biases included, as the post silently does;
+            'weights' leaves out biases and batch-norm parameters.
+        """
+        if weight_decay_on not in ("all", "weights"):
+            raise ValueError(f"weight_decay_on is {weight_decay_on!r}; it must be 'all' or 'weights'")
+        losses = tf.nn.softmax_cross_entropy_with_logits(labels=self.y, logits=self.logits)
+        self.data_loss = tf.reduce_mean(losses, name="data_loss")
+        self.weight_decay = float(weight_decay)
+        self.decayed_variables = [
+            v
+            for v in self.trainable_variables
+            if weight_decay_on == "all" or v.op.name.endswith("weights")
+        ]
+        if self.weight_decay == 0.0 or not self.decayed_variables:
+            return self.data_loss
+        penalty = tf.add_n([tf.nn.l2_loss(v) for v in self.decayed_variables])
+        return tf.add(self.data_loss, self.weight_decay * penalty, name="loss")
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of trained parameters."""
+        return sum(int(np.prod(v.shape.as_list())) for v in self.trainable_variables)
+
+    def feed(
+        self, images: np.ndarray, labels: np.ndarray | None = None, is_train: bool = False
+    ) -> dict[tf.Tensor, Any]:
+        """The feed dictionary of one batch.
+
+        :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1].
+        :param labels: (N, K) one-hot or (N,) class indices.
+        """
+        values = {self.images if images.dtype == np.uint8 else self.X: images, self.is_train: is_train}
+        if labels is not None:
+            values[self.y] = np.eye(self.num_classes)[labels] if labels.ndim == 1 else labels
+        return values
+
+    def predict(
+        self,
+        sess: v1.Session,
+        dataset: Any,
+        verbose: bool = False,
+        *,
+        batch_size: int = 256,
+        augment_pred: bool = True,
+        **hp: Any,
+    ) -> np.ndarray:
+        """Class probabilities of every image of `dataset`, in its order; its training cursor stays where it is.
+
+        :param dataset: a `datasets.dataset.DataSet`; labels are not looked at.
+        :param batch_size: the most images, or crops, in one run of the graph.
+        :param augment_pred: average over the ten crops of each image instead of taking the centre.
+        :return: float32 (N, num_classes).
+        """
+        reject_unknown(hp, f"{type(self).__name__}.predict")
+        start_time = time.perf_counter()
+        crops = 10 if augment_pred else 1
+        chunk = max(1, batch_size // crops)
+        predictions = [np.empty((0, self.num_classes), np.float32)]
+        for start in range(0, dataset.num_examples, chunk):
+            indices = np.arange(start, min(start + chunk, dataset.num_examples))
+            images, _ = dataset.batch(indices, augment=augment_pred, is_train=False)
+            predictions.append(self._predict_patches(sess, images, batch_size))
+        if verbose:
+            seconds = time.perf_counter() - start_time
+            logger.info("predicted %d images in %.1f s", dataset.num_examples, seconds)
+        return np.concatenate(predictions, axis=0)  # (N, K)
+
+    def _predict_patches(self, sess: v1.Session, images: np.ndarray, batch_size: int) -> np.ndarray:
+        """Probabilities (N, K) of images (N, h, w, C), or averaged over the patches of (N, P, h, w, C)."""
+        if images.ndim == 4:
+            images = images[:, np.newaxis]
+        num_images, num_patches = images.shape[:2]
+        patches = images.reshape(-1, *images.shape[2:])  # (N * P, h, w, C)
+        parts = [
+            sess.run(self.pred, self.feed(patches[start : start + batch_size]))
+            for start in range(0, len(patches), batch_size)
+        ]
+        return np.concatenate(parts).reshape(num_images, num_patches, -1).mean(axis=1)
+
+
+def _constant_variable(name: str, value: np.ndarray) -> tf.Variable:
+    """A float32 variable that is saved but not trained, starting at `value`."""
+    return v1.get_variable(
+        name,
+        initializer=tf.constant(value, tf.float32),
+        trainable=False,
+        use_resource=True,
+    )

@@ -1,0 +1,79 @@
+"""The AlexNet post's flat hyper-parameter dictionary, checked where it enters the library.
+
+The post hands one dictionary (`hp_d`) to the model, the optimizer, `train` and `predict`, and each takes what
+is its own. Here a function says in its signature what is its own, and a key that nobody knows is an error.
+"""
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+# Every option that one dictionary may carry for the model, the optimizer, training and prediction together.
+# The models cannot import the configuration, so the names stand here; a test compares them with RunConfig.
+KNOWN_KEYS = frozenset(
+    {
+        # the post's
+        "image_mean",
+        "batch_size",
+        "num_epochs",
+        "augment_train",
+        "augment_pred",
+        "init_learning_rate",
+        "momentum",
+        "learning_rate_patience",
+        "learning_rate_decay",
+        "eps",
+        "weight_decay",
+        "dropout_prob",
+        "score_threshold",
+        # added here
+        "weight_decay_on",
+        "precision",
+        "seed",
+        "beta1",
+        "beta2",
+        "epsilon",
+        "rmsprop_decay",
+        "clip_norm",
+        "schedule",
+        "min_learning_rate",
+        "boundaries",
+        "warmup_steps",
+        "early_stopping_patience",
+        "save_every_steps",
+        "keep_checkpoints",
+        "tensorboard",
+    }
+)
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """A half sentence that proposes the known words nearest to `word`, or lists them all."""
+    candidates = sorted(known)
+    near = difflib.get_close_matches(word, candidates, n=2, cutoff=0.6)
+    if near:
+        return "did you mean " + " or ".join(repr(match) for match in near) + "?"
+    return "known are: " + ", ".join(candidates)
+
+
+def accepted(function: Callable[..., Any], hp: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of `hp` that `function` can take by name: all of them when it takes `**kwargs`."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return dict(hp)
+    names = {p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
+    return {key: value for key, value in hp.items() if key in names}
+
+
+def reject_unknown(hp: Mapping[str, Any], owner: str, *functions: Callable[..., Any]) -> None:
+    """Raise TypeError for a key of `hp` that is neither taken by one of `functions` nor known at all.
+
+    A function with `**kwargs` takes anything, so nothing is unknown to it.
+    """
+    taken = {key for function in functions for key in accepted(function, hp)}
+    named = {name for function in functions for name in inspect.signature(function).parameters}
+    for key in hp:
+        if key not in taken and key not in KNOWN_KEYS:
+            known = (KNOWN_KEYS | named) - {"self", "kwargs", "hp"}
+            raise TypeError(f"{owner} got an unknown option {key!r}; {suggestion(key, known)}")

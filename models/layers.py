@@ -1,0 +1,184 @@
+"""Functions that create named variables and the operations on them.
+
+Every function creates its variables in the current `tf.compat.v1.variable_scope`, under the names of the
+AlexNet post (`weights`, `biases`), as float32 resource variables. Computation follows the dtype of the input
+`x`: float32, or bfloat16 with the variables cast where they are used. Nothing random is hidden: an initial
+value is a function of (graph seed, variable name), a dropout mask of (graph seed, scope name, global step).
+"""
+
+import zlib
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+v1 = tf.compat.v1
+
+
+def _named_seed(name: str) -> int:
+    """A 31-bit number from the current scope and `name`: the same for the same place in any graph."""
+    return zlib.crc32(f"{v1.get_variable_scope().name}/{name}".encode()) & 0x7FFFFFFF
+
+
+def _graph_seed() -> int:
+    """The seed set by `tf.compat.v1.set_random_seed` on the current graph, 0 where none was set."""
+    return int(v1.get_default_graph().seed or 0)
+
+
+def _variable(name: str, shape: Sequence[int], value: float, trainable: bool = True) -> tf.Variable:
+    """A float32 variable that starts at a constant."""
+    return v1.get_variable(
+        name,
+        list(shape),
+        tf.float32,
+        v1.constant_initializer(value),
+        trainable=trainable,
+        use_resource=True,
+    )
+
+
+def he_stddev(shape: Sequence[int]) -> float:
+    """sqrt(2 / fan-in) for weights of `shape` (..., inputs, outputs): He et al. 2015b, eq. 10."""
+    fan_in = 1
+    for size in shape[:-1]:
+        fan_in *= size
+    return (2.0 / fan_in) ** 0.5
+
+
+def weight_variable(shape: Sequence[int], stddev: float | None = 0.01) -> tf.Variable:
+    """Create the variable `weights`, drawn from Normal(0, stddev^2).
+
+    :param shape: (fh, fw, ic, oc) of a convolution or (D, out) of a fully connected layer.
+    :param stddev: standard deviation; None takes He's for ReLU networks (`he_stddev`).
+    """
+    if stddev is None:
+        stddev = he_stddev(shape)
+    seed = [_graph_seed(), _named_seed("weights")]
+
+    def draw(shape, dtype=tf.float32, partition_info=None):
+        return tf.random.stateless_normal(shape, seed, 0.0, stddev, dtype)
+
+    return v1.get_variable("weights", list(shape), tf.float32, draw, use_resource=True)
+
+
+def bias_variable(shape: Sequence[int], value: float = 1.0) -> tf.Variable:
+    """Create the variable `biases` of `shape` (oc,), all equal to `value`."""
+    return _variable("biases", shape, value)
+
+
+def conv2d(x: tf.Tensor, W: tf.Variable, stride: int, padding: str = "SAME") -> tf.Tensor:
+    """Convolve `x` (N, H, W, C) with filters `W` (fh, fw, ic, oc).
+
+    :param stride: step of the filter in both directions (pixels).
+    :param padding: 'SAME' or 'VALID'.
+    """
+    return tf.nn.conv2d(x, tf.cast(W, x.dtype), strides=[1, stride, stride, 1], padding=padding)
+
+
+def max_pool(x: tf.Tensor, side_l: int, stride: int, padding: str = "SAME") -> tf.Tensor:
+    """The largest value of every `side_l` x `side_l` window of `x` (N, H, W, C)."""
+    return tf.nn.max_pool2d(
+        x, ksize=[1, side_l, side_l, 1], strides=[1, stride, stride, 1], padding=padding
+    )
+
+
+def global_average_pool(x: tf.Tensor) -> tf.Tensor:
+    """The mean over height and width: (N, H, W, C) -> (N, C)."""
+    return tf.reduce_mean(x, axis=[1, 2])
+
+
+def conv_layer(
+    x: tf.Tensor,
+    side_l: int,
+    stride: int,
+    out_depth: int,
+    padding: str = "SAME",
+    *,
+    weights_stddev: float | None = 0.01,
+    biases_value: float | None = 0.1,
+) -> tf.Tensor:
+    """A convolution with its own variables `weights` and, unless `biases_value` is None, `biases`.
+
+    :param x: (N, H, W, C).
+    :param side_l: side of the square filter (pixels).
+    :param stride: step of the filter (pixels).
+    :param out_depth: number of filters.
+    :param weights_stddev: of the initial normal distribution; None for He's.
+    :param biases_value: initial value of the biases; None for a convolution without them.
+    :return: (N, H', W', out_depth), before the activation.
+    """
+    filters = weight_variable([side_l, side_l, int(x.shape[-1]), out_depth], stddev=weights_stddev)
+    out = conv2d(x, filters, stride, padding=padding)
+    if biases_value is None:
+        return out
+    return tf.nn.bias_add(out, tf.cast(bias_variable([out_depth], value=biases_value), x.dtype))
+
+
+def fc_layer(
+    x: tf.Tensor, out_dim: int, *, weights_stddev: float | None = 0.01, biases_value: float = 0.1
+) -> tf.Tensor:
+    """A fully connected layer with its own `weights` and `biases`: (N, D) -> (N, out_dim).
+
+    :param weights_stddev: of the initial normal distribution; None for He's.
+    :param biases_value: initial value of the biases.
+    """
+    weights = weight_variable([int(x.shape[-1]), out_dim], stddev=weights_stddev)
+    biases = bias_variable([out_dim], value=biases_value)
+    return tf.nn.bias_add(tf.matmul(x, tf.cast(weights, x.dtype)), tf.cast(biases, x.dtype))
+
+
+def batch_norm(
+    x: tf.Tensor,
+    is_train: tf.Tensor,
+    *,
+    momentum: float = 0.9,
+    epsilon: float = 1e-5,
+    gamma_value: float = 1.0,
+) -> tf.Tensor:
+    """Batch normalisation over (N, H, W) of `x` (N, H, W, C): Ioffe & Szegedy 2015.
+
+    Creates `gamma`, `beta` and the statistics `moving_mean`, `moving_variance`, which are not trained but
+    saved. Their update is added to the graph's UPDATE_OPS, which the Optimizer runs with every step:
+    moving = momentum * moving + (1 - momentum) * batch. In training the batch's own statistics normalise,
+    otherwise the moving ones.
+    """
+    depth = [int(x.shape[-1])]
+    gamma, beta = _variable("gamma", depth, gamma_value), _variable("beta", depth, 0.0)
+    moving_mean = _variable("moving_mean", depth, 0.0, trainable=False)
+    moving_variance = _variable("moving_variance", depth, 1.0, trainable=False)
+
+    def by_batch():
+        return v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon, is_training=True)
+
+    def by_moving():
+        mean, variance = tf.identity(moving_mean), tf.identity(moving_variance)
+        out, _, _ = v1.nn.fused_batch_norm(
+            x, gamma, beta, mean, variance, epsilon=epsilon, is_training=False
+        )
+        return out, mean, variance
+
+    out, mean, variance = tf.cond(is_train, by_batch, by_moving)
+    for moving, batch in ((moving_mean, mean), (moving_variance, variance)):
+        update = moving.assign_sub((1.0 - momentum) * (moving - batch))
+        v1.add_to_collection(v1.GraphKeys.UPDATE_OPS, update)
+    return out
+
+
+def dropout(x: tf.Tensor, rate: float, is_train: tf.Tensor) -> tf.Tensor:
+    """In training, zero each element with probability `rate` and scale the others by 1 / (1 - rate).
+
+    The mask is a function of (graph seed, scope name, global step): a resumed run draws the masks that the
+    uninterrupted run would have drawn. One dropout to a variable scope, or two would share a mask.
+    """
+    if rate == 0.0:
+        return x
+    seed = [_graph_seed() ^ _named_seed("dropout"), v1.train.get_or_create_global_step()]
+
+    def drop():
+        return tf.nn.experimental.stateless_dropout(x, rate, seed=tf.stack(seed), rng_alg="philox")
+
+    return tf.cond(is_train, drop, lambda: x)
+
+
+def local_response_norm(x: tf.Tensor) -> tf.Tensor:
+    """Krizhevsky et al. 2012, section 3.3: n = 5 adjacent channels, k = 2, alpha = 1e-4, beta = 0.75."""
+    return tf.nn.local_response_normalization(x, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75)

@@ -1,0 +1,49 @@
+"""Label images with the best weights of a run. `python predict.py --help` lists the options."""
+
+import argparse
+from pathlib import Path
+
+from learning.cli import run_script
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="image, or folder of images")
+    parser.add_argument("--run", metavar="RUN", help="run directory (default: the newest under runs/)")
+    parser.add_argument("--top-k", type=int, default=1, metavar="K", help="classes per image (default: 1)")
+    parser.add_argument("--ten-crop", action="store_true", help="average over ten crops: slower, better")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="also write the rows as .csv or .json")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    arguments = parser.parse_args()
+    if arguments.top_k < 1:
+        parser.error(f"--top-k is {arguments.top_k}; it must be at least 1")
+    if arguments.output and arguments.output.suffix not in (".csv", ".json"):
+        parser.error(f"--output is {arguments.output}; its name must end in .csv or .json")
+    return arguments
+
+
+def main() -> None:
+    """Parse, load, predict, print one line per image."""
+    arguments = parse()
+    from learning.run_directory import RunDirectory, newest_run
+
+    run = RunDirectory(arguments.run or newest_run())
+    from learning import experiment, prediction
+
+    paths = prediction.image_paths(arguments.paths)
+    model, sess, _ = experiment.load_run(run)
+    rows = prediction.predict_files(
+        sess, model, paths, run, ten_crop=arguments.ten_crop, top_k=arguments.top_k
+    )
+    done = []
+    for row in rows:
+        print(prediction.line(row), flush=True)
+        done.append(row)
+    if arguments.output:
+        prediction.write_predictions(arguments.output, done)
+    prediction.require_readable(done)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,45 @@
+"""Test the best weights of a run, with one crop and with ten. `python test.py --help` lists the options."""
+
+import argparse
+from pathlib import Path
+
+from learning.cli import run_script
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", metavar="RUN", help="run directory (default: the newest under runs/)")
+    parser.add_argument(
+        "--data-dir", metavar="DIR", help="any labelled folder or zip (default: what the run held out)"
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Parse, load, evaluate, print."""
+    arguments = parse()
+    from learning.run_directory import RunDirectory, newest_run
+
+    run = RunDirectory(arguments.run or newest_run())
+    from learning import experiment
+    from learning.evaluation import detail_lines, evaluate, score_lines, write_results
+
+    if arguments.data_dir is None:
+        dataset, split = experiment.held_out(experiment.open_data(run.config))
+        name = "test"
+    else:
+        dataset, split = experiment.open_labelled(run, arguments.data_dir), arguments.data_dir
+        name = f"test-{Path(arguments.data_dir).resolve().stem}"
+    model, sess, epoch = experiment.load_run(run)
+    train = run.config.train
+    results = evaluate(sess, model, dataset, evaluator=train.evaluator, batch_size=train.batch_size)
+    results |= {"split": split, "epoch": epoch}
+    write_results(results, run.path, name)
+    print("\n".join([f"run: {run.path}", *score_lines(results), *detail_lines(results)]))
+    print(f"written: {run.path / name}.json, {name}-confusion.png")
+
+
+if __name__ == "__main__":
+    run_script(main)

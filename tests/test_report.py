@@ -1,0 +1,380 @@
+"""Pictures are looked at where a mistake would show: what lines hold, which cells are written, which pixels."""
+
+import os
+import stat
+import subprocess
+import sys
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from learning.report import (
+    MAX_GRID_IMAGES,
+    Section,
+    confusion_table,
+    draw_confusion_matrix,
+    draw_image_grid,
+    draw_learning_curves,
+    per_class_recall,
+    write_page,
+)
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that are written, in order."""
+    saved = []
+    write = Figure.savefig
+
+    def remember(figure, *args, **kwargs):
+        saved.append(figure)
+        write(figure, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", remember)
+    return saved
+
+
+def row(epoch, **values):
+    made = {
+        "epoch": epoch,
+        "step": 100 * epoch,
+        "learning_rate": 0.1 / epoch,
+        "train_loss": 2.0 / epoch,
+        "train_score": 1 - 0.5 / epoch,
+        "val_score": 0.9 - 0.5 / epoch,
+    }
+    return made | values
+
+
+def lines(axes):
+    """The curves of a panel by their label, NaN where they have a gap."""
+    return {line.get_label(): line.get_ydata() for line in axes.lines}
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+class TestLearningCurves:
+    def test_curves_hold_the_history(self, figures, tmp_path):
+        draw_learning_curves([row(1), row(2), row(4)], tmp_path / "curves.png", title="a $run$")
+        loss, score, rate = figures[0].axes
+        np.testing.assert_allclose(lines(loss)["training"], [2.0, 1.0, 0.5])
+        np.testing.assert_allclose(lines(score)["training"], [0.5, 0.75, 0.875])
+        np.testing.assert_allclose(lines(score)["validation"], [0.4, 0.65, 0.775])
+        np.testing.assert_allclose(lines(rate)["learning rate"], [0.1, 0.05, 0.025])
+        np.testing.assert_array_equal(rate.lines[0].get_xdata(), [1, 2, 4])
+        assert rate.get_yscale() == "log"
+        with Image.open(tmp_path / "curves.png") as picture:
+            assert picture.size == (960, 1020)
+
+    def test_missing_scores_leave_gaps(self, figures, tmp_path):
+        history = [row(1, val_score=None), row(2), row(3, train_loss=float("nan"), val_score=float("inf"))]
+        draw_learning_curves(history, tmp_path / "curves.png")
+        loss, score, _ = figures[0].axes
+        np.testing.assert_allclose(lines(loss)["training"], [2.0, 1.0, np.nan])
+        np.testing.assert_allclose(lines(score)["validation"], [np.nan, 0.65, np.nan])
+
+    def test_no_validation_set(self, figures, tmp_path):
+        draw_learning_curves([row(1, val_score=None)], tmp_path / "curves.png", best_epoch=1)
+        assert list(lines(figures[0].axes[1])) == ["training", "best: epoch 1, 0.5"]
+
+    def test_best_epoch_is_marked_with_its_validation_score(self, figures, tmp_path):
+        draw_learning_curves([row(1), row(2), row(3)], tmp_path / "curves.png", best_epoch=2)
+        loss, score, _ = figures[0].axes
+        marks = [line for axes in (loss, score) for line in axes.lines if "best" in line.get_label()]
+        assert [list(mark.get_xdata()) for mark in marks] == [[2, 2], [2, 2]]
+        assert "best: epoch 2, 0.65" in [text.get_text() for text in score.get_legend().get_texts()]
+
+    def test_single_epoch_is_a_point_at_a_whole_number(self, figures, tmp_path):
+        draw_learning_curves([row(1)], tmp_path / "curves.png")
+        rate = figures[0].axes[2]
+        assert rate.get_xlim() == (0, 2)
+        assert rate.lines[0].get_marker() == "o"
+        assert all(float(tick).is_integer() for tick in rate.get_xticks())
+
+    @pytest.mark.parametrize("learning_rate", [0.0, None])
+    def test_rate_without_a_logarithm(self, figures, tmp_path, learning_rate):
+        draw_learning_curves([row(1, learning_rate=learning_rate)], tmp_path / "curves.png")
+        assert figures[0].axes[2].get_yscale() == "linear"
+
+    def test_nothing_but_gaps(self, tmp_path):
+        empty = {"train_loss": None, "train_score": None, "val_score": None, "learning_rate": None}
+        draw_learning_curves([row(1, **empty)], tmp_path / "curves.png", best_epoch=1)
+        assert (tmp_path / "curves.png").stat().st_size > 0
+
+    def test_empty_history(self, tmp_path):
+        with pytest.raises(ValueError, match="the history is empty; draw the curves after the first epoch"):
+            draw_learning_curves([], tmp_path / "curves.png")
+
+
+class TestConfusionMatrix:
+    def test_counts_and_colours(self, figures, tmp_path):
+        draw_confusion_matrix(np.array([[3, 1], [0, 0]]), ["cat", "dog"], tmp_path / "matrix.png")
+        axes = figures[0].axes[0]
+        assert texts(axes) == ["3", "1", "0", "0"]
+        np.testing.assert_allclose(axes.images[0].get_array(), [[0.75, 0.25], [0, 0]])
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["cat", "dog"]
+        assert (axes.get_ylabel(), axes.get_xlabel()) == ("true class", "predicted class")
+
+    @pytest.mark.parametrize(("num_classes", "num_counts"), [(30, 900), (31, 0)])
+    def test_counts_up_to_thirty_classes(self, figures, tmp_path, num_classes, num_counts):
+        matrix = np.full((num_classes, num_classes), 123456)
+        draw_confusion_matrix(matrix, ["class"] * num_classes, tmp_path / "matrix.png")
+        assert len(texts(figures[0].axes[0])) == num_counts
+
+    def test_counts_stay_inside_their_cells(self, figures, tmp_path):
+        draw_confusion_matrix(
+            np.full((30, 30), 123456), [f"class {k}" for k in range(30)], tmp_path / "m.png"
+        )
+        axes = figures[0].axes[0]
+        cell = axes.get_window_extent().width / 30
+        assert all(text.get_window_extent().width < cell for text in axes.texts)
+
+    @pytest.mark.parametrize("num_classes", [10, 60, 200])
+    def test_names_do_not_overlap(self, figures, tmp_path, num_classes):
+        names = [f"class number {k} with a long name {k}" for k in range(num_classes)]
+        draw_confusion_matrix(np.eye(num_classes, dtype=int), names, tmp_path / "matrix.png")
+        boxes = [label.get_window_extent() for label in figures[0].axes[0].get_yticklabels()]
+        assert 1 < len(boxes) <= 60
+        assert all(lower.y1 <= upper.y0 for upper, lower in pairwise(boxes))
+
+    def test_long_names_keep_both_ends(self, figures, tmp_path):
+        draw_confusion_matrix(np.eye(2, dtype=int), ["a" * 20 + "x" * 20, "b"], tmp_path / "matrix.png")
+        assert figures[0].axes[0].get_yticklabels()[0].get_text() == "aaaaaaaaaaaa…xxxxxxxxxxx"
+
+    def test_names_that_matplotlib_would_take_for_something_else(self, tmp_path):
+        names = ["$\\frac$", "고양이", "a\nb\x00", "\udcff", ""]
+        draw_confusion_matrix(np.eye(5, dtype=int), names, tmp_path / "matrix.png")
+        assert (tmp_path / "matrix.png").stat().st_size > 0
+
+
+class TestImageGrid:
+    def test_pixels_and_captions(self, figures, tmp_path):
+        images = np.zeros((3, 4, 4, 3), np.uint8)
+        images[..., 0] = np.array([255, 128, 0]).reshape(3, 1, 1)
+        draw_image_grid(images, ["one", "two", "$3$"], tmp_path / "grid.png", columns=2)
+        axes = figures[0].axes
+        assert [a.get_title() for a in axes] == ["one", "two", r"\$3\$", ""]
+        np.testing.assert_array_equal(axes[1].images[0].get_array(), images[1])
+        assert not axes[3].images
+        with Image.open(tmp_path / "grid.png") as picture:
+            written = np.asarray(picture.convert("RGB")).reshape(-1, 3)
+        assert {(255, 0, 0), (128, 0, 0), (0, 0, 0)} <= set(map(tuple, written.tolist()))
+
+    def test_single_channel_is_grey(self, figures, tmp_path):
+        images = np.linspace(0, 1, 4, dtype=np.float64).reshape(1, 2, 2, 1)
+        draw_image_grid(images, ["digit"], tmp_path / "grid.png")
+        shown = figures[0].axes[0].images[0].get_array()
+        np.testing.assert_allclose(shown, np.repeat(images[0], 3, axis=2), rtol=1e-6)
+
+    def test_long_captions_take_two_lines_of_their_column(self, figures, tmp_path):
+        draw_image_grid(np.zeros((2, 8, 8, 3), np.uint8), ["w" * 30 + " and" * 30] * 2, tmp_path / "grid.png")
+        caption = figures[0].axes[0].get_title()
+        assert caption.count("\n") == 1
+        assert caption.endswith("…")
+
+    @pytest.mark.parametrize(
+        ("images", "captions", "columns", "message"),
+        [
+            (np.zeros((0, 4, 4, 3), np.uint8), [], 8, r"shape \(0, 4, 4, 3\)"),
+            (np.zeros((1, 4, 4, 4), np.uint8), ["a"], 8, r"shape \(1, 4, 4, 4\); give"),
+            (np.zeros((4, 4, 3), np.uint8), ["a"], 8, r"shape \(4, 4, 3\); give"),
+            (np.zeros((1, 4, 4, 3), np.int64), ["a"], 8, "images are int64; give uint8"),
+            (np.full((1, 4, 4, 3), 255.0), ["a"], 8, r"from 255.0 to 255.0; scale them to \[0, 1\]"),
+            (np.full((1, 4, 4, 3), np.nan), ["a"], 8, r"scale them to \[0, 1\]"),
+            (np.zeros((2, 4, 4, 3), np.uint8), ["a"], 8, "1 captions for 2 images"),
+            (np.zeros((1, 4, 4, 3), np.uint8), ["a"], 0, "columns is 0"),
+            (
+                np.zeros((MAX_GRID_IMAGES + 1, 1, 1, 3), np.uint8),
+                [],
+                8,
+                "401 images are too many.*at most 400",
+            ),
+        ],
+    )
+    def test_what_does_not_fit_is_said(self, tmp_path, images, captions, columns, message):
+        with pytest.raises(ValueError, match=message):
+            draw_image_grid(images, captions, tmp_path / "grid.png", columns=columns)
+        assert not list(tmp_path.iterdir())
+
+
+def test_recall():
+    assert per_class_recall(np.array([[3, 1, 0], [0, 0, 0], [2, 0, 6]])) == [0.75, None, 0.75]
+
+
+def test_confusion_table():
+    table = confusion_table(np.array([[30, 10, 0], [0, 0, 0], [1, 0, 1]]), ["cat", "개", "a\nb"])
+    assert table.splitlines() == [
+        "true \\ predicted  cat  개  a?b  recall",
+        "cat                30  10    0  75.00%",
+        "개                  0   0    0       -",
+        "a?b                 1   0    1  50.00%",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "names", "message"),
+    [
+        (np.zeros((2, 3), int), ["a", "b"], r"has shape \(2, 3\); give \(K, K\)"),
+        (np.zeros((0, 0), int), [], r"has shape \(0, 0\)"),
+        (np.zeros((2, 2)), ["a", "b"], "is float64 from 0.0; give counts"),
+        (np.array([[1, -1], [0, 1]]), ["a", "b"], "is int64 from -1; give counts"),
+        (np.eye(2, dtype=int), ["a"], "1 class names for 2 classes"),
+    ],
+)
+def test_matrix_that_does_not_fit(tmp_path, matrix, names, message):
+    with pytest.raises(ValueError, match=message):
+        confusion_table(matrix, names)
+    with pytest.raises(ValueError, match=message):
+        draw_confusion_matrix(matrix, names, tmp_path / "matrix.png")
+
+
+class PageReader(HTMLParser):
+    """Collects tags, attributes and text, and checks that what opens is closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.text = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def read_page(path):
+    reader = PageReader()
+    reader.feed(path.read_text(encoding="utf-8"))
+    assert not reader.open
+    return reader
+
+
+class TestPage:
+    def test_everything_is_on_it(self, tmp_path):
+        recall = Section(
+            heading="Recall", columns=["class", "recall"], rows=[("cat", 0.98765), ("dog", None)]
+        )
+        images = Section(heading="Pictures", images=[("pictures/learning curves.png", "Curves")])
+        write_page(tmp_path / "index.html", title="A run", sections=[recall, images])
+        page = read_page(tmp_path / "index.html")
+        text = " ".join(page.text)
+        assert all(part in text for part in ("A run", "Recall", "cat", "0.9877", "–", "Curves"))
+        assert ("src", "pictures/learning%20curves.png") in page.attributes
+        assert ("href", "#s1") in page.attributes
+        assert ("id", "s1") in page.attributes
+
+    def test_kinds_of_cells(self, tmp_path):
+        rows = [(1, 12345678, np.float32(0.5), np.int64(7), True, "x", float("nan"))]
+        write_page(tmp_path / "index.html", title="t", sections=[Section(heading="h", rows=rows)])
+        html = (tmp_path / "index.html").read_text(encoding="utf-8")
+        number = '<td class="number">'
+        cells = f"{number}1</td>{number}12345678</td>{number}0.5</td>{number}7</td><td>True</td><td>x</td>"
+        assert cells + f"{number}nan</td>" in html
+        assert "<thead>" not in html
+
+    def test_hostile_texts_stay_texts(self, tmp_path):
+        hostile = "\"'><script>alert(1)</script>&amp;"
+        section = Section(
+            heading=hostile, columns=[hostile], rows=[[hostile]], text=hostile, images=[("a.png", hostile)]
+        )
+        write_page(tmp_path / "index.html", title=hostile, sections=[section])
+        page = read_page(tmp_path / "index.html")
+        assert "script" not in page.tags
+        assert ("alt", hostile) in page.attributes
+        # title, h1, list of contents, heading, header, cell, text, caption
+        assert page.text.count(hostile) == 8
+
+    def test_nothing_is_fetched_from_elsewhere(self, tmp_path):
+        write_page(tmp_path / "index.html", title="t", sections=[])
+        html = (tmp_path / "index.html").read_text(encoding="utf-8")
+        assert "//" not in html
+        assert not {"script", "link", "iframe"} & set(read_page(tmp_path / "index.html").tags)
+
+    @pytest.mark.parametrize(
+        "image",
+        [
+            "/etc/x.png",
+            "../x.png",
+            "a/../../x.png",
+            "//host/x.png",
+            "https://host/x.png",
+            "data:x",
+            "..\\x",
+            "",
+        ],
+    )
+    def test_image_elsewhere(self, tmp_path, image):
+        section = Section(heading="h", images=[(image, "caption")])
+        with pytest.raises(ValueError, match="is not in the page's folder; give a path relative to it"):
+            write_page(tmp_path / "index.html", title="t", sections=[section])
+        assert not list(tmp_path.iterdir())
+
+    def test_row_of_another_length(self, tmp_path):
+        section = Section(heading="Recall", columns=["a", "b"], rows=[(1, 2, 3)])
+        with pytest.raises(ValueError, match="a row of section 'Recall' has 3 cells for 2 columns"):
+            write_page(tmp_path / "index.html", title="t", sections=[section])
+
+    def test_letters_that_are_no_unicode(self, tmp_path):
+        write_page(tmp_path / "index.html", title="a\udcff고", sections=[])
+        assert "<title>a?고</title>" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+class TestWriting:
+    """A picture is there as a whole or not at all."""
+
+    def draw(self, path):
+        draw_image_grid(np.zeros((1, 4, 4, 3), np.uint8), ["a"], path)
+
+    def test_a_failed_drawing_leaves_the_old_picture(self, monkeypatch, tmp_path):
+        path = tmp_path / "grid.png"
+        path.write_bytes(b"the old one")
+
+        def fail(figure, temporary, **kwargs):
+            temporary.write_bytes(b"half a pict")
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Figure, "savefig", fail)
+        with pytest.raises(OSError, match="No space left"):
+            self.draw(path)
+        assert path.read_bytes() == b"the old one"
+        assert os.listdir(tmp_path) == ["grid.png"]
+
+    def test_a_drawing_replaces_the_old_picture(self, tmp_path):
+        path = tmp_path / "grid.png"
+        path.write_bytes(b"the old one")
+        self.draw(str(path))
+        with Image.open(path) as picture:
+            assert picture.format == "PNG"
+        assert os.listdir(tmp_path) == ["grid.png"]
+
+    def test_others_may_read_it(self, tmp_path):
+        (tmp_path / "plain").touch()
+        self.draw(tmp_path / "grid.png")
+        modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "grid.png")]
+        assert modes[0] == modes[1]
+
+    def test_same_input_same_bytes(self, tmp_path):
+        for name in ("a.png", "b.png"):
+            self.draw(tmp_path / name)
+        assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_import_brings_neither_pyplot_nor_tensorflow():
+    code = (
+        "import sys, learning.report; sys.exit(bool({'matplotlib.pyplot', 'tensorflow'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
