@@ -9,12 +9,12 @@ def main() -> None:
     """Parse, build, train, print the scores."""
     arguments = parse_train()
     config = arguments.config
-    from learning.run_directory import RunDirectory, claim, default_path
+    from learning.run_directory import RunDirectory, check_free, default_path
 
     resumed = arguments.resume is not None
     path = Path(arguments.resume or arguments.run_dir or default_path(config.recipe))
     if not resumed:
-        claim(path)
+        check_free(path)
 
     print("starting TensorFlow and loading the data ...", flush=True)
     from learning import experiment

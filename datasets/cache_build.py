@@ -35,10 +35,20 @@ class _Chunk:
     pixels: np.ndarray  # (n, size, size, C), good files only
     names: list[str]
     bad: list[tuple[str, str]]
-    num_files: int
+    sums: np.ndarray  # (n, C)
+    checksums: list[int]
 
 
-def build_entry(folder: Path, source: Source, names: list[str], size: int, channels: int, *, strict, workers):
+def build_entry(
+    folder: Path,
+    source: Source,
+    names: list[str],
+    size: int,
+    channels: int,
+    *,
+    strict: bool,
+    workers: int | None,
+) -> None:
     """Decodes files into a new entry at `folder`, which must exist and be empty.
 
     :param names: files of source, in the order of the rows.
@@ -58,11 +68,11 @@ def build_entry(folder: Path, source: Source, names: list[str], size: int, chann
             if strict and chunk.bad:
                 raise DataError(_first_bad(source, chunk.bad[0]))
             file.write(chunk.pixels.data)
-            sums.append(chunk.pixels.sum(axis=(1, 2), dtype=np.int64))
-            checksums.extend(map(zlib.crc32, chunk.pixels))
+            sums.append(chunk.sums)
+            checksums.extend(chunk.checksums)
             good.extend(chunk.names)
             bad.extend(chunk.bad)
-            bar.advance(chunk.num_files)
+            bar.advance(len(chunk.names) + len(chunk.bad))
         if not good:
             raise DataError(f"none of {len(names)} files can be decoded; {_first_bad(source, bad[0])}")
         file.seek(0)
@@ -109,7 +119,11 @@ def _decode_chunk(source, names, size, channels):
             good.append(name)
         except ImageError as error:
             bad.append((name, str(error)))
-    return _Chunk(pixels[: len(good)], good, bad, len(names))
+    pixels = pixels[: len(good)]
+    sums = pixels.sum(axis=1, dtype=np.uint32).sum(
+        axis=1, dtype=np.int64
+    )  # in one go it takes 20 times as long
+    return _Chunk(pixels, good, bad, sums, [zlib.crc32(image) for image in pixels])
 
 
 def _write_manifest(folder, good, bad, checksum):

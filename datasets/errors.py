@@ -1,5 +1,7 @@
 """What can be wrong with data, in words for the person who gave it."""
 
+from collections.abc import Iterable
+
 
 class DataError(Exception):
     """The data cannot be used; the message says what is wrong, where, and what to do."""
@@ -30,7 +32,7 @@ def escape_name(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
 
 
-def shortened(names, limit: int = 5) -> str:
+def shortened(names: Iterable[str], limit: int = 5) -> str:
     """The first `limit` of some names, escaped and quoted, and how many more there are."""
     names = list(names)
     listed = ", ".join(f"'{escape_name(name)}'" for name in names[:limit])

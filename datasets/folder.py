@@ -86,17 +86,17 @@ def load_labelled(
     source: Source,
     label_of: LabelRule,
     *,
-    image_size,
-    crop_size,
-    channels,
-    reflect,
-    val_fraction,
-    test_fraction,
-    sample_size,
-    seed,
-    cache_dir,
-    max_bad_fraction,
-    strict,
+    image_size: int,
+    crop_size: int,
+    channels: int,
+    reflect: bool,
+    val_fraction: float,
+    test_fraction: float,
+    sample_size: int | None,
+    seed: int,
+    cache_dir: Path | str | None,
+    max_bad_fraction: float,
+    strict: bool,
 ) -> Splits:
     """`load_folder` for any rule that tells a file's class by the parts of its path."""
     check_sizes(image_size, crop_size, sample_size)
@@ -144,7 +144,13 @@ def list_labelled(source: Source, label_of: LabelRule = class_of_folder) -> Labe
 
 
 def labelled_dataset(
-    cached: CachedImages, classes: dict[str, str], class_names: tuple[str, ...], *, crop_size, reflect, seed=0
+    cached: CachedImages,
+    classes: dict[str, str],
+    class_names: tuple[str, ...],
+    *,
+    crop_size: int,
+    reflect: bool,
+    seed: int = 0,
 ) -> DataSet:
     """Decoded images with one-hot labels (N, K) uint8 in the order of class_names.
 

@@ -50,7 +50,6 @@ _DECODE_ERRORS = (  # what Pillow's readers have been seen to raise on damaged f
     BufferError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,
 )
 
 
@@ -105,6 +104,8 @@ def _decode(source, channels, at_least):
                 return _upright(_flattened(image), _orientation(image)).convert(_MODES[channels])
         except Image.UnidentifiedImageError:
             raise ImageError(f"not an image of a known format ({', '.join(_FORMATS)})") from None
+        except Image.DecompressionBombError:
+            raise ImageError(f"the image has more than the {MAX_PIXELS} pixels that are decoded") from None
         except _DECODE_ERRORS as error:
             raise ImageError(f"damaged image ({error or type(error).__name__})") from error
 
@@ -119,7 +120,9 @@ def _read_bytes(path):
 def _check_size(image):
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise ImageError(f"{width}x{height} pixels are more than the {MAX_PIXELS} that are decoded")
+        raise ImageError(
+            f"the image has more than the {MAX_PIXELS} pixels that are decoded ({width}x{height})"
+        )
 
 
 def _orientation(image):

@@ -5,6 +5,7 @@ import inspect
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from datasets.asirra import CLASS_NAMES as PETS
 from datasets.asirra import class_of_pet, load_asirra
@@ -21,7 +22,7 @@ from datasets.folder import (
     list_labelled,
     load_folder,
 )
-from datasets.sources import Source, open_source
+from datasets.sources import open_source
 from datasets.splits import Splits
 
 LOADERS: dict[str, Callable[..., Splits]] = {
@@ -33,7 +34,7 @@ LOADERS: dict[str, Callable[..., Splits]] = {
 logger = logging.getLogger(__name__)
 
 
-def load_splits(name: str, path: Path | str | None = None, **options) -> Splits:
+def load_splits(name: str, path: Path | str | None = None, **options: Any) -> Splits:
     """Loads a data set of the catalogue.
 
     :param name: a key of LOADERS.
@@ -99,7 +100,7 @@ def labelled_set(
     return labelled_dataset(cached, classes, tuple(class_names), crop_size=crop_size, reflect=reflect)
 
 
-def _label_rule(source: Source, class_names):
+def _label_rule(source, class_names):
     """Cats and dogs by their own rule, if the model knows just these and every file follows it."""
     by_pet = all(class_of_pet(tuple(file.name.split("/"))) for file in source.files())
     return class_of_pet if by_pet and sorted(class_names) == sorted(PETS) else class_of_folder

@@ -60,8 +60,10 @@ class ImageRows:
             return np.asarray(self)[key]
         first, *rest = key
         if isinstance(first, slice) and not all(isinstance(axis, slice) for axis in rest):
-            return self._pixels[self.rows[first]][(slice(None), *rest)]
-        return self._pixels[(self.rows[first], *rest)]
+            within = (slice(None), *rest)
+            return self._pixels[self.rows[first]][within]
+        chosen = (self.rows[first], *rest)
+        return self._pixels[chosen]
 
     def __array__(self, dtype=None, copy=None):
         if copy is False:
@@ -85,6 +87,8 @@ class ImageRows:
         """The mean of everything (axis None, float64) or of each channel (axis (0, 1, 2), float64 (C,))."""
         if axis not in (None, (0, 1, 2)):
             raise ValueError(f"ImageRows has a mean over everything or over axes (0, 1, 2), not over {axis}")
-        total = sum(chunk.sum(axis=axis, dtype=np.float64) for chunk in self.chunks())
+        totals = sum(
+            chunk.sum(axis=0, dtype=np.float64) for chunk in self.chunks()
+        )  # (H, W, C); this axis is fast
         size = np.prod(self.shape) if axis is None else np.prod(self.shape[:3])
-        return total / size
+        return totals.sum(axis=None if axis is None else (0, 1)) / size

@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import tensorflow as tf
+import tensorflow.compat.v1 as v1
 
 from learning.errors import CheckpointError
 from learning.files import fsync_path, write_text
 from learning.state import TrainingState
-
-v1 = tf.compat.v1
 
 PREFIX = "model.ckpt"
 STATE_FILE = "state.json"
@@ -47,7 +46,8 @@ class CheckpointStore:
         target = self.path(state.global_step)
         temporary = self.folder / f".writing-{target.name}"
         temporary.mkdir()
-        saver.save(sess, str(temporary / PREFIX), write_meta_graph=False, write_state=False)
+        with sess.graph.as_default():
+            saver.save(sess, str(temporary / PREFIX), write_meta_graph=False, write_state=False)
         write_text(temporary / STATE_FILE, state.to_json())
         for path in (*temporary.iterdir(), temporary):
             fsync_path(path)
@@ -75,7 +75,9 @@ class CheckpointStore:
         try:
             return TrainingState.from_json(path.read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
-            raise CheckpointError(f"cannot read {path}: {error}; remove its folder to use an earlier one") from error
+            raise CheckpointError(
+                f"cannot read {path}: {error}; remove its folder to use an earlier one"
+            ) from error
 
     def _link_best(self, state: TrainingState) -> None:
         best = self.path(state.best_step)
@@ -107,7 +109,9 @@ class CheckpointStore:
             shutil.rmtree(path)
 
 
-def restore(sess: v1.Session, variables: Iterable[tf.Variable], checkpoint: Path, *, exact: bool = False) -> None:
+def restore(
+    sess: v1.Session, variables: Iterable[tf.Variable], checkpoint: Path, *, exact: bool = False
+) -> None:
     """Load `variables` from the folder of a checkpoint.
 
     :param exact: the checkpoint must hold nothing else either (resuming), which weights alone do not ask for.
@@ -119,7 +123,8 @@ def restore(sess: v1.Session, variables: Iterable[tf.Variable], checkpoint: Path
     try:
         saved = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
         _compare(saved, {v.op.name: v.shape.as_list() for v in variables}, checkpoint, exact)
-        v1.train.Saver(variables).restore(sess, prefix)
+        with sess.graph.as_default():
+            v1.train.Saver(variables).restore(sess, prefix)
     except (tf.errors.OpError, ValueError) as error:
         message = str(error).splitlines()[0]
         raise CheckpointError(

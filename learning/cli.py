@@ -35,7 +35,12 @@ class _Parser(ArgumentParser):
     """An ArgumentParser whose complaint is one line, with a suggestion for a misspelt option."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        text = " ".join(message.split())
+        text = re.sub(r"<class '(\w+)'>", r"\1", " ".join(message.split()))
+        text = re.sub(
+            r'Parser key "([\w.]+)": Expected an? (.*?)\. Got value: (.*)',
+            r"\1 is \3; it must be of type \2",
+            text,
+        )
         unknown = re.search(r"--?([\w.-]+)", text) if "nrecognized" in text else None
         if unknown:
             option = unknown.group(1).split("=")[0]
@@ -44,7 +49,9 @@ class _Parser(ArgumentParser):
 
 
 def _option_names() -> list[str]:
-    nested = [f"{name}.{field}" for name, section in SECTIONS.items() for field in section.__dataclass_fields__]
+    nested = [
+        f"{name}.{field}" for name, section in SECTIONS.items() for field in section.__dataclass_fields__
+    ]
     return ["config", "data-dir", "run-dir", "resume", "debug", "recipe", *nested]
 
 
@@ -56,9 +63,13 @@ def _train_parser() -> _Parser:
         "per class.",
         epilog="Recipes are in configs/. Every option can also stand in such a file.",
     )
-    parser.add_argument("--config", metavar="FILE", help="a recipe (YAML); options on the command line win over it")
     parser.add_argument(
-        "--data-dir", metavar="DIR", help="folder or zip of the images, with train/ and test/ inside or directly"
+        "--config", metavar="FILE", help="a recipe (YAML); options on the command line win over it"
+    )
+    parser.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        help="folder or zip of the images, with train/ and test/ inside or directly",
     )
     parser.add_argument("--run-dir", metavar="DIR", help="where the run goes (default: runs/<time>-<recipe>)")
     parser.add_argument("--resume", metavar="RUN", help="go on with the run in this directory, exactly")
@@ -77,7 +88,9 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
     recipe, run_dir, resume = (given.pop(key, None) for key in ("config", "run_dir", "resume"))
     if resume is not None:
         if recipe is not None or run_dir is not None:
-            raise UsageError("--resume takes the run's own recipe and directory; leave out --config and --run-dir")
+            raise UsageError(
+                "--resume takes the run's own recipe and directory; leave out --config and --run-dir"
+            )
         values = RunDirectory(resume).config.as_dict()
         _check_resumable(values, given)
     else:

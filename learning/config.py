@@ -65,7 +65,9 @@ class DataConfig:
     def __post_init__(self) -> None:
         _check_positive("data", self, "image_size", "crop_size")
         _check_fraction("data", self, "val_fraction", "test_fraction")
-        _check(0 <= self.max_bad_fraction <= 1, "data.max_bad_fraction", self.max_bad_fraction, "within 0 to 1")
+        _check(
+            0 <= self.max_bad_fraction <= 1, "data.max_bad_fraction", self.max_bad_fraction, "within 0 to 1"
+        )
         fits = self.crop_size <= self.image_size
         _check(fits, "data.crop_size", self.crop_size, f"at most data.image_size, {self.image_size}")
         if self.sample_size is not None:
@@ -151,10 +153,14 @@ class ScheduleConfig:
 
     def __post_init__(self) -> None:
         section = "schedule"
-        _check_not_negative(section, self, "learning_rate_patience", "min_learning_rate", "eps", "warmup_steps")
+        _check_not_negative(
+            section, self, "learning_rate_patience", "min_learning_rate", "eps", "warmup_steps"
+        )
         decay = self.learning_rate_decay
         _check(0 < decay <= 1, f"{section}.learning_rate_decay", decay, "above 0 and at most 1")
-        ascending = list(self.boundaries) == sorted(set(self.boundaries)) and min(self.boundaries, default=1) > 0
+        ascending = (
+            list(self.boundaries) == sorted(set(self.boundaries)) and min(self.boundaries, default=1) > 0
+        )
         _check(ascending, f"{section}.boundaries", self.boundaries, "growing positive numbers of updates")
         if self.early_stopping_patience is not None:
             _check_not_negative(section, self, "early_stopping_patience")
@@ -264,7 +270,7 @@ def check_keys(values: Any) -> None:
         _check_names(values.get(key, {}), section, f"{key}.")
 
 
-def _check_names(values: Any, owner: type, prefix: str) -> None:
+def _check_names(values: Any, owner: Any, prefix: str) -> None:
     if not isinstance(values, Mapping):
         raise ValueError(f"{prefix or 'the configuration'} holds {values!r}; it must be a mapping of options")
     known = {f.name for f in dataclasses.fields(owner)}

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +66,6 @@ def score_lines(results: dict[str, Any]) -> list[str]:
 
 
 def detail_lines(results: dict[str, Any]) -> list[str]:
-    """Recall by class and the confusion matrix, for people."""
-    names: Sequence[str] = results["class_names"]
-    width = max(map(len, names))
-    lines = ["recall by class:"]
-    for name, recall in zip(names, results["per_class_recall"], strict=True):
-        lines.append(f"  {name:<{width}}  " + ("no images" if recall is None else f"{recall:.4f}"))
-    return [*lines, confusion_table(np.asarray(results["confusion_matrix"]), names)]
+    """The confusion matrix with the recall of each class, for people."""
+    table = confusion_table(np.asarray(results["confusion_matrix"]), results["class_names"])
+    return [f"by {results['scores'][-1]['crops']} crops:", *table.splitlines()]

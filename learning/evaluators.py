@@ -109,7 +109,7 @@ def _checked(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 class _SklearnEvaluator(Evaluator):
-    """Checks the arrays, then calls the metric; higher is better, from 0, unless a subclass says otherwise."""
+    """Checks the arrays, then calls the metric; higher is better, from 0, unless a subclass differs."""
 
     @property
     def worst_score(self) -> float:

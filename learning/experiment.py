@@ -10,8 +10,10 @@ from learning.quiet import native_stderr_held
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings and worse
 with native_stderr_held():
     import tensorflow as tf
+    import tensorflow.compat.v1 as v1
 
     tf.config.list_physical_devices()  # looks for a GPU now, while its complaint about none is held
+
 from datasets.dataset import DataSet
 from datasets.loaders import LOADERS, labelled_set, load_splits
 from datasets.splits import Splits
@@ -25,8 +27,6 @@ from models.catalogue import model_class
 from models.convnet import ConvNet
 from models.hyperparameters import accepted
 
-v1 = tf.compat.v1
-
 
 def open_data(config: RunConfig) -> Splits:
     """Load and split the configured data. UsageError for an option that the loader cannot honour."""
@@ -37,11 +37,15 @@ def open_data(config: RunConfig) -> Splits:
     taken = accepted(LOADERS[data.name], options)
     for key, value in options.items():
         if key not in taken and key in defaults and value != defaults[key]:
-            raise UsageError(f"data.{key} is {value!r}, but the data set {data.name!r} has no such option; leave it out")
+            raise UsageError(
+                f"data.{key} is {value!r}, but the data set {data.name!r} has no such option; leave it out"
+            )
     return load_splits(data.name, config.data_dir, **taken)
 
 
-def build_model(config: RunConfig, input_shape: tuple[int, ...], num_classes: int, image_mean: Any = 0.0) -> ConvNet:
+def build_model(
+    config: RunConfig, input_shape: tuple[int, ...], num_classes: int, image_mean: Any = 0.0
+) -> ConvNet:
     """Build the configured network in a graph of its own. UsageError for an option that it does not take."""
     model = config.model
     options = {"weight_decay": model.weight_decay, "weight_decay_on": model.weight_decay_on, **model.options}

@@ -1,10 +1,11 @@
 """The update rules by name, each an `Optimizer` that gives `_optimize_op`."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
+import tensorflow.compat.v1 as v1
 
 from learning.training import Optimizer
-
-v1 = tf.compat.v1
 
 __all__ = [
     "OPTIMIZERS",
@@ -36,9 +37,7 @@ class NesterovOptimizer(Optimizer):
 class AdamOptimizer(Optimizer):
     """Adam: Kingma & Ba 2015. Weight decay is part of the loss, so Adam scales it like any gradient."""
 
-    def _optimize_op(
-        self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
-    ) -> tf.Operation:
+    def _optimize_op(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> tf.Operation:
         rule = v1.train.AdamOptimizer(self.learning_rate_placeholder, beta1, beta2, epsilon)
         return rule.apply_gradients(self._gradients(self.model.loss))
 
@@ -50,9 +49,7 @@ class AdamWOptimizer(Optimizer):
     `weight_decay`. Deviation: the paper's schedule multiplier eta and rate alpha are one learning rate here.
     """
 
-    def _optimize_op(
-        self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
-    ) -> tf.Operation:
+    def _optimize_op(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> tf.Operation:
         rate = self.learning_rate_placeholder
         pairs = self._gradients(self.model.data_loss)
         with tf.control_dependencies([gradient for gradient, _ in pairs]):
@@ -71,7 +68,7 @@ class RMSPropOptimizer(Optimizer):
         return rule.apply_gradients(self._gradients(self.model.loss))
 
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "momentum": MomentumOptimizer,
     "nesterov": NesterovOptimizer,
     "adam": AdamOptimizer,

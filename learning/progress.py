@@ -6,14 +6,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import tensorflow as tf
+import tensorflow.compat.v1 as v1
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from learning.files import write_csv
 from learning.state import TrainingState
-
-v1 = tf.compat.v1
 
 CURVES_INTERVAL = 60.0  # seconds between drawings of the learning curves while training goes on
 
@@ -26,7 +24,9 @@ class Monitor:
     :param verbose: one line per epoch on stdout, and a bar where stdout is a terminal.
     """
 
-    def __init__(self, save_dir: Path, total_steps: int, batch_size: int, *, verbose: bool, tensorboard: bool):
+    def __init__(
+        self, save_dir: Path, total_steps: int, batch_size: int, *, verbose: bool, tensorboard: bool
+    ):
         self.save_dir = save_dir
         self.batch_size = batch_size
         self.timing: list[dict[str, Any]] = []
@@ -42,7 +42,7 @@ class Monitor:
             console=self._console,
             disable=not (verbose and sys.stdout.isatty()),
         )
-        fields = {"epoch": 1, "loss": float("nan"), "rate": 0.0, "speed": 0.0, "score": "-"}
+        fields: dict[str, Any] = {"epoch": 1, "loss": float("nan"), "rate": 0.0, "speed": 0.0, "score": "-"}
         self._task = self._bar.add_task("train", total=total_steps, **fields)
         self._writer = v1.summary.FileWriter(str(save_dir)) if tensorboard else None
         self._last_drawing = 0.0

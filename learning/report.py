@@ -1,4 +1,4 @@
-"""What a finished run looks like: learning curves, a confusion matrix, images in a grid, and a page of it all.
+"""What a finished run looks like: learning curves, a confusion matrix, images in a grid, a page of it all.
 
 Pictures are drawn on matplotlib figures of their own: no pyplot, no backend, no state that another part of
 the program could see. Importing this module imports matplotlib, so it is imported by who draws. Every file
@@ -228,11 +228,11 @@ def _save(figure: Figure, path: Path) -> None:
     installed = set(fontManager.get_font_names())
     families = [name for name in FONTS if name in installed]
     for text in figure.findobj(Text):
-        text.set_fontfamily(families)  # type: ignore[attr-defined]
+        text.set_fontfamily(families)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")
             figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
         temporary.replace(path)
     finally:
@@ -375,8 +375,8 @@ def _table_html(section: Section) -> str:
     for row in section.rows:
         if section.columns and len(row) != len(section.columns):
             raise ValueError(
-                f"a row of section {section.heading!r} has {len(row)} cells for {len(section.columns)} columns: "
-                f"{list(row)}; give one cell for each column"
+                f"a row of section {section.heading!r} has {len(row)} cells for "
+                f"{len(section.columns)} columns: {list(row)}; give one cell for each column"
             )
     header = "".join(f"<th>{escape(column)}</th>" for column in section.columns)
     rows = [f"<tr>{''.join(map(_cell_html, row))}</tr>\n" for row in section.rows]
@@ -386,7 +386,7 @@ def _table_html(section: Section) -> str:
 
 def _cell_html(value: object) -> str:
     if value is None:
-        return '<td class="number">–</td>'
+        return '<td class="number">&ndash;</td>'
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         return f"<td>{escape(str(value))}</td>"
     shown = f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)

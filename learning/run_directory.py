@@ -54,6 +54,7 @@ class RunDirectory:
         cls, path: Path, config: RunConfig, info: Mapping[str, Any], *, resumed: bool = False
     ) -> "RunDirectory":
         """Write the two files of a new run; of a resumed one, only the configuration."""
+        path.mkdir(parents=True, exist_ok=True)
         write_text(path / CONFIG_FILE, yaml.safe_dump(_plain(config.as_dict()), sort_keys=False))
         if not resumed:
             versions = {name: version(name) for name in PACKAGES}
@@ -66,24 +67,23 @@ class RunDirectory:
         return cls(path)
 
 
-def claim(path: Path) -> Path:
-    """Make the folder of a new run, or take an empty one.
+def check_free(path: Path) -> None:
+    """See at the start that a new run can go to `path`; nothing is made yet.
 
     :raises DirectoryInUseError: there is something in it. StorageError: it cannot be made or written.
     """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        taken = any(path.iterdir())
-        if not os.access(path, os.W_OK):
-            raise PermissionError("no permission to write")
-    except OSError as error:
-        reason = error.strerror or error
-        raise StorageError(f"cannot use {path} as run directory: {reason}; choose another with --run-dir") from error
-    if taken:
+    place = path
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        reason = "it cannot be written" if place.is_dir() else "it is a file"
+        raise StorageError(
+            f"cannot use {path} as run directory: {place}: {reason}; choose another with --run-dir"
+        )
+    if place == path and any(path.iterdir()):
         raise DirectoryInUseError(
             f"{path} is not empty; go on with its run by --resume {path}, or choose another with --run-dir"
         )
-    return path
 
 
 def default_path(recipe: str, root: Path = Path("runs")) -> Path:

@@ -1,5 +1,6 @@
 """From the configuration to a learning-rate schedule."""
 
+from collections.abc import Callable
 from typing import Any
 
 from learning.config import OptimizerConfig, ScheduleConfig
@@ -30,4 +31,5 @@ def build_schedule(schedule: ScheduleConfig, optimizer: OptimizerConfig, total_s
         },
         "constant": {},
     }
-    return SCHEDULES[schedule.name](optimizer.init_learning_rate, **options[schedule.name])
+    kind: Callable[..., Schedule] = SCHEDULES[schedule.name]
+    return kind(optimizer.init_learning_rate, **options[schedule.name])

@@ -45,7 +45,7 @@ def _count(name: str, value: object, minimum: int = 0) -> int:
 
 
 def linear_warmup(global_step: int, warmup_steps: int) -> float:
-    """The fraction of the full rate while warming up: 1/warmup_steps for the first update, 1 from the last on.
+    """The fraction of the full rate while warming up: 1/warmup_steps for the first update, 1 from its last.
 
     Source: Goyal et al. 2017, section 2.2 (gradual warm-up), from 0 instead of from a single worker's rate.
     """
@@ -158,7 +158,7 @@ class PatienceSchedule(_SettableSchedule):
         self.eps = _number("eps", eps)
 
     def step(self, num_bad_epochs: int) -> int:
-        """As in `Schedule.step`; past the patience the count starts again, also where `eps` keeps the rate."""
+        """As in `Schedule.step`; past the patience the count starts again, also if `eps` keeps the rate."""
         if num_bad_epochs <= self.patience:
             return num_bad_epochs
         reduced = max(self._rate * self.factor, self.min_learning_rate)

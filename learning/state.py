@@ -17,7 +17,7 @@ class TrainingState:
 
     :ivar epoch: epochs completed; an epoch is num_examples // batch_size updates.
     :ivar cursor: position in the training set, as `DataSet.cursor` gives it.
-    :ivar best_score: of the best epoch so far, `best_epoch` counting from 1, 0 for none.
+    :ivar best_score: of the best epoch so far, NaN before there is one; `best_epoch` counts from 1, 0 for none.
     :ivar num_bad_epochs: epochs in a row that brought nothing better, counted anew when the rate falls.
     :ivar schedule: state of the learning-rate schedule.
     :ivar step_losses: one per update. step_scores, eval_scores: one per epoch.

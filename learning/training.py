@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tensorflow.compat.v1 as v1
 
 from datasets.dataset import DataSet
 from datasets.prefetch import Prefetcher
@@ -20,12 +21,10 @@ from learning.evaluators import Evaluator
 from learning.interrupts import SignalGuard
 from learning.progress import Monitor
 from learning.schedule_building import build_schedule
-from learning.schedules import EarlyStopping
+from learning.schedules import ConstantSchedule, EarlyStopping, Schedule
 from learning.state import TrainingState
 from models.convnet import ConvNet
 from models.hyperparameters import accepted, reject_unknown
-
-v1 = tf.compat.v1
 
 
 class Optimizer(ABC):
@@ -68,25 +67,29 @@ class Optimizer(ABC):
             self.variables = model.variables + [v for v in v1.global_variables() if id(v) not in known]
             self._finite = tf.stack([tf.reduce_all(tf.math.is_finite(v)) for v in self.variables])
             self._initialize = v1.variables_initializer(self.variables)
-            self._saver = v1.train.Saver(self.variables, max_to_keep=None)
-        self._reset()
+            self._saver = v1.train.Saver([*self.variables, model.global_step], max_to_keep=None)
+        self.state = TrainingState()
+        # `train` builds the configured one: only there the number of updates is known.
+        self.schedule: Schedule = ConstantSchedule(self.config.optimizer.init_learning_rate)
 
     @abstractmethod
-    def _optimize_op(self, **hp: Any) -> tf.Operation:
+    def _optimize_op(self, *args: Any, **hp: Any) -> tf.Operation:
         """The op of one update, at the rate `self.learning_rate_placeholder`.
 
         A subclass names its options as keyword parameters. The global step is not its business: the base
         class counts, and runs the updates of batch-norm statistics.
         """
 
-    def _update_learning_rate(self, **hp: Any) -> None:
+    def _update_learning_rate(self) -> None:
         """Called at the end of each epoch; here the schedule decides. May set `curr_learning_rate`."""
         self.num_bad_epochs = self.schedule.step(self.num_bad_epochs)
 
     def _gradients(self, loss: tf.Tensor) -> list[tuple[tf.Tensor, tf.Variable]]:
         """Gradient and variable pairs of `loss`, scaled down to the global norm `clip_norm` where that is set."""
         variables = self.model.trainable_variables
-        pairs = [(g, v) for g, v in zip(tf.gradients(loss, variables), variables, strict=True) if g is not None]
+        pairs = [
+            (g, v) for g, v in zip(tf.gradients(loss, variables), variables, strict=True) if g is not None
+        ]
         if self.config.optimizer.clip_norm is None:
             return pairs
         clipped, _ = tf.clip_by_global_norm([g for g, _ in pairs], self.config.optimizer.clip_norm)
@@ -149,6 +152,7 @@ class Optimizer(ABC):
         self._start(sess, store, resume)
         train = self.config.train
         with (
+            self.model.graph.as_default(),
             SignalGuard() as signals,
             Monitor(
                 store.save_dir,
@@ -207,7 +211,7 @@ class Optimizer(ABC):
             )
         self.schedule = build_schedule(self.config.schedule, self.config.optimizer, self._total_steps)
         self.state = TrainingState(
-            best_score=self.evaluator.worst_score,
+            best_score=math.nan,
             fixed={"batch_size": batch_size, "num_examples": num_examples},
         )
 
@@ -244,9 +248,7 @@ class Optimizer(ABC):
         stopped = at_epoch_end and stopping.should_stop(state.epoch - state.best_epoch)
         return stopped or state.global_step >= self._total_steps
 
-    def _step(
-        self, sess: v1.Session, batches: Prefetcher, monitor: Monitor
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _step(self, sess: v1.Session, batches: Prefetcher, monitor: Monitor) -> tuple[np.ndarray, np.ndarray]:
         """One update; returns the minibatch's labels and predictions."""
         images, labels, cursor = next(batches)
         rate = self.curr_learning_rate

@@ -4,12 +4,11 @@ from typing import Literal
 
 import numpy as np
 import tensorflow as tf
+import tensorflow.compat.v1 as v1
 
 from models import layers
 from models.convnet import ConvNet
 from models.layers import conv_layer, dropout, fc_layer, max_pool
-
-v1 = tf.compat.v1
 
 
 class AlexNet(ConvNet):

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
+import tensorflow.compat.v1 as v1
 
 from models.hyperparameters import accepted, reject_unknown
 
-v1 = tf.compat.v1
 logger = logging.getLogger(__name__)
 
 COMPUTE_DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
@@ -103,7 +103,7 @@ class ConvNet(ABC):
         return {**d, "logits": logits, "pred": tf.cast(pred, tf.float32, name="pred")}
 
     @abstractmethod
-    def _build_model(self, **hp: Any) -> dict[str, tf.Tensor]:
+    def _build_model(self, *args: Any, **hp: Any) -> dict[str, tf.Tensor]:
         """Build the layers on `self.inputs`; return the tensors to keep by name, 'logits' (N, K) among them.
 
         A subclass names its options as keyword parameters with defaults.
@@ -124,9 +124,7 @@ class ConvNet(ABC):
         self.data_loss = tf.reduce_mean(losses, name="data_loss")
         self.weight_decay = float(weight_decay)
         self.decayed_variables = [
-            v
-            for v in self.trainable_variables
-            if weight_decay_on == "all" or v.op.name.endswith("weights")
+            v for v in self.trainable_variables if weight_decay_on == "all" or v.op.name.endswith("weights")
         ]
         if self.weight_decay == 0.0 or not self.decayed_variables:
             return self.data_loss

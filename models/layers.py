@@ -10,8 +10,7 @@ import zlib
 from collections.abc import Sequence
 
 import tensorflow as tf
-
-v1 = tf.compat.v1
+import tensorflow.compat.v1 as v1
 
 
 def _named_seed(name: str) -> int:
@@ -76,9 +75,7 @@ def conv2d(x: tf.Tensor, W: tf.Variable, stride: int, padding: str = "SAME") -> 
 
 def max_pool(x: tf.Tensor, side_l: int, stride: int, padding: str = "SAME") -> tf.Tensor:
     """The largest value of every `side_l` x `side_l` window of `x` (N, H, W, C)."""
-    return tf.nn.max_pool2d(
-        x, ksize=[1, side_l, side_l, 1], strides=[1, stride, stride, 1], padding=padding
-    )
+    return tf.nn.max_pool2d(x, ksize=[1, side_l, side_l, 1], strides=[1, stride, stride, 1], padding=padding)
 
 
 def global_average_pool(x: tf.Tensor) -> tf.Tensor:
@@ -151,9 +148,7 @@ def batch_norm(
 
     def by_moving():
         mean, variance = tf.identity(moving_mean), tf.identity(moving_variance)
-        out, _, _ = v1.nn.fused_batch_norm(
-            x, gamma, beta, mean, variance, epsilon=epsilon, is_training=False
-        )
+        out, _, _ = v1.nn.fused_batch_norm(x, gamma, beta, mean, variance, epsilon=epsilon, is_training=False)
         return out, mean, variance
 
     out, mean, variance = tf.cond(is_train, by_batch, by_moving)
@@ -180,5 +175,10 @@ def dropout(x: tf.Tensor, rate: float, is_train: tf.Tensor) -> tf.Tensor:
 
 
 def local_response_norm(x: tf.Tensor) -> tf.Tensor:
-    """Krizhevsky et al. 2012, section 3.3: n = 5 adjacent channels, k = 2, alpha = 1e-4, beta = 0.75."""
-    return tf.nn.local_response_normalization(x, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75)
+    """Krizhevsky et al. 2012, section 3.3: n = 5 adjacent channels, k = 2, alpha = 1e-4, beta = 0.75.
+
+    Computed in float32, because TensorFlow has no CPU kernel for bfloat16.
+    """
+    wide = tf.cast(x, tf.float32)
+    out = tf.nn.local_response_normalization(wide, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75)
+    return tf.cast(out, x.dtype)

@@ -1,11 +1,10 @@
 """SmallNet: a residual net for small images, and an example of how little a new architecture needs."""
 
 import tensorflow as tf
+import tensorflow.compat.v1 as v1
 
 from models.convnet import ConvNet
 from models.layers import batch_norm, conv_layer, dropout, fc_layer, global_average_pool, max_pool
-
-v1 = tf.compat.v1
 
 
 class SmallNet(ConvNet):

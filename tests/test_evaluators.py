@@ -105,7 +105,7 @@ class TestContract:
 
     @pytest.mark.parametrize("threshold", [-1e-4, math.nan])
     def test_threshold_out_of_range(self, evaluator, threshold):
-        with pytest.raises(ValueError, match="score_threshold is .*; give 0 or"):
+        with pytest.raises(ValueError, match=r"score_threshold is .*; give 0 or"):
             evaluator.is_better(0.6, 0.5, score_threshold=threshold)
 
     def test_batch_with_some_of_the_classes(self, evaluator):
@@ -258,7 +258,7 @@ class TestByHand:
 class TestTopKArguments:
     @pytest.mark.parametrize("k", [0, -1, 2.0, True])
     def test_k_out_of_range(self, k):
-        with pytest.raises(ValueError, match="k is .*; give a positive integer"):
+        with pytest.raises(ValueError, match=r"k is .*; give a positive integer"):
             TopKAccuracyEvaluator(k=k)
 
     @pytest.mark.parametrize("num_classes", [4, 5])

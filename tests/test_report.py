@@ -1,6 +1,5 @@
-"""Pictures are looked at where a mistake would show: what lines hold, which cells are written, which pixels."""
+"""Pictures are looked at where a mistake would show: what lines hold, which cells and pixels are written."""
 
-import os
 import stat
 import subprocess
 import sys
@@ -272,7 +271,7 @@ class TestPage:
         write_page(tmp_path / "index.html", title="A run", sections=[recall, images])
         page = read_page(tmp_path / "index.html")
         text = " ".join(page.text)
-        assert all(part in text for part in ("A run", "Recall", "cat", "0.9877", "–", "Curves"))
+        assert all(part in text for part in ("A run", "Recall", "cat", "0.9877", "\N{EN DASH}", "Curves"))
         assert ("src", "pictures/learning%20curves.png") in page.attributes
         assert ("href", "#s1") in page.attributes
         assert ("id", "s1") in page.attributes
@@ -328,6 +327,11 @@ class TestPage:
         with pytest.raises(ValueError, match="a row of section 'Recall' has 3 cells for 2 columns"):
             write_page(tmp_path / "index.html", title="t", sections=[section])
 
+    def test_image_whose_name_is_no_unicode(self, tmp_path):
+        section = Section(heading="h", images=[("a\udcff?#.png", "caption")])
+        write_page(tmp_path / "index.html", title="t", sections=[section])
+        assert ("src", "a%FF%3F%23.png") in read_page(tmp_path / "index.html").attributes
+
     def test_letters_that_are_no_unicode(self, tmp_path):
         write_page(tmp_path / "index.html", title="a\udcff고", sections=[])
         assert "<title>a?고</title>" in (tmp_path / "index.html").read_text(encoding="utf-8")
@@ -351,7 +355,7 @@ class TestWriting:
         with pytest.raises(OSError, match="No space left"):
             self.draw(path)
         assert path.read_bytes() == b"the old one"
-        assert os.listdir(tmp_path) == ["grid.png"]
+        assert [entry.name for entry in tmp_path.iterdir()] == ["grid.png"]
 
     def test_a_drawing_replaces_the_old_picture(self, tmp_path):
         path = tmp_path / "grid.png"
@@ -359,7 +363,7 @@ class TestWriting:
         self.draw(str(path))
         with Image.open(path) as picture:
             assert picture.format == "PNG"
-        assert os.listdir(tmp_path) == ["grid.png"]
+        assert [entry.name for entry in tmp_path.iterdir()] == ["grid.png"]
 
     def test_others_may_read_it(self, tmp_path):
         (tmp_path / "plain").touch()

@@ -76,7 +76,7 @@ class TestContract:
 
     @pytest.mark.parametrize("rate", [0, -0.1, math.nan, math.inf, "0.1", None, True])
     def test_initial_rate_out_of_range(self, name, rate):
-        with pytest.raises(ValueError, match="init_learning_rate is .*; give"):
+        with pytest.raises(ValueError, match=r"init_learning_rate is .*; give"):
             make(name, init_learning_rate=rate)
 
 
@@ -100,7 +100,7 @@ class TestSetting:
 
     @pytest.mark.parametrize("name", FUNCTIONS_OF_THE_STEP)
     def test_function_of_the_step_has_no_rate_to_set(self, name):
-        with pytest.raises(TypeError, match="is a function of the step.*use the schedule 'patience'"):
+        with pytest.raises(TypeError, match=r"is a function of the step.*use the schedule 'patience'"):
             make(name).set_learning_rate(0.5)
 
 
@@ -252,7 +252,7 @@ class TestEarlyStopping:
 
     @pytest.mark.parametrize("patience", [-1, 1.0, "3", True])
     def test_patience_out_of_range(self, patience):
-        with pytest.raises(ValueError, match="patience is .*; give an integer of 0 or more"):
+        with pytest.raises(ValueError, match=r"patience is .*; give an integer of 0 or more"):
             EarlyStopping(patience)
 
 

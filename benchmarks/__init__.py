@@ -1,0 +1,1 @@
+"""The project against its peers, measured in one run."""

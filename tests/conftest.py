@@ -1,0 +1,57 @@
+"""What the tests share: tiny networks, tiny images, a session that is closed."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from datasets.dataset import DataSet
+from models.layers import batch_norm, conv_layer, dropout, fc_layer, global_average_pool
+from models.nn import ConvNet
+
+
+class TinyNet(ConvNet):
+    """One convolution with batch norm and dropout: everything that has a state, in a few milliseconds."""
+
+    def _build_model(self, dropout_prob=0.0, width=4):
+        with v1.variable_scope("conv1"):
+            x = conv_layer(self.inputs, 3, 2, width, weights_stddev=None, biases_value=0.1)
+            x = tf.nn.relu(batch_norm(x, self.is_train))
+        with v1.variable_scope("fc"):
+            x = dropout(global_average_pool(x), dropout_prob, self.is_train)
+            return {"logits": fc_layer(x, self.num_classes, weights_stddev=0.1, biases_value=0.0)}
+
+
+def make_set(num_images=48, size=12, crop=10, num_classes=2, seed=0, **options):
+    """Images whose class shows in their brightness: (N, size, size, 3) uint8, one-hot labels."""
+    rng = np.random.default_rng(seed)
+    classes = np.arange(num_images) % num_classes
+    levels = 40 + 170 * classes / max(1, num_classes - 1)
+    noise = rng.integers(-30, 31, size=(num_images, size, size, 3))
+    images = np.clip(levels[:, None, None, None] + noise, 0, 255).astype(np.uint8)
+    return DataSet(images, np.eye(num_classes, dtype=np.uint8)[classes], crop_size=crop, seed=seed, **options)
+
+
+def tiny_model(seed=0, **options):
+    """A TinyNet for `make_set`'s crops in a graph of its own."""
+    with tf.Graph().as_default():
+        return TinyNet((10, 10, 3), 2, seed=seed, **options)
+
+
+@pytest.fixture
+def session():
+    """Open sessions by model; all are closed at the end."""
+    opened = []
+
+    def open_session(model):
+        config = v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
+        opened.append(v1.Session(graph=model.graph, config=config))
+        return opened[-1]
+
+    yield open_session
+    for sess in opened:
+        sess.close()

@@ -1,0 +1,100 @@
+"""Kill a training run at random moments, resume it each time, compare the end with a run left in peace.
+
+    python -m tests.kill_and_resume FOLDER [--kills 12] [--seed 0]
+
+Prints one JSON object: kills, equal, and what of the two ends was compared. TensorFlow is imported once and every
+attempt is a fork made before any session exists, so that a kill costs a fraction of a second.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import tensorflow.compat.v1 as v1
+
+from learning.checkpoints import CheckpointStore
+from learning.evaluators import AccuracyEvaluator
+from learning.optimizers import MomentumOptimizer
+from tests.conftest import make_set, tiny_model
+
+HP = {
+    "batch_size": 7,  # does not divide the set: batches straddle epochs
+    "num_epochs": 30,
+    "init_learning_rate": 0.02,
+    "learning_rate_patience": 3,
+    "learning_rate_decay": 0.5,
+    "save_every_steps": 2,
+}
+
+
+def train(folder: Path) -> None:
+    """Start or resume the run in `folder`; at the end leave its digests in digests.json."""
+    model = tiny_model(dropout_prob=0.3)
+    optimizer = MomentumOptimizer(
+        model, make_set(48, num_classes=2), AccuracyEvaluator(), make_set(15, seed=1), **HP
+    )
+    config = v1.ConfigProto(intra_op_parallelism_threads=2, inter_op_parallelism_threads=2)
+    with v1.Session(graph=model.graph, config=config) as sess:
+        resume = bool(CheckpointStore(folder).steps())
+        optimizer.train(sess, folder, verbose=False, resume=resume)
+        values = sess.run([*optimizer.variables, model.global_step])
+    weights = hashlib.sha256(b"".join(value.tobytes() for value in values)).hexdigest()
+    history = hashlib.sha256((folder / "history.csv").read_bytes()).hexdigest()
+    state = hashlib.sha256(optimizer.state.to_json().encode()).hexdigest()
+    (folder / "digests.json").write_text(json.dumps({"weights": weights, "history": history, "state": state}))
+
+
+def attempt(folder: Path, seconds: float | None) -> bool:
+    """Train in a child process, killed after `seconds`; returns whether it came to its end."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            train(folder)
+            code = 0
+        finally:
+            os._exit(code)
+    if seconds is not None:
+        time.sleep(seconds)
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0:
+        sys.exit(f"training failed in {folder}")
+    return os.WIFEXITED(status)
+
+
+def main() -> None:
+    """Run the reference, then the run that is killed, and compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--kills", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    start = time.perf_counter()
+    attempt(arguments.folder / "peace", None)
+    whole = time.perf_counter() - start
+
+    draw = random.Random(arguments.seed)
+    killed = arguments.folder / "killed"
+    kills = 0
+    while kills < arguments.kills:
+        # Some kills before the first checkpoint, most while steps and saves go on.
+        if attempt(killed, draw.uniform(0.2, 0.6) * whole):
+            sys.exit(f"the run ended after {kills} kills; give it more epochs")
+        kills += 1
+        if len(CheckpointStore(killed).steps()) and draw.random() < 0.2:
+            newest = CheckpointStore(killed).newest_state().global_step
+            print(f"kill {kills}: {newest} updates saved", file=sys.stderr)
+    attempt(killed, None)
+    ends = [json.loads((arguments.folder / n / "digests.json").read_text()) for n in ("peace", "killed")]
+    print(json.dumps({"kills": kills, "equal": ends[0] == ends[1], "peace": ends[0], "killed": ends[1]}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datasets.augment import center_crop, corner_center_crop_reflect
+from datasets.dataset import DataSet
+from datasets.rows import ImageRows
+
+
+def make_images(num_images=10, side=8, channels=3, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (num_images, side, side, channels), dtype=np.uint8)
+
+
+def make_set(num_images=10, **options):
+    options = {"crop_size": 6, **options}
+    labels = np.eye(num_images, dtype=np.uint8)  # the label tells which image it is
+    return DataSet(make_images(num_images), labels, **options)
+
+
+def identities(labels):
+    return labels.argmax(axis=1).tolist()
+
+
+def test_an_epoch_holds_every_image_once_and_epochs_differ():
+    dataset = make_set(10)
+    first = identities(dataset.next_batch(10)[1])
+    second = identities(dataset.next_batch(10)[1])
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second
+
+
+def test_a_batch_straddles_two_epochs():
+    whole = make_set(10)
+    orders = [identities(whole.next_batch(10)[1]) for _ in range(2)]
+    dataset = make_set(10)
+    dataset.next_batch(8)
+    assert dataset.cursor == {"epochs_completed": 0, "index_in_epoch": 8}
+    labels = identities(dataset.next_batch(5)[1])
+    assert labels == orders[0][8:] + orders[1][:3]
+    assert dataset.epochs_completed == 1
+    assert dataset.cursor == {"epochs_completed": 1, "index_in_epoch": 3}
+
+
+def test_an_epoch_is_completed_when_the_next_one_begins():
+    dataset = make_set(10)
+    dataset.next_batch(5)
+    dataset.next_batch(5)
+    assert dataset.cursor == {"epochs_completed": 0, "index_in_epoch": 10}
+    dataset.next_batch(1)
+    assert dataset.cursor == {"epochs_completed": 1, "index_in_epoch": 1}
+
+
+def test_a_batch_larger_than_the_set_takes_several_epochs():
+    dataset = make_set(3)
+    images, labels = dataset.next_batch(8)
+    assert images.shape == (8, 6, 6, 3)
+    assert np.bincount(identities(labels)).tolist() in ([3, 3, 2], [3, 2, 3], [2, 3, 3])
+    assert dataset.cursor == {"epochs_completed": 2, "index_in_epoch": 2}
+
+
+def test_unshuffled_batches_follow_the_images():
+    dataset = make_set(4)
+    assert identities(dataset.next_batch(6, shuffle=False)[1]) == [0, 1, 2, 3, 0, 1]
+
+
+@settings(max_examples=25, deadline=None)
+@given(batch_size=st.integers(1, 12), steps=st.integers(0, 8), seed=st.integers(0, 50))
+def test_a_restored_cursor_continues_exactly(batch_size, steps, seed):
+    dataset = make_set(7, seed=seed)
+    for _ in range(steps):
+        dataset.next_batch(batch_size)
+    restored = make_set(7, seed=seed)
+    restored.cursor = dataset.cursor
+    for _ in range(3):
+        for a, b in zip(dataset.next_batch(batch_size), restored.next_batch(batch_size), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_the_windows_of_an_epoch_do_not_depend_on_the_batch_size():
+    by_ones, at_once = make_set(6), make_set(6)
+    ones = np.concatenate([by_ones.next_batch(1)[0] for _ in range(12)])
+    np.testing.assert_array_equal(ones, at_once.next_batch(12)[0])
+
+
+def test_seeds_make_different_orders():
+    assert identities(make_set(10, seed=1).next_batch(10)[1]) != identities(make_set(10).next_batch(10)[1])
+
+
+def test_evaluation_batches_are_ten_crops_or_the_centre():
+    dataset = make_set(4)
+    ten, _ = dataset.next_batch(4, shuffle=False, is_train=False)
+    np.testing.assert_array_equal(ten, corner_center_crop_reflect(dataset.images, 6))
+    centre, _ = dataset.next_batch(4, shuffle=False, augment=False)
+    np.testing.assert_array_equal(centre, center_crop(dataset.images, 6))
+
+
+def test_a_set_that_has_a_reading_direction_is_never_mirrored():
+    dataset = DataSet(
+        np.tile(np.arange(8, dtype=np.uint8)[:, None], (20, 8, 1, 1)), crop_size=6, reflect=False
+    )
+    images, _ = dataset.next_batch(20)
+    assert (np.diff(images.astype(int), axis=2) == 1).all()
+    assert dataset.next_batch(2, is_train=False)[0].shape == (2, 5, 6, 6, 1)
+
+
+def test_batch_by_indices_leaves_the_cursor_alone():
+    dataset = make_set(10)
+    before = dataset.cursor
+    images, labels = dataset.batch([7, -1, 7])
+    assert identities(labels) == [7, 9, 7]
+    np.testing.assert_array_equal(images, center_crop(dataset.images[[7, 9, 7]], 6))
+    (epoch, order), *_ = make_set(10).next_indices(10)
+    drawn, _ = dataset.batch(order, augment=True, is_train=True, epoch=epoch)
+    assert dataset.cursor == before
+    np.testing.assert_array_equal(drawn, dataset.next_batch(10)[0])
+    with pytest.raises(IndexError):
+        dataset.batch([10])
+
+
+def test_training_windows_reach_into_the_padding_and_others_do_not():
+    dataset = DataSet(np.full((200, 4, 4, 1), 9, np.uint8), crop_size=4, padding=4)
+    sums = dataset.next_batch(200)[0].sum(axis=(1, 2, 3)) // 9
+    assert sums.min() == 0
+    assert sums.max() == 16
+    assert (dataset.next_batch(200, augment=False)[0] == 9).all()
+
+
+def test_a_crop_larger_than_the_image_uses_the_padding_everywhere():
+    dataset = DataSet(np.full((1, 4, 4, 1), 9, np.uint8), crop_size=6, padding=1)
+    centre, _ = dataset.batch([0])
+    assert centre[0, 1:5, 1:5].sum() == centre.sum() == 16 * 9
+
+
+def test_fake_data_is_the_same_each_time_and_costs_no_images():
+    dataset = make_set(5)
+    images, labels = dataset.next_batch(7, fake_data=True)
+    assert images.shape == (7, 6, 6, 3)
+    assert images.dtype == np.float32
+    assert 0 <= images.min() <= images.max() < 1
+    assert labels.shape == (7, 5)
+    assert (labels.sum(axis=1) == 1).all()
+    np.testing.assert_array_equal(images, dataset.next_batch(7, fake_data=True)[0])
+    assert dataset.cursor == {"epochs_completed": 0, "index_in_epoch": 0}
+
+
+@pytest.mark.parametrize(("side", "crop_size"), [(256, 227), (227, 227), (32, 32)])
+def test_the_default_crop_is_alexnets_where_it_fits(side, crop_size):
+    assert DataSet(np.zeros((1, side, side + 1, 1), np.uint8)).crop_size == crop_size
+
+
+def test_subset_copies_no_pixels(tmp_path):
+    path = tmp_path / "images.npy"
+    np.save(path, np.zeros((100, 64, 64, 3), np.uint8))
+    base = np.load(path, mmap_mode="r")
+    dataset = DataSet(
+        base, np.arange(100), class_names=map(str, range(100)), file_names=range(100), crop_size=8
+    )
+    tracemalloc.start()
+    subset = dataset.subset(np.arange(99, 9, -1)).subset([0, 5])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200_000 < base.nbytes
+    assert isinstance(subset.images, ImageRows)
+    assert subset.images.base is base
+    assert subset.labels.tolist() == list(subset.file_names) == [99, 94]
+    assert (subset.crop_size, subset.class_names) == (8, dataset.class_names)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_image_mean_is_per_channel_and_in_units_of_one(known):
+    images = np.zeros((4, 2, 2, 3), np.uint8)
+    images[..., 0], images[:2, ..., 1] = 255, 51
+    dataset = DataSet(images, channel_sums=images.sum(axis=(1, 2), dtype=np.int64) if known else None)
+    np.testing.assert_allclose(dataset.image_mean, [1.0, 0.1, 0.0])
+    np.testing.assert_allclose(dataset.subset([0, 1]).image_mean, [1.0, 0.2, 0.0])
+
+
+def test_float_images_keep_their_dtype_and_scale():
+    images = np.full((3, 8, 8, 1), 0.25, np.float32)
+    dataset = DataSet(images, crop_size=4)
+    assert dataset.next_batch(2)[0].dtype == np.float32
+    np.testing.assert_allclose(dataset.image_mean, [0.25])
+
+
+def test_num_classes_of_each_kind_of_labels():
+    images = make_images(3)
+    assert DataSet(images).num_classes is None
+    assert DataSet(images).next_batch(2)[1] is None
+    assert DataSet(images, np.array([0, 4, 1])).num_classes == 5
+    assert DataSet(images, np.eye(3)[:, :2]).num_classes == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"labels": np.zeros(3)}, "3 labels for 10 images"),
+        ({"file_names": ["a"]}, "1 file names for 10 images"),
+        ({"labels": np.zeros((10, 3)), "class_names": ["cat", "dog"]}, "3 classes in labels, 2 class names"),
+        ({"crop_size": 9}, "crop_size 9 with padding 0 does not fit images of 8x8"),
+        ({"crop_size": 11, "padding": 1}, "choose a crop from 1 to 10"),
+        ({"padding": -1}, "padding of 0 or more"),
+        ({"images": np.zeros((0, 8, 8, 3), np.uint8)}, "at least one image"),
+        ({"images": np.zeros((8, 8, 3), np.uint8)}, "as \\(N, H, W, C\\)"),
+        ({"images": np.zeros((10, 8, 8, 3), np.int64)}, "uint8 in \\[0, 255\\] or float"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        DataSet(**{"images": make_images(10), **options})
+
+
+@pytest.mark.parametrize("fake_data", [False, True])
+def test_a_batch_has_at_least_one_image(fake_data):
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        make_set(3).next_batch(0, fake_data=fake_data)
+
+
+@pytest.mark.parametrize("cursor", [(-1, 0), (0, 4), (0, -1)])
+def test_a_position_outside_the_set_is_refused(cursor):
+    dataset = make_set(3)
+    with pytest.raises(ValueError, match="no position"):
+        dataset.cursor = {"epochs_completed": cursor[0], "index_in_epoch": cursor[1]}

@@ -1,0 +1,166 @@
+import io
+import logging
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets.errors import DataError, OptionError
+from datasets.folder import list_labelled, load_folder
+from datasets.sources import open_source
+
+
+def picture(level):
+    file = io.BytesIO()
+    Image.fromarray(np.full((8, 8, 3), level, np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def fill(root, folders, num_images=10):
+    """Images in folders; each is of one level of grey, which tells its class: 10, 20, 30, ..."""
+    for number, folder in enumerate(folders):
+        (root / folder).mkdir(parents=True)
+        for i in range(num_images):
+            (root / folder / f"{i}.png").write_bytes(picture(10 * (number + 1)))
+    return root
+
+
+def load(path, **options):
+    return load_folder(
+        path, **{"image_size": 8, "crop_size": 6, "cache_dir": path.parent / "cache", **options}
+    )
+
+
+def names_of(dataset):
+    return set(dataset.file_names)
+
+
+def test_classes_are_sorted_and_labels_follow_the_folders(tmp_path):
+    splits = load(fill(tmp_path / "pets", ["dog", "cat", "bird"]))
+    assert splits.class_names == ("bird", "cat", "dog")
+    assert [part.num_examples for part in (splits.train, splits.val, splits.test)] == [18, 6, 6]
+    for part in (splits.train, splits.val, splits.test):
+        levels = {"dog": 10, "cat": 20, "bird": 30}
+        classes = [part.class_names[k] for k in part.labels.argmax(axis=1)]
+        assert [name.split("/")[0] for name in part.file_names] == classes
+        assert np.asarray(part.images)[:, 0, 0, 0].tolist() == [levels[c] for c in classes]
+        assert part.labels.dtype == np.uint8
+        assert part.crop_size == 6
+
+
+def test_given_parts_are_kept(tmp_path):
+    root = fill(
+        tmp_path / "pets", [f"{part}/{c}" for part in ("train", "val", "test") for c in ("a", "b")], 4
+    )
+    splits = load(root)
+    for part, dataset in (("train", splits.train), ("val", splits.val), ("test", splits.test)):
+        assert names_of(dataset) == {f"{part}/{c}/{i}.png" for c in "ab" for i in range(4)}
+
+
+def test_missing_parts_are_taken_from_train(tmp_path):
+    root = fill(tmp_path / "pets", [f"{part}/{c}" for part in ("train", "test") for c in ("a", "b")])
+    splits = load(root, val_fraction=0.3)
+    assert [part.num_examples for part in (splits.train, splits.val, splits.test)] == [14, 6, 20]
+    assert all(name.startswith("train/") for name in names_of(splits.train) | names_of(splits.val))
+    assert load(root, val_fraction=0).val is None
+
+
+def test_a_class_called_train_is_a_class(tmp_path):
+    assert load(fill(tmp_path / "vehicles", ["train", "car"])).class_names == ("car", "train")
+
+
+@pytest.mark.parametrize("prefix", ["", "pets/"])
+def test_an_archive_is_read_like_the_folder_it_was_made_from(tmp_path, prefix):
+    root = fill(tmp_path / "pets", ["cat", "dog"])
+    with zipfile.ZipFile(tmp_path / "pets.zip", "w") as archive:
+        for path in root.rglob("*.png"):
+            archive.write(path, prefix + path.relative_to(root).as_posix())
+    packed, unpacked = load(tmp_path / "pets.zip"), load(root)
+    assert packed.class_names == ("cat", "dog")
+    np.testing.assert_array_equal(np.asarray(packed.train.images), np.asarray(unpacked.train.images))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "pets", "pets.zip"]
+
+
+def test_the_same_seed_gives_the_same_splits(tmp_path):
+    root = fill(tmp_path / "pets", ["cat", "dog"])
+    first, again, other = load(root, seed=1), load(root, seed=1), load(root, seed=2)
+    assert first.test.file_names == again.test.file_names
+    assert first.fingerprint == again.fingerprint != other.fingerprint
+    assert names_of(first.test) != names_of(other.test)
+
+
+def test_a_sample_takes_some_images_and_the_rest_is_not_decoded(tmp_path):
+    splits = load(fill(tmp_path / "pets", ["cat", "dog"], 30), sample_size=20)
+    parts = [splits.train, splits.val, splits.test]
+    assert sum(part.num_examples for part in parts) == 20
+    assert splits.train.images.base.shape[0] == 20
+
+
+def test_the_mean_of_a_part_is_its_own(tmp_path):
+    train = load(fill(tmp_path / "pets", ["cat", "dog"])).train
+    np.testing.assert_allclose(train.image_mean, np.asarray(train.images).mean(axis=(0, 1, 2)) / 255)
+
+
+def test_bad_files_are_reported(tmp_path):
+    root = fill(tmp_path / "pets", ["cat", "dog"])
+    (root / "cat" / "0.png").write_bytes(b"")
+    splits = load(root)
+    assert splits.bad_files == (("cat/0.png", "the file is empty"),)
+    assert "cat/0.png" not in names_of(splits.train) | names_of(splits.val) | names_of(splits.test)
+
+
+def test_one_channel(tmp_path):
+    assert load(fill(tmp_path / "pets", ["cat", "dog"]), channels=1).train.images.shape[1:] == (8, 8, 1)
+
+
+def test_no_images_says_what_was_found(tmp_path):
+    (tmp_path / "pets" / "cat").mkdir(parents=True)
+    (tmp_path / "pets" / "read.me").write_text("")
+    with pytest.raises(DataError, match=r"no images in '.*pets' \(found: 'cat', 'read.me'\)") as error:
+        load(tmp_path / "pets")
+    assert error.value.exit_code == 3
+
+
+def test_a_single_class_says_which(tmp_path):
+    with pytest.raises(DataError, match=r"a single class in '.*pets' \('cat'; "):
+        load(fill(tmp_path / "pets", ["cat"]))
+
+
+def test_images_outside_the_class_folders_are_named(tmp_path):
+    root = fill(tmp_path / "pets", ["cat", "dog"])
+    (root / "logo.png").write_bytes(picture(0))
+    with pytest.raises(DataError, match=r"1 of 21 images in '.*pets' have no class \('logo.png'\)"):
+        load(root)
+
+
+def test_parts_without_train_and_classes_that_train_lacks_are_errors(tmp_path):
+    with pytest.raises(DataError, match=r"no train folder in .*\(found: test, val\)"):
+        load(fill(tmp_path / "one", ["val/a", "test/a"]))
+    with pytest.raises(DataError, match=r"classes in test that train does not have \('c'\)"):
+        load(fill(tmp_path / "two", ["train/a", "train/b", "test/c"]))
+
+
+def test_too_few_images_for_three_parts(tmp_path):
+    with pytest.raises(DataError, match="too few images"):
+        load(fill(tmp_path / "pets", ["cat", "dog"], num_images=1))
+
+
+@pytest.mark.parametrize(
+    "options", [{"crop_size": 9}, {"crop_size": 0}, {"sample_size": 0}, {"val_fraction": 1.0}]
+)
+def test_impossible_options_are_refused_before_anything_is_decoded(tmp_path, options):
+    with pytest.raises(OptionError, match=r"choose|give") as error:
+        load(fill(tmp_path / "pets", ["cat", "dog"]), **options)
+    assert error.value.exit_code == 2
+    assert not (tmp_path / "cache").exists()
+
+
+def test_list_labelled_names_the_parts(tmp_path, caplog):
+    root = fill(tmp_path / "pets", ["train/a", "train/b"], 1)
+    (root / "test").mkdir()
+    (root / "test" / "1.png").write_bytes(picture(0))
+    with caplog.at_level(logging.WARNING):
+        listing = list_labelled(open_source(root))
+    assert listing == {"train": [("train/a/0.png", "a"), ("train/b/0.png", "b")]}
+    assert "the 1 test images" in caplog.text

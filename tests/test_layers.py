@@ -1,0 +1,142 @@
+"""The layers against values worked out by hand."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from models import layers
+
+
+def run(build, seed=0, feed=None, steps=()):
+    """Build in a new graph, initialise, run `steps` and return the value of what `build` returned."""
+    with tf.Graph().as_default():
+        v1.set_random_seed(seed)
+        fetched = build()
+        with v1.Session() as sess:
+            sess.run(v1.global_variables_initializer())
+            for step in steps:
+                sess.run(step() if callable(step) else step, feed)
+            return sess.run(fetched, feed)
+
+
+def test_post_names_and_initial_values():
+    def build():
+        with v1.variable_scope("conv1"):
+            layers.conv_layer(tf.zeros([1, 8, 8, 3]), 3, 1, 64, weights_stddev=0.02, biases_value=0.3)
+        return {v.op.name: v for v in v1.global_variables()}
+
+    values = run(build)
+    assert set(values) == {"conv1/weights", "conv1/biases"}
+    assert values["conv1/weights"].shape == (3, 3, 3, 64)
+    assert values["conv1/weights"].std() == pytest.approx(0.02, rel=0.1)
+    np.testing.assert_array_equal(values["conv1/biases"], np.full(64, 0.3, np.float32))
+
+
+def test_initial_values_follow_seed_and_name_not_the_order_of_building():
+    def build(names):
+        def inner():
+            for name in names:
+                with v1.variable_scope(name):
+                    layers.weight_variable([5, 4])
+            return {v.op.name: v for v in v1.global_variables()}
+
+        return inner
+
+    forward, backward = run(build(["a", "b"])), run(build(["b", "a"]))
+    other = run(build(["a"]), seed=1)
+    np.testing.assert_array_equal(forward["a/weights"], backward["a/weights"])
+    assert not np.array_equal(forward["a/weights"], forward["b/weights"])
+    assert not np.array_equal(forward["a/weights"], other["a/weights"])
+
+
+def test_he_stddev_by_hand():
+    assert layers.he_stddev([3, 3, 8, 16]) == pytest.approx((2 / 72) ** 0.5)
+
+
+def test_convolution_pooling_and_fully_connected_by_hand():
+    x = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
+
+    def build():
+        ones = tf.ones([2, 2, 1, 1])
+        return [
+            layers.conv2d(tf.constant(x), ones, 2, padding="VALID"),
+            layers.max_pool(tf.constant(x), 2, 2, padding="VALID"),
+            layers.global_average_pool(tf.constant(x)),
+        ]
+
+    conv, pool, mean = run(build)
+    np.testing.assert_array_equal(conv[0, :, :, 0], [[10, 18], [42, 50]])
+    np.testing.assert_array_equal(pool[0, :, :, 0], [[5, 7], [13, 15]])
+    np.testing.assert_array_equal(mean, [[7.5]])
+
+
+def test_batch_norm_uses_batch_statistics_in_training_and_moving_ones_otherwise():
+    x = np.array([1.0, 3.0], np.float32).reshape(2, 1, 1, 1)  # mean 2, variance 1, unbiased variance 2
+
+    with tf.Graph().as_default():
+        is_train = v1.placeholder_with_default(False, [])
+        out = layers.batch_norm(tf.constant(x), is_train, momentum=0.9, epsilon=0.0)
+        updates = v1.get_collection(v1.GraphKeys.UPDATE_OPS)
+        moving = {v.op.name: v for v in v1.global_variables() if not v.trainable}
+        with v1.Session() as sess:
+            sess.run(v1.global_variables_initializer())
+            before = sess.run(out)
+            trained, _ = sess.run([out, updates], {is_train: True})
+            values = sess.run(moving)
+            after = sess.run(out)
+    np.testing.assert_allclose(before.ravel(), [1, 3], rtol=1e-6)  # moving mean 0, variance 1
+    np.testing.assert_allclose(trained.ravel(), [-1, 1], rtol=1e-6)
+    assert values["moving_mean"][0] == pytest.approx(0.1 * 2)
+    assert values["moving_variance"][0] == pytest.approx(0.9 + 0.1 * 2)
+    np.testing.assert_allclose(after.ravel(), (x.ravel() - 0.2) / 1.1**0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [0.3, 0.5])
+def test_dropout_zeroes_the_share_scales_the_rest_and_follows_the_global_step(rate):
+    with tf.Graph().as_default():
+        v1.set_random_seed(3)
+        is_train = v1.placeholder_with_default(False, [])
+        step = v1.train.get_or_create_global_step()
+        out = layers.dropout(tf.ones([100, 100]), rate, is_train)
+        with v1.Session() as sess:
+            sess.run(v1.global_variables_initializer())
+            untouched = sess.run(out)
+            first, again = (sess.run(out, {is_train: True}) for _ in range(2))
+            sess.run(v1.assign_add(step, 1))
+            second = sess.run(out, {is_train: True})
+    np.testing.assert_array_equal(untouched, np.ones((100, 100)))
+    assert (first == 0).mean() == pytest.approx(rate, abs=0.02)
+    np.testing.assert_allclose(first[first > 0], 1 / (1 - rate), rtol=1e-6)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, second)
+
+
+def test_dropouts_in_different_scopes_have_different_masks():
+    def build():
+        masks = []
+        for scope in ("fc6", "fc7"):
+            with v1.variable_scope(scope):
+                masks.append(layers.dropout(tf.ones([50, 50]), 0.5, tf.constant(True)))
+        return masks
+
+    first, second = run(build)
+    assert not np.array_equal(first, second)
+
+
+def test_local_response_norm_by_hand():
+    x = np.array([1.0, 2.0, 3.0], np.float32).reshape(1, 1, 1, 3)
+    out = run(lambda: layers.local_response_norm(tf.constant(x)))
+    expected = x.ravel() / (2 + 1e-4 * 14) ** 0.75  # every window of 5 channels holds all three
+    np.testing.assert_allclose(out.ravel(), expected, rtol=1e-6)
+
+
+def test_bfloat16_input_keeps_float32_variables():
+    def build():
+        with v1.variable_scope("conv"):
+            out = layers.conv_layer(tf.zeros([1, 4, 4, 1], tf.bfloat16), 3, 1, 2)
+        assert out.dtype == tf.bfloat16
+        assert all(v.dtype.base_dtype == tf.float32 for v in v1.global_variables())
+        return tf.cast(out, tf.float32)
+
+    assert run(build).shape == (1, 4, 4, 2)

@@ -1,0 +1,123 @@
+import os
+import zipfile
+
+import pytest
+
+from datasets.errors import DataError
+from datasets.images import ImageError
+from datasets.sources import open_source
+
+
+def write(root, *names, content=b"x"):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def names_of(source):
+    return [file.name for file in source.files()]
+
+
+def zipped(path, members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+JUNK = [
+    ".DS_Store",
+    "._b.jpg",
+    "Thumbs.db",
+    "__MACOSX/a.jpg",
+    ".ipynb_checkpoints/a.jpg",
+    "cat/.x.png",
+    "notes.txt",
+]
+
+
+def test_a_folder_lists_images_sorted_and_ignores_the_rest(tmp_path):
+    write(tmp_path, "dog/b.PNG", "dog/a.jpg", "cat/z.jpeg", "a.webp", *JUNK)
+    (tmp_path / "empty").mkdir()
+    assert names_of(open_source(tmp_path)) == ["a.webp", "cat/z.jpeg", "dog/a.jpg", "dog/b.PNG"]
+
+
+def test_an_archive_lists_and_reads_the_same_way(tmp_path):
+    members = {name: name.encode() for name in ["dog/b.PNG", "dog/a.jpg", *JUNK, "empty/"]}
+    source = open_source(zipped(tmp_path / "pets.zip", members))
+    assert names_of(source) == ["dog/a.jpg", "dog/b.PNG"]
+    assert source.read("dog/a.jpg") == b"dog/a.jpg"
+    assert source.files()[0].size == 9
+
+
+def test_reading_an_archive_writes_nothing_wherever_its_names_point(tmp_path):
+    (tmp_path / "in").mkdir()
+    members = {"../../up.jpg": b"u", "/cat/root.jpg": b"r", "C:\\dog\\1.jpg": b"c"}
+    source = open_source(zipped(tmp_path / "in" / "e.zip", members))
+    assert names_of(source) == ["/cat/root.jpg", "C:/dog/1.jpg" if os.sep == "\\" else "C:\\dog\\1.jpg"]
+    assert [source.read(name) for name in names_of(source)] == [b"r", b"c"]
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["e.zip", "in"]
+
+
+def test_a_loop_of_links_ends_and_other_links_are_followed(tmp_path):
+    write(tmp_path / "images", "cat/a.jpg")
+    write(tmp_path / "elsewhere", "b.jpg")
+    (tmp_path / "images" / "cat" / "up").symlink_to(tmp_path / "images")
+    (tmp_path / "images" / "dog").symlink_to(tmp_path / "elsewhere")
+    assert names_of(open_source(tmp_path / "images")) == ["cat/a.jpg", "dog/b.jpg"]
+
+
+def test_files_that_cannot_be_read_are_listed_and_fail_when_read(tmp_path):
+    (tmp_path / "dangling.jpg").symlink_to(tmp_path / "absent")
+    (tmp_path / "itself.jpg").symlink_to(tmp_path / "itself.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    source = open_source(tmp_path)
+    assert names_of(source) == ["dangling.jpg", "itself.jpg", "pipe.jpg"]
+    for name in names_of(source):
+        with pytest.raises(ImageError, match="cannot be read"):
+            source.read(name)
+
+
+def test_names_of_any_kind_are_read(tmp_path):
+    odd = ["고양이.jpg", "two\nlines.jpg", os.fsdecode(b"\xff\xfe.jpg")]
+    write(tmp_path, *odd)
+    source = open_source(tmp_path)
+    assert sorted(odd) == names_of(source)
+    assert all(source.read(name) == b"x" for name in odd)
+
+
+def test_the_stamp_changes_with_the_content_even_if_the_time_is_put_back(tmp_path):
+    write(tmp_path, "a.jpg", content=b"one")
+    before = os.stat(tmp_path / "a.jpg")
+    stamp = open_source(tmp_path).files()[0]
+    write(tmp_path, "a.jpg", content=b"two")
+    os.utime(tmp_path / "a.jpg", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert open_source(tmp_path).files()[0] != stamp
+
+
+def test_a_missing_path_lists_what_is_beside_it(tmp_path):
+    write(tmp_path, "pets.zip")
+    with pytest.raises(DataError, match=r"no folder or zip archive at '.*pest.zip' \(in '.*': 'pets.zip'\)"):
+        open_source(tmp_path / "pest.zip")
+    with pytest.raises(DataError, match="no such folder either"):
+        open_source(tmp_path / "no" / "where")
+
+
+def test_what_is_no_archive_or_a_cut_one_is_an_error(tmp_path):
+    whole = zipped(tmp_path / "a.zip", {"a.jpg": b"x" * 1000}).read_bytes()
+    for content in (b"", b"text", whole[:-30]):
+        write(tmp_path, "b.zip", content=content)
+        with pytest.raises(DataError, match=r"b.zip' is not a readable zip archive"):
+            open_source(tmp_path / "b.zip")
+
+
+def test_a_damaged_member_fails_alone(tmp_path):
+    path = zipped(tmp_path / "a.zip", {"a.jpg": b"first" * 20, "b.jpg": b"second"})
+    data = bytearray(path.read_bytes())
+    data[37] ^= 0xFF  # inside the first member's compressed bytes
+    path.write_bytes(data)
+    source = open_source(path)
+    with pytest.raises(ImageError, match="cannot be read from the archive"):
+        source.read("a.jpg")
+    assert source.read("b.jpg") == b"second"

@@ -1,0 +1,323 @@
+"""The training loop: the post's contract, the schedules in it, resume, signals, numbers that are none."""
+
+import csv
+import math
+import os
+import signal
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as v1
+
+from learning.checkpoints import CheckpointStore
+from learning.config import OptimizerConfig, RunConfig, ScheduleConfig, TrainConfig
+from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, NonFiniteError
+from learning.evaluators import AccuracyEvaluator
+from learning.optimizers import OPTIMIZERS, MomentumOptimizer, Optimizer
+from tests.conftest import make_set, tiny_model
+
+HP = {"batch_size": 10, "num_epochs": 3, "init_learning_rate": 0.05, "augment_pred": False}
+
+
+class Scores(AccuracyEvaluator):
+    """Gives prepared scores instead of looking at predictions; each twice: for the minibatch and the set."""
+
+    def __init__(self, scores):
+        self.scores = [score for score in scores for _ in range(2)]
+
+    def score(self, y_true, y_pred):
+        return self.scores.pop(0)
+
+
+def train(session, save_dir, *, evaluator=None, kind=MomentumOptimizer, model=None, resume=False, **hp):
+    """Train a tiny net on 48 images; returns the optimizer, the session and the results."""
+    model = model or tiny_model(dropout_prob=0.3, weight_decay=hp.pop("weight_decay", 0.0005))
+    options = {**HP, **hp}
+    optimizer = kind(model, make_set(48), evaluator or AccuracyEvaluator(), make_set(20, seed=1), **options)
+    sess = session(model)
+    results = optimizer.train(sess, save_dir, details=True, verbose=False, resume=resume)
+    return optimizer, sess, results
+
+
+def weights(optimizer, sess):
+    return {v.op.name: value for v, value in zip(optimizer.variables, sess.run(optimizer.variables), strict=True)}
+
+
+def assert_same_state(first, second):
+    (one, one_sess, one_results), (two, two_sess, two_results) = first, second
+    assert one_results == two_results
+    assert one.state == two.state
+    ours, theirs = weights(one, one_sess), weights(two, two_sess)
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        np.testing.assert_array_equal(value, theirs[name], err_msg=name)
+
+
+class TestContract:
+    def test_updates_and_results(self, session, tmp_path):
+        optimizer, sess, results = train(session, tmp_path)
+        assert {name: len(values) for name, values in results.items()} == {
+            "step_losses": 3 * (48 // 10),
+            "step_scores": 3,
+            "eval_scores": 3,
+        }
+        assert sess.run(optimizer.model.global_step) == 12
+        assert all(math.isfinite(loss) for loss in results["step_losses"])
+
+    def test_without_details_nothing_is_returned(self, session, tmp_path):
+        model = tiny_model()
+        optimizer = MomentumOptimizer(model, make_set(48), AccuracyEvaluator(), **HP)
+        assert optimizer.train(session(model), tmp_path, verbose=False) is None
+
+    def test_learns(self, session, tmp_path):
+        _, _, results = train(session, tmp_path, num_epochs=15)
+        assert results["eval_scores"][-1] == 1.0
+
+    def test_best_weights_are_model_ckpt(self, session, tmp_path):
+        optimizer, sess, _ = train(session, tmp_path, evaluator=Scores([0.5, 0.9, 0.7]))
+        assert (optimizer.best_score, optimizer.state.best_epoch) == (0.9, 2)
+        last = weights(optimizer, sess)
+        with optimizer.model.graph.as_default():
+            v1.train.Saver(optimizer.model.variables).restore(sess, str(tmp_path / "model.ckpt"))
+        best = weights(optimizer, sess)
+        assert not np.array_equal(last["conv1/weights"], best["conv1/weights"])
+        reader_step = CheckpointStore(tmp_path).newest_state().best_step
+        assert reader_step == 2 * 4
+
+    def test_without_a_validation_set_the_minibatch_decides(self, session, tmp_path):
+        model = tiny_model()
+        evaluator = Scores([0.2, 0.4])
+        optimizer = MomentumOptimizer(model, make_set(48), evaluator, **{**HP, "num_epochs": 3})
+        results = optimizer.train(session(model), tmp_path, details=True, verbose=False)
+        assert results["eval_scores"] == []
+        assert optimizer.best_score == 0.4
+
+    def test_history_and_curves(self, session, tmp_path):
+        _, _, results = train(session, tmp_path)
+        rows = list(csv.DictReader((tmp_path / "history.csv").read_text().splitlines()))
+        assert [int(row["step"]) for row in rows] == [4, 8, 12]
+        assert float(rows[0]["train_loss"]) == pytest.approx(np.mean(results["step_losses"][:4]))
+        assert [float(row["val_score"]) for row in rows] == results["eval_scores"]
+        assert (tmp_path / "learning_curves.png").stat().st_size > 1000
+
+    def test_tensorboard_events_when_asked(self, session, tmp_path):
+        train(session, tmp_path, tensorboard=True, num_epochs=1)
+        assert list(tmp_path.glob("events.out.tfevents.*"))
+
+    def test_a_batch_larger_than_the_set(self, session, tmp_path):
+        with pytest.raises(ValueError, match="batch_size is 49, more than the 48 training images"):
+            train(session, tmp_path, batch_size=49)
+
+    def test_unknown_option(self):
+        with pytest.raises(TypeError, match="'momentun'; did you mean 'momentum'"):
+            MomentumOptimizer(tiny_model(), make_set(8), AccuracyEvaluator(), momentun=0.5)
+
+    def test_an_option_of_the_graph_cannot_change_in_train(self, session, tmp_path):
+        model = tiny_model()
+        optimizer = MomentumOptimizer(model, make_set(48), AccuracyEvaluator(), momentum=0.9)
+        with pytest.raises(ValueError, match="momentum is 0.5 in train"):
+            optimizer.train(session(model), tmp_path, momentum=0.5)
+
+    def test_options_given_to_train_count(self, session, tmp_path):
+        model = tiny_model()
+        optimizer = MomentumOptimizer(model, make_set(48), AccuracyEvaluator(), num_epochs=1, batch_size=10)
+        results = optimizer.train(session(model), tmp_path, details=True, verbose=False, num_epochs=2)
+        assert len(results["step_scores"]) == 2
+
+
+class TestLearningRate:
+    def rates(self, session, tmp_path, scores, **hp):
+        optimizer, _, _ = train(session, tmp_path, evaluator=Scores(scores), num_epochs=len(scores), **hp)
+        return [row["learning_rate"] for row in optimizer.state.history]
+
+    def test_more_than_patience_bad_epochs_lower_it_and_the_count_starts_again(self, session, tmp_path):
+        scores = [0.5, 0.5, 0.4, 0.5, 0.5, 0.5, 0.5, 0.6]  # bad: 2..7; with patience 2 it falls after 4 and 7
+        rates = self.rates(session, tmp_path, scores, learning_rate_patience=2)
+        np.testing.assert_allclose(rates, [0.05] * 4 + [0.005] * 3 + [0.0005], rtol=1e-12)
+
+    def test_a_change_below_eps_is_not_made(self, session, tmp_path):
+        rates = self.rates(session, tmp_path, [0.5] * 4, learning_rate_patience=0, eps=0.1)
+        np.testing.assert_allclose(rates, [0.05] * 4)
+
+    def test_score_threshold_is_relative(self, session, tmp_path):
+        optimizer, _, _ = train(session, tmp_path, evaluator=Scores([0.5, 0.52, 0.56]), score_threshold=0.1)
+        assert optimizer.state.best_epoch == 3
+
+    def test_steps_and_cosine_move_with_the_updates(self, session, tmp_path):
+        rates = self.rates(session, tmp_path / "a", [0.5] * 3, schedule="steps", boundaries=(4, 10))
+        np.testing.assert_allclose(rates, [0.05, 0.005, 0.0005])  # of updates 4, 8, 12
+        rates = self.rates(session, tmp_path / "b", [0.5] * 3, schedule="cosine")
+        np.testing.assert_allclose(
+            rates, [0.025 * (1 + math.cos(math.pi * step / 12)) for step in (3, 7, 11)]
+        )
+
+    def test_early_stopping(self, session, tmp_path):
+        scores = [0.5, 0.6, 0.5, 0.5, 0.5, 0.9]
+        optimizer, _, _ = train(
+            session, tmp_path, evaluator=Scores(scores), num_epochs=6, early_stopping_patience=2
+        )
+        assert optimizer.state.epoch == 5
+
+    def test_a_rule_of_ones_own_in_the_way_of_the_post(self, session, tmp_path):
+        class Halving(Optimizer):
+            def _optimize_op(self, **kwargs):
+                rule = v1.train.MomentumOptimizer(self.learning_rate_placeholder, kwargs.pop("momentum", 0.9))
+                return rule.minimize(self.model.loss, var_list=v1.trainable_variables())
+
+            def _update_learning_rate(self, **kwargs):
+                if self.num_bad_epochs > kwargs.pop("learning_rate_patience", 10):
+                    self.curr_learning_rate = self.curr_learning_rate * 0.5
+                    self.num_bad_epochs = 0
+
+        rates = self.rates(session, tmp_path, [0.5] * 4, kind=Halving, learning_rate_patience=0)
+        np.testing.assert_allclose(rates, [0.05, 0.05, 0.025, 0.0125])
+
+
+class TestUpdateRules:
+    """One update from known weights, against the formula worked out in NumPy."""
+
+    def one_update(self, session, tmp_path, kind, weight_decay=0.0, **hp):
+        model = tiny_model(weight_decay=weight_decay)
+        images = make_set(48)
+        optimizer = kind(model, images, AccuracyEvaluator(), **{**HP, "num_epochs": 1, "batch_size": 48, **hp})
+        sess = session(model)
+        optimizer.train(sess, tmp_path / "a", verbose=False)
+        after = sess.run(model.trainable_variables)
+        sess.run([v.initializer for v in optimizer.variables])
+        sess.run(model.global_step.initializer)
+        before = sess.run(model.trainable_variables)
+        images.cursor = {"epochs_completed": 0, "index_in_epoch": 0}
+        feed = model.feed(*images.next_batch(48), is_train=True)
+        with model.graph.as_default():
+            gradients = sess.run(v1.gradients(model.data_loss, model.trainable_variables), feed)
+        return before, gradients, after
+
+    @pytest.mark.parametrize("momentum", [0.0, 0.5])
+    def test_the_first_momentum_update_is_the_gradient_with_decay(self, session, tmp_path, momentum):
+        before, gradients, after = self.one_update(
+            session, tmp_path, MomentumOptimizer, 0.1, momentum=momentum
+        )
+        for w, g, new in zip(before, gradients, after, strict=True):
+            np.testing.assert_allclose(new, w - 0.05 * (g + 0.1 * w), rtol=1e-4, atol=1e-6)
+
+    def test_momentum_is_taken_from_the_options(self, session, tmp_path):
+        runs = [train(session, tmp_path / str(m), momentum=m)[2]["step_losses"] for m in (0.1, 0.9)]
+        assert runs[0][0] == runs[1][0]
+        assert runs[0][-1] != runs[1][-1]
+
+    def test_nesterov_looks_ahead(self, session, tmp_path):
+        before, gradients, after = self.one_update(session, tmp_path, OPTIMIZERS["nesterov"], momentum=0.9)
+        for w, g, new in zip(before, gradients, after, strict=True):
+            np.testing.assert_allclose(new, w - 0.05 * 1.9 * g, rtol=1e-4, atol=1e-6)
+
+    def test_adamw_takes_decay_off_the_weights_not_through_the_gradient(self, session, tmp_path):
+        before, gradients, after = self.one_update(session, tmp_path, OPTIMIZERS["adamw"], 0.1, epsilon=1e-3)
+        for w, g, new in zip(before, gradients, after, strict=True):
+            # first step: m_hat = g, v_hat = g^2; TensorFlow's epsilon stands beside sqrt(v) before correction
+            step = g / (np.abs(g) + 1e-3 / math.sqrt(1 - 0.999))
+            np.testing.assert_allclose(new, w - 0.05 * 0.1 * w - 0.05 * step, rtol=1e-3, atol=1e-5)
+
+    def test_clipping_scales_to_the_global_norm(self, session, tmp_path):
+        before, gradients, after = self.one_update(session, tmp_path, MomentumOptimizer, clip_norm=0.01)
+        norm = math.sqrt(sum((g.astype(np.float64) ** 2).sum() for g in gradients))
+        assert norm > 0.01
+        for w, g, new in zip(before, gradients, after, strict=True):
+            np.testing.assert_allclose(new, w - 0.05 * g * 0.01 / norm, rtol=1e-3, atol=1e-7)
+
+    @pytest.mark.parametrize("name", OPTIMIZERS)
+    def test_each_learns(self, session, tmp_path, name):
+        rate = {"adam": 0.02, "adamw": 0.02, "rmsprop": 0.002}.get(name, 0.05)
+        _, _, results = train(
+            session, tmp_path, kind=OPTIMIZERS[name], num_epochs=15, init_learning_rate=rate
+        )
+        assert results["eval_scores"][-1] >= 0.9
+
+
+class TestResume:
+    @pytest.mark.parametrize("kind", [MomentumOptimizer, OPTIMIZERS["adam"]])
+    def test_is_exact(self, session, tmp_path, kind):
+        whole = train(session, tmp_path / "whole", kind=kind, num_epochs=6)
+        train(session, tmp_path / "parts", kind=kind, num_epochs=2)
+        parts = train(session, tmp_path / "parts", kind=kind, num_epochs=6, resume=True)
+        assert_same_state(whole, parts)
+        histories = [(tmp_path / name / "history.csv").read_bytes() for name in ("whole", "parts")]
+        assert histories[0] == histories[1]
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_a_signal_saves_and_leaves_and_the_resumed_run_is_exact(self, session, tmp_path, number, monkeypatch):
+        whole = train(session, tmp_path / "whole")
+        model = tiny_model(dropout_prob=0.3)
+        optimizer = MomentumOptimizer(model, make_set(48), AccuracyEvaluator(), make_set(20, seed=1), **HP)
+        feed, calls = model.feed, []
+
+        def feed_and_signal(*args, **options):
+            calls.append(1)
+            if len(calls) == 6:  # in the middle of the second epoch
+                os.kill(os.getpid(), number)
+            return feed(*args, **options)
+
+        monkeypatch.setattr(model, "feed", feed_and_signal)
+        handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+        with pytest.raises(Interrupted, match="all saved; go on with --resume") as raised:
+            optimizer.train(session(model), tmp_path / "parts", verbose=False)
+        assert raised.value.exit_code == 128 + number
+        assert handlers == (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT))
+        assert_same_state(whole, train(session, tmp_path / "parts", resume=True))
+
+    def test_a_used_directory_is_not_overwritten(self, session, tmp_path):
+        train(session, tmp_path)
+        with pytest.raises(DirectoryInUseError, match="already holds a run; resume it, or choose another"):
+            train(session, tmp_path)
+
+    def test_nothing_to_resume(self, session, tmp_path):
+        with pytest.raises(CheckpointError, match="no checkpoint in"):
+            train(session, tmp_path, resume=True)
+
+    def test_another_batch_size(self, session, tmp_path):
+        train(session, tmp_path)
+        with pytest.raises(CheckpointError, match="resume with the same data and batch size"):
+            train(session, tmp_path, resume=True, batch_size=8)
+
+    def test_another_model(self, session, tmp_path):
+        train(session, tmp_path)
+        with pytest.raises(CheckpointError, match=r"conv1/beta is \[4\] there, \[5\] here; .* and 7 more"):
+            train(session, tmp_path, resume=True, model=tiny_model(width=5))
+
+
+class TestNumbers:
+    def test_a_loss_that_is_not_finite_stops_before_anything_is_saved(self, session, tmp_path):
+        with pytest.raises(NonFiniteError, match="the loss is .* lower the learning rate"):
+            train(session, tmp_path, init_learning_rate=1e30, num_epochs=5)
+        for step in CheckpointStore(tmp_path).steps():
+            assert all(map(math.isfinite, CheckpointStore(tmp_path).read_state(step).step_losses))
+
+    def test_weights_that_are_not_finite_are_not_saved(self, session, tmp_path):
+        class Breaking(Optimizer):
+            def _optimize_op(self):
+                biases = next(v for v in self.model.trainable_variables if v.op.name == "fc/biases")
+                return biases.assign([math.inf, 0.0])
+
+        with pytest.raises(NonFiniteError, match="NaN or Inf in the variable fc/biases after update 1,"):
+            train(session, tmp_path, kind=Breaking, batch_size=48, num_epochs=1, weight_decay=0.0)
+        assert CheckpointStore(tmp_path).steps() == []
+
+    def test_a_nan_score_is_never_best_and_patience_counts(self, session, tmp_path):
+        optimizer, _, _ = train(session, tmp_path, evaluator=Scores([0.5, math.nan, math.nan]))
+        assert optimizer.state.best_epoch == 1
+        assert optimizer.num_bad_epochs == 2
+        assert math.isnan(CheckpointStore(tmp_path).newest_state().eval_scores[-1])
+
+
+def test_typed_configuration_and_flat_options_train_the_same(session, tmp_path):
+    config = RunConfig(
+        optimizer=OptimizerConfig(init_learning_rate=0.05),
+        schedule=ScheduleConfig(),
+        train=TrainConfig(batch_size=10, num_epochs=3, augment_pred=False),
+    )
+    model = tiny_model(dropout_prob=0.3)
+    optimizer = MomentumOptimizer(
+        model, make_set(48), AccuracyEvaluator(), make_set(20, seed=1), config=config
+    )
+    sess = session(model)
+    results = optimizer.train(sess, tmp_path / "typed", details=True, verbose=False)
+    assert_same_state((optimizer, sess, results), train(session, tmp_path / "flat"))
