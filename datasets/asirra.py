@@ -15,7 +15,8 @@ import numpy as np
 from datasets.augment import center_crop, corner_center_crop_reflect, random_crop_reflect
 from datasets.cache import load_images
 from datasets.dataset import ALEXNET_CROP_SIZE, DataSet
-from datasets.folder import list_labelled, load_labelled, sample_files
+from datasets.folder import load_labelled
+from datasets.listing import list_labelled, sample_files
 from datasets.rows import ImageRows
 from datasets.sources import open_source
 from datasets.splits import Splits

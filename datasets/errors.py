@@ -16,7 +16,7 @@ class ClassMismatchError(DataError):
 
 
 class StorageError(DataError):
-    """The cache of decoded images cannot be written: no permission, no space, not a folder."""
+    """The disk does not hold what is asked of it: no permission, no space, not a folder."""
 
     exit_code = 6
 

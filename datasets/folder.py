@@ -6,26 +6,27 @@ A folder or a zip archive, in one of two forms:
     ROOT/{train,val,test}/CLASS/*.jpg          parted as given; what is missing is taken from train
 """
 
-import logging
-from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from datasets.cache import CachedImages, load_images
 from datasets.dataset import ALEXNET_CROP_SIZE, DataSet
-from datasets.errors import DataError, OptionError, escape_name, shortened
+from datasets.errors import OptionError
+from datasets.listing import (
+    TEST,
+    TRAIN,
+    VAL,
+    WHOLE,
+    Labelled,
+    LabelRule,
+    class_names_of,
+    class_of_folder,
+    list_labelled,
+    sample_files,
+)
 from datasets.sources import Source, open_source
 from datasets.splits import Splits, check_fractions, make_splits, split_indices
-
-WHOLE, TRAIN, VAL, TEST = "whole", "train", "val", "test"
-_PART_OF = {"train": TRAIN, "val": VAL, "test": TEST, "test1": TEST}  # Kaggle's archives say test1
-
-LabelRule = Callable[[tuple[str, ...]], str | None]
-Labelled = dict[str, list[tuple[str, str]]]
-
-logger = logging.getLogger(__name__)
-
 
 def load_folder(
     path: Path | str,
@@ -77,11 +78,6 @@ def load_folder(
     )
 
 
-def class_of_folder(parts: tuple[str, ...]) -> str | None:
-    """The label rule of class folders: the first folder's name; None for a file in no folder."""
-    return parts[0] if len(parts) > 1 else None
-
-
 def load_labelled(
     source: Source,
     label_of: LabelRule,
@@ -102,7 +98,7 @@ def load_labelled(
     check_sizes(image_size, crop_size, sample_size)
     check_fractions(val_fraction, test_fraction)
     labelled = list_labelled(source, label_of)
-    class_names = _class_names(source, labelled)
+    class_names = class_names_of(source, labelled)
     labelled = {part: sample_files(files, sample_size, seed) for part, files in labelled.items()}
     classes = {name: class_name for files in labelled.values() for name, class_name in files}
     cached = load_images(
@@ -117,30 +113,6 @@ def load_labelled(
     whole = labelled_dataset(cached, classes, class_names, crop_size=crop_size, reflect=reflect, seed=seed)
     parts = _parts(whole, labelled, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
     return make_splits(whole, parts, content=cached.fingerprint, bad_files=cached.bad)
-
-
-def list_labelled(source: Source, label_of: LabelRule = class_of_folder) -> Labelled:
-    """Lists the files of each part with their classes.
-
-    :return: {"whole": [(name, class), ...]}, or some of "train", "val" and "test" if there are such folders.
-    :raises DataError: no images, or images without a class; a test folder without any label is left out.
-    """
-    names = [file.name for file in source.files()]
-    if not names:
-        raise DataError(
-            f"no images in '{escape_name(str(source.path))}' (found: {source.found()}); "
-            "give a folder or a zip archive with images"
-        )
-    depth = _enclosing_depth(names)
-    paths = {name: PurePosixPath(name).parts[depth:] for name in names}
-    parts = {part for path in paths.values() for part in path[:1]}
-    has_parts = parts <= set(_PART_OF) and any(label_of(path[1:]) for path in paths.values())
-    listing: dict[str, list[tuple[str, str | None]]] = {}
-    for name, path in paths.items():
-        part, rest = (_PART_OF[path[0]], path[1:]) if has_parts else (WHOLE, path)
-        listing.setdefault(part, []).append((name, label_of(rest)))
-    _drop_unlabelled_test(source, listing)
-    return {part: _all_labelled(source, files) for part, files in listing.items()}
 
 
 def labelled_dataset(
@@ -179,64 +151,6 @@ def check_sizes(image_size: int, crop_size: int, sample_size: int | None = None)
         )
     if sample_size is not None and sample_size < 1:
         raise OptionError(f"sample_size is {sample_size}; give the number of images to use, or none for all")
-
-
-def sample_files(files: list, sample_size: int | None, seed: int) -> list:
-    """At most sample_size of the files, in their old order; which, is the seed's choice."""
-    if sample_size is None or sample_size >= len(files):
-        return files
-    chosen = np.random.default_rng(seed).choice(len(files), size=sample_size, replace=False)
-    return [files[i] for i in sorted(chosen)]
-
-
-def _enclosing_depth(names):
-    """1 if everything lies in folders of one enclosing folder, which is then no class and no part; else 0."""
-    paths = [PurePosixPath(name).parts for name in names]
-    tops = {path[0] for path in paths}
-    is_enclosing = len(tops) == 1 and not tops & set(_PART_OF) and min(map(len, paths)) > 2
-    return 1 if is_enclosing else 0
-
-
-def _drop_unlabelled_test(source, listing):
-    if TEST in listing and not any(label for _, label in listing[TEST]):
-        count = len(listing.pop(TEST))
-        logger.warning(
-            "the %d test images in '%s' have no labels and are not used", count, escape_name(str(source.path))
-        )
-
-
-def _all_labelled(source, files):
-    unlabelled = [name for name, label in files if label is None]
-    if unlabelled:
-        raise DataError(
-            f"{len(unlabelled)} of {len(files)} images in '{escape_name(str(source.path))}' have no class "
-            f"({shortened(unlabelled)}); name or place them as the data set expects, or remove them"
-        )
-    return files
-
-
-def _class_names(source, labelled):
-    """The classes to learn, sorted; every other part may have only these."""
-    learned = labelled.get(TRAIN, labelled.get(WHOLE))
-    if learned is None:
-        raise DataError(
-            f"no train folder in '{escape_name(str(source.path))}' "
-            f"(found: {', '.join(sorted(labelled))}); add one"
-        )
-    names = tuple(sorted({label for _, label in learned}))
-    if len(names) < 2:
-        raise DataError(
-            f"a single class in '{escape_name(str(source.path))}' ({shortened(names)}; {source.found()}); "
-            "give at least two classes, each in a folder of its own"
-        )
-    for part, files in labelled.items():
-        unknown = sorted({label for _, label in files} - set(names))
-        if unknown:
-            raise DataError(
-                f"classes in {part} that train does not have ({shortened(unknown)}) in "
-                f"'{escape_name(str(source.path))}'; add them to train or remove them"
-            )
-    return names
 
 
 def _parts(whole, labelled, *, val_fraction, test_fraction, seed):

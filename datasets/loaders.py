@@ -13,15 +13,8 @@ from datasets.cache import load_images
 from datasets.dataset import DataSet
 from datasets.digits import load_digits_splits
 from datasets.errors import ClassMismatchError, OptionError, escape_name, shortened
-from datasets.folder import (
-    TEST,
-    TRAIN,
-    check_sizes,
-    class_of_folder,
-    labelled_dataset,
-    list_labelled,
-    load_folder,
-)
+from datasets.folder import check_sizes, labelled_dataset, load_folder
+from datasets.listing import TEST, TRAIN, LabelRule, class_of_folder, list_labelled
 from datasets.sources import open_source
 from datasets.splits import Splits
 

@@ -5,6 +5,18 @@ Codes: 0 done, 2 usage, 3 data (`datasets.errors`), 4 checkpoint or configuratio
 wrong, where, and what to do.
 """
 
+from datasets.errors import DataError, StorageError
+
+__all__ = [
+    "CheckpointError",
+    "DataError",
+    "DirectoryInUseError",
+    "Interrupted",
+    "NonFiniteError",
+    "StorageError",
+    "UsageError",
+]
+
 
 class UsageError(Exception):
     """A bad argument of a script."""
@@ -22,12 +34,6 @@ class NonFiniteError(Exception):
     """NaN or Inf in the loss, a score or a variable."""
 
     exit_code = 5
-
-
-class StorageError(Exception):
-    """The disk or the memory does not hold what is asked of it."""
-
-    exit_code = 6
 
 
 class DirectoryInUseError(Exception):

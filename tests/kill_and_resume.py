@@ -23,9 +23,10 @@ from learning.evaluators import AccuracyEvaluator
 from learning.optimizers import MomentumOptimizer
 from tests.conftest import make_set, tiny_model
 
+NUM_IMAGES = 48
 HP = {
     "batch_size": 7,  # does not divide the set: batches straddle epochs
-    "num_epochs": 30,
+    "num_epochs": 40,
     "init_learning_rate": 0.02,
     "learning_rate_patience": 3,
     "learning_rate_decay": 0.5,
@@ -37,7 +38,7 @@ def train(folder: Path) -> None:
     """Start or resume the run in `folder`; at the end leave its digests in digests.json."""
     model = tiny_model(dropout_prob=0.3)
     optimizer = MomentumOptimizer(
-        model, make_set(48, num_classes=2), AccuracyEvaluator(), make_set(15, seed=1), **HP
+        model, make_set(NUM_IMAGES), AccuracyEvaluator(), make_set(15, seed=1), **HP
     )
     config = v1.ConfigProto(intra_op_parallelism_threads=2, inter_op_parallelism_threads=2)
     with v1.Session(graph=model.graph, config=config) as sess:
@@ -50,8 +51,8 @@ def train(folder: Path) -> None:
     (folder / "digests.json").write_text(json.dumps({"weights": weights, "history": history, "state": state}))
 
 
-def attempt(folder: Path, seconds: float | None) -> bool:
-    """Train in a child process, killed after `seconds`; returns whether it came to its end."""
+def start(folder: Path) -> int:
+    """Train in a child process; returns its pid."""
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -60,13 +61,28 @@ def attempt(folder: Path, seconds: float | None) -> bool:
             code = 0
         finally:
             os._exit(code)
-    if seconds is not None:
-        time.sleep(seconds)
-        os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    if os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0:
+    return pid
+
+
+def finish(folder: Path) -> None:
+    """Train to the end in a child process."""
+    _, status = os.waitpid(start(folder), 0)
+    if status != 0:
         sys.exit(f"training failed in {folder}")
-    return os.WIFEXITED(status)
+
+
+def kill_after(folder: Path, step: int, delay: float) -> None:
+    """Train in a child process and kill it `delay` seconds after a checkpoint of `step` or more appeared."""
+    pid = start(folder)
+    while max(CheckpointStore(folder).steps(), default=0) < step:
+        time.sleep(0.001)
+        if os.waitpid(pid, os.WNOHANG) != (0, 0):
+            sys.exit(f"the run in {folder} ended by itself before update {step}")
+    time.sleep(delay)
+    os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    if not os.WIFSIGNALED(status):
+        sys.exit(f"the run in {folder} ended before it was killed; give it more epochs")
 
 
 def main() -> None:
@@ -76,24 +92,16 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    start = time.perf_counter()
-    attempt(arguments.folder / "peace", None)
-    whole = time.perf_counter() - start
-
     draw = random.Random(arguments.seed)
-    killed = arguments.folder / "killed"
-    kills = 0
-    while kills < arguments.kills:
-        # Some kills before the first checkpoint, most while steps and saves go on.
-        if attempt(killed, draw.uniform(0.2, 0.6) * whole):
-            sys.exit(f"the run ended after {kills} kills; give it more epochs")
-        kills += 1
-        if len(CheckpointStore(killed).steps()) and draw.random() < 0.2:
-            newest = CheckpointStore(killed).newest_state().global_step
-            print(f"kill {kills}: {newest} updates saved", file=sys.stderr)
-    attempt(killed, None)
+    total = HP["num_epochs"] * (NUM_IMAGES // HP["batch_size"])
+    # The first kill comes while the first attempt starts, the others at random while it steps and saves.
+    steps = [0, *sorted(draw.randrange(1, int(0.9 * total)) for _ in range(arguments.kills - 1))]
+    for step in steps:
+        kill_after(arguments.folder / "killed", step, draw.uniform(0, 0.05))
+    finish(arguments.folder / "killed")
+    finish(arguments.folder / "peace")
     ends = [json.loads((arguments.folder / n / "digests.json").read_text()) for n in ("peace", "killed")]
-    print(json.dumps({"kills": kills, "equal": ends[0] == ends[1], "peace": ends[0], "killed": ends[1]}))
+    print(json.dumps({"kills": len(steps), "equal": ends[0] == ends[1], "peace": ends[0], "killed": ends[1]}))
 
 
 if __name__ == "__main__":

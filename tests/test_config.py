@@ -1,0 +1,106 @@
+"""The typed configuration and the flat dictionary of the post."""
+
+import dataclasses
+import re
+
+import pytest
+import yaml
+
+from learning.cli import CONFIGS
+from learning.config import SECTIONS, RunConfig
+from models.hyperparameters import KNOWN_KEYS, accepted, suggestion
+
+
+def test_the_known_keys_are_the_learning_options_and_the_models():
+    models = {"image_mean", "dropout_prob", "weight_decay", "weight_decay_on", "precision"}
+    assert set(RunConfig().flat()) | models == KNOWN_KEYS
+
+
+def test_names_of_the_flat_dictionary_are_in_one_section_each():
+    sections = [SECTIONS[name] for name in ("optimizer", "schedule", "train")]
+    names = [f.name for section in sections for f in dataclasses.fields(section)]
+    assert len(set(names) - {"name"}) == len([name for name in names if name != "name"])
+
+
+def test_dictionary_round_trip():
+    values = {"schedule": {"name": "steps", "boundaries": [3, 9]}, "data_dir": "x", "train": {"seed": 7}}
+    config = RunConfig.from_dict(values)
+    assert config.schedule.boundaries == (3, 9)
+    assert RunConfig.from_dict(config.as_dict()) == config
+
+
+def test_flat_round_trip():
+    hp = {"schedule": "cosine", "momentum": 0.5, "num_epochs": 3, "image_mean": 0.5}
+    config = RunConfig.from_flat(hp)
+    assert (config.schedule.name, config.optimizer.momentum, config.train.num_epochs) == ("cosine", 0.5, 3)
+    assert RunConfig.from_flat(config.flat()) == config
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value"),
+    [
+        ("train", "batch_size", 0),
+        ("train", "num_epochs", -1),
+        ("train", "seed", -1),
+        ("optimizer", "init_learning_rate", float("nan")),
+        ("optimizer", "init_learning_rate", float("inf")),
+        ("optimizer", "momentum", 1.0),
+        ("optimizer", "clip_norm", 0.0),
+        ("schedule", "learning_rate_decay", 0.0),
+        ("schedule", "boundaries", [5, 5]),
+        ("model", "weight_decay", -0.1),
+        ("data", "val_fraction", 1.0),
+        ("data", "crop_size", 257),
+        ("data", "sample_size", 0),
+    ],
+)
+def test_an_impossible_value_is_named(section, name, value):
+    with pytest.raises(ValueError, match=rf"{section}\.{name} is .*; it must be"):
+        RunConfig.from_dict({section: {name: value}})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"trian": {}}, "unknown option trian; did you mean 'train'"),
+        ({"train": {"batchsize": 3}}, "unknown option train.batchsize; did you mean 'batch_size'"),
+        ({"train": 3}, "train. holds 3; it must be a mapping"),
+        ([], "the configuration holds []; it must be a mapping"),
+    ],
+)
+def test_an_unknown_option_is_named_with_a_suggestion(values, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        RunConfig.from_dict(values)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_is_valid_and_says_how_to_run_it(path):
+    text = path.read_text()
+    RunConfig.from_dict(yaml.safe_load(text))
+    assert text.startswith("# ")
+    assert "# Command:  python train.py" in text
+
+
+def test_the_post_recipe_has_the_values_of_the_post():
+    config = RunConfig.from_dict(yaml.safe_load((CONFIGS / "alexnet-asirra.yaml").read_text()))
+    assert (config.data.image_size, config.data.crop_size, config.train.batch_size) == (256, 227, 256)
+    assert (config.train.num_epochs, config.optimizer.init_learning_rate) == (300, 0.01)
+    assert (config.optimizer.momentum, config.schedule.learning_rate_patience) == (0.9, 30)
+    assert (config.schedule.learning_rate_decay, config.schedule.eps) == (0.1, 1e-8)
+    assert (config.model.weight_decay, config.model.options["dropout_prob"]) == (0.0005, 0.5)
+
+
+def test_accepted_follows_the_signature():
+    def named(a, b=1):
+        return a, b
+
+    def open_ended(**options):
+        return options
+
+    assert accepted(named, {"a": 1, "c": 2}) == {"a": 1}
+    assert accepted(open_ended, {"a": 1, "c": 2}) == {"a": 1, "c": 2}
+
+
+def test_suggestion_falls_back_to_the_list():
+    assert suggestion("momentun", ["momentum", "seed"]) == "did you mean 'momentum'?"
+    assert suggestion("zzz", ["momentum", "seed"]) == "known are: momentum, seed"

@@ -1,0 +1,240 @@
+"""train.py, test.py and predict.py as their users call them."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(script, *arguments, cwd=None, timeout=180):
+    """Call a script; returns the finished process with its texts."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=timeout,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A labelled folder: red and blue pictures of several sizes and formats, and one file that is no image."""
+    root = tmp_path_factory.mktemp("photos")
+    os.environ["SESSIONNET_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    rng = np.random.default_rng(0)
+    for label, channel in (("blue", 2), ("red", 0)):
+        (root / label).mkdir()
+        for i in range(30):
+            pixels = rng.integers(0, 90, (20 + i, 30, 3)).astype(np.uint8)
+            pixels[..., channel] += 150
+            Image.fromarray(pixels).save(root / label / f"{i:02d}.{'png' if i % 2 else 'jpg'}")
+    (root / "red" / "broken.jpg").write_bytes(b"no image")
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(folder, tmp_path_factory):
+    """A finished run on that folder, and what train.py printed."""
+    run_dir = tmp_path_factory.mktemp("runs") / "photos"
+    options = ["--train.num_epochs", 4, "--train.batch_size", 8, "--data.image_size", 24, "--data.crop_size", 20]
+    done = run("train.py", "--data-dir", folder, "--run-dir", run_dir, "--schedule.warmup_steps", 0, *options)
+    assert done.returncode == 0, done.stderr
+    return run_dir, done
+
+
+def test_train_prints_both_scores_and_where_the_run_lies(trained):
+    run_dir, done = trained
+    assert "1 crop   accuracy" in done.stdout
+    assert "10 crops  accuracy" in done.stdout
+    assert done.stdout.strip().splitlines()[-1].startswith("run: ")
+    assert str(run_dir) in done.stdout
+    assert "broken.jpg" in done.stderr
+    assert "Traceback" not in done.stderr
+    names = {path.name for path in run_dir.iterdir()}
+    assert {"config.yaml", "run.json", "history.csv", "learning_curves.png", "test.json", "checkpoints"} <= names
+
+
+def test_test_repeats_the_scores_also_after_the_run_was_moved(trained):
+    run_dir, _ = trained
+    first = json.loads((run_dir / "test.json").read_text())
+    moved = run_dir.rename(run_dir.with_name("moved"))
+    try:
+        done = run("test.py", "--run", moved)
+        assert done.returncode == 0, done.stderr
+        again = json.loads((moved / "test.json").read_text())
+    finally:
+        moved.rename(run_dir)
+    for entry in (*first["scores"], *again["scores"]):
+        del entry["seconds"]
+    assert first == again
+    assert (run_dir / "test-confusion.png").stat().st_size > 1000
+    assert "recall" in done.stdout
+
+
+def test_test_on_another_folder_matches_classes_by_name(trained, folder, tmp_path):
+    run_dir, _ = trained
+    other = tmp_path / "other"
+    for label in ("red", "blue"):
+        (other / label).mkdir(parents=True)
+        (other / label / "a.png").write_bytes((folder / label / "01.png").read_bytes())
+    done = run("test.py", "--run", run_dir, "--data-dir", other)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((run_dir / "test-other.json").read_text())["num_images"] == 2
+    (other / "red").rename(other / "rouge")
+    done = run("test.py", "--run", run_dir, "--data-dir", other)
+    assert done.returncode == 4
+    assert "rouge" in done.stderr
+    assert "red" in done.stderr
+
+
+def test_predict_files_and_folders_in_order(trained, folder, tmp_path):
+    run_dir, _ = trained
+    output = tmp_path / "rows.csv"
+    done = run(
+        "predict.py", "--run", run_dir, folder / "red" / "03.png", folder / "blue", folder / "red" / "broken.jpg",
+        "--top-k", 2, "--ten-crop", "--output", output,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with output.open() as file:
+        rows = list(csv.DictReader(file))
+    expected = [folder / "red" / "03.png", *sorted((folder / "blue").iterdir()), folder / "red" / "broken.jpg"]
+    assert [row["path"] for row in rows] == list(map(str, expected))
+    assert [row["class1"] for row in rows[:-1]] == ["red"] + ["blue"] * 30
+    for row in rows[:-1]:
+        assert float(row["probability1"]) + float(row["probability2"]) == pytest.approx(1, abs=1e-5)
+    assert rows[-1]["class1"] == ""
+    assert "not an image" in rows[-1]["error"]
+
+
+def test_predict_with_nothing_readable(trained, folder, tmp_path):
+    output = tmp_path / "rows.json"
+    done = run("predict.py", "--run", trained[0], folder / "red" / "broken.jpg", "--output", output)
+    assert done.returncode == 3
+    assert "none of the 1 files could be read" in done.stderr
+    assert json.loads(output.read_text())[0]["classes"] == []
+
+
+def test_a_net_of_ones_own_is_trained_by_its_dotted_path(folder, tmp_path):
+    (tmp_path / "my_nets.py").write_text(
+        "import tensorflow as tf\n"
+        "from models.layers import fc_layer, global_average_pool\n"
+        "from models.nn import ConvNet\n"
+        "class MyNet(ConvNet):\n"
+        "    def _build_model(self, scale=1.0):\n"
+        "        return {'logits': scale * fc_layer(global_average_pool(self.inputs), self.num_classes)}\n"
+    )
+    options = ["--data-dir", folder, "--train.num_epochs", 1, "--train.batch_size", 8]
+    sizes = ["--data.image_size", 24, "--data.crop_size", 20, "--schedule.warmup_steps", 0]
+    own = ["--model.name", "my_nets.MyNet", "--run-dir", "out"]
+    done = run("train.py", *options, *sizes, *own, "--model.options.scale", 2, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "test.json").is_file()
+    done = run("train.py", *options, *sizes, *own[:2], "--model.options.sale", 2, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "unknown option 'sale'; did you mean 'scale'" in done.stderr
+
+
+def test_ctrl_c_saves_and_resume_goes_on(tmp_path):
+    run_dir = tmp_path / "run"
+    command = [sys.executable, str(ROOT / "train.py"), "--run-dir", str(run_dir), "--train.num_epochs", "30"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list(run_dir.glob("checkpoints/step-*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "go on with --resume" in stderr
+    assert len(stderr.strip().splitlines()) == 1
+    done = run("train.py", "--resume", run_dir, "--train.num_epochs", 3)
+    assert done.returncode in (0, 130)
+    assert "images, weights of epoch" in done.stdout, done.stderr
+
+
+def refused(*arguments, script="train.py", cwd=None):
+    done = run(script, *arguments, cwd=cwd, timeout=60)
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--train.batch_size", 0], "train.batch_size is 0; it must be a positive number"),
+        (["--train.batch_size", "many"], "train.batch_size is many; it must be of type int"),
+        (["--optimizer.init_learning_rate", "nan"], "optimizer.init_learning_rate is nan"),
+        (["--train.num_epochs", -1], "train.num_epochs is -1"),
+        (["--data.crop_size", 64], "data.crop_size is 64; it must be at most data.image_size, 32"),
+        (["--model.name", "alexnt"], "unknown model 'alexnt'; did you mean 'alexnet'"),
+        (["--data.name", "asira"], "unknown data.name 'asira'; did you mean 'asirra'"),
+        (["--train.evaluator", "acuracy"], "did you mean 'accuracy'"),
+        (["--train.batch_sze", 8], "unknown option --train.batch_sze; did you mean 'train.batch_size'"),
+        (["--config", "nothing.yaml"], "there is no recipe nothing.yaml; those in"),
+        (["--resume", "x", "--config", "y"], "leave out --config and --run-dir"),
+    ],
+)
+def test_bad_arguments_exit_with_2(arguments, message):
+    code, stderr = refused(*arguments)
+    assert code == 2
+    assert message in stderr
+
+
+def test_a_recipe_with_a_misspelt_key(tmp_path):
+    recipe = tmp_path / "my.yaml"
+    recipe.write_text("train: {batchsize: 3}\n")
+    code, stderr = refused("--config", recipe)
+    assert code == 2
+    assert "my.yaml: unknown option train.batchsize; did you mean 'batch_size'" in stderr
+
+
+def test_a_used_run_directory_and_a_file_as_run_directory(tmp_path):
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "x").touch()
+    code, stderr = refused("--run-dir", tmp_path / "used")
+    assert code == 7
+    assert "is not empty; go on with its run by --resume" in stderr
+    code, stderr = refused("--run-dir", tmp_path / "used" / "x")
+    assert code == 6
+    assert "it is a file; choose another with --run-dir" in stderr
+
+
+def test_resume_with_other_options_lists_the_differences(trained):
+    code, stderr = refused("--resume", trained[0], "--train.batch_size", 4, "--model.name", "alexnet")
+    assert code == 4
+    assert "train.batch_size is 4, was 8" in stderr
+    assert "model.name is 'alexnet', was 'smallnet'" in stderr
+
+
+def test_runs_that_are_none(tmp_path):
+    assert refused("--resume", tmp_path)[0] == 4
+    code, stderr = refused(script="test.py", cwd=tmp_path)
+    assert code == 4
+    assert "no run under" in stderr
+    assert "train with train.py" in stderr
+
+
+def test_missing_data(tmp_path):
+    done = run("train.py", "--data-dir", tmp_path / "nowhere", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "nowhere" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_help_is_quick_and_lists_everything():
+    start = time.perf_counter()
+    done = run("train.py", "--help")
+    assert done.returncode == 0
+    assert "--train.batch_size" in done.stdout
+    assert time.perf_counter() - start < 5  # under 1 s on an idle machine; TensorFlow alone would take longer
