@@ -26,6 +26,7 @@ def main() -> None:
     model = experiment.build_model(config, input_shape, len(splits.class_names), train_set.image_mean)
     optimizer = experiment.build_optimizer(config, model, splits)
     RunDirectory.create(path, config, experiment.run_info(splits, input_shape), resumed=resumed)
+    experiment.draw_training_images(train_set, path, augment=config.train.augment_train)
     print("\n".join(experiment.summary_lines(config, model, splits, path)), flush=True)
 
     with experiment.open_session(model, config.train.threads) as sess:

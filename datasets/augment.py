@@ -8,8 +8,14 @@ wide; the size is free here.
 
 import numpy as np
 
+from datasets.rows import Images
 
-def random_crop_reflect(images, crop_l, *, rng=None, reflect=True):
+Windows = tuple[np.ndarray, np.ndarray, np.ndarray]  # tops, lefts (pixels) and flips (bool), each (K,)
+
+
+def random_crop_reflect(
+    images: Images, crop_l: int, *, rng: np.random.Generator | None = None, reflect: bool = True
+) -> np.ndarray:
     """Cuts one random window out of each image, mirrored left to right in half of the cases.
 
     :param images: (N, H, W, C), uint8 or float.
@@ -25,7 +31,7 @@ def random_crop_reflect(images, crop_l, *, rng=None, reflect=True):
     return crop_reflect(images, np.arange(num_images), tops, lefts, flips, crop_l)
 
 
-def corner_center_crop_reflect(images, crop_l, *, reflect=True):
+def corner_center_crop_reflect(images: Images, crop_l: int, *, reflect: bool = True) -> np.ndarray:
     """Cuts the four corners and the centre out of each image, and mirrors these five.
 
     :param images: (N, H, W, C), uint8 or float.
@@ -35,25 +41,29 @@ def corner_center_crop_reflect(images, crop_l, *, reflect=True):
         five mirrored; (N, 5, crop_l, crop_l, C) without reflection. Same dtype.
     :raises ValueError: crop_l does not fit into the images.
     """
-    windows = corner_center_windows(*images.shape[1:3], crop_l, reflect)
+    _, height, width, _ = images.shape
+    windows = corner_center_windows(height, width, crop_l, reflect)
     return crop_windows(images, np.arange(len(images)), windows, crop_l)
 
 
-def center_crop(images, crop_l):
+def center_crop(images: Images, crop_l: int) -> np.ndarray:
     """Cuts the centre out of each image: (N, H, W, C) -> (N, crop_l, crop_l, C), same dtype.
 
     :raises ValueError: crop_l does not fit into the images.
     """
-    windows = center_window(*images.shape[1:3], crop_l)
+    _, height, width, _ = images.shape
+    windows = center_window(height, width, crop_l)
     return crop_windows(images, np.arange(len(images)), windows, crop_l)[:, 0]
 
 
-def pad_images(images, padding):
+def pad_images(images: np.ndarray, padding: int) -> np.ndarray:
     """Frames each image with zeros: (N, H, W, C) -> (N, H + 2 padding, W + 2 padding, C), same dtype."""
     return np.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
 
 
-def draw_crops(rng, num_images, height, width, crop_l, reflect):
+def draw_crops(
+    rng: np.random.Generator, num_images: int, height: int, width: int, crop_l: int, reflect: bool
+) -> Windows:
     """Draws a window and a mirror flag for each of num_images images of height x width pixels.
 
     :return: tops, lefts (int64, pixels) and flips (bool), each (num_images,).
@@ -66,13 +76,13 @@ def draw_crops(rng, num_images, height, width, crop_l, reflect):
     return tops, lefts, flips if reflect else np.zeros(num_images, dtype=bool)
 
 
-def center_window(height, width, crop_l):
+def center_window(height: int, width: int, crop_l: int) -> Windows:
     """tops, lefts, flips, each (1,), of the window in the middle."""
     _check_crop(height, width, crop_l)
     return np.array([(height - crop_l) // 2]), np.array([(width - crop_l) // 2]), np.array([False])
 
 
-def corner_center_windows(height, width, crop_l, reflect=True):
+def corner_center_windows(height: int, width: int, crop_l: int, reflect: bool = True) -> Windows:
     """tops, lefts, flips, each (10,) or (5,), in the order of `corner_center_crop_reflect`."""
     (middle_top,), (middle_left,), _ = center_window(height, width, crop_l)
     bottom, right = height - crop_l, width - crop_l
@@ -82,7 +92,9 @@ def corner_center_windows(height, width, crop_l, reflect=True):
     return tops, lefts, np.repeat([False, True][:copies], 5)
 
 
-def crop_windows(images, indices, windows, crop_l, *, padding=0):
+def crop_windows(
+    images: Images, indices: np.ndarray, windows: Windows, crop_l: int, *, padding: int = 0
+) -> np.ndarray:
     """Cuts the same K windows (tops, lefts, flips) out of each chosen image: (B, K, crop_l, crop_l, C)."""
     num_windows = len(windows[0])
     repeated = np.repeat(indices, num_windows)
@@ -91,7 +103,16 @@ def crop_windows(images, indices, windows, crop_l, *, padding=0):
     return crops.reshape(len(indices), num_windows, *crops.shape[1:])
 
 
-def crop_reflect(images, indices, tops, lefts, flips, crop_l, *, padding=0):
+def crop_reflect(
+    images: Images,
+    indices: np.ndarray,
+    tops: np.ndarray,
+    lefts: np.ndarray,
+    flips: np.ndarray,
+    crop_l: int,
+    *,
+    padding: int = 0,
+) -> np.ndarray:
     """Cuts window b out of image indices[b], for each b; reads the pixels of the windows and no others.
 
     :param images: (N, H, W, C), uint8 or float: an array, a memory map, or ImageRows.
@@ -121,14 +142,14 @@ def crop_reflect(images, indices, tops, lefts, flips, crop_l, *, padding=0):
     return crops
 
 
-def _overlap(start, length, size):
+def _overlap(start: int, length: int, size: int) -> tuple[slice, slice]:
     """The part of start..start + length inside 0..size, as a slice of the image and one of the window."""
     first = max(start, 0)
     last = max(first, min(start + length, size))
     return slice(first, last), slice(first - start, last - start)
 
 
-def _copy_mirrored(window, target, scratch):
+def _copy_mirrored(window: np.ndarray, target: np.ndarray, scratch: np.ndarray) -> None:
     """Copies window to target, whose columns run backwards, one channel at a time.
 
     A mirrored copy of short pixels is slow in NumPy; one long strided run per channel is more than twice as
@@ -140,7 +161,7 @@ def _copy_mirrored(window, target, scratch):
         target[..., channel] = near[..., channel]
 
 
-def _check_crop(height, width, crop_l):
+def _check_crop(height: int, width: int, crop_l: int) -> None:
     if not 1 <= crop_l <= min(height, width):
         raise ValueError(
             f"a crop of {crop_l} pixels does not fit into images of {height}x{width}; "
@@ -148,7 +169,7 @@ def _check_crop(height, width, crop_l):
         )
 
 
-def _check_windows(tops, lefts, height, width, crop_l):
+def _check_windows(tops: np.ndarray, lefts: np.ndarray, height: int, width: int, crop_l: int) -> None:
     _check_crop(height, width, crop_l)
     for name, offsets, last in (("top", tops, height - crop_l), ("left", lefts, width - crop_l)):
         if len(offsets) and not 0 <= np.min(offsets) <= np.max(offsets) <= last:

@@ -98,14 +98,14 @@ def default_cache_dir() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "sessionnet"
 
 
-def _key(source, names, size, channels):
+def _key(source: Source, names: list[str], size: int, channels: int) -> str:
     files = {file.name: file for file in source.files()}
     listed = [(name, files[name].size, files[name].stamp) for name in names]
     parts = (CODE_VERSION, source.identity, size, channels, listed)
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()[:32]
 
 
-def _open_entry(entry):
+def _open_entry(entry: Path) -> CachedImages | None:
     """The images of a complete, undamaged entry, or None."""
     try:
         manifest = json.loads((entry / MANIFEST).read_text(encoding="utf-8"))
@@ -124,7 +124,17 @@ def _open_entry(entry):
     return CachedImages(images, manifest["names"], bad, sums, hashlib.sha256(content.encode()).hexdigest())
 
 
-def _build(root, entry, source, names, size, channels, *, strict, workers):
+def _build(
+    root: Path,
+    entry: Path,
+    source: Source,
+    names: list[str],
+    size: int,
+    channels: int,
+    *,
+    strict: bool,
+    workers: int | None,
+) -> CachedImages:
     """Builds beside the entry and renames; if another process was faster, its entry is taken."""
     root.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(root)
@@ -144,7 +154,7 @@ def _build(root, entry, source, names, size, channels, *, strict, workers):
     )
 
 
-def _put_in_place(root, temporary, entry):
+def _put_in_place(root: Path, temporary: Path, entry: Path) -> CachedImages | None:
     """Renames the new entry; what is in its way is used if it is whole, and moved out of the way if not."""
     try:
         if temporary.exists():
@@ -163,14 +173,14 @@ def _put_in_place(root, temporary, entry):
     return _open_entry(entry)
 
 
-def _remove(path):
+def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
 
 
-def _sync_folder(folder):
+def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -178,7 +188,7 @@ def _sync_folder(folder):
         os.close(descriptor)
 
 
-def _remove_abandoned(root):
+def _remove_abandoned(root: Path) -> None:
     """Removes what killed builds left behind a day ago or earlier."""
     for folder in root.glob(f"{_TEMPORARY}*"):
         try:
@@ -189,14 +199,14 @@ def _remove_abandoned(root):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _storage_message(root, num_bytes, error):
+def _storage_message(root: Path, num_bytes: int, error: OSError) -> str:
     return (
         f"the decoded images ({num_bytes / 2**20:.0f} MiB) cannot be kept in '{escape_name(str(root))}' "
         f"({error.strerror}); choose another folder with --data.cache_dir"
     )
 
 
-def _report_bad(source, images, max_bad_fraction, strict):
+def _report_bad(source: Source, images: CachedImages, max_bad_fraction: float, strict: bool) -> None:
     """Warns about the files that were left out, or refuses to go on without them."""
     if not images.bad:
         return

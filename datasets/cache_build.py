@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -110,9 +110,10 @@ def _decoded(source: Source, names: list[str], size: int, channels: int, workers
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _decode_chunk(source, names, size, channels):
+def _decode_chunk(source: Source, names: list[str], size: int, channels: int) -> _Chunk:
     pixels = np.empty((len(names), size, size, channels), np.uint8)
-    good, bad = [], []
+    good: list[str] = []
+    bad: list[tuple[str, str]] = []
     for name in names:
         try:
             pixels[len(good)] = read_resized(source.read(name), size, channels=channels)
@@ -123,10 +124,10 @@ def _decode_chunk(source, names, size, channels):
     sums = pixels.sum(axis=1, dtype=np.uint32).sum(
         axis=1, dtype=np.int64
     )  # in one go it takes 20 times as long
-    return _Chunk(pixels, good, bad, sums, [zlib.crc32(image) for image in pixels])
+    return _Chunk(pixels, good, bad, sums, [zlib.crc32(image.data) for image in pixels])
 
 
-def _write_manifest(folder, good, bad, checksum):
+def _write_manifest(folder: Path, good: list[str], bad: list[tuple[str, str]], checksum: str) -> None:
     status = os.stat(folder / IMAGES)
     manifest = {
         "names": good,
@@ -141,7 +142,7 @@ def _write_manifest(folder, good, bad, checksum):
         _to_disk(file)
 
 
-def _npy_header(num_images, size, channels):
+def _npy_header(num_images: int, size: int, channels: int) -> bytes:
     """The header of a .npy file (format 1.0) with a length that does not depend on the number of images."""
     shape = (num_images, size, size, channels)
     fields = repr({"descr": "|u1", "fortran_order": False, "shape": shape})
@@ -149,17 +150,17 @@ def _npy_header(num_images, size, channels):
     return start + fields.ljust(_HEADER_BYTES - 11).encode("ascii") + b"\n"
 
 
-def _to_disk(file):
+def _to_disk(file: IO[Any]) -> None:
     file.flush()
     os.fsync(file.fileno())
 
 
-def _first_bad(source, bad):
+def _first_bad(source: Source, bad: tuple[str, str]) -> str:
     name, reason = bad
     return f"'{escape_name(name)}' in '{escape_name(str(source.path))}': {reason}; repair or remove it"
 
 
-def _num_processors():
+def _num_processors() -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
@@ -185,9 +186,9 @@ class DecodeBar:
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done)
 
-    def __enter__(self):
+    def __enter__(self) -> "DecodeBar":
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: Any) -> None:
         if self._bar is not None:
             self._bar.stop()

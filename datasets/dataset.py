@@ -1,18 +1,18 @@
 """Images and labels, handed out in batches from a position that can be saved."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
-from datasets.augment import (
-    center_window,
-    corner_center_windows,
-    crop_reflect,
-    crop_windows,
-    draw_crops,
-)
-from datasets.rows import ImageRows
+from datasets.augment import Windows, center_window, corner_center_windows, crop_reflect, crop_windows
+from datasets.rows import ImageRows, Images, channel_mean
+from datasets.sampling import Cursor, Sampler, check_batch_size
 
+Rows = np.ndarray | Sequence[int] | slice
+Labels = np.ndarray | Any  # Any stands for the None of a set without labels, which few callers meet
 ALEXNET_CROP_SIZE = 227  # the side at which AlexNet's layers fit together
-_ORDER, _CROPS = 0, 1  # what a stream of random numbers is for: the third word of its seed
 
 
 class DataSet:
@@ -36,17 +36,17 @@ class DataSet:
 
     def __init__(
         self,
-        images,
-        labels=None,
+        images: Images,
+        labels: ArrayLike | None = None,
         *,
-        class_names=None,
-        file_names=None,
-        crop_size=None,
-        reflect=True,
-        padding=0,
-        seed=0,
-        channel_sums=None,
-    ):
+        class_names: Iterable[str] | None = None,
+        file_names: Iterable[str] | None = None,
+        crop_size: int | None = None,
+        reflect: bool = True,
+        padding: int = 0,
+        seed: int = 0,
+        channel_sums: np.ndarray | None = None,
+    ) -> None:
         self._images = images if isinstance(images, (np.ndarray, ImageRows)) else np.asarray(images)
         self._labels = None if labels is None else np.asarray(labels)
         self._class_names = None if class_names is None else tuple(class_names)
@@ -56,92 +56,88 @@ class DataSet:
         self._check_counts()
         height, width = self._images.shape[1:3]
         self._crop_size = min(height, width, ALEXNET_CROP_SIZE) if crop_size is None else int(crop_size)
-        self._reflect, self._padding, self._seed = bool(reflect), int(padding), int(seed)
+        self._reflect, self._padding = bool(reflect), int(padding)
         self._check_crop(height, width)
-        self._epochs_completed = 0
-        self._index_in_epoch = 0
-        self._mean = None
-        self._tables = {}
+        self._sampler = Sampler(self.num_examples, int(seed))
+        self._mean: np.ndarray | None = None
 
     @property
-    def images(self):
+    def images(self) -> Images:
         """(N, H, W, C), as given."""
         return self._images
 
     @property
-    def labels(self):
+    def labels(self) -> Labels:
         """(N, K), (N,) or None, as given."""
         return self._labels
 
     @property
-    def num_examples(self):
+    def num_examples(self) -> int:
         return self._images.shape[0]
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int | None:
         """K of one-hot labels; the largest class number + 1; None without labels."""
         if self._labels is None:
             return None
         return self._labels.shape[1] if self._labels.ndim > 1 else int(self._labels.max()) + 1
 
     @property
-    def class_names(self):
+    def class_names(self) -> tuple[str, ...] | None:
         return self._class_names
 
     @property
-    def file_names(self):
+    def file_names(self) -> tuple[str, ...] | None:
         return self._file_names
 
     @property
-    def crop_size(self):
+    def crop_size(self) -> int:
         """Side in pixels of the images that a batch holds."""
         return self._crop_size
 
     @property
-    def reflect(self):
+    def reflect(self) -> bool:
         return self._reflect
 
     @property
-    def padding(self):
+    def padding(self) -> int:
         return self._padding
 
     @property
-    def seed(self):
-        return self._seed
+    def seed(self) -> int:
+        return self._sampler.seed
 
     @property
-    def epochs_completed(self):
-        return self._epochs_completed
+    def epochs_completed(self) -> int:
+        return self._sampler.epochs_completed
 
     @property
-    def cursor(self):
+    def cursor(self) -> Cursor:
         """Where the next batch starts: {"epochs_completed": epochs, "index_in_epoch": images of this epoch}.
 
         At the end of an epoch the index stays at N until the next batch begins the new epoch.
         """
-        return {"epochs_completed": self._epochs_completed, "index_in_epoch": self._index_in_epoch}
+        return self._sampler.cursor
 
     @cursor.setter
-    def cursor(self, cursor):
-        epoch, index = int(cursor["epochs_completed"]), int(cursor["index_in_epoch"])
-        if epoch < 0 or not 0 <= index <= self.num_examples:
-            raise ValueError(f"no position {cursor} in {self.num_examples} images; give a cursor of this set")
-        self._epochs_completed, self._index_in_epoch = epoch, index
+    def cursor(self, cursor: Mapping[str, int]) -> None:
+        self._sampler.cursor = cursor
 
     @property
-    def image_mean(self):
+    def image_mean(self) -> np.ndarray:
         """The mean of each channel over all pixels, in [0, 1]: float64 (C,); computed once."""
         if self._mean is None:
-            if self._channel_sums is not None:
-                _, height, width, _ = self._images.shape
-                mean = np.sum(self._channel_sums, axis=0, dtype=np.float64)
-                mean = mean / (self.num_examples * height * width)
-            else:
-                mean = ImageRows(self._images, np.arange(self.num_examples)).mean(axis=(0, 1, 2))
-            self._mean = mean / 255.0 if self._images.dtype == np.uint8 else mean
+            self._mean = channel_mean(self._images, self._channel_sums)
         return self._mean
 
-    def next_batch(self, batch_size, shuffle=True, augment=True, is_train=True, fake_data=False):
+    def next_batch(
+        self,
+        batch_size: int,
+        shuffle: bool = True,
+        augment: bool = True,
+        is_train: bool = True,
+        fake_data: bool = False,
+    ) -> tuple[np.ndarray, Labels]:
         """Takes the next batch_size images and moves the cursor; a batch may straddle epochs.
 
         :param batch_size: images, at least 1; more than N takes as many epochs as it needs.
@@ -164,22 +160,13 @@ class DataSet:
         images, labels = zip(*parts, strict=True)
         return np.concatenate(images), None if self._labels is None else np.concatenate(labels)
 
-    def next_indices(self, batch_size, shuffle=True):
+    def next_indices(self, batch_size: int, shuffle: bool = True) -> list[tuple[int, np.ndarray]]:
         """Moves the cursor by batch_size images: [(epoch, indices (b,)), ...], one per epoch touched."""
-        _check_batch_size(batch_size)
-        parts = []
-        while batch_size > 0:
-            if self._index_in_epoch == self.num_examples:
-                self._epochs_completed, self._index_in_epoch = self._epochs_completed + 1, 0
-            start = self._index_in_epoch
-            order = self._order(self._epochs_completed) if shuffle else np.arange(self.num_examples)
-            indices = order[start : start + batch_size]
-            parts.append((self._epochs_completed, indices))
-            self._index_in_epoch += len(indices)
-            batch_size -= len(indices)
-        return parts
+        return self._sampler.next_indices(batch_size, shuffle)
 
-    def batch(self, indices, *, augment=False, is_train=False, epoch=0):
+    def batch(
+        self, indices: Rows, *, augment: bool = False, is_train: bool = False, epoch: int = 0
+    ) -> tuple[np.ndarray, Labels]:
         """The chosen images, prepared as `next_batch` does; never moves the cursor.
 
         :param indices: (B,) images of this set.
@@ -194,7 +181,7 @@ class DataSet:
             return self._fixed_crops(indices, corner_center_windows, self._reflect), labels
         return self._fixed_crops(indices, center_window)[:, 0], labels
 
-    def subset(self, indices):
+    def subset(self, indices: Rows) -> "DataSet":
         """Some images as a DataSet of their own, with its cursor at the start; no pixel is copied."""
         indices = np.arange(self.num_examples)[indices]
         return DataSet(
@@ -205,78 +192,56 @@ class DataSet:
             crop_size=self._crop_size,
             reflect=self._reflect,
             padding=self._padding,
-            seed=self._seed,
+            seed=self.seed,
             channel_sums=None if self._channel_sums is None else self._channel_sums[indices],
         )
 
-    def _order(self, epoch):
-        return self._table(_ORDER, epoch, lambda rng: rng.permutation(self.num_examples))
-
-    def _random_crops(self, indices, epoch):
+    def _random_crops(self, indices: np.ndarray, epoch: int) -> np.ndarray:
         height, width = (side + 2 * self._padding for side in self._images.shape[1:3])
-        tops, lefts, flips = self._table(
-            _CROPS,
-            epoch,
-            lambda rng: draw_crops(rng, self.num_examples, height, width, self._crop_size, self._reflect),
-        )
+        tops, lefts, flips = self._sampler.windows(epoch, height, width, self._crop_size, self._reflect)
         windows = tops[indices], lefts[indices], flips[indices]
         return crop_reflect(self._images, indices, *windows, self._crop_size, padding=self._padding)
 
-    def _fixed_crops(self, indices, make_windows, *options):
+    def _fixed_crops(
+        self, indices: np.ndarray, make_windows: Callable[..., Windows], *options: bool
+    ) -> np.ndarray:
         height, width = self._images.shape[1:3]
         padding = 0 if self._crop_size <= min(height, width) else self._padding
         windows = make_windows(height + 2 * padding, width + 2 * padding, self._crop_size, *options)
         return crop_windows(self._images, indices, windows, self._crop_size, padding=padding)
 
-    def _table(self, purpose, epoch, draw):
-        """What `draw` makes of the generator of (seed, epoch, purpose); kept for two epochs at most."""
-        key = (purpose, epoch)
-        if key not in self._tables:
-            stale = [k for k in self._tables if k[0] == purpose and abs(k[1] - epoch) > 1]
-            for k in stale:
-                del self._tables[k]
-            self._tables[key] = draw(np.random.default_rng([self._seed, epoch, purpose]))
-        return self._tables[key]
-
-    def _fake_batch(self, batch_size):
-        _check_batch_size(batch_size)
-        rng = np.random.default_rng(self._seed)
+    def _fake_batch(self, batch_size: int) -> tuple[np.ndarray, Labels]:
+        check_batch_size(batch_size)
+        rng = np.random.default_rng(self.seed)
         shape = (batch_size, self._crop_size, self._crop_size, self._images.shape[-1])
         images = rng.random(shape, dtype=np.float32)
-        if self._labels is None:
+        num_classes = self.num_classes
+        if num_classes is None:
             return images, None
-        classes = rng.integers(0, self.num_classes, size=batch_size)
-        return images, np.eye(self.num_classes, dtype=np.uint8)[classes]
+        classes = rng.integers(0, num_classes, size=batch_size)
+        return images, np.eye(num_classes, dtype=np.uint8)[classes]
 
-    def _check_images(self):
+    def _check_images(self) -> None:
         shape, dtype = self._images.shape, self._images.dtype
         if len(shape) != 4 or min(shape) < 1:
             raise ValueError(f"images of shape {shape}; give at least one image, as (N, H, W, C)")
         if dtype != np.uint8 and not np.issubdtype(dtype, np.floating):
             raise ValueError(f"images of dtype {dtype}; give uint8 in [0, 255] or float in [0, 1]")
 
-    def _check_counts(self):
+    def _check_counts(self) -> None:
         for name, values in (("labels", self._labels), ("file names", self._file_names)):
             if values is not None and len(values) != self.num_examples:
                 raise ValueError(f"{len(values)} {name} for {self.num_examples} images; give one for each")
-        names = self._class_names
-        if names is None or self._labels is None:
+        names, num_classes = self._class_names, self.num_classes
+        if names is None or self._labels is None or num_classes is None:
             return
-        one_hot = self._labels.ndim > 1
-        if self.num_classes > len(names) or (one_hot and self.num_classes != len(names)):
-            raise ValueError(
-                f"{self.num_classes} classes in labels, {len(names)} class names; name each class"
-            )
+        if num_classes > len(names) or (self._labels.ndim > 1 and num_classes != len(names)):
+            raise ValueError(f"{num_classes} classes in labels, {len(names)} class names; name each class")
 
-    def _check_crop(self, height, width):
+    def _check_crop(self, height: int, width: int) -> None:
         largest = min(height, width) + 2 * self._padding
         if self._padding < 0 or not 1 <= self._crop_size <= largest:
             raise ValueError(
                 f"crop_size {self._crop_size} with padding {self._padding} does not fit images of "
                 f"{height}x{width}; choose a crop from 1 to {largest} pixels and a padding of 0 or more"
             )
-
-
-def _check_batch_size(batch_size):
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; give the number of images in a batch, at least 1")

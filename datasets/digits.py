@@ -11,15 +11,22 @@ import numpy as np
 from datasets.dataset import DataSet
 from datasets.errors import OptionError
 from datasets.images import resize_image
-from datasets.splits import make_splits, split_indices
+from datasets.splits import Splits, make_splits, split_indices
 
 CLASS_NAMES = tuple("0123456789")
 _WHITEST = 16  # the set counts the dark pixels in blocks of 4x4
 
 
 def load_digits_splits(
-    *, image_size=32, crop_size=28, channels=1, reflect=False, val_fraction=0.2, test_fraction=0.2, seed=0
-):
+    *,
+    image_size: int = 32,
+    crop_size: int = 28,
+    channels: int = 1,
+    reflect: bool = False,
+    val_fraction: float = 0.2,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+) -> Splits:
     """Loads the digits as (N, image_size, image_size, 1) uint8, white on black.
 
     :param image_size: side in pixels that the 8x8 originals are enlarged to.

@@ -6,6 +6,7 @@ A folder or a zip archive, in one of two forms:
     ROOT/{train,val,test}/CLASS/*.jpg          parted as given; what is missing is taken from train
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from datasets.listing import (
 )
 from datasets.sources import Source, open_source
 from datasets.splits import Splits, check_fractions, make_splits, split_indices
+
 
 def load_folder(
     path: Path | str,
@@ -111,7 +113,10 @@ def load_labelled(
         strict=strict,
     )
     whole = labelled_dataset(cached, classes, class_names, crop_size=crop_size, reflect=reflect, seed=seed)
-    parts = _parts(whole, labelled, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
+    numbers = _class_numbers(cached.names, classes, class_names)
+    parts = _parts(
+        cached.names, numbers, labelled, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed
+    )
     return make_splits(whole, parts, content=cached.fingerprint, bad_files=cached.bad)
 
 
@@ -128,11 +133,9 @@ def labelled_dataset(
 
     :param classes: the class of each file name.
     """
-    numbers = {class_name: number for number, class_name in enumerate(class_names)}
-    rows = [numbers[classes[name]] for name in cached.names]
     return DataSet(
         cached.images,
-        np.eye(len(class_names), dtype=np.uint8)[rows],
+        np.eye(len(class_names), dtype=np.uint8)[_class_numbers(cached.names, classes, class_names)],
         class_names=class_names,
         file_names=cached.names,
         crop_size=crop_size,
@@ -153,17 +156,31 @@ def check_sizes(image_size: int, crop_size: int, sample_size: int | None = None)
         raise OptionError(f"sample_size is {sample_size}; give the number of images to use, or none for all")
 
 
-def _parts(whole, labelled, *, val_fraction, test_fraction, seed):
+def _class_numbers(names: Sequence[str], classes: dict[str, str], class_names: tuple[str, ...]) -> np.ndarray:
+    """The class number of each name: (N,) int64."""
+    numbers = {class_name: number for number, class_name in enumerate(class_names)}
+    return np.array([numbers[classes[name]] for name in names], dtype=np.int64)
+
+
+def _parts(
+    names: Sequence[str],
+    numbers: np.ndarray,
+    labelled: Labelled,
+    *,
+    val_fraction: float,
+    test_fraction: float,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The rows of train, val and test; what is not given comes out of the training images."""
-    row_of = {name: row for row, name in enumerate(whole.file_names)}
+    row_of = {name: row for row, name in enumerate(names)}
     given = {
         part: np.array([row_of[name] for name, _ in files if name in row_of], dtype=np.intp)
         for part, files in labelled.items()
     }
     pool = given[TRAIN] if TRAIN in given else given[WHOLE]
     drawn = split_indices(
-        [whole.file_names[row] for row in pool],
-        whole.labels[pool].argmax(axis=1),
+        [names[row] for row in pool],
+        numbers[pool],
         val_fraction=0.0 if VAL in given else val_fraction,
         test_fraction=0.0 if TEST in given else test_fraction,
         seed=seed,

@@ -11,6 +11,7 @@ import threading
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -87,7 +88,7 @@ def read_resized(source: Path | str | bytes, size: int, *, channels: int = 3) ->
     return _as_array(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
-def _decode(source, channels, at_least):
+def _decode(source: Path | str | bytes, channels: int, at_least: int | None) -> Image.Image:
     """An upright PIL image of mode L or RGB; a large JPEG may come smaller, but not below at_least pixels."""
     if channels not in _MODES:
         raise ValueError(f"channels is {channels}; give 3 for RGB or 1 for grey")
@@ -110,14 +111,14 @@ def _decode(source, channels, at_least):
             raise ImageError(f"damaged image ({error or type(error).__name__})") from error
 
 
-def _read_bytes(path):
+def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
         raise ImageError(f"cannot be read ({error.strerror})") from error
 
 
-def _check_size(image):
+def _check_size(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ImageError(
@@ -125,7 +126,7 @@ def _check_size(image):
         )
 
 
-def _orientation(image):
+def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 (upright) where there is none or where the EXIF block makes no sense."""
     try:
         return image.getexif().get(_EXIF_ORIENTATION, 1)
@@ -133,11 +134,11 @@ def _orientation(image):
         return 1
 
 
-def _upright(image, orientation):
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
-def _flattened(image):
+def _flattened(image: Image.Image) -> Image.Image:
     """The same picture in mode L or RGB, on white where it is transparent."""
     if image.mode.startswith("I") or image.mode == "F":
         return _from_deep(image)
@@ -148,7 +149,7 @@ def _flattened(image):
     return image if image.mode in ("L", "RGB") else image.convert("RGB")
 
 
-def _from_deep(image):
+def _from_deep(image: Image.Image) -> Image.Image:
     """Mode L of a grey image with more than 8 bits."""
     values = np.asarray(image)
     if image.mode == "F":
@@ -161,7 +162,7 @@ def _from_deep(image):
     return Image.fromarray(np.round(np.clip(grey, 0.0, 255.0)).astype(np.uint8))
 
 
-def _as_array(image):
+def _as_array(image: Image.Image) -> np.ndarray:
     pixels = np.array(image)
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
@@ -173,12 +174,12 @@ class _SilentPillow:
     it and the last one takes it back.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
-        self._caught = None
+        self._caught = warnings.catch_warnings()
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         with self._lock:
             self._inside += 1
             if self._inside == 1:
@@ -186,7 +187,7 @@ class _SilentPillow:
                 self._caught.__enter__()
                 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: Any) -> None:
         with self._lock:
             self._inside -= 1
             if self._inside == 0:

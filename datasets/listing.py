@@ -1,7 +1,7 @@
 """Which image files are to be learned from, in which part of a set, and what class each of them has."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -14,6 +14,7 @@ _PART_OF = {"train": TRAIN, "val": VAL, "test": TEST, "test1": TEST}  # Kaggle's
 
 LabelRule = Callable[[tuple[str, ...]], str | None]
 Labelled = dict[str, list[tuple[str, str]]]
+_Listed = tuple[str, str | None]  # name, class
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def list_labelled(source: Source, label_of: LabelRule = class_of_folder) -> Labe
     paths = {name: PurePosixPath(name).parts[depth:] for name in names}
     parts = {part for path in paths.values() for part in path[:1]}
     has_parts = parts <= set(_PART_OF) and any(label_of(path[1:]) for path in paths.values())
-    listing: dict[str, list[tuple[str, str | None]]] = {}
+    listing: dict[str, list[_Listed]] = {}
     for name, path in paths.items():
         part, rest = (_PART_OF[path[0]], path[1:]) if has_parts else (WHOLE, path)
         listing.setdefault(part, []).append((name, label_of(rest)))
@@ -47,8 +48,11 @@ def list_labelled(source: Source, label_of: LabelRule = class_of_folder) -> Labe
     return {part: _all_labelled(source, files) for part, files in listing.items()}
 
 
-def class_names_of(source, labelled):
-    """The classes to learn, sorted; every other part may have only these."""
+def class_names_of(source: Source, labelled: Labelled) -> tuple[str, ...]:
+    """The classes to learn, sorted; every other part may have only these.
+
+    :raises DataError: no part to learn from, a single class, a class that is in another part alone.
+    """
     learned = labelled.get(TRAIN, labelled.get(WHOLE))
     if learned is None:
         raise DataError(
@@ -71,7 +75,7 @@ def class_names_of(source, labelled):
     return names
 
 
-def sample_files(files: list, sample_size: int | None, seed: int) -> list:
+def sample_files(files: list[tuple[str, str]], sample_size: int | None, seed: int) -> list[tuple[str, str]]:
     """At most sample_size of the files, in their old order; which, is the seed's choice."""
     if sample_size is None or sample_size >= len(files):
         return files
@@ -79,7 +83,7 @@ def sample_files(files: list, sample_size: int | None, seed: int) -> list:
     return [files[i] for i in sorted(chosen)]
 
 
-def _enclosing_depth(names):
+def _enclosing_depth(names: Iterable[str]) -> int:
     """1 if everything lies in folders of one enclosing folder, which is then no class and no part; else 0."""
     paths = [PurePosixPath(name).parts for name in names]
     tops = {path[0] for path in paths}
@@ -87,7 +91,7 @@ def _enclosing_depth(names):
     return 1 if is_enclosing else 0
 
 
-def _drop_unlabelled_test(source, listing):
+def _drop_unlabelled_test(source: Source, listing: dict[str, list[_Listed]]) -> None:
     if TEST in listing and not any(label for _, label in listing[TEST]):
         count = len(listing.pop(TEST))
         logger.warning(
@@ -95,11 +99,11 @@ def _drop_unlabelled_test(source, listing):
         )
 
 
-def _all_labelled(source, files):
+def _all_labelled(source: Source, files: Sequence[_Listed]) -> list[tuple[str, str]]:
     unlabelled = [name for name, label in files if label is None]
     if unlabelled:
         raise DataError(
             f"{len(unlabelled)} of {len(files)} images in '{escape_name(str(source.path))}' have no class "
             f"({shortened(unlabelled)}); name or place them as the data set expects, or remove them"
         )
-    return files
+    return [(name, label) for name, label in files if label is not None]

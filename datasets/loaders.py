@@ -3,7 +3,7 @@
 import difflib
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from datasets.digits import load_digits_splits
 from datasets.errors import ClassMismatchError, OptionError, escape_name, shortened
 from datasets.folder import check_sizes, labelled_dataset, load_folder
 from datasets.listing import TEST, TRAIN, LabelRule, class_of_folder, list_labelled
-from datasets.sources import open_source
+from datasets.sources import Source, open_source
 from datasets.splits import Splits
 
 LOADERS: dict[str, Callable[..., Splits]] = {
@@ -93,13 +93,13 @@ def labelled_set(
     return labelled_dataset(cached, classes, tuple(class_names), crop_size=crop_size, reflect=reflect)
 
 
-def _label_rule(source, class_names):
+def _label_rule(source: Source, class_names: Sequence[str]) -> LabelRule:
     """Cats and dogs by their own rule, if the model knows just these and every file follows it."""
     by_pet = all(class_of_pet(tuple(file.name.split("/"))) for file in source.files())
     return class_of_pet if by_pet and sorted(class_names) == sorted(PETS) else class_of_folder
 
 
-def _check_classes(source, found, class_names):
+def _check_classes(source: Source, found: set[str], class_names: Sequence[str]) -> None:
     if found - set(class_names):
         raise ClassMismatchError(
             f"the classes in '{escape_name(str(source.path))}' ({shortened(sorted(found))}) are not those of "
@@ -110,6 +110,6 @@ def _check_classes(source, found, class_names):
         logger.warning("'%s' has no images of %s", escape_name(str(source.path)), shortened(missing))
 
 
-def _suggestion(word, known):
-    close = difflib.get_close_matches(word, known, n=1)
+def _suggestion(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
     return f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(sorted(known))}"

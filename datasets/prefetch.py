@@ -2,6 +2,12 @@
 
 import threading
 from collections import deque
+from typing import Any
+
+import numpy as np
+
+from datasets.dataset import DataSet, Labels
+from datasets.sampling import Cursor
 
 
 class Prefetcher:
@@ -16,24 +22,32 @@ class Prefetcher:
     :raises ValueError: depth below 1.
     """
 
-    def __init__(self, dataset, batch_size, *, shuffle=True, augment=True, depth=2):
+    def __init__(
+        self,
+        dataset: DataSet,
+        batch_size: int,
+        *,
+        shuffle: bool = True,
+        augment: bool = True,
+        depth: int = 2,
+    ) -> None:
         if depth < 1:
             raise ValueError(f"depth is {depth}; give the number of batches to draw ahead, at least 1")
         self._dataset = dataset
         self._draw = lambda: dataset.next_batch(batch_size, shuffle=shuffle, augment=augment, is_train=True)
         self._depth = depth
         self._cursor = dataset.cursor  # after the last batch that the consumer took
-        self._waiting = deque()
-        self._failure = None
+        self._waiting: deque[tuple[np.ndarray, Labels, Cursor]] = deque()
+        self._failure: BaseException | None = None
         self._closed = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="prefetch", daemon=True)
         self._thread.start()
 
-    def __iter__(self):
+    def __iter__(self) -> "Prefetcher":
         return self
 
-    def __next__(self):
+    def __next__(self) -> tuple[np.ndarray, Labels, Cursor]:
         """Waits for the next batch: (images, labels, cursor_after).
 
         :return: images and labels as `DataSet.next_batch`, and the data set's cursor right after this batch,
@@ -45,13 +59,13 @@ class Prefetcher:
             self._changed.wait_for(lambda: self._waiting or self._failure or self._closed)
             if self._closed:
                 raise StopIteration
-            if not self._waiting:
+            if self._failure is not None and not self._waiting:
                 raise self._failure
             images, labels, self._cursor = self._waiting.popleft()
             self._changed.notify_all()
         return images, labels, dict(self._cursor)
 
-    def close(self):
+    def close(self) -> None:
         """Stops the thread and sets the data set's cursor to the end of the last batch taken."""
         with self._changed:
             if self._closed:
@@ -62,13 +76,13 @@ class Prefetcher:
         self._thread.join()
         self._dataset.cursor = self._cursor
 
-    def __enter__(self):
+    def __enter__(self) -> "Prefetcher":
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: Any) -> None:
         self.close()
 
-    def _work(self):
+    def _work(self) -> None:
         while self._has_room():
             try:
                 images, labels = self._draw()
@@ -79,13 +93,13 @@ class Prefetcher:
                 self._waiting.append((images, labels, self._dataset.cursor))
                 self._changed.notify_all()
 
-    def _has_room(self):
+    def _has_room(self) -> bool:
         """Waits until a batch is wanted; False once closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or len(self._waiting) < self._depth)
             return not self._closed
 
-    def _fail(self, error):
+    def _fail(self, error: BaseException) -> None:
         with self._changed:
             self._failure = error
             self._changed.notify_all()

@@ -1,6 +1,10 @@
 """Rows of an image array, chosen by index and read only when asked for."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 _CHUNK = 256  # rows that a pass over all pixels holds in memory at a time
 
@@ -16,37 +20,37 @@ class ImageRows:
     :raises IndexError: a row is not in base.
     """
 
-    def __init__(self, base, rows):
-        rows = np.asarray(rows, dtype=np.intp)
-        if len(rows) and not -len(base) <= rows.min() <= rows.max() < len(base):
-            raise IndexError(f"rows {rows.min()}..{rows.max()} asked of an array that has {len(base)}")
-        rows = np.where(rows < 0, rows + len(base), rows)
+    def __init__(self, base: "np.ndarray | ImageRows", rows: ArrayLike) -> None:
+        asked = np.asarray(rows, dtype=np.intp)
+        if len(asked) and not -len(base) <= asked.min() <= asked.max() < len(base):
+            raise IndexError(f"rows {asked.min()}..{asked.max()} asked of an array that has {len(base)}")
+        asked = np.where(asked < 0, asked + len(base), asked)
         if isinstance(base, ImageRows):
-            base, rows = base.base, base.rows[rows]
-        self.base = base
-        self.rows = rows
-        self._pixels = np.asarray(base)
+            asked, base = base.rows[asked], base.base
+        self.base: np.ndarray = base
+        self.rows: np.ndarray = asked
+        self._pixels = np.asarray(self.base)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """(M, H, W, C)."""
         return (len(self.rows), *self._pixels.shape[1:])
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype[Any]:
         return self._pixels.dtype
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return self._pixels.ndim
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"ImageRows(shape={self.shape}, dtype={self.dtype})"
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Any:
         if isinstance(key, tuple):
             return self._rows_and_axes(key)
         if key is Ellipsis:
@@ -55,7 +59,7 @@ class ImageRows:
             return ImageRows(self.base, self.rows[key])
         return self._pixels[self.rows[key]]
 
-    def _rows_and_axes(self, key):
+    def _rows_and_axes(self, key: tuple[Any, ...]) -> np.ndarray:
         if not key or key[0] is Ellipsis or key[0] is None:
             return np.asarray(self)[key]
         first, *rest = key
@@ -65,25 +69,25 @@ class ImageRows:
         chosen = (self.rows[first], *rest)
         return self._pixels[chosen]
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ValueError("the rows of ImageRows can only be turned into an array by copying them")
         return self._pixels[self.rows].astype(dtype or self.dtype, copy=False)
 
-    def chunks(self):
+    def chunks(self) -> Iterator[np.ndarray]:
         """The rows as consecutive arrays (at most 256, H, W, C)."""
         for start in range(0, len(self), _CHUNK):
             yield self._pixels[self.rows[start : start + _CHUNK]]
 
-    def min(self):
+    def min(self) -> Any:
         """The smallest value of all."""
         return min(chunk.min() for chunk in self.chunks())
 
-    def max(self):
+    def max(self) -> Any:
         """The largest value of all."""
         return max(chunk.max() for chunk in self.chunks())
 
-    def mean(self, axis=None):
+    def mean(self, axis: tuple[int, ...] | None = None) -> Any:
         """The mean of everything (axis None, float64) or of each channel (axis (0, 1, 2), float64 (C,))."""
         if axis not in (None, (0, 1, 2)):
             raise ValueError(f"ImageRows has a mean over everything or over axes (0, 1, 2), not over {axis}")
@@ -92,3 +96,20 @@ class ImageRows:
         )  # (H, W, C); this axis is fast
         size = np.prod(self.shape) if axis is None else np.prod(self.shape[:3])
         return totals.sum(axis=None if axis is None else (0, 1)) / size
+
+
+Images = np.ndarray | ImageRows  # an array, a memory map, or some rows of one
+
+
+def channel_mean(images: Images, channel_sums: np.ndarray | None = None) -> np.ndarray:
+    """The mean of each channel over all pixels, in [0, 1]: float64 (C,).
+
+    :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1].
+    :param channel_sums: (N, C) sums over each image's pixels where known, to save a pass over the images.
+    """
+    num_images, height, width, _ = images.shape
+    if channel_sums is None:
+        mean = ImageRows(images, np.arange(num_images)).mean(axis=(0, 1, 2))
+    else:
+        mean = np.sum(channel_sums, axis=0, dtype=np.float64) / (num_images * height * width)
+    return mean / 255.0 if images.dtype == np.uint8 else mean

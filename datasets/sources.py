@@ -8,6 +8,7 @@ import os
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -62,7 +63,7 @@ class Source:
         """The first things in it, image or not, for a message."""
         raise NotImplementedError
 
-    def _list(self):
+    def _list(self) -> Iterator[SourceFile]:
         raise NotImplementedError
 
 
@@ -87,10 +88,12 @@ class FolderSource(Source):
     def found(self) -> str:
         return shortened(sorted(os.listdir(self.path)))
 
-    def _list(self):
+    def _list(self) -> Iterator[SourceFile]:
         return self._walk(self.path, "", frozenset())
 
-    def _walk(self, folder, prefix, ancestors):
+    def _walk(
+        self, folder: Path | str, prefix: str, ancestors: frozenset[tuple[int, int]]
+    ) -> Iterator[SourceFile]:
         try:
             status = os.stat(folder)
             entries = list(os.scandir(folder))
@@ -138,7 +141,7 @@ class ZipSource(Source):
     def found(self) -> str:
         return shortened(self._archive.namelist())
 
-    def _list(self):
+    def _list(self) -> Iterator[SourceFile]:
         members = {
             member.filename: member for member in self._archive.infolist()
         }  # the last of a name counts
@@ -166,22 +169,22 @@ def open_source(path: Path | str) -> Source:
     )
 
 
-def _is_ignored(name):
+def _is_ignored(name: str) -> bool:
     return name.startswith(".") or name in _IGNORED
 
 
-def _is_image_name(name):
+def _is_image_name(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
-def _is_folder(entry):
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:  # a link that leads to itself
         return False
 
 
-def _source_file(entry, name):
+def _source_file(entry: os.DirEntry[str], name: str) -> SourceFile:
     """Links are followed; what cannot be looked at is listed all the same, so that reading it names it."""
     try:
         status = entry.stat()
@@ -190,6 +193,6 @@ def _source_file(entry, name):
     return SourceFile(name, status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
 
 
-def _check_bytes(size):
+def _check_bytes(size: int) -> None:
     if size > MAX_FILE_BYTES:
         raise ImageError(f"{size} bytes are more than the {MAX_FILE_BYTES} that are read")

@@ -71,7 +71,10 @@ def make_splits(
 
     :param parts: indices of the training, validation and test images; an empty array is no set.
     :param content: digest of the pixels.
+    :raises DataError: nothing to train on.
     """
+    if whole.class_names is None:
+        raise ValueError("the set has no class names; give them to DataSet")
     train, val, test = (whole.subset(rows) if len(rows) else None for rows in parts)
     if train is None:
         raise DataError("no images are left to train on; check the train folder, or give smaller fractions")
@@ -84,7 +87,9 @@ def make_splits(
     return Splits(train, val, test, whole.class_names, digest.hexdigest(), tuple(bad_files))
 
 
-def _part(indices, labels, size, wanted, seed):
+def _part(
+    indices: np.ndarray, labels: np.ndarray, size: int, wanted: bool, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Takes `size` of the indices away, stratified: (what stays, what was taken), both in the old order."""
     if not wanted:
         return indices, indices[:0]
@@ -102,7 +107,7 @@ def _part(indices, labels, size, wanted, seed):
     return indices[np.sort(kept)], indices[np.sort(taken)]
 
 
-def _too_few(labels):
+def _too_few(labels: np.ndarray) -> str:
     classes, counts = np.unique(labels, return_counts=True)
     listed = ", ".join(f"class {c}: {n}" for c, n in list(zip(classes, counts, strict=True))[:10])
     return (

@@ -232,7 +232,7 @@ class RunConfig:
 
     def flat(self) -> dict[str, Any]:
         """The learning options in one flat dictionary, as the post's `hp_d`."""
-        parts = [self.optimizer, self.schedule, self.train]
+        parts: list[Any] = [self.optimizer, self.schedule, self.train]
         options = {
             f.name: getattr(part, f.name)
             for part in parts

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from learning.quiet import native_stderr_held
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings and worse
@@ -22,6 +24,7 @@ from learning.config import DataConfig, RunConfig
 from learning.errors import UsageError
 from learning.evaluators import EVALUATORS
 from learning.optimizers import OPTIMIZERS, Optimizer
+from learning.report import draw_image_grid
 from learning.run_directory import RunDirectory
 from models.catalogue import model_class
 from models.convnet import ConvNet
@@ -132,6 +135,15 @@ def run_info(splits: Splits, input_shape: tuple[int, ...]) -> dict[str, Any]:
         "bad_files": [list(pair) for pair in splits.bad_files],
         "data_fingerprint": splits.fingerprint,
     }
+
+
+def draw_training_images(train_set: DataSet, folder: Path, *, augment: bool) -> None:
+    """augmented.png in `folder`: the first training images as the network will see them in epoch 0."""
+    count = min(32, train_set.num_examples)
+    images, labels = train_set.batch(np.arange(count), augment=augment, is_train=True)
+    names = train_set.class_names
+    captions = [names[index] for index in np.argmax(labels, axis=1)] if names else [""] * count
+    draw_image_grid(images, captions, folder / "augmented.png")
 
 
 def summary_lines(config: RunConfig, model: ConvNet, splits: Splits, path: Path) -> list[str]:

@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as v1
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from learning.files import write_csv
+from learning.files import append_csv, write_csv
 from learning.state import TrainingState
 
 CURVES_INTERVAL = 60.0  # seconds between drawings of the learning curves while training goes on
@@ -29,7 +29,6 @@ class Monitor:
     ):
         self.save_dir = save_dir
         self.batch_size = batch_size
-        self.timing: list[dict[str, Any]] = []
         self._verbose = verbose
         self._console = Console(highlight=False, soft_wrap=True)
         self._bar = Progress(
@@ -45,7 +44,7 @@ class Monitor:
         fields: dict[str, Any] = {"epoch": 1, "loss": float("nan"), "rate": 0.0, "speed": 0.0, "score": "-"}
         self._task = self._bar.add_task("train", total=total_steps, **fields)
         self._writer = v1.summary.FileWriter(str(save_dir)) if tensorboard else None
-        self._last_drawing = 0.0
+        self._last_drawing = time.perf_counter()
 
     def __enter__(self) -> "Monitor":
         self._bar.start()
@@ -84,8 +83,9 @@ class Monitor:
         row = state.history[-1]
         seconds = time.perf_counter() - self._epoch_start
         speed = self._epoch_steps * self.batch_size / max(self._train_seconds, 1e-9)
-        self.timing.append(
-            {"epoch": row["epoch"], "seconds": round(seconds, 3), "images_per_second": round(speed, 1)}
+        append_csv(
+            self.save_dir / "timing.csv",
+            {"epoch": row["epoch"], "seconds": round(seconds, 3), "images_per_second": round(speed, 1)},
         )
         score = row["train_score"] if row["val_score"] is None else row["val_score"]
         if self._verbose:
@@ -101,7 +101,6 @@ class Monitor:
 
     def _write(self, state: TrainingState, row: dict[str, Any]) -> None:
         write_csv(self.save_dir / "history.csv", state.history)
-        write_csv(self.save_dir / "timing.csv", self._all_timing(row["epoch"]))
         if self._writer is not None:
             values = {key: value for key, value in row.items() if isinstance(value, float)}
             summary = v1.Summary(value=[v1.Summary.Value(tag=k, simple_value=v) for k, v in values.items()])
@@ -109,21 +108,6 @@ class Monitor:
             self._writer.flush()
         if time.perf_counter() - self._last_drawing > CURVES_INTERVAL and len(state.history) > 1:
             self._draw(state)
-
-    def _all_timing(self, epoch: int) -> list[dict[str, Any]]:
-        """Rows of this process and, after a resume, those that an earlier one left in the file."""
-        path = self.save_dir / "timing.csv"
-        first = self.timing[0]["epoch"]
-        earlier = []
-        if epoch == first and path.is_file():
-            lines = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
-            earlier = [
-                {"epoch": int(n), "seconds": float(s), "images_per_second": float(i)}
-                for n, s, i in lines
-                if int(n) < first
-            ]
-            self.timing = earlier + self.timing
-        return self.timing
 
     def _draw(self, state: TrainingState) -> None:
         from learning.report import draw_learning_curves  # matplotlib takes a while to import

@@ -1,4 +1,4 @@
-"""What a finished run looks like: learning curves, a confusion matrix, images in a grid, a page of it all.
+"""Pictures and tables of a run: learning curves, a confusion matrix, images in a grid.
 
 Pictures are drawn on matplotlib figures of their own: no pyplot, no backend, no state that another part of
 the program could see. Importing this module imports matplotlib, so it is imported by who draws. Every file
@@ -6,32 +6,21 @@ appears as a whole or not at all.
 """
 
 import math
-import textwrap
-import unicodedata
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
-from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
-from learning.files import write_text
+from learning.figures import plain, save, shortened, terminal_width, wrapped
 
-DOTS_PER_INCH = 120
 MAX_COUNTED_CLASSES = 30  # above, a cell is too small for its count
 MAX_NAMED_CLASSES = 60  # above, only some classes have their name at the axis
 MAX_GRID_IMAGES = 400
 TRAIN_COLOUR, VAL_COLOUR, RATE_COLOUR = "#4c72b0", "#dd8452", "#55a868"
-# DejaVu, matplotlib's own font, has no Chinese, Japanese or Korean; what the system has of these comes after
-FONTS = ("DejaVu Sans", "Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "AppleGothic")
 
 
 def draw_learning_curves(
@@ -52,7 +41,7 @@ def draw_learning_curves(
     if not history:
         raise ValueError("the history is empty; draw the curves after the first epoch")
     figure = Figure(figsize=(8, 8.5), layout="constrained")
-    figure.suptitle(_plain(title))
+    figure.suptitle(plain(title))
     loss, score, rate = figure.subplots(3, 1, sharex=True, height_ratios=[2, 2, 1])
     epochs = [row["epoch"] for row in history]
     _draw_curve(loss, epochs, _values(history, "train_loss"), TRAIN_COLOUR, "training")
@@ -71,7 +60,7 @@ def draw_learning_curves(
     if score.get_legend_handles_labels()[0]:
         score.legend(loc="best", frameon=False)
     figure.align_ylabels()
-    _save(figure, Path(path))
+    save(figure, Path(path))
 
 
 def _values(history: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
@@ -129,14 +118,14 @@ def draw_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], path: 
     _name_classes(axes, class_names)
     if num_classes <= MAX_COUNTED_CLASSES:
         _write_counts(axes, counts, shares, cell_points=72 * (side - 3) / num_classes)
-    _save(figure, Path(path))
+    save(figure, Path(path))
 
 
 def _name_classes(axes: Axes, class_names: Sequence[str]) -> None:
     """The class names at both axes: short, and every n-th only where there are too many."""
     stride = math.ceil(len(class_names) / MAX_NAMED_CLASSES)
     positions = range(0, len(class_names), stride)
-    names = [_plain(_shortened(class_names[k])) for k in positions]
+    names = [plain(shortened(class_names[k])) for k in positions]
     size = 10 if len(class_names) <= 12 else 8
     upright = len(class_names) <= 6 and max(len(name) for name in names) <= 8
     axes.set_yticks(positions, names, fontsize=size)
@@ -147,11 +136,6 @@ def _name_classes(axes: Axes, class_names: Sequence[str]) -> None:
         if len(class_names) <= 12:
             for label in axes.get_xticklabels():
                 label.set(ha="right", rotation_mode="anchor")
-
-
-def _shortened(name: str) -> str:
-    """At most 24 letters, from both ends: names often differ in the last ones alone."""
-    return name if len(name) <= 24 else f"{name[:12]}…{name[-11:]}"
 
 
 def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell_points: float) -> None:
@@ -187,8 +171,8 @@ def draw_image_grid(
         axes.set_axis_off()
     for axes, image, caption in zip(grid, pixels, captions, strict=False):
         axes.imshow(image, interpolation="nearest" if max(image.shape) < 100 else "antialiased")
-        axes.set_title(_wrapped(caption), fontsize=7, pad=2)
-    _save(figure, Path(path))
+        axes.set_title(wrapped(caption), fontsize=7, pad=2)
+    save(figure, Path(path))
 
 
 def _checked_images(images: np.ndarray) -> np.ndarray:
@@ -209,34 +193,6 @@ def _checked_images(images: np.ndarray) -> np.ndarray:
     elif images.dtype != np.uint8:
         raise ValueError(f"images are {images.dtype}; give uint8, or float in [0, 1]")
     return np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images
-
-
-def _wrapped(caption: str) -> str:
-    """At most two lines of 25 letters, so that neighbours do not touch."""
-    lines = textwrap.wrap(_plain(caption), 25, max_lines=2, placeholder="…")
-    return "\n".join(lines)
-
-
-def _plain(text: str) -> str:
-    """Text that matplotlib shows as it is: no line breaks, no unprintable letters, no formulas."""
-    printable = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return printable.replace("$", r"\$")
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """Write a PNG to a temporary name beside `path`, then rename. A letter that no font has is a box."""
-    installed = set(fontManager.get_font_names())
-    families = [name for name in FONTS if name in installed]
-    for text in figure.findobj(Text):
-        text.set_fontfamily(families)
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing from")
-            figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _checked_counts(matrix: np.ndarray, class_names: Sequence[str] | None = None) -> np.ndarray:
@@ -279,125 +235,13 @@ def confusion_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
     cells = [["true \\ predicted", *names, "recall"]]
     for name, row, recall in zip(names, counts, per_class_recall(matrix), strict=True):
         cells.append([name, *map(str, row), "-" if recall is None else f"{recall:.2%}"])
-    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    widths = [max(map(terminal_width, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         "  ".join(
-            cell + " " * (width - _width(cell)) if first else " " * (width - _width(cell)) + cell
+            cell + " " * (width - terminal_width(cell))
+            if first
+            else " " * (width - terminal_width(cell)) + cell
             for first, cell, width in zip([True] + [False] * len(row), row, widths, strict=False)
         )
         for row in cells
     )
-
-
-def _width(text: str) -> int:
-    """Columns of a terminal that the text takes: Korean, Chinese and Japanese letters take two."""
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Section:
-    """A part of a page: a heading, then those of table, text and images that are given.
-
-    :ivar heading: shown above, and in the page's list of contents.
-    :ivar columns: the table's header; empty for none.
-    :ivar rows: the table's cells; a number is shown with 4 digits and to the right, None as a dash.
-    :ivar text: shown as it stands, in letters of equal width.
-    :ivar images: (path relative to the page, caption); a path leads into the page's own folder or below.
-    """
-
-    heading: str
-    columns: Sequence[str] = ()
-    rows: Sequence[Sequence[object]] = ()
-    text: str = ""
-    images: Sequence[tuple[str, str]] = ()
-
-
-STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fafafa; margin: 0; }
-main { max-width: 60rem; margin: 0 auto; padding: 2rem 1.5rem 4rem; }
-h1 { font-size: 1.7rem; margin: 0 0 .5rem; }
-h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; padding-top: .75rem; border-top: 1px solid #ddd; }
-h1, h2, td { overflow-wrap: anywhere; }
-nav a { margin-right: 1rem; color: #35618f; text-decoration: none; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; background: #fff; border: 1px solid #e2e2e2; font-size: .92rem; }
-th, td { padding: .35rem .9rem; text-align: left; border-bottom: 1px solid #eee; }
-th { background: #f1f3f5; font-weight: 600; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
-pre { background: #fff; border: 1px solid #e2e2e2; padding: 1rem; font-size: .85rem; line-height: 1.35; }
-figure { margin: 0 0 1.5rem; }
-img { max-width: 100%; background: #fff; border: 1px solid #e2e2e2; }
-figcaption { color: #666; font-size: .9rem; }
-"""
-
-
-def write_page(path: str | Path, *, title: str, sections: Sequence[Section]) -> None:
-    """Write one HTML file that shows a finished run: no scripts, no address outside its own folder.
-
-    :param path: the file; the images of the sections are linked, not copied.
-    :param title: shown at the top and as the window's title.
-    :raises ValueError: an image that is not in the page's folder or below, or a row of another length than
-        the table's header.
-    """
-    links = [f'<a href="#s{k}">{escape(section.heading)}</a>' for k, section in enumerate(sections)]
-    body = [_section_html(f"s{k}", section) for k, section in enumerate(sections)]
-    page = f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title>
-<style>{STYLE}</style>
-</head>
-<body><main>
-<h1>{escape(title)}</h1>
-<nav>{" ".join(links)}</nav>
-{"".join(body)}</main></body>
-</html>
-"""
-    write_text(Path(path), page.encode("utf-8", "replace").decode("utf-8"))
-
-
-def _section_html(anchor: str, section: Section) -> str:
-    parts = [f'<h2 id="{anchor}">{escape(section.heading)}</h2>']
-    if section.columns or section.rows:
-        parts.append(_table_html(section))
-    if section.text:
-        parts.append(f'<div class="wide"><pre>{escape(section.text)}</pre></div>')
-    for image, caption in section.images:
-        source, shown = quote(_checked_link(image), errors="surrogateescape"), escape(caption)
-        parts.append(f'<figure><img src="{source}" alt="{shown}"><figcaption>{shown}</figcaption></figure>')
-    return f"<section>\n{chr(10).join(parts)}\n</section>\n"
-
-
-def _table_html(section: Section) -> str:
-    for row in section.rows:
-        if section.columns and len(row) != len(section.columns):
-            raise ValueError(
-                f"a row of section {section.heading!r} has {len(row)} cells for "
-                f"{len(section.columns)} columns: {list(row)}; give one cell for each column"
-            )
-    header = "".join(f"<th>{escape(column)}</th>" for column in section.columns)
-    rows = [f"<tr>{''.join(map(_cell_html, row))}</tr>\n" for row in section.rows]
-    head = f"<thead><tr>{header}</tr></thead>\n" if header else ""
-    return f'<div class="wide"><table>\n{head}<tbody>\n{"".join(rows)}</tbody>\n</table></div>'
-
-
-def _cell_html(value: object) -> str:
-    if value is None:
-        return '<td class="number">&ndash;</td>'
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        return f"<td>{escape(str(value))}</td>"
-    shown = f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
-    return f'<td class="number">{shown}</td>'
-
-
-def _checked_link(image: str) -> str:
-    """A path that stays in the page's folder; ValueError for anything that leads elsewhere."""
-    parts = PurePosixPath(image).parts
-    if not parts or image.startswith("/") or ".." in parts or "\\" in image or ":" in parts[0]:
-        raise ValueError(
-            f"the image {image!r} is not in the page's folder; give a path relative to it, below it"
-        )
-    return image

@@ -8,6 +8,7 @@ value is a function of (graph seed, variable name), a dropout mask of (graph see
 
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
@@ -53,7 +54,7 @@ def weight_variable(shape: Sequence[int], stddev: float | None = 0.01) -> tf.Var
         stddev = he_stddev(shape)
     seed = [_graph_seed(), _named_seed("weights")]
 
-    def draw(shape, dtype=tf.float32, partition_info=None):
+    def draw(shape: Any, dtype: tf.DType = tf.float32, partition_info: Any = None) -> tf.Tensor:
         return tf.random.stateless_normal(shape, seed, 0.0, stddev, dtype)
 
     return v1.get_variable("weights", list(shape), tf.float32, draw, use_resource=True)
@@ -143,10 +144,10 @@ def batch_norm(
     moving_mean = _variable("moving_mean", depth, 0.0, trainable=False)
     moving_variance = _variable("moving_variance", depth, 1.0, trainable=False)
 
-    def by_batch():
+    def by_batch() -> tuple[tf.Tensor, ...]:
         return v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon, is_training=True)
 
-    def by_moving():
+    def by_moving() -> tuple[tf.Tensor, ...]:
         mean, variance = tf.identity(moving_mean), tf.identity(moving_variance)
         out, _, _ = v1.nn.fused_batch_norm(x, gamma, beta, mean, variance, epsilon=epsilon, is_training=False)
         return out, mean, variance
@@ -168,7 +169,7 @@ def dropout(x: tf.Tensor, rate: float, is_train: tf.Tensor) -> tf.Tensor:
         return x
     seed = [_graph_seed() ^ _named_seed("dropout"), v1.train.get_or_create_global_step()]
 
-    def drop():
+    def drop() -> tf.Tensor:
         return tf.nn.experimental.stateless_dropout(x, rate, seed=tf.stack(seed), rng_alg="philox")
 
     return tf.cond(is_train, drop, lambda: x)

@@ -1,5 +1,4 @@
 import io
-import logging
 import zipfile
 
 import numpy as np
@@ -7,8 +6,7 @@ import pytest
 from PIL import Image
 
 from datasets.errors import DataError, OptionError
-from datasets.folder import list_labelled, load_folder
-from datasets.sources import open_source
+from datasets.folder import load_folder
 
 
 def picture(level):
@@ -154,13 +152,3 @@ def test_impossible_options_are_refused_before_anything_is_decoded(tmp_path, opt
         load(fill(tmp_path / "pets", ["cat", "dog"]), **options)
     assert error.value.exit_code == 2
     assert not (tmp_path / "cache").exists()
-
-
-def test_list_labelled_names_the_parts(tmp_path, caplog):
-    root = fill(tmp_path / "pets", ["train/a", "train/b"], 1)
-    (root / "test").mkdir()
-    (root / "test" / "1.png").write_bytes(picture(0))
-    with caplog.at_level(logging.WARNING):
-        listing = list_labelled(open_source(root))
-    assert listing == {"train": [("train/a/0.png", "a"), ("train/b/0.png", "b")]}
-    assert "the 1 test images" in caplog.text

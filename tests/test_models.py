@@ -78,7 +78,16 @@ def test_alexnet_initial_values_of_the_post(session):
         sess.run(v1.global_variables_initializer())
     values = sess.run({v.op.name: v for v in model.trainable_variables})
     deviations = {"conv2": 0.01, "conv5": 0.01, "fc7": 0.005, "fc8": 0.01}
-    biases = {"conv1": 0, "conv2": 0.1, "conv3": 0, "conv4": 0.1, "conv5": 0.1, "fc6": 0.1, "fc7": 0.1, "fc8": 0}
+    biases = {
+        "conv1": 0,
+        "conv2": 0.1,
+        "conv3": 0,
+        "conv4": 0.1,
+        "conv5": 0.1,
+        "fc6": 0.1,
+        "fc7": 0.1,
+        "fc8": 0,
+    }
     for layer, deviation in deviations.items():
         assert values[f"{layer}/weights"].std() == pytest.approx(deviation, rel=0.05)
     for layer, value in biases.items():

@@ -47,7 +47,16 @@ def folder(tmp_path_factory):
 def trained(folder, tmp_path_factory):
     """A finished run on that folder, and what train.py printed."""
     run_dir = tmp_path_factory.mktemp("runs") / "photos"
-    options = ["--train.num_epochs", 4, "--train.batch_size", 8, "--data.image_size", 24, "--data.crop_size", 20]
+    options = [
+        "--train.num_epochs",
+        4,
+        "--train.batch_size",
+        8,
+        "--data.image_size",
+        24,
+        "--data.crop_size",
+        20,
+    ]
     done = run("train.py", "--data-dir", folder, "--run-dir", run_dir, "--schedule.warmup_steps", 0, *options)
     assert done.returncode == 0, done.stderr
     return run_dir, done
@@ -62,7 +71,14 @@ def test_train_prints_both_scores_and_where_the_run_lies(trained):
     assert "broken.jpg" in done.stderr
     assert "Traceback" not in done.stderr
     names = {path.name for path in run_dir.iterdir()}
-    assert {"config.yaml", "run.json", "history.csv", "learning_curves.png", "test.json", "checkpoints"} <= names
+    assert {
+        "config.yaml",
+        "run.json",
+        "history.csv",
+        "learning_curves.png",
+        "test.json",
+        "checkpoints",
+    } <= names
 
 
 def test_test_repeats_the_scores_also_after_the_run_was_moved(trained):
@@ -108,7 +124,11 @@ def test_predict_files_and_folders_in_order(trained, folder, tmp_path):
     assert done.returncode == 0, done.stderr
     with output.open() as file:
         rows = list(csv.DictReader(file))
-    expected = [folder / "red" / "03.png", *sorted((folder / "blue").iterdir()), folder / "red" / "broken.jpg"]
+    expected = [
+        folder / "red" / "03.png",
+        *sorted((folder / "blue").iterdir()),
+        folder / "red" / "broken.jpg",
+    ]
     assert [row["path"] for row in rows] == list(map(str, expected))
     assert [row["class1"] for row in rows[:-1]] == ["red"] + ["blue"] * 30
     for row in rows[:-1]:
