@@ -33,7 +33,7 @@ def wrapped(caption: str) -> str:
 
 def terminal_width(text: str) -> int:
     """Columns of a terminal that the text takes: Korean, Chinese and Japanese letters take two."""
-    return sum(2 if unicodedata.east_asianterminal_width(letter) in "WF" else 1 for letter in text)
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def save(figure: Figure, path: Path) -> None:

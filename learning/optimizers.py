@@ -1,21 +1,169 @@
-"""The update rules by name, each an `Optimizer` that gives `_optimize_op`."""
+"""Optimizer: how a model's variables are updated; and the update rules by name. The loop is in `training`."""
 
+import dataclasses
+import inspect
+import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from learning.training import Optimizer
+from datasets.dataset import DataSet
+from learning.config import RunConfig
+from learning.evaluators import Evaluator
+from learning.schedules import ConstantSchedule, Schedule
+from learning.state import TrainingState
+from learning.training import TrainingLoop
+from models.convnet import ConvNet
+from models.hyperparameters import accepted, reject_unknown
 
-__all__ = [
-    "OPTIMIZERS",
-    "AdamOptimizer",
-    "AdamWOptimizer",
-    "MomentumOptimizer",
-    "NesterovOptimizer",
-    "Optimizer",
-    "RMSPropOptimizer",
-]
+
+class Optimizer(ABC):
+    """Trains a model in a session. A subclass gives the update op (`_optimize_op`).
+
+    :ivar learning_rate_placeholder: float32 scalar, fed with `curr_learning_rate` at every update.
+    :ivar optimize: the op of one whole step: update, batch-norm statistics, global step.
+    :ivar variables: what training changes or keeps: the model's variables and the update rule's slots.
+    :ivar state: all that a resume needs beside the variables; `curr_epoch`, `best_score`, `num_bad_epochs` and
+        `curr_learning_rate` look into it under the post's names.
+    """
+
+    def __init__(
+        self,
+        model: ConvNet,
+        train_set: DataSet,
+        evaluator: Evaluator,
+        val_set: DataSet | None = None,
+        *,
+        config: RunConfig | None = None,
+        **hp: Any,
+    ) -> None:
+        """Add the update to the model's graph.
+
+        :param val_set: scored at the end of each epoch, to choose the best weights; without it the epoch's
+            last minibatch is.
+        :param config: the learning options; or
+        :param hp: the same as a flat dictionary (the post's `hp_d`): batch_size, num_epochs,
+            init_learning_rate, momentum, ... Options of other parts are passed over, unknown ones raise
+            TypeError, impossible values ValueError.
+        """
+        reject_unknown(hp, type(self).__name__, self._optimize_op, self._update_learning_rate)
+        self.config = RunConfig.from_flat(hp) if config is None else config
+        self.model, self.train_set, self.val_set, self.evaluator = model, train_set, val_set, evaluator
+        self.hp = {**self.config.flat(), **hp}
+        with model.graph.as_default():
+            known = {id(v) for v in v1.global_variables()}
+            self.learning_rate_placeholder = v1.placeholder(tf.float32, [], name="learning_rate")
+            update = self._optimize_op(**accepted(self._optimize_op, self.hp))
+            with tf.control_dependencies([update, *model.update_ops]):
+                self.optimize = v1.assign_add(model.global_step, 1)
+            self.variables = model.variables + [v for v in v1.global_variables() if id(v) not in known]
+            self.finite = tf.stack([tf.reduce_all(tf.math.is_finite(v)) for v in self.variables])
+            self.initialize = v1.variables_initializer([*self.variables, model.global_step])
+            self.saver = v1.train.Saver([*self.variables, model.global_step], max_to_keep=None)
+        self.state = TrainingState()
+        # `train` builds the configured one: only there the number of updates is known.
+        self.schedule: Schedule = ConstantSchedule(self.config.optimizer.init_learning_rate)
+
+    @abstractmethod
+    def _optimize_op(self, *args: Any, **hp: Any) -> tf.Operation:
+        """The op of one update, at the rate `self.learning_rate_placeholder`.
+
+        A subclass names its options as keyword parameters. The global step is not its business: the base
+        class counts, and runs the updates of batch-norm statistics.
+        """
+
+    def _update_learning_rate(self) -> None:
+        """Called at the end of each epoch; here the schedule decides. May set `curr_learning_rate`.
+
+        A subclass may name options as keyword parameters.
+        """
+        self.num_bad_epochs = self.schedule.step(self.num_bad_epochs)
+
+    def _gradients(self, loss: tf.Tensor) -> list[tuple[tf.Tensor, tf.Variable]]:
+        """Gradient and variable pairs of `loss`, scaled down to the global norm `clip_norm` where that is set."""
+        variables = self.model.trainable_variables
+        gradients = tf.gradients(loss, variables)
+        pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
+        if self.config.optimizer.clip_norm is None:
+            return pairs
+        clipped, _ = tf.clip_by_global_norm([g for g, _ in pairs], self.config.optimizer.clip_norm)
+        return [(g, v) for g, (_, v) in zip(clipped, pairs, strict=True)]
+
+    @property
+    def curr_epoch(self) -> int:
+        """The epoch that is under way, counting from 1."""
+        return self.state.epoch + 1
+
+    @property
+    def best_score(self) -> float:
+        """The best score so far."""
+        return self.state.best_score
+
+    @property
+    def num_bad_epochs(self) -> int:
+        """Epochs in a row that brought nothing better; a learning-rate rule may start the count again."""
+        return self.state.num_bad_epochs
+
+    @num_bad_epochs.setter
+    def num_bad_epochs(self, value: int) -> None:
+        self.state.num_bad_epochs = value
+
+    @property
+    def curr_learning_rate(self) -> float:
+        """The rate of the next update."""
+        return self.schedule.learning_rate(self.state.global_step)
+
+    @curr_learning_rate.setter
+    def curr_learning_rate(self, value: float) -> None:
+        self.schedule.set_learning_rate(value)
+
+    def train(
+        self,
+        sess: v1.Session,
+        save_dir: str | os.PathLike[str],
+        details: bool = False,
+        verbose: bool = True,
+        *,
+        resume: bool = False,
+        **hp: Any,
+    ) -> dict[str, list[float]] | None:
+        """Initialise the variables and run num_epochs * (num_examples // batch_size) updates.
+
+        :param save_dir: gets the checkpoints, history.csv, learning_curves.png, and the best weights as
+            `model.ckpt`, which a `tf.compat.v1.train.Saver` restores.
+        :param details: return {'step_losses': one per update, 'step_scores' and 'eval_scores': one per epoch}.
+        :param verbose: show progress.
+        :param resume: go on from the newest checkpoint in `save_dir`, to the same result, bit for bit, that
+            the uninterrupted run would have had (same machine, TensorFlow and thread count).
+        :param hp: options that differ from the constructor's; those of the update rule are in the graph
+            already and cannot.
+        :raises DirectoryInUseError: `save_dir` already holds checkpoints and `resume` is False.
+        :raises NonFiniteError: NaN or Inf in the loss or in a variable; nothing of it is saved.
+        :raises Interrupted: SIGINT or SIGTERM came, and the state was saved.
+        """
+        self._take_options(hp)
+        TrainingLoop(self, sess, save_dir).run(resume=resume, verbose=verbose)
+        names = ("step_losses", "step_scores", "eval_scores")
+        return {name: list(getattr(self.state, name)) for name in names} if details else None
+
+    def _take_options(self, hp: dict[str, Any]) -> None:
+        """Let `train`'s options replace the constructor's, but for those that the graph is built with."""
+        reject_unknown(hp, f"{type(self).__name__}.train", self._optimize_op, self._update_learning_rate)
+        named = inspect.signature(self._optimize_op).parameters
+        for key in (*named, "clip_norm"):
+            if key in hp and key in self.hp and hp[key] != self.hp[key]:
+                raise ValueError(
+                    f"{key} is {hp[key]!r} in train() but the update was built with {self.hp[key]!r}; "
+                    f"give it to {type(self).__name__}()"
+                )
+        if hp:
+            self.hp = {**self.hp, **hp}
+            learning = RunConfig.from_flat(self.hp)
+            parts = {name: getattr(learning, name) for name in ("optimizer", "schedule", "train")}
+            self.config = dataclasses.replace(self.config, **parts)
 
 
 class MomentumOptimizer(Optimizer):

@@ -1,3 +1,31 @@
+"""The page of a run: an HTML file in its folder that shows what lies there."""
+
+import csv
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from learning.errors import CheckpointError
+from learning.files import write_text
+from learning.run_directory import CONFIG_FILE, RunDirectory
+
+PAGE_FILE = "index.html"
+HISTORY_COLUMNS = {
+    "epoch": "epoch",
+    "learning_rate": "learning rate",
+    "train_loss": "training loss",
+    "train_score": "training score",
+    "val_score": "validation score",
+}
+NUM_NAMES = 10  # of so many classes the names are listed in the table of facts
+
+
 @dataclass(frozen=True, kw_only=True)
 class Section:
     """A part of a page: a heading, then those of table, text and images that are given.
@@ -23,7 +51,7 @@ main { max-width: 60rem; margin: 0 auto; padding: 2rem 1.5rem 4rem; }
 h1 { font-size: 1.7rem; margin: 0 0 .5rem; }
 h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; padding-top: .75rem; border-top: 1px solid #ddd; }
 h1, h2, td { overflow-wrap: anywhere; }
-nav a { margin-right: 1rem; color: #35618f; text-decoration: none; }
+nav a { margin-right: 1rem; color: #35618f; text-decoration: none; white-space: nowrap; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; background: #fff; border: 1px solid #e2e2e2; font-size: .92rem; }
 th, td { padding: .35rem .9rem; text-align: left; border-bottom: 1px solid #eee; }
@@ -105,3 +133,119 @@ def _checked_link(image: str) -> str:
             f"the image {image!r} is not in the page's folder; give a path relative to it, below it"
         )
     return image
+
+
+def write_run_page(folder: Path) -> Path:
+    """Write index.html of a run: scores, learning curves, recall by class, confusion matrix, configuration.
+
+    What is not there yet (history.csv, test.json, a picture) is left out. The page links the pictures that lie
+    beside it, and moves with them.
+
+    :param folder: a run directory.
+    :return: the page.
+    :raises CheckpointError: `folder` is no run directory, or a file in it cannot be read.
+    """
+    run = RunDirectory(folder)
+    history = _parsed(folder / "history.csv", _parse_history) or []
+    results = _parsed(folder / "test.json", _parse_results)
+    sections = [_facts(run)]
+    if history:
+        sections.append(
+            _learning(history, results, _pictures(folder, "learning_curves.png", "Learning curves"))
+        )
+    if results is not None:
+        sections.insert(
+            0, Section(heading=results["heading"], columns=results["columns"], rows=results["scores"])
+        )
+        recall = Section(
+            heading="Recall by class", columns=["class", "images", "recall"], rows=results["recall"]
+        )
+        sections.append(recall)
+    for heading, name, caption in (
+        ("Confusion matrix", "test-confusion.png", "Counts; the colour is the share of the true class"),
+        ("Training images", "augmented.png", "The first training images as the network sees them"),
+    ):
+        if pictures := _pictures(folder, name, caption):
+            sections.append(Section(heading=heading, images=pictures))
+    sections.append(
+        Section(heading="Configuration", text=(folder / CONFIG_FILE).read_text(encoding="utf-8").strip())
+    )
+    write_page(folder / PAGE_FILE, title=f"Run {folder.resolve().name}", sections=sections)
+    return folder / PAGE_FILE
+
+
+def _parsed(path: Path, parse: Callable[[str], Any]) -> Any:
+    """What `parse` makes of a file's text, None where there is no file."""
+    if not path.is_file():
+        return None
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, LookupError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"cannot read {path}: {type(error).__name__}: {reason}; restore it from a copy, or remove it"
+        ) from error
+
+
+def _parse_history(text: str) -> list[dict[str, Any]]:
+    """history.csv: a row for each epoch, None for an empty cell."""
+    rows = [
+        {key: float(row[key]) if row[key] else None for key in HISTORY_COLUMNS}
+        for row in csv.DictReader(text.splitlines())
+    ]
+    return [{**row, "epoch": int(row["epoch"] or 0)} for row in rows]
+
+
+def _parse_results(text: str) -> dict[str, Any]:
+    """test.json: `evaluate`'s results with the split and the epoch that they are of, counts as an array."""
+    results = json.loads(text)
+    columns, names, recall = list(results["scores"][0]), results["class_names"], results["per_class_recall"]
+    counts = np.array(results["confusion_matrix"], np.int64).sum(axis=1).tolist()
+    return {
+        "heading": f"Scores on {results['num_images']} {results['split']} images",
+        "epoch": int(results["epoch"]),
+        "columns": columns,  # one row for each way of cropping
+        "scores": [[entry[column] for column in columns] for entry in results["scores"]],
+        "recall": list(zip(names, counts, recall, strict=True)),
+    }
+
+
+def _facts(run: RunDirectory) -> Section:
+    """What was trained on what."""
+    info, names = run.info, run.class_names
+    listed = ", ".join(names[:NUM_NAMES]) + (", ..." if len(names) > NUM_NAMES else "")
+    facts = {
+        "recipe": run.config.recipe,
+        "network": run.config.model.name,
+        "input": " x ".join(map(str, run.input_shape)),
+        "data": run.config.data.name,
+        "images": _listed(info.get("num_images", {})),
+        "classes": f"{len(names)}: {listed}",
+        "started": info.get("started", ""),
+        "versions": _listed(info.get("versions", {})),
+    }
+    return Section(heading="The run", rows=[pair for pair in facts.items() if pair[1]])
+
+
+def _listed(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _learning(
+    history: Sequence[Mapping[str, Any]], results: Mapping[str, Any] | None, curves: list[tuple[str, str]]
+) -> Section:
+    """The curves, and in figures the epoch that was tested and the last one."""
+    named = {history[-1]["epoch"]: ["last"]}
+    if results is not None:
+        named.setdefault(results["epoch"], []).append("tested")
+    rows = [
+        [", ".join(named[row["epoch"]]), *(row[key] for key in HISTORY_COLUMNS)]
+        for row in history
+        if row["epoch"] in named
+    ]
+    return Section(heading="Learning", columns=["", *HISTORY_COLUMNS.values()], rows=rows, images=curves)
+
+
+def _pictures(folder: Path, name: str, caption: str) -> list[tuple[str, str]]:
+    """The picture and its caption, if it is there."""
+    return [(name, caption)] if (folder / name).is_file() else []

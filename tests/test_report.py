@@ -1,9 +1,7 @@
 """Pictures are looked at where a mistake would show: what lines hold, which cells and pixels are written."""
 
-import stat
 import subprocess
 import sys
-from html.parser import HTMLParser
 from itertools import pairwise
 
 import numpy as np
@@ -13,13 +11,11 @@ from PIL import Image
 
 from learning.report import (
     MAX_GRID_IMAGES,
-    Section,
     confusion_table,
     draw_confusion_matrix,
     draw_image_grid,
     draw_learning_curves,
     per_class_recall,
-    write_page,
 )
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -233,148 +229,6 @@ def test_matrix_that_does_not_fit(tmp_path, matrix, names, message):
         confusion_table(matrix, names)
     with pytest.raises(ValueError, match=message):
         draw_confusion_matrix(matrix, names, tmp_path / "matrix.png")
-
-
-class PageReader(HTMLParser):
-    """Collects tags, attributes and text, and checks that what opens is closed."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.tags, self.attributes, self.text = [], [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in ("meta", "img"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-
-def read_page(path):
-    reader = PageReader()
-    reader.feed(path.read_text(encoding="utf-8"))
-    assert not reader.open
-    return reader
-
-
-class TestPage:
-    def test_everything_is_on_it(self, tmp_path):
-        recall = Section(
-            heading="Recall", columns=["class", "recall"], rows=[("cat", 0.98765), ("dog", None)]
-        )
-        images = Section(heading="Pictures", images=[("pictures/learning curves.png", "Curves")])
-        write_page(tmp_path / "index.html", title="A run", sections=[recall, images])
-        page = read_page(tmp_path / "index.html")
-        text = " ".join(page.text)
-        assert all(part in text for part in ("A run", "Recall", "cat", "0.9877", "\N{EN DASH}", "Curves"))
-        assert ("src", "pictures/learning%20curves.png") in page.attributes
-        assert ("href", "#s1") in page.attributes
-        assert ("id", "s1") in page.attributes
-
-    def test_kinds_of_cells(self, tmp_path):
-        rows = [(1, 12345678, np.float32(0.5), np.int64(7), True, "x", float("nan"))]
-        write_page(tmp_path / "index.html", title="t", sections=[Section(heading="h", rows=rows)])
-        html = (tmp_path / "index.html").read_text(encoding="utf-8")
-        number = '<td class="number">'
-        cells = f"{number}1</td>{number}12345678</td>{number}0.5</td>{number}7</td><td>True</td><td>x</td>"
-        assert cells + f"{number}nan</td>" in html
-        assert "<thead>" not in html
-
-    def test_hostile_texts_stay_texts(self, tmp_path):
-        hostile = "\"'><script>alert(1)</script>&amp;"
-        section = Section(
-            heading=hostile, columns=[hostile], rows=[[hostile]], text=hostile, images=[("a.png", hostile)]
-        )
-        write_page(tmp_path / "index.html", title=hostile, sections=[section])
-        page = read_page(tmp_path / "index.html")
-        assert "script" not in page.tags
-        assert ("alt", hostile) in page.attributes
-        # title, h1, list of contents, heading, header, cell, text, caption
-        assert page.text.count(hostile) == 8
-
-    def test_nothing_is_fetched_from_elsewhere(self, tmp_path):
-        write_page(tmp_path / "index.html", title="t", sections=[])
-        html = (tmp_path / "index.html").read_text(encoding="utf-8")
-        assert "//" not in html
-        assert not {"script", "link", "iframe"} & set(read_page(tmp_path / "index.html").tags)
-
-    @pytest.mark.parametrize(
-        "image",
-        [
-            "/etc/x.png",
-            "../x.png",
-            "a/../../x.png",
-            "//host/x.png",
-            "https://host/x.png",
-            "data:x",
-            "..\\x",
-            "",
-        ],
-    )
-    def test_image_elsewhere(self, tmp_path, image):
-        section = Section(heading="h", images=[(image, "caption")])
-        with pytest.raises(ValueError, match="is not in the page's folder; give a path relative to it"):
-            write_page(tmp_path / "index.html", title="t", sections=[section])
-        assert not list(tmp_path.iterdir())
-
-    def test_row_of_another_length(self, tmp_path):
-        section = Section(heading="Recall", columns=["a", "b"], rows=[(1, 2, 3)])
-        with pytest.raises(ValueError, match="a row of section 'Recall' has 3 cells for 2 columns"):
-            write_page(tmp_path / "index.html", title="t", sections=[section])
-
-    def test_image_whose_name_is_no_unicode(self, tmp_path):
-        section = Section(heading="h", images=[("a\udcff?#.png", "caption")])
-        write_page(tmp_path / "index.html", title="t", sections=[section])
-        assert ("src", "a%FF%3F%23.png") in read_page(tmp_path / "index.html").attributes
-
-    def test_letters_that_are_no_unicode(self, tmp_path):
-        write_page(tmp_path / "index.html", title="a\udcff고", sections=[])
-        assert "<title>a?고</title>" in (tmp_path / "index.html").read_text(encoding="utf-8")
-
-
-class TestWriting:
-    """A picture is there as a whole or not at all."""
-
-    def draw(self, path):
-        draw_image_grid(np.zeros((1, 4, 4, 3), np.uint8), ["a"], path)
-
-    def test_a_failed_drawing_leaves_the_old_picture(self, monkeypatch, tmp_path):
-        path = tmp_path / "grid.png"
-        path.write_bytes(b"the old one")
-
-        def fail(figure, temporary, **kwargs):
-            temporary.write_bytes(b"half a pict")
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr(Figure, "savefig", fail)
-        with pytest.raises(OSError, match="No space left"):
-            self.draw(path)
-        assert path.read_bytes() == b"the old one"
-        assert [entry.name for entry in tmp_path.iterdir()] == ["grid.png"]
-
-    def test_a_drawing_replaces_the_old_picture(self, tmp_path):
-        path = tmp_path / "grid.png"
-        path.write_bytes(b"the old one")
-        self.draw(str(path))
-        with Image.open(path) as picture:
-            assert picture.format == "PNG"
-        assert [entry.name for entry in tmp_path.iterdir()] == ["grid.png"]
-
-    def test_others_may_read_it(self, tmp_path):
-        (tmp_path / "plain").touch()
-        self.draw(tmp_path / "grid.png")
-        modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "grid.png")]
-        assert modes[0] == modes[1]
-
-    def test_same_input_same_bytes(self, tmp_path):
-        for name in ("a.png", "b.png"):
-            self.draw(tmp_path / name)
-        assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_import_brings_neither_pyplot_nor_tensorflow():
