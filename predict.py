@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from learning.cli import run_script
+from learning.cli import announce, run_script
 
 
 def parse() -> argparse.Namespace:
@@ -29,6 +29,7 @@ def main() -> None:
     from learning.run_directory import RunDirectory, newest_run
 
     run = RunDirectory(arguments.run or newest_run())
+    announce(f"starting TensorFlow and loading {run.path} ...")
     from learning import experiment, prediction
 
     paths = prediction.image_paths(arguments.paths)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from learning.cli import parse_train, run_script
+from learning.cli import announce, parse_train, run_script
 
 
 def main() -> None:
@@ -16,11 +16,14 @@ def main() -> None:
     if not resumed:
         check_free(path)
 
-    print("starting TensorFlow and loading the data ...", flush=True)
+    announce("starting TensorFlow and loading the data ...")
     from learning import experiment
     from learning.evaluation import evaluate, score_lines, write_results
+    from learning.page import write_run_page
 
     splits = experiment.open_data(config)
+    if resumed:
+        experiment.check_same_data(RunDirectory(path), splits)
     train_set = splits.train
     input_shape = (train_set.crop_size, train_set.crop_size, train_set.images.shape[-1])
     model = experiment.build_model(config, input_shape, len(splits.class_names), train_set.image_mean)
@@ -38,7 +41,8 @@ def main() -> None:
         )
     results |= {"split": split, "epoch": epoch}
     write_results(results, path, "test")
-    print("\n".join([*score_lines(results), f"run: {path}"]))
+    page = write_run_page(path)
+    print("\n".join([*score_lines(results), f"run: {path}", f"page: {page}"]))
 
 
 if __name__ == "__main__":

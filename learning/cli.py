@@ -175,6 +175,12 @@ def _check_names(config: RunConfig) -> None:
             raise UsageError(f"unknown {option} {name!r}; {suggestion(name, known)}")
 
 
+def announce(text: str) -> None:
+    """Say what takes the next seconds, where somebody is watching."""
+    if sys.stdout.isatty():
+        print(text, flush=True)
+
+
 def run_script(main: Callable[[], None]) -> NoReturn:
     """Run a script's `main`; an error becomes one line on stderr and its exit code, with --debug a traceback.
 

@@ -29,7 +29,7 @@ def evaluate(
     scores = []
     for augment_pred in (False, True):
         start = time.perf_counter()
-        pred = model.predict(sess, dataset, batch_size=batch_size, augment_pred=augment_pred)  # (N, K)
+        pred = model.predict(sess, dataset, verbose=True, batch_size=batch_size, augment_pred=augment_pred)
         found = {
             "crops": (10 if dataset.reflect else 5) if augment_pred else 1,
             "accuracy": float(accuracy_score(truth, pred.argmax(axis=1))),

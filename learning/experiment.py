@@ -21,7 +21,7 @@ from datasets.loaders import LOADERS, labelled_set, load_splits
 from datasets.splits import Splits
 from learning.checkpoints import CheckpointStore, restore
 from learning.config import DataConfig, RunConfig
-from learning.errors import UsageError
+from learning.errors import CheckpointError, UsageError
 from learning.evaluators import EVALUATORS
 from learning.optimizers import OPTIMIZERS, Optimizer
 from learning.report import draw_image_grid
@@ -135,6 +135,20 @@ def run_info(splits: Splits, input_shape: tuple[int, ...]) -> dict[str, Any]:
         "bad_files": [list(pair) for pair in splits.bad_files],
         "data_fingerprint": splits.fingerprint,
     }
+
+
+def check_same_data(run: RunDirectory, splits: Splits) -> None:
+    """CheckpointError unless the data are those that the run was started with."""
+    if tuple(splits.class_names) != run.class_names:
+        raise CheckpointError(
+            f"{run.path} was trained on the classes {', '.join(run.class_names)}, the data now have "
+            f"{', '.join(splits.class_names)}; resume with the run's own data"
+        )
+    if splits.fingerprint != run.info.get("data_fingerprint"):
+        raise CheckpointError(
+            f"the images are not those that {run.path} was started with: files were added, removed or edited; "
+            "resume with the same data, or start a new run"
+        )
 
 
 def draw_training_images(train_set: DataSet, folder: Path, *, augment: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -32,7 +32,7 @@ class Section:
 
     :ivar heading: shown above, and in the page's list of contents.
     :ivar columns: the table's header; empty for none.
-    :ivar rows: the table's cells; a number is shown with 4 digits and to the right, None as a dash.
+    :ivar rows: the table's cells; a number is shown to the right, a fraction with 4 digits, None as a dash.
     :ivar text: shown as it stands, in letters of equal width.
     :ivar images: (path relative to the page, caption); a path leads into the page's own folder or below.
     """
@@ -45,18 +45,17 @@ class Section:
 
 
 STYLE = """
-:root { color-scheme: light; }
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fafafa; margin: 0; }
 main { max-width: 60rem; margin: 0 auto; padding: 2rem 1.5rem 4rem; }
 h1 { font-size: 1.7rem; margin: 0 0 .5rem; }
 h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; padding-top: .75rem; border-top: 1px solid #ddd; }
-h1, h2, td { overflow-wrap: anywhere; }
+h1, h2 { overflow-wrap: anywhere; }
 nav a { margin-right: 1rem; color: #35618f; text-decoration: none; white-space: nowrap; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; margin-bottom: 1.25rem; }
 table { border-collapse: collapse; background: #fff; border: 1px solid #e2e2e2; font-size: .92rem; }
 th, td { padding: .35rem .9rem; text-align: left; border-bottom: 1px solid #eee; }
 th { background: #f1f3f5; font-weight: 600; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 pre { background: #fff; border: 1px solid #e2e2e2; padding: 1rem; font-size: .85rem; line-height: 1.35; }
 figure { margin: 0 0 1.5rem; }
 img { max-width: 100%; background: #fff; border: 1px solid #e2e2e2; }
@@ -121,8 +120,10 @@ def _cell_html(value: object) -> str:
         return '<td class="number">&ndash;</td>'
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         return f"<td>{escape(str(value))}</td>"
-    shown = f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
-    return f'<td class="number">{shown}</td>'
+    if isinstance(value, float | np.floating):
+        usual = value == 0 or 0.01 <= abs(value) < 10  # scores and losses, one below the other
+        return f'<td class="number">{value:{".4f" if usual else ".4g"}}</td>'
+    return f'<td class="number">{value}</td>'
 
 
 def _checked_link(image: str) -> str:
@@ -138,8 +139,7 @@ def _checked_link(image: str) -> str:
 def write_run_page(folder: Path) -> Path:
     """Write index.html of a run: scores, learning curves, recall by class, confusion matrix, configuration.
 
-    What is not there yet (history.csv, test.json, a picture) is left out. The page links the pictures that lie
-    beside it, and moves with them.
+    What is not there yet (history.csv, test.json, a picture) is left out; pictures are linked, not copied.
 
     :param folder: a run directory.
     :return: the page.
@@ -150,26 +150,18 @@ def write_run_page(folder: Path) -> Path:
     results = _parsed(folder / "test.json", _parse_results)
     sections = [_facts(run)]
     if history:
-        sections.append(
-            _learning(history, results, _pictures(folder, "learning_curves.png", "Learning curves"))
-        )
-    if results is not None:
-        sections.insert(
-            0, Section(heading=results["heading"], columns=results["columns"], rows=results["scores"])
-        )
-        recall = Section(
-            heading="Recall by class", columns=["class", "images", "recall"], rows=results["recall"]
-        )
-        sections.append(recall)
+        curves = _pictures(folder, "learning_curves.png", "Loss, score and learning rate after each epoch")
+        sections.append(_learning(history, results.epoch if results else None, curves))
+    if results:
+        sections = [results.scores, *sections, results.recall]
     for heading, name, caption in (
         ("Confusion matrix", "test-confusion.png", "Counts; the colour is the share of the true class"),
         ("Training images", "augmented.png", "The first training images as the network sees them"),
     ):
         if pictures := _pictures(folder, name, caption):
             sections.append(Section(heading=heading, images=pictures))
-    sections.append(
-        Section(heading="Configuration", text=(folder / CONFIG_FILE).read_text(encoding="utf-8").strip())
-    )
+    text = (folder / CONFIG_FILE).read_text(encoding="utf-8")
+    sections.append(Section(heading="Configuration", text=text.strip()))
     write_page(folder / PAGE_FILE, title=f"Run {folder.resolve().name}", sections=sections)
     return folder / PAGE_FILE
 
@@ -196,18 +188,25 @@ def _parse_history(text: str) -> list[dict[str, Any]]:
     return [{**row, "epoch": int(row["epoch"] or 0)} for row in rows]
 
 
-def _parse_results(text: str) -> dict[str, Any]:
-    """test.json: `evaluate`'s results with the split and the epoch that they are of, counts as an array."""
+class _Results(NamedTuple):
+    epoch: int  # whose weights were tested
+    scores: Section  # a row for each way of cropping
+    recall: Section
+
+
+def _parse_results(text: str) -> _Results:
+    """test.json: what `evaluate` returned, with the split and the epoch."""
     results = json.loads(text)
-    columns, names, recall = list(results["scores"][0]), results["class_names"], results["per_class_recall"]
-    counts = np.array(results["confusion_matrix"], np.int64).sum(axis=1).tolist()
-    return {
-        "heading": f"Scores on {results['num_images']} {results['split']} images",
-        "epoch": int(results["epoch"]),
-        "columns": columns,  # one row for each way of cropping
-        "scores": [[entry[column] for column in columns] for entry in results["scores"]],
-        "recall": list(zip(names, counts, recall, strict=True)),
-    }
+    columns = list(results["scores"][0])
+    rows = [[entry[column] for column in columns] for entry in results["scores"]]
+    heading = f"Scores on {results['num_images']} {results['split']} images"
+    totals = np.array(results["confusion_matrix"], np.int64).sum(axis=1).tolist()  # (K,)
+    recall = list(zip(results["class_names"], totals, results["per_class_recall"], strict=True))
+    return _Results(
+        results["epoch"],
+        Section(heading=heading, columns=columns, rows=rows),
+        Section(heading="Recall by class", columns=["class", "images", "recall"], rows=recall),
+    )
 
 
 def _facts(run: RunDirectory) -> Section:
@@ -232,12 +231,12 @@ def _listed(values: Mapping[str, object]) -> str:
 
 
 def _learning(
-    history: Sequence[Mapping[str, Any]], results: Mapping[str, Any] | None, curves: list[tuple[str, str]]
+    history: Sequence[Mapping[str, Any]], tested: int | None, curves: list[tuple[str, str]]
 ) -> Section:
     """The curves, and in figures the epoch that was tested and the last one."""
     named = {history[-1]["epoch"]: ["last"]}
-    if results is not None:
-        named.setdefault(results["epoch"], []).append("tested")
+    if tested is not None:
+        named.setdefault(tested, []).append("tested")
     rows = [
         [", ".join(named[row["epoch"]]), *(row[key] for key in HISTORY_COLUMNS)]
         for row in history

@@ -35,13 +35,13 @@ class Monitor:
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.4f}  lr {task.fields[rate]:.2g}"),
+            TextColumn("loss {task.fields[loss]}  lr {task.fields[rate]:.2g}"),
             TextColumn("{task.fields[speed]:.0f} images/s  score {task.fields[score]}"),
             TimeRemainingColumn(),
             console=self._console,
             disable=not (verbose and sys.stdout.isatty()),
         )
-        fields: dict[str, Any] = {"epoch": 1, "loss": float("nan"), "rate": 0.0, "speed": 0.0, "score": "-"}
+        fields: dict[str, Any] = {"epoch": 1, "loss": "-", "rate": 0.0, "speed": 0.0, "score": "-"}
         self._task = self._bar.add_task("train", total=total_steps, **fields)
         self._writer = v1.summary.FileWriter(str(save_dir)) if tensorboard else None
         self._last_drawing = time.perf_counter()
@@ -69,7 +69,7 @@ class Monitor:
             self._task,
             completed=state.global_step,
             epoch=state.epoch + 1,
-            loss=loss,
+            loss=f"{loss:.4f}",
             rate=learning_rate,
             speed=speed,
         )

@@ -133,7 +133,7 @@ class TrainingLoop:
         if not math.isfinite(loss):
             raise NonFiniteError(
                 f"the loss is {loss} at update {self.state.global_step + 1}, nothing of it was saved; "
-                f"lower the learning rate ({rate:g}) or set clip_norm, and resume or start again"
+                f"start again with a lower init_learning_rate (the rate was {rate:g}) or with clip_norm"
             )
         self.state.global_step += 1
         self.state.cursor = cursor
@@ -166,7 +166,7 @@ class TrainingLoop:
             name = self.optimizer.variables[int(np.argmin(finite))].op.name
             raise NonFiniteError(
                 f"NaN or Inf in the variable {name} after update {self.state.global_step}, nothing of it "
-                "was saved; lower the learning rate or set clip_norm, and resume or start again"
+                "was saved; start again with a lower init_learning_rate or with clip_norm"
             )
         self.state.schedule = self.optimizer.schedule.state()
         self.store.save(self.sess, self.optimizer.saver, self.state)

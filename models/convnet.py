@@ -1,7 +1,6 @@
 """ConvNet: the base class of every network. A subclass writes `_build_model`; the rest stands here."""
 
-import logging
-import time
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -9,10 +8,9 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
+from rich.progress import track
 
 from models.hyperparameters import accepted, reject_unknown
-
-logger = logging.getLogger(__name__)
 
 COMPUTE_DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
 
@@ -162,22 +160,21 @@ class ConvNet(ABC):
         """Class probabilities of every image of `dataset`, in its order; its training cursor stays where it is.
 
         :param dataset: a `datasets.dataset.DataSet`; labels are not looked at.
+        :param verbose: show a progress bar where stdout is a terminal.
         :param batch_size: the most images, or crops, in one run of the graph.
         :param augment_pred: average over the ten crops of each image instead of taking the centre.
         :return: float32 (N, num_classes).
         """
         reject_unknown(hp, f"{type(self).__name__}.predict")
-        start_time = time.perf_counter()
         crops = 10 if augment_pred else 1
         chunk = max(1, batch_size // crops)
         predictions = [np.empty((0, self.num_classes), np.float32)]
-        for start in range(0, dataset.num_examples, chunk):
+        starts = range(0, dataset.num_examples, chunk)
+        hidden = not (verbose and sys.stdout.isatty())
+        for start in track(starts, "predicting", transient=True, disable=hidden):
             indices = np.arange(start, min(start + chunk, dataset.num_examples))
             images, _ = dataset.batch(indices, augment=augment_pred, is_train=False)
             predictions.append(self._predict_patches(sess, images, batch_size))
-        if verbose:
-            seconds = time.perf_counter() - start_time
-            logger.info("predicted %d images in %.1f s", dataset.num_examples, seconds)
         return np.concatenate(predictions, axis=0)  # (N, K)
 
     def _predict_patches(self, sess: v1.Session, images: np.ndarray, batch_size: int) -> np.ndarray:

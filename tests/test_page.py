@@ -59,12 +59,12 @@ class TestPage:
         assert ("id", "s1") in page.attributes
 
     def test_kinds_of_cells(self, tmp_path):
-        rows = [(1, 12345678, np.float32(0.5), np.int64(7), True, "x", float("nan"))]
+        rows = [(1, 12345678, np.float32(0.5), np.int64(7), True, "x", float("nan"), 0.0, 2.5e-7, 12.5)]
         write_page(tmp_path / "index.html", title="t", sections=[Section(heading="h", rows=rows)])
         html = (tmp_path / "index.html").read_text(encoding="utf-8")
         number = '<td class="number">'
-        cells = f"{number}1</td>{number}12345678</td>{number}0.5</td>{number}7</td><td>True</td><td>x</td>"
-        assert cells + f"{number}nan</td>" in html
+        cells = f"{number}1</td>{number}12345678</td>{number}0.5000</td>{number}7</td><td>True</td><td>x</td>"
+        assert cells + f"{number}nan</td>{number}0.0000</td>{number}2.5e-07</td>{number}12.5</td>" in html
         assert "<thead>" not in html
 
     def test_hostile_texts_stay_texts(self, tmp_path):
@@ -131,7 +131,7 @@ def make_run(path, *, num_epochs=3, tested=True, pictures=PICTURES):
         {
             "epoch": epoch,
             "step": 10 * epoch,
-            "learning_rate": 0.01,
+            "learning_rate": 0.0012,
             "train_loss": 2.5 / epoch,
             "train_score": 0.5,
             "val_score": None if epoch == 3 else 0.75,
@@ -181,12 +181,12 @@ class TestRunPage:
         assert links == [*headings, *headings]  # the list of contents, then the sections
         assert "Run a run" in page.text
         assert ["crops", "accuracy", "macro_f1", "seconds"] in rows
-        assert ["1", "0.8", "0.7123", "0.5"] in rows
-        assert ["10", "0.85", "0.8", "2"] in rows
-        assert ["cat", "10", "0.9"] in rows
+        assert ["1", "0.8000", "0.7123", "0.5000"] in rows
+        assert ["10", "0.8500", "0.8000", "2.0000"] in rows
+        assert ["cat", "10", "0.9000"] in rows
         assert ["<bird>", "0", "\N{EN DASH}"] in rows
-        assert ["tested", "2", "0.01", "1.25", "0.5", "0.75"] in rows
-        assert ["last", "3", "0.01", "0.8333", "0.5", "\N{EN DASH}"] in rows
+        assert ["tested", "2", "0.0012", "1.2500", "0.5000", "0.7500"] in rows
+        assert ["last", "3", "0.0012", "0.8333", "0.5000", "\N{EN DASH}"] in rows
         assert ["input", "64 x 64 x 3"] in rows
         assert ["images", "train 60, test 20"] in rows
         assert ["classes", "3: cat, dog, <bird>"] in rows
@@ -207,7 +207,7 @@ class TestRunPage:
 
     def test_the_last_epoch_was_tested(self, tmp_path):
         path = write_run_page(make_run(tmp_path / "run", num_epochs=2))
-        assert [row[0] for row in cells(path) if row[1:3] == ["2", "0.01"]] == ["last, tested"]
+        assert [row[0] for row in cells(path) if row[1:3] == ["2", "0.0012"]] == ["last, tested"]
 
     def test_many_classes_are_not_all_named(self, tmp_path):
         path = make_run(tmp_path / "run", tested=False)

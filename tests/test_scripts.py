@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,8 +67,7 @@ def test_train_prints_both_scores_and_where_the_run_lies(trained):
     run_dir, done = trained
     assert "1 crop   accuracy" in done.stdout
     assert "10 crops  accuracy" in done.stdout
-    assert done.stdout.strip().splitlines()[-1].startswith("run: ")
-    assert str(run_dir) in done.stdout
+    assert f"run: {run_dir}" in done.stdout
     assert "broken.jpg" in done.stderr
     assert "Traceback" not in done.stderr
     names = {path.name for path in run_dir.iterdir()}
@@ -235,6 +235,14 @@ def test_resume_with_other_options_lists_the_differences(trained):
     assert code == 4
     assert "train.batch_size is 4, was 8" in stderr
     assert "model.name is 'alexnet', was 'smallnet'" in stderr
+
+
+def test_resume_with_other_images(trained, folder, tmp_path):
+    other = shutil.copytree(folder, tmp_path / "photos")
+    (other / "red" / "01.png").unlink()
+    done = run("train.py", "--resume", trained[0], "--data-dir", other)
+    assert done.returncode == 4
+    assert "files were added, removed or edited" in done.stderr
 
 
 def test_runs_that_are_none(tmp_path):

@@ -40,7 +40,9 @@ def train(session, save_dir, *, evaluator=None, kind=MomentumOptimizer, model=No
 
 
 def weights(optimizer, sess):
-    return {v.op.name: value for v, value in zip(optimizer.variables, sess.run(optimizer.variables), strict=True)}
+    return {
+        v.op.name: value for v, value in zip(optimizer.variables, sess.run(optimizer.variables), strict=True)
+    }
 
 
 def assert_same_state(first, second):
@@ -179,7 +181,9 @@ class TestUpdateRules:
     def one_update(self, session, tmp_path, kind, weight_decay=0.0, **hp):
         model = tiny_model(weight_decay=weight_decay)
         images = make_set(48)
-        optimizer = kind(model, images, AccuracyEvaluator(), **{**HP, "num_epochs": 1, "batch_size": 48, **hp})
+        optimizer = kind(
+            model, images, AccuracyEvaluator(), **{**HP, "num_epochs": 1, "batch_size": 48, **hp}
+        )
         sess = session(model)
         optimizer.train(sess, tmp_path / "a", verbose=False)
         after = sess.run(model.trainable_variables)
@@ -244,7 +248,9 @@ class TestResume:
         assert histories[0] == histories[1]
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_a_signal_saves_and_leaves_and_the_resumed_run_is_exact(self, session, tmp_path, number, monkeypatch):
+    def test_a_signal_saves_and_leaves_and_the_resumed_run_is_exact(
+        self, session, tmp_path, number, monkeypatch
+    ):
         whole = train(session, tmp_path / "whole")
         model = tiny_model(dropout_prob=0.3)
         optimizer = MomentumOptimizer(model, make_set(48), AccuracyEvaluator(), make_set(20, seed=1), **HP)
@@ -286,7 +292,9 @@ class TestResume:
 
 class TestNumbers:
     def test_a_loss_that_is_not_finite_stops_before_anything_is_saved(self, session, tmp_path):
-        with pytest.raises(NonFiniteError, match="the loss is .* lower the learning rate"):
+        with pytest.raises(
+            NonFiniteError, match="the loss is .* start again with a lower init_learning_rate"
+        ):
             train(session, tmp_path, init_learning_rate=1e30, num_epochs=5)
         for step in CheckpointStore(tmp_path).steps():
             assert all(map(math.isfinite, CheckpointStore(tmp_path).read_state(step).step_losses))
