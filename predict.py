@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-from learning.cli import announce, run_script
+from learning.scripts import ScriptParser, announce, run_script
 
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="image, or folder of images")
+    parser = ScriptParser(description=__doc__)
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="image, or folder or zip of images")
     parser.add_argument("--run", metavar="RUN", help="run directory (default: the newest under runs/)")
     parser.add_argument("--top-k", type=int, default=1, metavar="K", help="classes per image (default: 1)")
     parser.add_argument("--ten-crop", action="store_true", help="average over ten crops: slower, better")
@@ -32,10 +32,12 @@ def main() -> None:
     announce(f"starting TensorFlow and loading {run.path} ...")
     from learning import experiment, prediction
 
-    paths = prediction.image_paths(arguments.paths)
+    files = prediction.image_files(arguments.paths)
+    if arguments.output:
+        prediction.check_writable(arguments.output)
     model, sess, _ = experiment.load_run(run)
     rows = prediction.predict_files(
-        sess, model, paths, run, ten_crop=arguments.ten_crop, top_k=arguments.top_k
+        sess, model, files, run, ten_crop=arguments.ten_crop, top_k=arguments.top_k
     )
     done = []
     for row in rows:

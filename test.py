@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from learning.cli import announce, run_script
+from learning.scripts import ScriptParser, announce, run_script
 
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = ScriptParser(description=__doc__)
     parser.add_argument("--run", metavar="RUN", help="run directory (default: the newest under runs/)")
     parser.add_argument(
         "--data-dir", metavar="DIR", help="any labelled folder or zip (default: what the run held out)"
@@ -28,7 +28,7 @@ def main() -> None:
     from learning.evaluation import detail_lines, evaluate, score_lines, write_results
 
     if arguments.data_dir is None:
-        dataset, split = experiment.held_out(experiment.open_data(run.config))
+        dataset, split = experiment.held_out(experiment.open_data(run.config, run))
         name = "test"
     else:
         dataset, split = experiment.open_labelled(run, arguments.data_dir), arguments.data_dir

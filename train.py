@@ -2,38 +2,44 @@
 
 from pathlib import Path
 
-from learning.cli import announce, parse_train, run_script
+from learning.cli import TrainArguments, parse_train
+from learning.scripts import announce, run_script
 
 
 def main() -> None:
-    """Parse, build, train, print the scores."""
+    """Parse, hold the run directory, train, print the scores."""
     arguments = parse_train()
-    config = arguments.config
-    from learning.run_directory import RunDirectory, check_free, default_path
+    from learning.run_directory import default_path, locked
 
-    resumed = arguments.resume is not None
-    path = Path(arguments.resume or arguments.run_dir or default_path(config.recipe))
-    if not resumed:
-        check_free(path)
+    path = Path(arguments.resume or arguments.run_dir or default_path(arguments.config.recipe))
+    with locked(path, resumed=arguments.resume is not None):
+        train(arguments, path)
 
+
+def train(arguments: TrainArguments, path: Path) -> None:
+    """Build, train, test the best weights, write the run's page."""
     announce("starting TensorFlow and loading the data ...")
     from learning import experiment
     from learning.evaluation import evaluate, score_lines, write_results
     from learning.page import write_run_page
+    from learning.run_directory import RunDirectory
 
-    splits = experiment.open_data(config)
-    if resumed:
-        experiment.check_same_data(RunDirectory(path), splits)
+    config = arguments.config
+    run = None if arguments.resume is None else RunDirectory(path)
+    splits = experiment.open_data(config, run)
+    experiment.check_fits(config, splits)
     train_set = splits.train
     input_shape = (train_set.crop_size, train_set.crop_size, train_set.images.shape[-1])
     model = experiment.build_model(config, input_shape, len(splits.class_names), train_set.image_mean)
     optimizer = experiment.build_optimizer(config, model, splits)
-    RunDirectory.create(path, config, experiment.run_info(splits, input_shape), resumed=resumed)
-    experiment.draw_training_images(train_set, path, augment=config.train.augment_train)
+    if run is None:
+        run = RunDirectory.create(path, config, experiment.run_info(splits, input_shape))
+        experiment.draw_training_images(train_set, path, augment=config.train.augment_train)
     print("\n".join(experiment.summary_lines(config, model, splits, path)), flush=True)
 
     with experiment.open_session(model, config.train.threads) as sess:
-        optimizer.train(sess, path, resume=resumed)
+        optimizer.train(sess, path, resume=arguments.resume is not None)
+        run.update(config)
         epoch = experiment.load_best(sess, model, path)
         dataset, split = experiment.held_out(splits)
         results = evaluate(
@@ -41,8 +47,7 @@ def main() -> None:
         )
     results |= {"split": split, "epoch": epoch}
     write_results(results, path, "test")
-    page = write_run_page(path)
-    print("\n".join([*score_lines(results), f"run: {path}", f"page: {page}"]))
+    print("\n".join([*score_lines(results), f"run: {path}", f"page: {write_run_page(path)}"]))
 
 
 if __name__ == "__main__":

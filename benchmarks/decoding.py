@@ -22,7 +22,7 @@ from rich.table import Table
 from skimage.io import imread
 from skimage.transform import resize
 
-from datasets.cache import load_images
+from datasets.cache import DecodeOptions, load_images
 from datasets.images import resize_image
 from datasets.sources import open_source
 
@@ -61,7 +61,7 @@ def project_loader(folder):
     source = open_source(folder)
     names = [file.name for file in source.files()]
     with tempfile.TemporaryDirectory() as cache_dir:
-        return len(load_images(source, names, size=SIZE, cache_dir=cache_dir).names)
+        return len(load_images(source, names, DecodeOptions(size=SIZE, cache_dir=cache_dir)).names)
 
 
 def images_per_second(load, num_images):

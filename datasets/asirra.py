@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from datasets.augment import center_crop, corner_center_crop_reflect, random_crop_reflect
-from datasets.cache import load_images
+from datasets.cache import DecodeOptions, load_images
 from datasets.dataset import ALEXNET_CROP_SIZE, DataSet
 from datasets.folder import load_labelled
-from datasets.listing import list_labelled, sample_files
+from datasets.listing import PETS as CLASS_NAMES
+from datasets.listing import class_of_pet, list_labelled, sample_files
 from datasets.rows import ImageRows
 from datasets.sources import open_source
 from datasets.splits import Splits
@@ -31,17 +32,6 @@ __all__ = [
     "random_crop_reflect",
     "read_asirra_subset",
 ]
-
-CLASS_NAMES = ("cat", "dog")
-
-
-def class_of_pet(parts: tuple[str, ...]) -> str | None:
-    """The label rule: a folder called cat or dog, else a name starting with cat. or dog.; else None."""
-    for folder in reversed(parts[:-1]):
-        if folder.lower() in CLASS_NAMES:
-            return folder.lower()
-    start, dot, _ = parts[-1].partition(".") if parts else ("", "", "")
-    return start if dot and start in CLASS_NAMES else None
 
 
 def read_asirra_subset(
@@ -65,17 +55,13 @@ def read_asirra_subset(
         0 for cat and 1 for dog.
     :raises DataError: nothing there, a file that is neither, too many bad files.
     """
+    decode = DecodeOptions(
+        size=image_size, cache_dir=cache_dir, max_bad_fraction=max_bad_fraction, strict=strict
+    )
     source = open_source(subset_dir)
     files = [file for part in list_labelled(source, class_of_pet).values() for file in part]
     classes = dict(sample_files(sorted(files), sample_size, seed))
-    cached = load_images(
-        source,
-        sorted(classes),
-        size=image_size,
-        cache_dir=cache_dir,
-        max_bad_fraction=max_bad_fraction,
-        strict=strict,
-    )
+    cached = load_images(source, sorted(classes), decode)
     order = np.random.default_rng(seed).permutation(len(cached.names))
     labels = np.array([CLASS_NAMES.index(classes[name]) for name in cached.names], dtype=np.uint8)[order]
     return ImageRows(cached.images, order), np.eye(2, dtype=np.uint8)[labels] if one_hot else labels
@@ -103,15 +89,17 @@ def load_asirra(
     return load_labelled(
         open_source(path),
         class_of_pet,
-        image_size=image_size,
+        DecodeOptions(
+            size=image_size,
+            channels=channels,
+            cache_dir=cache_dir,
+            max_bad_fraction=max_bad_fraction,
+            strict=strict,
+        ),
         crop_size=crop_size,
-        channels=channels,
         reflect=reflect,
         val_fraction=val_fraction,
         test_fraction=test_fraction,
         sample_size=sample_size,
         seed=seed,
-        cache_dir=cache_dir,
-        max_bad_fraction=max_bad_fraction,
-        strict=strict,
     )

@@ -56,11 +56,6 @@ def center_crop(images: Images, crop_l: int) -> np.ndarray:
     return crop_windows(images, np.arange(len(images)), windows, crop_l)[:, 0]
 
 
-def pad_images(images: np.ndarray, padding: int) -> np.ndarray:
-    """Frames each image with zeros: (N, H, W, C) -> (N, H + 2 padding, W + 2 padding, C), same dtype."""
-    return np.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-
-
 def draw_crops(
     rng: np.random.Generator, num_images: int, height: int, width: int, crop_l: int, reflect: bool
 ) -> Windows:

@@ -28,6 +28,32 @@ _ATTEMPTS = 3
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, kw_only=True)
+class DecodeOptions:
+    """How files become pixels, and what is done about those that do not.
+
+    :param size: side of the decoded squares in pixels.
+    :param channels: 3 for RGB, 1 for grey.
+    :param cache_dir: None: $SESSIONNET_CACHE, else $XDG_CACHE_HOME/sessionnet, else ~/.cache/sessionnet.
+    :param max_bad_fraction: share of bad files that is put up with; they are left out and named in a warning.
+    :param strict: put up with none.
+    :raises OptionError: no such size, number of channels or share.
+    """
+
+    size: int
+    channels: int = 3
+    cache_dir: Path | str | None = None
+    max_bad_fraction: float = 0.05
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.channels not in (1, 3) or not 0 <= self.max_bad_fraction <= 1:
+            raise OptionError(
+                f"image_size {self.size} with channels {self.channels} and max_bad_fraction "
+                f"{self.max_bad_fraction}; give at least 1 pixel, 1 or 3 channels and a share in 0..1"
+            )
+
+
 @dataclass(frozen=True)
 class CachedImages:
     """Decoded images.
@@ -47,15 +73,7 @@ class CachedImages:
 
 
 def load_images(
-    source: Source,
-    names: list[str],
-    *,
-    size: int,
-    channels: int = 3,
-    cache_dir: Path | str | None = None,
-    max_bad_fraction: float = 0.05,
-    strict: bool = False,
-    workers: int | None = None,
+    source: Source, names: list[str], options: DecodeOptions, *, workers: int | None = None
 ) -> CachedImages:
     """Opens the decoded images of some files, decoding them first if that was not done yet.
 
@@ -63,30 +81,20 @@ def load_images(
     channels and the version of this code; an entry that is damaged is built again.
 
     :param names: files of source, in the order wanted.
-    :param size: side of the decoded squares in pixels.
-    :param channels: 3 for RGB, 1 for grey.
-    :param cache_dir: None: $SESSIONNET_CACHE, else $XDG_CACHE_HOME/sessionnet, else ~/.cache/sessionnet.
-    :param max_bad_fraction: share of bad files that is put up with; they are left out and named in a warning.
-    :param strict: put up with none.
     :param workers: decoding threads; None: one per processor.
     :raises DataError: more bad files than allowed, or no good one.
     :raises StorageError: the cache cannot be written.
-    :raises OptionError: no such size or share.
     """
-    if size < 1 or not 0 <= max_bad_fraction <= 1:
-        raise OptionError(
-            f"image_size {size} with max_bad_fraction {max_bad_fraction}; "
-            "give at least 1 pixel and a share in 0..1"
-        )
-    root = Path(cache_dir).expanduser() if cache_dir is not None else default_cache_dir()
-    entry = root / _key(source, names, size, channels)
+    root = Path(options.cache_dir).expanduser() if options.cache_dir is not None else default_cache_dir()
+    entry = root / _key(source, names, options.size, options.channels)
     images = _open_entry(entry)
     if images is None:
         try:
-            images = _build(root, entry, source, names, size, channels, strict=strict, workers=workers)
+            images = _build(root, entry, source, names, options, workers)
         except OSError as error:
-            raise StorageError(_storage_message(root, len(names) * size * size * channels, error)) from error
-    _report_bad(source, images, max_bad_fraction, strict)
+            num_bytes = len(names) * options.size**2 * options.channels
+            raise StorageError(_storage_message(root, num_bytes, error)) from error
+    _report_bad(source, images, options)
     return images
 
 
@@ -125,15 +133,7 @@ def _open_entry(entry: Path) -> CachedImages | None:
 
 
 def _build(
-    root: Path,
-    entry: Path,
-    source: Source,
-    names: list[str],
-    size: int,
-    channels: int,
-    *,
-    strict: bool,
-    workers: int | None,
+    root: Path, entry: Path, source: Source, names: list[str], options: DecodeOptions, workers: int | None
 ) -> CachedImages:
     """Builds beside the entry and renames; if another process was faster, its entry is taken."""
     root.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,15 @@ def _build(
     temporary = root / f"{_TEMPORARY}{uuid.uuid4().hex}"
     temporary.mkdir()
     try:
-        build_entry(temporary, source, names, size, channels, strict=strict, workers=workers)
+        build_entry(
+            temporary,
+            source,
+            names,
+            options.size,
+            options.channels,
+            strict=options.strict,
+            workers=workers,
+        )
         for _ in range(_ATTEMPTS):
             images = _put_in_place(root, temporary, entry)
             if images is not None:
@@ -206,7 +214,7 @@ def _storage_message(root: Path, num_bytes: int, error: OSError) -> str:
     )
 
 
-def _report_bad(source: Source, images: CachedImages, max_bad_fraction: float, strict: bool) -> None:
+def _report_bad(source: Source, images: CachedImages, options: DecodeOptions) -> None:
     """Warns about the files that were left out, or refuses to go on without them."""
     if not images.bad:
         return
@@ -214,6 +222,6 @@ def _report_bad(source: Source, images: CachedImages, max_bad_fraction: float, s
     named = "; ".join(f"'{escape_name(name)}': {reason}" for name, reason in images.bad[:_NAMED])
     more = f"; and {len(images.bad) - _NAMED} more" if len(images.bad) > _NAMED else ""
     what = f"{len(images.bad)} of {total} images in '{escape_name(str(source.path))}' cannot be decoded"
-    if strict or len(images.bad) > max_bad_fraction * total:
+    if options.strict or len(images.bad) > options.max_bad_fraction * total:
         raise DataError(f"{what} ({named}{more}); remove them, or allow more with --data.max_bad_fraction")
     logger.warning("%s and are left out: %s%s", what, named, more)

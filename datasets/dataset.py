@@ -22,6 +22,7 @@ class DataSet:
     of (seed, e, index), so a batch depends on the seed, the cursor and the arguments alone.
 
     :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1]: an array, a memory map, or ImageRows.
+        An empty set (N = 0) can be predicted, but not be drawn from.
     :param labels: (N, K) one-hot, (N,) class numbers, or None.
     :param class_names: the K names in the order of the labels.
     :param file_names: N names, for reports.
@@ -31,7 +32,7 @@ class DataSet:
     :param padding: width in pixels of the frame of zeros that training windows may reach into.
     :param seed: of the order and of the windows.
     :param channel_sums: (N, C) sums over each image's pixels where known, to save a pass for the mean.
-    :raises ValueError: no images, another dtype, counts that do not match, or a crop that does not fit.
+    :raises ValueError: images of another shape or dtype, counts that do not match, or a crop that does not fit.
     """
 
     def __init__(
@@ -80,7 +81,9 @@ class DataSet:
         """K of one-hot labels; the largest class number + 1; None without labels."""
         if self._labels is None:
             return None
-        return self._labels.shape[1] if self._labels.ndim > 1 else int(self._labels.max()) + 1
+        if self._labels.ndim > 1:
+            return self._labels.shape[1]
+        return int(self._labels.max()) + 1 if len(self._labels) else 0
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -125,7 +128,10 @@ class DataSet:
 
     @property
     def image_mean(self) -> np.ndarray:
-        """The mean of each channel over all pixels, in [0, 1]: float64 (C,); computed once."""
+        """The mean of each channel over all pixels, in [0, 1]: float64 (C,); computed once.
+
+        :raises ValueError: the set is empty.
+        """
         if self._mean is None:
             self._mean = channel_mean(self._images, self._channel_sums)
         return self._mean
@@ -147,7 +153,7 @@ class DataSet:
         :param fake_data: random images and labels instead, for trying out a model; the cursor stays.
         :return: images (B, h, w, C), or (B, 10, h, w, C) for ten windows, in the set's dtype; labels
             (B, K) or (B,) or None. Fake images are float32 in [0, 1).
-        :raises ValueError: batch_size below 1.
+        :raises ValueError: batch_size below 1, or the set is empty.
         """
         if fake_data:
             return self._fake_batch(batch_size)
@@ -211,7 +217,7 @@ class DataSet:
         return crop_windows(self._images, indices, windows, self._crop_size, padding=padding)
 
     def _fake_batch(self, batch_size: int) -> tuple[np.ndarray, Labels]:
-        check_batch_size(batch_size)
+        check_batch_size(batch_size, self.num_examples)
         rng = np.random.default_rng(self.seed)
         shape = (batch_size, self._crop_size, self._crop_size, self._images.shape[-1])
         images = rng.random(shape, dtype=np.float32)
@@ -223,8 +229,8 @@ class DataSet:
 
     def _check_images(self) -> None:
         shape, dtype = self._images.shape, self._images.dtype
-        if len(shape) != 4 or min(shape) < 1:
-            raise ValueError(f"images of shape {shape}; give at least one image, as (N, H, W, C)")
+        if len(shape) != 4 or min(shape[1:]) < 1:
+            raise ValueError(f"images of shape {shape}; give images of at least one pixel, as (N, H, W, C)")
         if dtype != np.uint8 and not np.issubdtype(dtype, np.floating):
             raise ValueError(f"images of dtype {dtype}; give uint8 in [0, 255] or float in [0, 1]")
 

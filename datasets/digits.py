@@ -33,8 +33,8 @@ def load_digits_splits(
     :param crop_size: side in pixels of the windows.
     :param channels: 1, the digits are grey.
     :param reflect: mirror the windows; digits have a reading direction, so better not.
-    :param val_fraction: share of all images that go to validation.
-    :param test_fraction: share of all images that go to testing.
+    :param val_fraction: share that goes to validation of what testing leaves.
+    :param test_fraction: share of all images that goes to testing.
     :param seed: of the split, the order and the windows.
     :return: Splits with one-hot labels (N, 10) uint8.
     """
@@ -57,6 +57,11 @@ def load_digits_splits(
         seed=seed,
     )
     indices = split_indices(
-        names, digits.target, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed
+        names,
+        digits.target,
+        val_fraction=val_fraction,
+        test_fraction=test_fraction,
+        seed=seed,
+        class_names=CLASS_NAMES,
     )
     return make_splits(whole, indices, content=hashlib.sha256(images.tobytes()).hexdigest())

@@ -4,14 +4,15 @@ A folder or a zip archive, in one of two forms:
 
     ROOT/CLASS/*.jpg                           parted at random, by the seed
     ROOT/{train,val,test}/CLASS/*.jpg          parted as given; what is missing is taken from train
+
+training, valid, validation, testing and test1 are other names of the parts, in capitals or not.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from datasets.cache import CachedImages, load_images
+from datasets.cache import CachedImages, DecodeOptions, load_images
 from datasets.dataset import ALEXNET_CROP_SIZE, DataSet
 from datasets.errors import OptionError
 from datasets.listing import (
@@ -27,7 +28,7 @@ from datasets.listing import (
     sample_files,
 )
 from datasets.sources import Source, open_source
-from datasets.splits import Splits, check_fractions, make_splits, split_indices
+from datasets.splits import Splits, check_split, make_splits, split_indices
 
 
 def load_folder(
@@ -54,11 +55,11 @@ def load_folder(
     :param crop_size: side in pixels of the windows that batches hold.
     :param channels: 3 for RGB, 1 for grey.
     :param reflect: whether windows may be mirrored.
-    :param val_fraction: share of all images for validation, if there is no val/.
-    :param test_fraction: share of all images for testing, if there is no test/.
+    :param val_fraction: share for validation of what testing leaves, if there is no val/.
+    :param test_fraction: share of the images, but for those of val/, for testing, if there is no test/.
     :param sample_size: use at most so many images of each given part, drawn by seed; None: all.
     :param seed: of the sample, the split, the order and the windows.
-    :param cache_dir: see `datasets.cache.load_images`, as for max_bad_fraction and strict.
+    :param cache_dir: see `datasets.cache.DecodeOptions`, as for max_bad_fraction and strict.
     :return: Splits with uint8 images and one-hot labels (N, K) uint8.
     :raises DataError: nothing there, no images, a file without a class, a single class, too many bad files.
     :raises OptionError: options that no images could satisfy.
@@ -66,57 +67,44 @@ def load_folder(
     return load_labelled(
         open_source(path),
         class_of_folder,
-        image_size=image_size,
+        DecodeOptions(
+            size=image_size,
+            channels=channels,
+            cache_dir=cache_dir,
+            max_bad_fraction=max_bad_fraction,
+            strict=strict,
+        ),
         crop_size=crop_size,
-        channels=channels,
         reflect=reflect,
         val_fraction=val_fraction,
         test_fraction=test_fraction,
         sample_size=sample_size,
         seed=seed,
-        cache_dir=cache_dir,
-        max_bad_fraction=max_bad_fraction,
-        strict=strict,
     )
 
 
 def load_labelled(
     source: Source,
     label_of: LabelRule,
+    decode: DecodeOptions,
     *,
-    image_size: int,
     crop_size: int,
-    channels: int,
     reflect: bool,
     val_fraction: float,
     test_fraction: float,
     sample_size: int | None,
     seed: int,
-    cache_dir: Path | str | None,
-    max_bad_fraction: float,
-    strict: bool,
 ) -> Splits:
     """`load_folder` for any rule that tells a file's class by the parts of its path."""
-    check_sizes(image_size, crop_size, sample_size)
-    check_fractions(val_fraction, test_fraction)
+    check_sizes(decode.size, crop_size, sample_size)
+    check_split(val_fraction, test_fraction, seed)
     labelled = list_labelled(source, label_of)
     class_names = class_names_of(source, labelled)
     labelled = {part: sample_files(files, sample_size, seed) for part, files in labelled.items()}
     classes = {name: class_name for files in labelled.values() for name, class_name in files}
-    cached = load_images(
-        source,
-        sorted(classes),
-        size=image_size,
-        channels=channels,
-        cache_dir=cache_dir,
-        max_bad_fraction=max_bad_fraction,
-        strict=strict,
-    )
+    cached = load_images(source, sorted(classes), decode)
     whole = labelled_dataset(cached, classes, class_names, crop_size=crop_size, reflect=reflect, seed=seed)
-    numbers = _class_numbers(cached.names, classes, class_names)
-    parts = _parts(
-        cached.names, numbers, labelled, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed
-    )
+    parts = _parts(whole, labelled, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
     return make_splits(whole, parts, content=cached.fingerprint, bad_files=cached.bad)
 
 
@@ -133,9 +121,10 @@ def labelled_dataset(
 
     :param classes: the class of each file name.
     """
+    numbers = {class_name: number for number, class_name in enumerate(class_names)}
     return DataSet(
         cached.images,
-        np.eye(len(class_names), dtype=np.uint8)[_class_numbers(cached.names, classes, class_names)],
+        np.eye(len(class_names), dtype=np.uint8)[[numbers[classes[name]] for name in cached.names]],
         class_names=class_names,
         file_names=cached.names,
         crop_size=crop_size,
@@ -156,22 +145,11 @@ def check_sizes(image_size: int, crop_size: int, sample_size: int | None = None)
         raise OptionError(f"sample_size is {sample_size}; give the number of images to use, or none for all")
 
 
-def _class_numbers(names: Sequence[str], classes: dict[str, str], class_names: tuple[str, ...]) -> np.ndarray:
-    """The class number of each name: (N,) int64."""
-    numbers = {class_name: number for number, class_name in enumerate(class_names)}
-    return np.array([numbers[classes[name]] for name in names], dtype=np.int64)
-
-
 def _parts(
-    names: Sequence[str],
-    numbers: np.ndarray,
-    labelled: Labelled,
-    *,
-    val_fraction: float,
-    test_fraction: float,
-    seed: int,
+    whole: DataSet, labelled: Labelled, *, val_fraction: float, test_fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The rows of train, val and test; what is not given comes out of the training images."""
+    names = whole.file_names or ()
     row_of = {name: row for row, name in enumerate(names)}
     given = {
         part: np.array([row_of[name] for name, _ in files if name in row_of], dtype=np.intp)
@@ -180,10 +158,11 @@ def _parts(
     pool = given[TRAIN] if TRAIN in given else given[WHOLE]
     drawn = split_indices(
         [names[row] for row in pool],
-        numbers[pool],
+        whole.labels[pool].argmax(axis=1),
         val_fraction=0.0 if VAL in given else val_fraction,
         test_fraction=0.0 if TEST in given else test_fraction,
         seed=seed,
+        class_names=whole.class_names,
     )
     train, val, test = (pool[rows] for rows in drawn)
     return train, given.get(VAL, val), given.get(TEST, test)

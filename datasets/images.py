@@ -22,6 +22,9 @@ IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp"}
     | {".tif", ".tiff", ".pgm", ".ppm", ".pnm"}
 )
+UNDECODED_SUFFIXES = frozenset(  # images all the same: a loader names them, so that nobody misses them
+    {".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd"} | {".raw", ".cr2", ".nef", ".dng"}
+)
 MAX_PIXELS = 64 * 2**20  # about 200 MB as RGB; more is refused from the header alone
 
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # none that runs a program, as EPS would
@@ -45,13 +48,13 @@ _DECODE_ERRORS = (  # what Pillow's readers have been seen to raise on damaged f
     AttributeError,
     ArithmeticError,
     EOFError,
-    MemoryError,
     RuntimeError,
     AssertionError,
     BufferError,
     struct.error,
     zlib.error,
 )
+_OUT_OF_MEMORY = "out of memory"  # how the OSError of a decoder written in C begins that could get none
 
 
 class ImageError(DataError):
@@ -65,6 +68,7 @@ def read_image(source: Path | str | bytes, *, channels: int = 3) -> np.ndarray:
     :param channels: 3 for RGB, 1 for luminance (ITU-R 601).
     :return: (H, W, channels) uint8 in [0, 255], upright.
     :raises ImageError: not an image, damaged, cut short, or larger than MAX_PIXELS.
+    :raises MemoryError: there is too little memory for an image that may be a good one.
     """
     return _as_array(_decode(source, channels, at_least=None))
 
@@ -108,6 +112,8 @@ def _decode(source: Path | str | bytes, channels: int, at_least: int | None) -> 
         except Image.DecompressionBombError:
             raise ImageError(f"the image has more than the {MAX_PIXELS} pixels that are decoded") from None
         except _DECODE_ERRORS as error:
+            if str(error).startswith(_OUT_OF_MEMORY):
+                raise MemoryError(str(error)) from error
             raise ImageError(f"damaged image ({error or type(error).__name__})") from error
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -10,11 +11,17 @@ from datasets.errors import DataError, escape_name, shortened
 from datasets.sources import Source
 
 WHOLE, TRAIN, VAL, TEST = "whole", "train", "val", "test"
-_PART_OF = {"train": TRAIN, "val": VAL, "test": TEST, "test1": TEST}  # Kaggle's archives say test1
+PETS = ("cat", "dog")
+_PART_OF = {  # folder names without regard to case
+    **dict.fromkeys(("train", "training"), TRAIN),
+    **dict.fromkeys(("val", "valid", "validation"), VAL),
+    **dict.fromkeys(("test", "testing", "test1"), TEST),  # Kaggle's archives say test1
+}
 
 LabelRule = Callable[[tuple[str, ...]], str | None]
 Labelled = dict[str, list[tuple[str, str]]]
 _Listed = tuple[str, str | None]  # name, class
+_Path = tuple[str, ...]
 
 logger = logging.getLogger(__name__)
 
@@ -24,28 +31,57 @@ def class_of_folder(parts: tuple[str, ...]) -> str | None:
     return parts[0] if len(parts) > 1 else None
 
 
+def class_of_pet(parts: tuple[str, ...]) -> str | None:
+    """The label rule of Asirra: a folder called cat or dog, else a name starting with cat. or dog.; else None."""
+    for folder in reversed(parts[:-1]):
+        if folder.lower() in PETS:
+            return folder.lower()
+    start, dot, _ = parts[-1].partition(".") if parts else ("", "", "")
+    return start if dot and start in PETS else None
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How a path tells its part and its class.
+
+    :param enclosing: the one folder that everything lies in, which is then no class and no part; or nothing.
+    :param has_parts: whether the folders below are parts.
+    """
+
+    enclosing: _Path
+    has_parts: bool
+    label_of: LabelRule
+
+    def place(self, name: str) -> tuple[str, str | None]:
+        """(part, class) of a file."""
+        depth = len(self.enclosing)
+        path = PurePosixPath(name).parts
+        if path[:depth] != self.enclosing:
+            return WHOLE, None
+        path = path[depth:]
+        if not self.has_parts:
+            return WHOLE, self.label_of(path)
+        return (_PART_OF[path[0].lower()], self.label_of(path[1:])) if _in_part(path) else (WHOLE, None)
+
+
 def list_labelled(source: Source, label_of: LabelRule = class_of_folder) -> Labelled:
     """Lists the files of each part with their classes.
 
     :return: {"whole": [(name, class), ...]}, or some of "train", "val" and "test" if there are such folders.
-    :raises DataError: no images, or images without a class; a test folder without any label is left out.
+    :raises DataError: no images, images without a class, part folders beside others, a class without any
+        image that is decoded; a test folder without any label is left out.
     """
     names = [file.name for file in source.files()]
     if not names:
-        raise DataError(
-            f"no images in '{escape_name(str(source.path))}' (found: {source.found()}); "
-            "give a folder or a zip archive with images"
-        )
-    depth = _enclosing_depth(names)
-    paths = {name: PurePosixPath(name).parts[depth:] for name in names}
-    parts = {part for path in paths.values() for part in path[:1]}
-    has_parts = parts <= set(_PART_OF) and any(label_of(path[1:]) for path in paths.values())
+        raise DataError(_no_images(source))
+    layout = _layout(source, names, label_of)
     listing: dict[str, list[_Listed]] = {}
-    for name, path in paths.items():
-        part, rest = (_PART_OF[path[0]], path[1:]) if has_parts else (WHOLE, path)
-        listing.setdefault(part, []).append((name, label_of(rest)))
+    for name in names:
+        part, label = layout.place(name)
+        listing.setdefault(part, []).append((name, label))
+    _report_undecoded(source, layout, listing)
     _drop_unlabelled_test(source, listing)
-    return {part: _all_labelled(source, files) for part, files in listing.items()}
+    return {part: _all_labelled(source, files, label_of) for part, files in listing.items()}
 
 
 def class_names_of(source: Source, labelled: Labelled) -> tuple[str, ...]:
@@ -83,12 +119,73 @@ def sample_files(files: list[tuple[str, str]], sample_size: int | None, seed: in
     return [files[i] for i in sorted(chosen)]
 
 
-def _enclosing_depth(names: Iterable[str]) -> int:
-    """1 if everything lies in folders of one enclosing folder, which is then no class and no part; else 0."""
+def _layout(source: Source, names: Iterable[str], label_of: LabelRule) -> _Layout:
+    """One enclosing folder is seen through; the folders below it are parts if they have labels inside.
+
+    :raises DataError: some of the folders are parts and some are not.
+    """
     paths = [PurePosixPath(name).parts for name in names]
     tops = {path[0] for path in paths}
-    is_enclosing = len(tops) == 1 and not tops & set(_PART_OF) and min(map(len, paths)) > 2
-    return 1 if is_enclosing else 0
+    is_enclosing = len(tops) == 1 and not _in_part(paths[0]) and min(map(len, paths)) > 2
+    enclosing = paths[0][:1] if is_enclosing else ()
+    paths = [path[len(enclosing) :] for path in paths]
+    parts = sorted({path[0] for path in paths if _in_part(path)})
+    others = sorted({path[0] for path in paths if not _in_part(path)})
+    if not any(label_of(path[1:]) for path in paths if _in_part(path)):
+        if parts and not others:
+            raise DataError(
+                f"in '{escape_name(str(source.path))}' {shortened(parts)} is named like a part of a set, but "
+                f"holds no classes; place the images as train/CLASS/NAME.jpg{_pet_hint(label_of, paths)}"
+            )
+        return _Layout(enclosing, False, label_of)
+    if others:
+        raise DataError(
+            f"in '{escape_name(str(source.path))}' {shortened(parts)} is named like a part of a set, and "
+            f"{shortened(others)} beside it is not; call the parts train, val and test and move everything "
+            "else away, or rename a class that has the name of a part"
+        )
+    return _Layout(enclosing, True, label_of)
+
+
+def _in_part(path: _Path) -> bool:
+    return len(path) > 1 and path[0].lower() in _PART_OF
+
+
+def _no_images(source: Source) -> str:
+    undecoded = source.undecoded()
+    formats = f"; {_formats_of(undecoded)} are not decoded, convert them to JPEG or PNG" if undecoded else ""
+    return (
+        f"no images in '{escape_name(str(source.path))}' (found: {source.found()}{formats}); "
+        "give a folder or a zip archive with images"
+    )
+
+
+def _report_undecoded(source: Source, layout: _Layout, listing: dict[str, list[_Listed]]) -> None:
+    """Warns about images in formats that are not decoded; a class may not consist of them."""
+    undecoded = source.undecoded()
+    if not undecoded:
+        return
+    used = {(part, label) for part, files in listing.items() for _, label in files}
+    places = {layout.place(name) for name in undecoded}
+    lost = sorted((part, label) for part, label in places - used if label is not None)
+    if lost:
+        classes = shortened(label if part == WHOLE else f"{part}/{label}" for part, label in lost)
+        raise DataError(
+            f"in '{escape_name(str(source.path))}' {classes} has no images but in formats that are not decoded "
+            f"({_formats_of(undecoded)}); convert them to JPEG or PNG, or remove them"
+        )
+    logger.warning(
+        "%d images in '%s' are left out, because their formats are not decoded (%s): %s; "
+        "convert them to JPEG or PNG",
+        len(undecoded),
+        escape_name(str(source.path)),
+        _formats_of(undecoded),
+        shortened(undecoded),
+    )
+
+
+def _formats_of(names: Iterable[str]) -> str:
+    return ", ".join(sorted({PurePosixPath(name).suffix.lower() for name in names}))
 
 
 def _drop_unlabelled_test(source: Source, listing: dict[str, list[_Listed]]) -> None:
@@ -99,11 +196,19 @@ def _drop_unlabelled_test(source: Source, listing: dict[str, list[_Listed]]) -> 
         )
 
 
-def _all_labelled(source: Source, files: Sequence[_Listed]) -> list[tuple[str, str]]:
+def _all_labelled(source: Source, files: Sequence[_Listed], label_of: LabelRule) -> list[tuple[str, str]]:
     unlabelled = [name for name, label in files if label is None]
     if unlabelled:
+        hint = _pet_hint(label_of, [PurePosixPath(name).parts for name in unlabelled])
         raise DataError(
             f"{len(unlabelled)} of {len(files)} images in '{escape_name(str(source.path))}' have no class "
-            f"({shortened(unlabelled)}); name or place them as the data set expects, or remove them"
+            f"({shortened(unlabelled)}); name or place them as the data set expects, or remove them{hint}"
         )
     return [(name, label) for name, label in files if label is not None]
+
+
+def _pet_hint(label_of: LabelRule, paths: Iterable[_Path]) -> str:
+    """Where to turn with cats and dogs in no folder; nothing if some file to learn from is neither."""
+    learned = [path for path in paths if not (_in_part(path) and _PART_OF[path[0].lower()] == TEST)]
+    are_pets = label_of is class_of_folder and learned and all(map(class_of_pet, learned))
+    return "; cat.N.jpg and dog.N.jpg are read with --data.name asirra" if are_pets else ""

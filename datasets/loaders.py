@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from datasets.asirra import CLASS_NAMES as PETS
-from datasets.asirra import class_of_pet, load_asirra
-from datasets.cache import load_images
+from datasets.asirra import load_asirra
+from datasets.cache import DecodeOptions, load_images
 from datasets.dataset import DataSet
 from datasets.digits import load_digits_splits
 from datasets.errors import ClassMismatchError, OptionError, escape_name, shortened
 from datasets.folder import check_sizes, labelled_dataset, load_folder
-from datasets.listing import TEST, TRAIN, LabelRule, class_of_folder, list_labelled
+from datasets.listing import PETS, TEST, TRAIN, LabelRule, class_of_folder, class_of_pet, list_labelled
 from datasets.sources import Source, open_source
 from datasets.splits import Splits
 
@@ -49,7 +48,9 @@ def load_splits(name: str, path: Path | str | None = None, **options: Any) -> Sp
             raise OptionError(f"data set '{name}' comes with a library, it has no path; leave '{path}' out")
         return loader(**options)
     if path is None:
-        raise OptionError(f"data set '{name}' needs the path of its images; give a folder or a zip archive")
+        raise OptionError(
+            f"data set '{name}' needs the path of its images; give a folder or a zip archive with --data-dir"
+        )
     return loader(path, **options)
 
 
@@ -75,21 +76,20 @@ def labelled_set(
     :raises DataError: as `datasets.folder.load_folder`.
     """
     check_sizes(image_size, crop_size)
-    source = open_source(path)
-    labelled = list_labelled(source, _label_rule(source, class_names))
-    if TRAIN in labelled and TEST in labelled:
-        labelled = {TEST: labelled[TEST]}
-    classes = {name: label for files in labelled.values() for name, label in files}
-    _check_classes(source, set(classes.values()), class_names)
-    cached = load_images(
-        source,
-        sorted(classes),
+    decode = DecodeOptions(
         size=image_size,
         channels=channels,
         cache_dir=cache_dir,
         max_bad_fraction=max_bad_fraction,
         strict=strict,
     )
+    source = open_source(path)
+    labelled = list_labelled(source, _label_rule(source, class_names))
+    if TRAIN in labelled and TEST in labelled:
+        labelled = {TEST: labelled[TEST]}
+    classes = {name: label for files in labelled.values() for name, label in files}
+    _check_classes(source, set(classes.values()), class_names)
+    cached = load_images(source, sorted(classes), decode)
     return labelled_dataset(cached, classes, tuple(class_names), crop_size=crop_size, reflect=reflect)
 
 

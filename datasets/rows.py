@@ -106,8 +106,11 @@ def channel_mean(images: Images, channel_sums: np.ndarray | None = None) -> np.n
 
     :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1].
     :param channel_sums: (N, C) sums over each image's pixels where known, to save a pass over the images.
+    :raises ValueError: no images.
     """
     num_images, height, width, _ = images.shape
+    if num_images < 1:
+        raise ValueError("no images have no mean; give at least one image")
     if channel_sums is None:
         mean = ImageRows(images, np.arange(num_images)).mean(axis=(0, 1, 2))
     else:

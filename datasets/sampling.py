@@ -14,7 +14,7 @@ _ORDER, _CROPS = 0, 1  # what a stream of random numbers is for: the third word 
 class Sampler:
     """Which image comes next, and where it is cut; both are functions of (seed, epoch, index) alone.
 
-    :param num_examples: N, at least 1.
+    :param num_examples: N; of 0 nothing can be drawn.
     :param seed: of the orders and the windows.
     :ivar epochs_completed: epochs before the one that the last batch was taken from.
     """
@@ -43,9 +43,9 @@ class Sampler:
     def next_indices(self, batch_size: int, shuffle: bool = True) -> list[tuple[int, np.ndarray]]:
         """Moves the cursor by batch_size images: [(epoch, indices (b,)), ...], one per epoch touched.
 
-        :raises ValueError: batch_size below 1.
+        :raises ValueError: batch_size below 1, or no images.
         """
-        check_batch_size(batch_size)
+        check_batch_size(batch_size, self.num_examples)
         parts = []
         while batch_size > 0:
             if self._index_in_epoch == self.num_examples:
@@ -79,7 +79,9 @@ class Sampler:
         return self._tables[key]
 
 
-def check_batch_size(batch_size: int) -> None:
-    """Refuses an empty batch."""
+def check_batch_size(batch_size: int, num_examples: int) -> None:
+    """Refuses an empty batch, and any batch of an empty set."""
+    if num_examples < 1:
+        raise ValueError("the set is empty, so there is nothing to draw; give a set with at least one image")
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; give the number of images in a batch, at least 1")

@@ -4,20 +4,25 @@ A zip archive is read in memory, member by member; nothing is ever extracted, so
 out of a folder.
 """
 
+import logging
 import os
 import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from datasets.errors import DataError, escape_name, shortened
-from datasets.images import IMAGE_SUFFIXES, ImageError
+from datasets.images import IMAGE_SUFFIXES, UNDECODED_SUFFIXES, ImageError
 
 MAX_FILE_BYTES = 512 * 2**20
 _UNREADABLE = -1  # the size of a file whose size cannot be had
 _IGNORED = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})
+_PACKED = "train.zip"  # what Kaggle's download holds once it is unzipped, beside test1.zip and a table
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,6 @@ class Source:
 
     def __init__(self, path: Path):
         self.path = path
-        self._files: list[SourceFile] | None = None
 
     @property
     def identity(self) -> str:
@@ -48,9 +52,11 @@ class Source:
 
     def files(self) -> list[SourceFile]:
         """All image files, sorted by name."""
-        if self._files is None:
-            self._files = sorted(self._list(), key=lambda file: file.name)
-        return self._files
+        return [file for file in self._listing if _suffix(file.name) in IMAGE_SUFFIXES]
+
+    def undecoded(self) -> list[str]:
+        """The names of images in formats that this project does not decode, sorted."""
+        return [file.name for file in self._listing if _suffix(file.name) in UNDECODED_SUFFIXES]
 
     def read(self, name: str) -> bytes:
         """The bytes of one file; any number of threads may read at once.
@@ -63,7 +69,12 @@ class Source:
         """The first things in it, image or not, for a message."""
         raise NotImplementedError
 
+    @cached_property
+    def _listing(self) -> list[SourceFile]:
+        return sorted(self._list(), key=lambda file: file.name)
+
     def _list(self) -> Iterator[SourceFile]:
+        """Every image file, decoded or not, in any order."""
         raise NotImplementedError
 
 
@@ -152,13 +163,14 @@ class ZipSource(Source):
 
 
 def open_source(path: Path | str) -> Source:
-    """Opens a folder or a zip archive.
+    """Opens a folder or a zip archive; of a folder with a train.zip and no images, that archive.
 
-    :raises DataError: nothing there, or neither of the two; lists what is there instead.
+    :raises DataError: nothing there, neither of the two, or other archives; lists what is there instead.
     """
     path = Path(path).expanduser()
     if path.is_dir():
-        return FolderSource(path)
+        folder = FolderSource(path)
+        return folder if folder.files() else _packed(folder)
     if path.exists():
         return ZipSource(path)
     parent = path.parent
@@ -169,12 +181,35 @@ def open_source(path: Path | str) -> Source:
     )
 
 
+def _packed(folder: FolderSource) -> Source:
+    """What to read where a folder has no images: its train.zip, or the folder if it has no archive at all."""
+    archives = sorted(name for name in os.listdir(folder.path) if _is_archive_name(name))
+    if not archives:
+        return folder
+    train = [name for name in archives if name.lower() == _PACKED]
+    if not train:
+        raise DataError(
+            f"no images in '{escape_name(str(folder.path))}', but archives ({shortened(archives)}); "
+            "give the path of the one that holds the labelled images"
+        )
+    logger.info("no images in '%s', so its %s is read", escape_name(str(folder.path)), train[0])
+    return ZipSource(folder.path / train[0])
+
+
 def _is_ignored(name: str) -> bool:
     return name.startswith(".") or name in _IGNORED
 
 
 def _is_image_name(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+    return _suffix(name) in IMAGE_SUFFIXES | UNDECODED_SUFFIXES
+
+
+def _is_archive_name(name: str) -> bool:
+    return _suffix(name) == ".zip" and not _is_ignored(name)
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

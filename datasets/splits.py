@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from datasets.dataset import DataSet
-from datasets.errors import DataError, OptionError
+from datasets.errors import DataError, OptionError, escape_name
 
 
 @dataclass(frozen=True)
@@ -31,33 +31,48 @@ class Splits:
 
 
 def split_indices(
-    names: Sequence[str], labels: np.ndarray, *, val_fraction: float, test_fraction: float, seed: int
+    names: Sequence[str],
+    labels: np.ndarray,
+    *,
+    val_fraction: float,
+    test_fraction: float,
+    seed: int,
+    class_names: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Parts images into three, with the same share of every class in each; the listing's order is no matter.
 
+    The test images are taken out first, then the validation images out of what remains: 25,000 images with
+    test_fraction 0.5 and val_fraction 0.2 give 10,000, 2,500 and 12,500.
+
     :param names: N different names.
     :param labels: (N,) class numbers.
-    :param val_fraction: share of all images that go to validation, in [0, 1).
-    :param test_fraction: share of all images that go to testing, in [0, 1).
+    :param val_fraction: share that goes to validation of what testing leaves, in [0, 1).
+    :param test_fraction: share of all images that goes to testing, in [0, 1).
+    :param seed: 0 or more.
+    :param class_names: for messages; None: numbers.
     :return: indices (int64) into names of the training, validation and test images, in order of their names.
     :raises DataError: a class has too few images to be in every part.
-    :raises OptionError: fractions that leave nothing to train on.
+    :raises OptionError: as `check_split`.
     """
-    check_fractions(val_fraction, test_fraction)
+    check_split(val_fraction, test_fraction, seed)
     labels = np.asarray(labels)
     by_name = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.intp)
-    rest, test = _part(by_name, labels, round(test_fraction * len(names)), test_fraction > 0, seed)
-    train, val = _part(rest, labels, round(val_fraction * len(names)), val_fraction > 0, seed)
+    rest, test = _part(by_name, labels, test_fraction, seed)
+    train, val = _part(rest, labels, val_fraction, seed) if rest is not None else (None, None)
+    if train is None or val is None or test is None:
+        raise DataError(_too_few(labels, class_names))
     return train, val, test
 
 
-def check_fractions(val_fraction: float, test_fraction: float) -> None:
-    """Refuses shares that are negative or leave nothing to train on."""
-    if not (val_fraction >= 0 and test_fraction >= 0 and val_fraction + test_fraction < 1):
+def check_split(val_fraction: float, test_fraction: float, seed: int) -> None:
+    """Refuses shares that are negative or leave nothing to train on, and a seed below 0."""
+    if not (0 <= val_fraction < 1 and 0 <= test_fraction < 1):
         raise OptionError(
             f"val_fraction {val_fraction} and test_fraction {test_fraction} leave nothing to train on; "
-            "give two shares of 0 or more whose sum is below 1"
+            "give two shares of 0 or more and below 1"
         )
+    if seed < 0:
+        raise OptionError(f"seed is {seed}; give a whole number of 0 or more")
 
 
 def make_splits(
@@ -88,29 +103,44 @@ def make_splits(
 
 
 def _part(
-    indices: np.ndarray, labels: np.ndarray, size: int, wanted: bool, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Takes `size` of the indices away, stratified: (what stays, what was taken), both in the old order."""
-    if not wanted:
+    indices: np.ndarray, labels: np.ndarray, fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+    """Takes a share of the indices away, stratified: (what stays, what was taken), both in the old order.
+
+    (None, None) if a class would be missing in one of the two.
+    """
+    if not fraction:
         return indices, indices[:0]
+    size = round(fraction * len(indices))
+    classes, counts = np.unique(labels[indices], return_counts=True)
+    if min(counts, default=0) < 2 or not len(classes) <= size <= len(indices) - len(classes):
+        return None, None
     from sklearn.model_selection import train_test_split  # slow to import
 
-    try:
-        kept, taken = train_test_split(
-            np.arange(len(indices)), test_size=size, random_state=seed, stratify=labels[indices]
-        )
-    except ValueError as error:
-        raise DataError(_too_few(labels)) from error
-    present = set(labels[indices])
-    if set(labels[indices[kept]]) != present or set(labels[indices[taken]]) != present:
-        raise DataError(_too_few(labels))
+    kept, taken = train_test_split(
+        np.arange(len(indices)), test_size=size, random_state=_short_seed(seed), stratify=labels[indices]
+    )
+    if not all(np.array_equal(np.unique(labels[indices[part]]), classes) for part in (kept, taken)):
+        return None, None
     return indices[np.sort(kept)], indices[np.sort(taken)]
 
 
-def _too_few(labels: np.ndarray) -> str:
+def _short_seed(seed: int) -> int:
+    """The seed itself where it has 32 bits, which is all that scikit-learn takes; else 32 bits made of it."""
+    return seed if seed < 2**32 else int(np.random.SeedSequence(seed).generate_state(1)[0])
+
+
+def _too_few(labels: np.ndarray, class_names: Sequence[str] | None) -> str:
     classes, counts = np.unique(labels, return_counts=True)
-    listed = ", ".join(f"class {c}: {n}" for c, n in list(zip(classes, counts, strict=True))[:10])
+    fewest = np.argsort(counts, kind="stable")[:10]
+    listed = ", ".join(
+        f"'{escape_name(class_names[classes[i]])}': {counts[i]}"
+        if class_names
+        else f"{classes[i]}: {counts[i]}"
+        for i in fewest
+    )
     return (
-        f"too few images to have every class in each part of the set ({listed}); "
-        "add images, or change val_fraction and test_fraction"
+        f"too few images to have every class in each part of the set (images of each class, fewest first: "
+        f"{listed}); add images to these classes or remove the classes, or change --data.val_fraction and "
+        "--data.test_fraction (0 does without that part)"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from learning.errors import CheckpointError
+from learning.errors import CheckpointError, StorageError
 from learning.files import fsync_path, write_text
 from learning.state import TrainingState
 
@@ -40,9 +40,23 @@ class CheckpointStore:
         return self.folder / f"step-{step:08d}"
 
     def save(self, sess: v1.Session, saver: v1.train.Saver, state: TrainingState) -> Path:
-        """Write one checkpoint, publish it, drop those no longer kept."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._remove_rubbish()
+        """Write one checkpoint, publish it, drop those no longer kept. StorageError where that fails."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._remove_rubbish()
+            target = self._write(sess, saver, state)
+            self.link_best(state)
+            self._prune(state)
+        except (OSError, tf.errors.OpError) as error:
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            free = shutil.disk_usage(self.save_dir).free if self.save_dir.exists() else 0
+            raise StorageError(
+                f"cannot save a checkpoint in {self.folder}: {reason} ({free / 2**20:.0f} MiB free); "
+                "the earlier ones are as they were; make room and resume"
+            ) from error
+        return target
+
+    def _write(self, sess: v1.Session, saver: v1.train.Saver, state: TrainingState) -> Path:
         target = self.path(state.global_step)
         temporary = self.folder / f".writing-{target.name}"
         temporary.mkdir()
@@ -51,12 +65,8 @@ class CheckpointStore:
         write_text(temporary / STATE_FILE, state.to_json())
         for path in (*temporary.iterdir(), temporary):
             fsync_path(path)
-        if target.exists():  # the same step saved twice holds the same state
-            target.rename(self.folder / f".replaced-{target.name}")
         temporary.rename(target)
         fsync_path(self.folder)
-        self._link_best(state)
-        self._prune(state)
         return target
 
     def newest_state(self) -> TrainingState:
@@ -79,7 +89,8 @@ class CheckpointStore:
                 f"cannot read {path}: {error}; remove its folder to use an earlier one"
             ) from error
 
-    def _link_best(self, state: TrainingState) -> None:
+    def link_best(self, state: TrainingState) -> None:
+        """Let `save_dir/model.ckpt` be the best weights of `state`."""
         best = self.path(state.best_step)
         if state.best_epoch == 0 or not best.is_dir():
             return
@@ -126,7 +137,8 @@ def restore(
         with sess.graph.as_default():
             v1.train.Saver(variables).restore(sess, prefix)
     except (tf.errors.OpError, ValueError) as error:
-        message = str(error).splitlines()[0]
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        message = next((line for line in lines if not line.startswith("Graph execution error")), lines[0])
         raise CheckpointError(
             f"cannot read the checkpoint {checkpoint}: {message}; remove its folder to use an earlier one"
         ) from error

@@ -1,9 +1,8 @@
-"""What the scripts share: `train.py`'s arguments, and errors as one line with an exit code."""
+"""The arguments of `train.py`: recipe, command line, and what a resumed run may change."""
 
+import dataclasses
 import re
-import sys
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,14 +11,35 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from learning.config import SECTIONS, RunConfig, check_keys
-from learning.errors import CheckpointError, StorageError, UsageError
+from learning.errors import CheckpointError, UsageError
 from learning.run_directory import RunDirectory
 from models.catalogue import model_path
 from models.hyperparameters import suggestion
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 # A resumed run may be prolonged, and its data may have moved; all else decides the result.
-CHANGEABLE = ("data_dir", "data.cache_dir", "train.num_epochs", "train.keep_checkpoints", "train.tensorboard")
+CHANGEABLE = (
+    "data_dir",
+    "data.cache_dir",
+    "train.num_epochs",
+    "train.keep_checkpoints",
+    "train.save_every_steps",
+    "train.tensorboard",
+)
+# What an option is for, where only some choices look at it.
+USED_BY = {
+    "optimizer.momentum": ("optimizer", ("momentum", "nesterov", "rmsprop")),
+    "optimizer.beta1": ("optimizer", ("adam", "adamw")),
+    "optimizer.beta2": ("optimizer", ("adam", "adamw")),
+    "optimizer.rmsprop_decay": ("optimizer", ("rmsprop",)),
+    "optimizer.epsilon": ("optimizer", ("adam", "adamw", "rmsprop")),
+    "schedule.learning_rate_patience": ("schedule", ("patience",)),
+    "schedule.learning_rate_decay": ("schedule", ("patience", "steps")),
+    "schedule.min_learning_rate": ("schedule", ("patience", "cosine")),
+    "schedule.eps": ("schedule", ("patience",)),
+    "schedule.boundaries": ("schedule", ("steps",)),
+    "schedule.warmup_steps": ("schedule", ("steps", "cosine")),
+}
 
 
 @dataclass(frozen=True)
@@ -36,10 +56,9 @@ class _Parser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         text = re.sub(r"<class '(\w+)'>", r"\1", " ".join(message.split()))
+        text = re.sub(r"typing\.Literal\[(.*?)\]", lambda found: found.group(1).replace("'", ""), text)
         text = re.sub(
-            r'Parser key "([\w.]+)": Expected an? (.*?)\. Got value: (.*)',
-            r"\1 is \3; it must be of type \2",
-            text,
+            r'Parser key "([\w.]+)": Expected an? (.*?)\. Got value: (.*)', r"\1 is \3; it must be: \2", text
         )
         unknown = re.search(r"--?([\w.-]+)", text) if "nrecognized" in text else None
         if unknown:
@@ -58,9 +77,10 @@ def _option_names() -> list[str]:
 def _train_parser() -> _Parser:
     parser = _Parser(
         prog="train.py",
+        usage="%(prog)s [--config FILE] [--data-dir DIR] [--run-dir DIR] [--resume RUN] [--SECTION.OPTION X ...]",
         description="Train an image classifier, test its best weights, and say where the run lies. "
         "Without arguments: the digits that scikit-learn ships. With --data-dir alone: your own images, one folder "
-        "per class.",
+        "per class. The defaults shown are those of the digits; other recipes have their own.",
         epilog="Recipes are in configs/. Every option can also stand in such a file.",
     )
     parser.add_argument(
@@ -77,6 +97,8 @@ def _train_parser() -> _Parser:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     for name, section in SECTIONS.items():
         parser.add_class_arguments(section, name)
+    digits = _flatten(yaml.safe_load((CONFIGS / "digits.yaml").read_text(encoding="utf-8")))
+    parser.set_defaults(digits)  # for --help only: what the user wrote is all that is read from the parser
     return parser
 
 
@@ -85,6 +107,8 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
     parser = _train_parser()
     given = parser.parse_args(argv, defaults=False).as_dict()  # only what the user wrote
     given.pop("debug", None)
+    for section in SECTIONS:
+        given.get(section, {}).pop("__path__", None)  # of a file given for a whole section
     recipe, run_dir, resume = (given.pop(key, None) for key in ("config", "run_dir", "resume"))
     if resume is not None:
         if recipe is not None or run_dir is not None:
@@ -101,7 +125,8 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
     except ValueError as error:
         raise UsageError(f"{error}") from error
     _check_names(config)
-    return TrainArguments(config, run_dir, resume)
+    _check_used(config, given)
+    return TrainArguments(_with_absolute_paths(config), run_dir, resume)
 
 
 def _recipe_path(recipe: str | None, given: dict[str, Any]) -> Path:
@@ -150,16 +175,39 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def _check_resumable(saved: dict[str, Any], given: dict[str, Any]) -> None:
     """CheckpointError that lists the options which differ from the run's and may not."""
     before = _flatten(saved)
+    cosine = before["schedule.name"] == "cosine"  # its rates depend on the number of epochs
+    changeable = [key for key in CHANGEABLE if not (cosine and key == "train.num_epochs")]
     differing = [
         f"{key} is {value!r}, was {before[key]!r}"
         for key, value in _flatten(_merge(saved, given)).items()
-        if key not in CHANGEABLE and value != before[key]
+        if key not in changeable and value != before[key]
     ]
     if differing:
         raise CheckpointError(
             f"the run cannot be resumed with other options: {'; '.join(differing)}; "
-            f"leave them out (what may change: {', '.join(CHANGEABLE)}), or start a new run"
+            f"leave them out (what may change: {', '.join(changeable)}), or start a new run"
         )
+
+
+def _check_used(config: RunConfig, given: dict[str, Any]) -> None:
+    """UsageError for an option on the command line that the chosen optimizer or schedule does not look at."""
+    for option in _flatten(given):
+        section, users = USED_BY.get(option, ("", ()))
+        if section and getattr(config, section).name not in users:
+            chosen = getattr(config, section).name
+            raise UsageError(
+                f"--{option} means nothing to {section}.name {chosen}, only to {', '.join(users)}; leave it out, "
+                f"or choose --{section}.name"
+            )
+
+
+def _with_absolute_paths(config: RunConfig) -> RunConfig:
+    """The run directory may be used from elsewhere."""
+    data_dir = None if config.data_dir is None else str(Path(config.data_dir).resolve())
+    cache_dir = None if config.data.cache_dir is None else str(Path(config.data.cache_dir).resolve())
+    return dataclasses.replace(
+        config, data_dir=data_dir, data=dataclasses.replace(config.data, cache_dir=cache_dir)
+    )
 
 
 def _check_names(config: RunConfig) -> None:
@@ -173,46 +221,3 @@ def _check_names(config: RunConfig) -> None:
     ):
         if name not in known:
             raise UsageError(f"unknown {option} {name!r}; {suggestion(name, known)}")
-
-
-def announce(text: str) -> None:
-    """Say what takes the next seconds, where somebody is watching."""
-    if sys.stdout.isatty():
-        print(text, flush=True)
-
-
-def run_script(main: Callable[[], None]) -> NoReturn:
-    """Run a script's `main`; an error becomes one line on stderr and its exit code, with --debug a traceback.
-
-    This is the one place where exceptions become exit codes: each project exception carries its own.
-    """
-    try:
-        main()
-    except Exception as error:
-        code = _exit_code(error)
-        if code is None or "--debug" in sys.argv:
-            traceback.print_exc()
-        else:
-            print(f"{Path(sys.argv[0]).name}: {_one_line(error)}", file=sys.stderr)
-        sys.exit(1 if code is None else code)
-    except KeyboardInterrupt:
-        print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr)
-        sys.exit(130)
-    sys.exit(0)
-
-
-def _exit_code(error: Exception) -> int | None:
-    """The project's exit code for an exception, None for one that is a defect of the project."""
-    if hasattr(error, "exit_code"):
-        return int(error.exit_code)
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return StorageError.exit_code
-    if isinstance(error, OSError):
-        return StorageError.exit_code
-    return None
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return "out of memory: try a smaller --train.batch_size"
-    return " ".join(str(error).split())

@@ -37,7 +37,7 @@ class DataConfig:
     """Which images, at what size, and how they are split.
 
     Args:
-        name: loader, a key of datasets.loaders.LOADERS.
+        name: of the data set: folder (one folder per class), asirra, digits.
         image_size: side in pixels to which every image is resized once.
         crop_size: side in pixels of the patches that the network sees.
         channels: 3 for colour, 1 for grey.
@@ -50,7 +50,7 @@ class DataConfig:
         strict: stop at the first file that cannot be decoded.
     """
 
-    name: str = "digits"
+    name: str = "folder"
     image_size: int = 256
     crop_size: int = 227
     channels: Literal[1, 3] = 3
@@ -79,7 +79,7 @@ class ModelConfig:
     """Which network.
 
     Args:
-        name: a key of models.catalogue.MODELS, or the dotted path of your own ConvNet subclass.
+        name: alexnet, smallnet, or the dotted path of your own ConvNet subclass.
         weight_decay: L2 coefficient.
         weight_decay_on: all trained variables (the AlexNet post), or only weights.
         precision: dtype of the computation; variables and loss are float32 in any case.
@@ -101,7 +101,7 @@ class OptimizerConfig:
     """How one update is made.
 
     Args:
-        name: a key of learning.optimizers.OPTIMIZERS.
+        name: of the update rule.
         init_learning_rate: where the schedule starts.
         momentum: of momentum, nesterov and rmsprop.
         beta1: decay of Adam's first moment.
@@ -132,13 +132,13 @@ class ScheduleConfig:
     """How the learning rate moves, and when learning stops early.
 
     Args:
-        name: a key of learning.schedules.SCHEDULES.
+        name: of the rule by which the rate falls.
         learning_rate_patience: patience: more than so many epochs without a better score lower the rate.
         learning_rate_decay: patience, steps: the rate is multiplied by this.
         min_learning_rate: patience, cosine: the rate never falls below.
         eps: patience: a smaller change of the rate is not made.
         boundaries: steps: the updates after which the rate is lowered.
-        warmup_steps: steps, cosine: updates of linear growth at the start.
+        warmup_steps: steps, cosine: updates of linear growth at the start, at most a fifth of the run.
         early_stopping_patience: stop after more than so many epochs without a better score.
     """
 
@@ -175,7 +175,8 @@ class TrainConfig:
         num_epochs: epochs of num_examples // batch_size updates.
         augment_train: train on random crops and reflections instead of centre crops.
         augment_pred: score the validation set with ten crops instead of the centre.
-        evaluator: a key of learning.evaluators.EVALUATORS.
+        evaluator: the score that chooses the best epoch: accuracy, error_rate, top5_accuracy, macro_f1,
+            balanced_accuracy, roc_auc, log_loss.
         score_threshold: a score is better only by this relative margin.
         seed: of the split, the order, the augmentation, the initial weights and the dropout.
         threads: of TensorFlow; 0 for one per core. Results are exact for the same number only.
@@ -199,6 +200,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _check_positive("train", self, "batch_size", "num_epochs", "keep_checkpoints")
         _check_not_negative("train", self, "score_threshold", "seed", "threads")
+        _check(self.seed < 2**31, "train.seed", self.seed, "below 2147483648")
         if self.save_every_steps is not None:
             _check_positive("train", self, "save_every_steps")
 
@@ -244,13 +246,20 @@ class RunConfig:
     @classmethod
     def from_flat(cls, hp: Mapping[str, Any]) -> "RunConfig":
         """The learning sections filled from the post's flat dictionary; entries of other parts are passed over."""
-        sections: dict[str, dict[str, Any]] = {}
+        return cls().replace_flat(hp)
+
+    def replace_flat(self, hp: Mapping[str, Any]) -> "RunConfig":
+        """This configuration with those learning options changed that `hp` holds; others are passed over."""
+        sections = {}
         for section in ("optimizer", "schedule", "train"):
             names = {f.name for f in dataclasses.fields(SECTIONS[section])} - NOT_FLAT
-            sections[section] = {key: hp[key] for key in names & hp.keys()}
-        if "schedule" in hp:
-            sections["schedule"]["name"] = hp["schedule"]
-        return cls.from_dict(sections)
+            changes = {key: hp[key] for key in names & hp.keys()}
+            if section == "schedule" and "schedule" in hp:
+                changes["name"] = hp["schedule"]
+            if "boundaries" in changes:
+                changes["boundaries"] = tuple(changes["boundaries"])
+            sections[section] = dataclasses.replace(getattr(self, section), **changes)
+        return dataclasses.replace(self, **sections)
 
 
 SECTIONS: dict[str, Any] = {

@@ -1,11 +1,15 @@
 """Testing a trained network: single- and multi-crop scores, recall by class, the confusion matrix."""
 
 import json
+import math
+import sys
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.progress import track
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from datasets.dataset import DataSet
@@ -29,11 +33,13 @@ def evaluate(
     scores = []
     for augment_pred in (False, True):
         start = time.perf_counter()
-        pred = model.predict(sess, dataset, verbose=True, batch_size=batch_size, augment_pred=augment_pred)
+        pred = model.predict(
+            sess, dataset, batch_size=batch_size, augment_pred=augment_pred, progress=show_progress
+        )
         found = {
             "crops": (10 if dataset.reflect else 5) if augment_pred else 1,
             "accuracy": float(accuracy_score(truth, pred.argmax(axis=1))),
-            evaluator: float(EVALUATORS[evaluator]().score(dataset.labels, pred)),
+            evaluator: _finite(EVALUATORS[evaluator]().score(dataset.labels, pred)),
             "seconds": round(time.perf_counter() - start, 2),
         }
         scores.append(found)
@@ -47,11 +53,25 @@ def evaluate(
     }
 
 
+def show_progress(chunks: Sequence[int]) -> Iterable[int]:
+    """A bar over the chunks of a prediction, where stdout is a terminal."""
+    return track(chunks, "predicting", transient=True, disable=not sys.stdout.isatty())
+
+
 def write_results(results: dict[str, Any], folder: Path, name: str) -> None:
     """`name`.json and `name`-confusion.png in `folder`."""
     write_text(folder / f"{name}.json", json.dumps(results, indent=1))
     matrix = np.asarray(results["confusion_matrix"])
     draw_confusion_matrix(matrix, results["class_names"], folder / f"{name}-confusion.png")
+
+
+def _finite(score: float) -> float | None:
+    """JSON has no NaN: a score that the labels do not define is None."""
+    return float(score) if math.isfinite(score) else None
+
+
+def _shown(score: float | None) -> str:
+    return "-" if score is None else f"{score:.4f}"
 
 
 def score_lines(results: dict[str, Any]) -> list[str]:
@@ -60,7 +80,9 @@ def score_lines(results: dict[str, Any]) -> list[str]:
     lines = [head]
     for entry in results["scores"]:
         named = {key: value for key, value in entry.items() if key not in ("crops", "seconds")}
-        values = "  ".join(f"{key} {value:.4f}" for key, value in named.items())
+        values = "  ".join(
+            f"{key} {'-' if value is None else format(value, '.4f')}" for key, value in named.items()
+        )
         lines.append(f"  {entry['crops']:>2} crop{'s' if entry['crops'] > 1 else ' '}  {values}")
     return lines
 

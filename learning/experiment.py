@@ -26,13 +26,19 @@ from learning.evaluators import EVALUATORS
 from learning.optimizers import OPTIMIZERS, Optimizer
 from learning.report import draw_image_grid
 from learning.run_directory import RunDirectory
+from learning.schedule_building import build_schedule
 from models.catalogue import model_class
 from models.convnet import ConvNet
 from models.hyperparameters import accepted
 
 
-def open_data(config: RunConfig) -> Splits:
-    """Load and split the configured data. UsageError for an option that the loader cannot honour."""
+def open_data(config: RunConfig, run: RunDirectory | None = None) -> Splits:
+    """Load and split the configured data.
+
+    :param run: an existing run whose data they must be.
+    :raises UsageError: an option that the loader cannot honour.
+    :raises CheckpointError: the data are not those of `run`.
+    """
     data = config.data
     options = {**dataclasses.asdict(data), "seed": config.train.seed}
     del options["name"]
@@ -43,7 +49,28 @@ def open_data(config: RunConfig) -> Splits:
             raise UsageError(
                 f"data.{key} is {value!r}, but the data set {data.name!r} has no such option; leave it out"
             )
-    return load_splits(data.name, config.data_dir, **taken)
+    splits = load_splits(data.name, config.data_dir, **taken)
+    if run is not None:
+        check_same_data(run, splits)
+    return splits
+
+
+def check_fits(config: RunConfig, splits: Splits) -> None:
+    """UsageError where options and data do not go together, before anything is trained."""
+    num_examples, batch_size = splits.train.num_examples, config.train.batch_size
+    if batch_size > num_examples:
+        raise UsageError(
+            f"train.batch_size is {batch_size}, more than the {num_examples} training images; "
+            f"choose {num_examples} or less"
+        )
+    num_classes = len(splits.class_names)
+    labels, pred = np.eye(num_classes), np.full((num_classes, num_classes), 1.0 / num_classes)
+    try:
+        total_steps = config.train.num_epochs * (num_examples // batch_size)
+        build_schedule(config.schedule, config.optimizer, total_steps)
+        EVALUATORS[config.train.evaluator]().score(labels, pred)
+    except ValueError as error:
+        raise UsageError(f"{error}") from error
 
 
 def build_model(
@@ -64,6 +91,12 @@ def build_model(
                 **options,
             )
     except (TypeError, ValueError) as error:
+        if "Negative dimension" in str(error):
+            size = "x".join(map(str, input_shape))
+            raise UsageError(
+                f"the network {model.name} does not fit on an input of {size}: its pooling leaves no pixel; "
+                "raise data.image_size and data.crop_size"
+            ) from error
         raise UsageError(f"model {model.name}: {error}") from error
 
 
@@ -93,12 +126,20 @@ def held_out(splits: Splits) -> tuple[DataSet, str]:
 def load_best(sess: v1.Session, model: ConvNet, run_path: Path) -> int:
     """Restore the best weights of a run, or the newest where no epoch was better than nothing.
 
+    A run that goes on meanwhile may drop a checkpoint between the look at its state and the restore: look again.
+
     :return: the epoch that they are from.
     """
     store = CheckpointStore(run_path)
-    state = store.newest_state()
-    step = state.best_step if state.best_epoch else state.global_step
-    restore(sess, model.variables, store.path(step))
+    for attempt in range(5):
+        state = store.newest_state()
+        step = state.best_step if state.best_epoch else state.global_step
+        try:
+            restore(sess, model.variables, store.path(step))
+            break
+        except CheckpointError:
+            if store.path(step).is_dir() or attempt == 4:
+                raise
     return state.best_epoch or state.epoch
 
 
@@ -142,19 +183,20 @@ def check_same_data(run: RunDirectory, splits: Splits) -> None:
     if tuple(splits.class_names) != run.class_names:
         raise CheckpointError(
             f"{run.path} was trained on the classes {', '.join(run.class_names)}, the data now have "
-            f"{', '.join(splits.class_names)}; resume with the run's own data"
+            f"{', '.join(splits.class_names)}; go on with the run's own data"
         )
     if splits.fingerprint != run.info.get("data_fingerprint"):
         raise CheckpointError(
             f"the images are not those that {run.path} was started with: files were added, removed or edited; "
-            "resume with the same data, or start a new run"
+            "give back the same data, test on others with test.py --data-dir, or start a new run"
         )
 
 
 def draw_training_images(train_set: DataSet, folder: Path, *, augment: bool) -> None:
-    """augmented.png in `folder`: the first training images as the network will see them in epoch 0."""
+    """augmented.png in `folder`: some training images as the network will see them in epoch 0."""
     count = min(32, train_set.num_examples)
-    images, labels = train_set.batch(np.arange(count), augment=augment, is_train=True)
+    spread = np.linspace(0, train_set.num_examples - 1, count).astype(int)
+    images, labels = train_set.batch(spread, augment=augment, is_train=True)
     names = train_set.class_names
     captions = [names[index] for index in np.argmax(labels, axis=1)] if names else [""] * count
     draw_image_grid(images, captions, folder / "augmented.png")

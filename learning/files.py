@@ -20,7 +20,8 @@ def fsync_path(path: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text to a temporary name beside `path`, then rename."""
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
+    # A file name on the disk need not be valid text.
+    temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     fsync_path(temporary)
     temporary.replace(path)
 

@@ -1,10 +1,10 @@
 """Optimizer: how a model's variables are updated; and the update rules by name. The loop is in `training`."""
 
-import dataclasses
 import inspect
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -13,6 +13,7 @@ import tensorflow.compat.v1 as v1
 from datasets.dataset import DataSet
 from learning.config import RunConfig
 from learning.evaluators import Evaluator
+from learning.run_directory import default_path
 from learning.schedules import ConstantSchedule, Schedule
 from learning.state import TrainingState
 from learning.training import TrainingLoop
@@ -26,6 +27,7 @@ class Optimizer(ABC):
     :ivar learning_rate_placeholder: float32 scalar, fed with `curr_learning_rate` at every update.
     :ivar optimize: the op of one whole step: update, batch-norm statistics, global step.
     :ivar variables: what training changes or keeps: the model's variables and the update rule's slots.
+    :ivar save_dir: where the last call of `train` saved.
     :ivar state: all that a resume needs beside the variables; `curr_epoch`, `best_score`, `num_bad_epochs` and
         `curr_learning_rate` look into it under the post's names.
     """
@@ -56,7 +58,9 @@ class Optimizer(ABC):
         with model.graph.as_default():
             known = {id(v) for v in v1.global_variables()}
             self.learning_rate_placeholder = v1.placeholder(tf.float32, [], name="learning_rate")
-            update = self._optimize_op(**accepted(self._optimize_op, self.hp))
+            # What a step reports is of the variables before it, whatever the update rule looks at.
+            with tf.control_dependencies([model.loss, model.pred]):
+                update = self._optimize_op(**accepted(self._optimize_op, self.hp))
             with tf.control_dependencies([update, *model.update_ops]):
                 self.optimize = v1.assign_add(model.global_step, 1)
             self.variables = model.variables + [v for v in v1.global_variables() if id(v) not in known]
@@ -123,7 +127,7 @@ class Optimizer(ABC):
     def train(
         self,
         sess: v1.Session,
-        save_dir: str | os.PathLike[str],
+        save_dir: str | os.PathLike[str] | None = None,
         details: bool = False,
         verbose: bool = True,
         *,
@@ -133,7 +137,8 @@ class Optimizer(ABC):
         """Initialise the variables and run num_epochs * (num_examples // batch_size) updates.
 
         :param save_dir: gets the checkpoints, history.csv, learning_curves.png, and the best weights as
-            `model.ckpt`, which a `tf.compat.v1.train.Saver` restores.
+            `model.ckpt`, which a `tf.compat.v1.train.Saver` restores. Without it: runs/<time>-<model>, kept in
+            `self.save_dir`.
         :param details: return {'step_losses': one per update, 'step_scores' and 'eval_scores': one per epoch}.
         :param verbose: show progress.
         :param resume: go on from the newest checkpoint in `save_dir`, to the same result, bit for bit, that
@@ -145,7 +150,10 @@ class Optimizer(ABC):
         :raises Interrupted: SIGINT or SIGTERM came, and the state was saved.
         """
         self._take_options(hp)
-        TrainingLoop(self, sess, save_dir).run(resume=resume, verbose=verbose)
+        self.save_dir = (
+            default_path(type(self.model).__name__.lower()) if save_dir is None else Path(save_dir)
+        )
+        TrainingLoop(self, sess, self.save_dir).run(resume=resume, verbose=verbose)
         names = ("step_losses", "step_scores", "eval_scores")
         return {name: list(getattr(self.state, name)) for name in names} if details else None
 
@@ -161,9 +169,7 @@ class Optimizer(ABC):
                 )
         if hp:
             self.hp = {**self.hp, **hp}
-            learning = RunConfig.from_flat(self.hp)
-            parts = {name: getattr(learning, name) for name in ("optimizer", "schedule", "train")}
-            self.config = dataclasses.replace(self.config, **parts)
+            self.config = self.config.replace_flat(hp)
 
 
 class MomentumOptimizer(Optimizer):

@@ -1,15 +1,18 @@
 """Labelling image files with a trained network."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from datasets.dataset import DataSet
-from datasets.errors import DataError
-from datasets.images import IMAGE_SUFFIXES, ImageError, read_resized
+from datasets.errors import DataError, StorageError
+from datasets.images import IMAGE_SUFFIXES, read_resized
+from datasets.sources import open_source
 from learning.files import write_csv, write_text
 from learning.run_directory import RunDirectory
 from models.convnet import ConvNet
@@ -25,15 +28,26 @@ class Row(NamedTuple):
     error: str
 
 
-def image_paths(paths: Iterable[str]) -> list[Path]:
-    """The files named, and the image files below the folders named, in order. DataError for a missing path."""
-    found: list[Path] = []
+class ImageFile(NamedTuple):
+    """An image to label: its name for people, and how to get its bytes (OSError or DataError where that fails)."""
+
+    name: str
+    read: Callable[[], bytes]
+
+
+def image_files(paths: Sequence[str]) -> list[ImageFile]:
+    """The files named, and those in the folders and zip archives named, in order.
+
+    Folders and archives are listed by the same rules as training data. DataError for a missing path.
+    """
+    found: list[ImageFile] = []
     for path in map(Path, paths):
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
-            found.extend(p for p in inside if not p.name.startswith("."))
-        elif path.exists():
-            found.append(path)
+        if path.is_dir() or (path.suffix.lower() == ".zip" and path.is_file()):
+            source = open_source(path)
+            names = [file.name for file in source.files()]
+            found.extend(ImageFile(str(path / name), partial(source.read, name)) for name in names)
+        elif path.exists() or path.is_symlink():
+            found.append(ImageFile(str(path), path.read_bytes))
         else:
             raise DataError(f"there is no file or folder {path}; give images or folders of images")
     if not found:
@@ -41,10 +55,16 @@ def image_paths(paths: Iterable[str]) -> list[Path]:
     return found
 
 
+def check_writable(path: Path) -> None:
+    """StorageError unless the file `path` can be written: known before the work, not after it."""
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or path.is_dir():
+        raise StorageError(f"cannot write {path}; choose another --output, in a folder that exists")
+
+
 def predict_files(
     sess: Any,
     model: ConvNet,
-    paths: Sequence[Path],
+    files: Sequence[ImageFile],
     run: RunDirectory,
     *,
     ten_crop: bool = False,
@@ -55,27 +75,29 @@ def predict_files(
     Images are decoded, resized and cropped as the run's were.
     """
     data, batch_size = run.config.data, run.config.train.batch_size
-    for start in range(0, len(paths), CHUNK):
-        chunk = paths[start : start + CHUNK]
+    for start in range(0, len(files), CHUNK):
+        chunk = files[start : start + CHUNK]
         images, reasons = _decode(chunk, data.image_size, model.input_shape[-1])
         predictions = iter(())
         if images:
             dataset = DataSet(np.stack(images), crop_size=model.input_shape[0], reflect=data.reflect)
             pred = model.predict(sess, dataset, batch_size=batch_size, augment_pred=ten_crop)
             predictions = iter(pred)  # (K,) for each readable image
-        for path, reason in zip(chunk, reasons, strict=True):
-            classes = () if reason else top_classes(next(predictions), run.class_names, top_k)
-            yield Row(str(path), tuple(classes), reason)
+        for file, reason in zip(chunk, reasons, strict=True):
+            classes = [] if reason else top_classes(next(predictions), run.class_names, top_k)
+            yield Row(file.name, tuple(classes), reason)
 
 
-def _decode(paths: Sequence[Path], size: int, channels: int) -> tuple[list[np.ndarray], list[str]]:
-    """The readable images, and for each path the reason why it is not one, or ''."""
+def _decode(files: Sequence[ImageFile], size: int, channels: int) -> tuple[list[np.ndarray], list[str]]:
+    """The readable images, and for each file the reason why it is not one, or ''."""
     images, reasons = [], []
-    for path in paths:
+    for file in files:
         try:
-            images.append(read_resized(path, size, channels=channels))
+            images.append(read_resized(file.read(), size, channels=channels))
             reasons.append("")
-        except (ImageError, OSError) as error:
+        except OSError as error:
+            reasons.append(error.strerror or str(error))
+        except DataError as error:
             reasons.append(str(error))
     return images, reasons
 

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from learning.files import append_csv, write_csv
 from learning.state import TrainingState
 
+HISTORY_FILE = "history.csv"
 CURVES_INTERVAL = 60.0  # seconds between drawings of the learning curves while training goes on
 
 
@@ -96,11 +97,12 @@ class Monitor:
         self._epoch_steps = 0
 
     def finish(self, state: TrainingState) -> None:
-        """Training has come to its end."""
+        """Training has come to its end; a kill may have come between its last checkpoint and the log."""
+        write_csv(self.save_dir / HISTORY_FILE, state.history)
         self._draw(state)
 
     def _write(self, state: TrainingState, row: dict[str, Any]) -> None:
-        write_csv(self.save_dir / "history.csv", state.history)
+        write_csv(self.save_dir / HISTORY_FILE, state.history)
         if self._writer is not None:
             values = {key: value for key, value in row.items() if isinstance(value, float)}
             summary = v1.Summary(value=[v1.Summary.Value(tag=k, simple_value=v) for k, v in values.items()])

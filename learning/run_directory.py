@@ -1,10 +1,12 @@
 """The run directory: one folder that says everything about a training run, and may be moved."""
 
+import contextlib
+import fcntl
 import json
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from learning.files import write_text
 
 CONFIG_FILE = "config.yaml"
 INFO_FILE = "run.json"
+LOCK_FILE = ".lock"
 PACKAGES = ("tensorflow", "numpy", "pillow", "scikit-image", "scikit-learn")
 
 
@@ -50,40 +53,67 @@ class RunDirectory:
             ) from error
 
     @classmethod
-    def create(
-        cls, path: Path, config: RunConfig, info: Mapping[str, Any], *, resumed: bool = False
-    ) -> "RunDirectory":
-        """Write the two files of a new run; of a resumed one, only the configuration."""
-        path.mkdir(parents=True, exist_ok=True)
-        write_text(path / CONFIG_FILE, yaml.safe_dump(_plain(config.as_dict()), sort_keys=False))
-        if not resumed:
-            versions = {name: version(name) for name in PACKAGES}
-            facts = {
-                **info,
-                "versions": {"python": platform.python_version(), **versions},
-                "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            }
-            write_text(path / INFO_FILE, json.dumps(facts, indent=1))
+    def create(cls, path: Path, config: RunConfig, info: Mapping[str, Any]) -> "RunDirectory":
+        """Write the two files of a new run."""
+        versions = {name: version(name) for name in PACKAGES}
+        facts = {
+            **info,
+            "versions": {"python": platform.python_version(), **versions},
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
+        write_text(path / INFO_FILE, json.dumps(facts, indent=1))
+        _write_config(path, config)
         return cls(path)
 
+    def update(self, config: RunConfig) -> None:
+        """Keep the configuration of a resumed run, which may be longer or have its data elsewhere."""
+        if config != self.config:
+            _write_config(self.path, config)
+            self.config = config
 
-def check_free(path: Path) -> None:
-    """See at the start that a new run can go to `path`; nothing is made yet.
 
-    :raises DirectoryInUseError: there is something in it. StorageError: it cannot be made or written.
+def _write_config(path: Path, config: RunConfig) -> None:
+    write_text(path / CONFIG_FILE, yaml.safe_dump(_plain(config.as_dict()), sort_keys=False))
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, resumed: bool) -> Iterator[None]:
+    """Hold a run directory for this process, and see at the start that it can be used.
+
+    The lock ends with the process, however that ends. A new directory in which nothing came to be is removed.
+
+    :param resumed: the directory holds the run that is to go on; else it must be empty or absent.
+    :raises DirectoryInUseError: another process holds it, or it is not empty. StorageError: it cannot be written.
     """
-    place = path
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    if not place.is_dir() or not os.access(place, os.W_OK):
-        reason = "it cannot be written" if place.is_dir() else "it is a file"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / LOCK_FILE).open("a+", encoding="utf-8")
+    except OSError as error:
         raise StorageError(
-            f"cannot use {path} as run directory: {place}: {reason}; choose another with --run-dir"
-        )
-    if place == path and any(path.iterdir()):
-        raise DirectoryInUseError(
-            f"{path} is not empty; go on with its run by --resume {path}, or choose another with --run-dir"
-        )
+            f"cannot use {path} as run directory: {error.strerror}; choose another with --run-dir"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            holder = lock.read().strip() or "another process"
+            raise DirectoryInUseError(
+                f"{path} is in use by {holder}; wait for it, or choose another"
+            ) from error
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {platform.node()}")
+        lock.flush()
+        try:
+            if not resumed and any(entry.name != LOCK_FILE for entry in path.iterdir()):
+                raise DirectoryInUseError(
+                    f"{path} is not empty; go on with its run by --resume {path}, or choose another with --run-dir"
+                )
+            yield
+        finally:
+            if all(entry.name == LOCK_FILE for entry in path.iterdir()):
+                (path / LOCK_FILE).unlink()
+                path.rmdir()
 
 
 def default_path(recipe: str, root: Path = Path("runs")) -> Path:
@@ -97,9 +127,13 @@ def default_path(recipe: str, root: Path = Path("runs")) -> Path:
 
 def newest_run(root: Path = Path("runs")) -> Path:
     """The run directory under `root` that was started last. CheckpointError where there is none."""
-    runs = [path.parent for path in root.glob(f"*/{CONFIG_FILE}")]
+    runs = [
+        path.parent for path in root.glob(f"*/{CONFIG_FILE}") if any(path.parent.glob("checkpoints/step-*"))
+    ]
     if not runs:
-        raise CheckpointError(f"no run under {root.resolve()}; train with train.py, or give one with --run")
+        raise CheckpointError(
+            f"no run with a checkpoint under {root.resolve()}; train with train.py, or give one with --run"
+        )
     return max(runs, key=lambda path: ((path / CONFIG_FILE).stat().st_mtime_ns, path.name))
 
 

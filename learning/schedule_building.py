@@ -12,6 +12,7 @@ def build_schedule(schedule: ScheduleConfig, optimizer: OptimizerConfig, total_s
 
     :raises ValueError: names the argument that is out of range, such as a warm-up longer than the run.
     """
+    warmup_steps = min(schedule.warmup_steps, total_steps // 5)
     options: dict[str, dict[str, Any]] = {
         "patience": {
             "patience": schedule.learning_rate_patience,
@@ -22,11 +23,11 @@ def build_schedule(schedule: ScheduleConfig, optimizer: OptimizerConfig, total_s
         "steps": {
             "boundaries": schedule.boundaries,
             "factor": schedule.learning_rate_decay,
-            "warmup_steps": schedule.warmup_steps,
+            "warmup_steps": warmup_steps,
         },
         "cosine": {
             "total_steps": total_steps,
-            "warmup_steps": schedule.warmup_steps,
+            "warmup_steps": warmup_steps,
             "min_learning_rate": schedule.min_learning_rate,
         },
         "constant": {},

@@ -17,12 +17,12 @@ class TrainingState:
 
     :ivar epoch: epochs completed; an epoch is num_examples // batch_size updates.
     :ivar cursor: position in the training set, as `DataSet.cursor` gives it.
-    :ivar best_score: of the best epoch so far, NaN before there is one; `best_epoch` counts from 1, 0 for none.
+    :ivar best_score: of the best epoch so far; before there is one the evaluator's worst, and `best_epoch` 0.
     :ivar num_bad_epochs: epochs in a row that brought nothing better, counted anew when the rate falls.
     :ivar schedule: state of the learning-rate schedule.
     :ivar step_losses: one per update. step_scores, eval_scores: one per epoch.
     :ivar history: one row per epoch: epoch, step, learning_rate, train_loss, train_score, val_score.
-    :ivar fixed: what must be the same when the run is resumed: sizes of the set and of the batch.
+    :ivar fixed: what must be the same when the run is resumed: options, and what the training set is.
     """
 
     global_step: int = 0
@@ -37,7 +37,7 @@ class TrainingState:
     step_scores: list[float] = field(default_factory=list)
     eval_scores: list[float] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
-    fixed: dict[str, int] = field(default_factory=dict)
+    fixed: dict[str, Any] = field(default_factory=dict)
 
     def end_epoch(
         self,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow.compat.v1 as v1
@@ -14,7 +15,7 @@ from datasets.prefetch import Prefetcher
 from learning.checkpoints import CheckpointStore, restore
 from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, NonFiniteError
 from learning.interrupts import SignalGuard
-from learning.progress import Monitor
+from learning.progress import HISTORY_FILE, Monitor
 from learning.schedule_building import build_schedule
 from learning.schedules import EarlyStopping
 from learning.state import TrainingState
@@ -22,6 +23,11 @@ from models.hyperparameters import accepted
 
 if TYPE_CHECKING:
     from learning.optimizers import Optimizer
+
+
+# Options that a resume may change: they do not decide what is computed up to a given epoch. With a schedule that
+# depends on the run's length, num_epochs does.
+CHANGEABLE = frozenset({"num_epochs", "keep_checkpoints", "save_every_steps", "tensorboard"})
 
 
 class TrainingLoop:
@@ -43,8 +49,22 @@ class TrainingLoop:
                 "into an epoch; choose a smaller batch_size"
             )
         self.total_steps = self.config.train.num_epochs * self.steps_per_epoch
-        self.fixed = {"batch_size": batch_size, "num_examples": num_examples}
+        self.fixed = self._fixed()
         optimizer.schedule = build_schedule(self.config.schedule, self.config.optimizer, self.total_steps)
+
+    def _fixed(self) -> dict[str, Any]:
+        """What decides the result and must therefore be the same when the run is resumed."""
+        train_set = self.optimizer.train_set
+        changeable = CHANGEABLE - ({"num_epochs"} if self.config.schedule.name == "cosine" else set())
+        options = {key: value for key, value in self.config.flat().items() if key not in changeable}
+        labels = b"" if train_set.labels is None else np.ascontiguousarray(train_set.labels).tobytes()
+        return {
+            **{key: list(value) if isinstance(value, tuple) else value for key, value in options.items()},
+            "optimizer": type(self.optimizer).__name__,
+            "training images": list(train_set.images.shape),
+            "training labels": hashlib.sha256(labels).hexdigest()[:12],
+            "crops": [train_set.crop_size, train_set.padding, train_set.reflect, train_set.seed],
+        }
 
     @property
     def state(self) -> TrainingState:
@@ -53,7 +73,9 @@ class TrainingLoop:
 
     def run(self, *, resume: bool, verbose: bool) -> None:
         """Start or resume, and train until the configured end. See `Optimizer.train` for what is raised."""
-        self._resume() if resume else self._start()
+        # A run that was killed before its first checkpoint starts again.
+        untouched = not self.store.steps() and not (self.store.save_dir / HISTORY_FILE).exists()
+        self._resume() if resume and not untouched else self._start()
         train = self.config.train
         with (
             self.optimizer.model.graph.as_default(),
@@ -81,17 +103,23 @@ class TrainingLoop:
             raise DirectoryInUseError(
                 f"{self.store.save_dir} already holds a run; resume it, or choose another directory"
             )
-        self.optimizer.state = TrainingState(fixed=self.fixed)
+        worst = float(self.optimizer.evaluator.worst_score)
+        self.optimizer.state = TrainingState(best_score=worst, fixed=self.fixed)
         self.optimizer.train_set.cursor = {"epochs_completed": 0, "index_in_epoch": 0}
         self.sess.run(self.optimizer.initialize)
 
     def _resume(self) -> None:
         """The values of the newest checkpoint."""
         state = self.store.newest_state()
-        if state.fixed != self.fixed:
+        differing = [
+            f"{key} is {self.fixed.get(key)!r}, was {state.fixed.get(key)!r}"
+            for key in {**state.fixed, **self.fixed}
+            if self.fixed.get(key) != state.fixed.get(key)
+        ]
+        if differing:
             raise CheckpointError(
-                f"{self.store.save_dir} was trained with {state.fixed}, now they are {self.fixed}; "
-                "resume with the same data and batch size"
+                f"{self.store.save_dir} was trained otherwise: {'; '.join(differing)}; "
+                "resume with the same options and data"
             )
         variables = [*self.optimizer.variables, self.optimizer.model.global_step]
         restore(self.sess, variables, self.store.path(state.global_step), exact=True)
@@ -101,6 +129,7 @@ class TrainingLoop:
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"cannot resume {self.store.save_dir}: {error}") from error
         self.optimizer.state = state
+        self.store.link_best(state)
 
     def _finished(self) -> bool:
         stopping = EarlyStopping(self.config.schedule.early_stopping_patience)

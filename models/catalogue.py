@@ -1,6 +1,6 @@
 """The models by name. Imports no TensorFlow, so that a misspelt name is found at once."""
 
-import importlib
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -16,7 +16,8 @@ def model_path(name: str) -> str:
     """The dotted path of a catalogue name, or `name` itself where it is one (`my_nets.MyNet`)."""
     if name in MODELS:
         return MODELS[name]
-    if "." in name:
+    module_name, _, class_name = name.rpartition(".")
+    if module_name and class_name and _can_be_found(module_name):
         return name
     raise ValueError(
         f"unknown model {name!r}; {suggestion(name, MODELS)} "
@@ -24,14 +25,22 @@ def model_path(name: str) -> str:
     )
 
 
-def model_class(name: str) -> type:
-    """Import the class of a catalogue name or dotted path; the working directory is searched too."""
-    module_name, _, class_name = model_path(name).rpartition(".")
+def _can_be_found(module_name: str) -> bool:
+    """Whether the module exists; the working directory is searched too."""
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
     try:
+        return importlib.util.find_spec(module_name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def model_class(name: str) -> type:
+    """Import the class of a catalogue name or dotted path; ValueError where there is none."""
+    module_name, _, class_name = model_path(name).rpartition(".")
+    try:
         return getattr(importlib.import_module(module_name), class_name)
-    except (ModuleNotFoundError, AttributeError) as error:
+    except (ImportError, AttributeError) as error:
         raise ValueError(
             f"the model {name!r} cannot be imported: {error}; "
             "give MODULE.CLASS of a ConvNet subclass, with MODULE.py in the working directory"

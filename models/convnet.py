@@ -1,16 +1,18 @@
 """ConvNet: the base class of every network. A subclass writes `_build_model`; the rest stands here."""
 
-import sys
+import logging
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
-from rich.progress import track
 
 from models.hyperparameters import accepted, reject_unknown
+
+logger = logging.getLogger(__name__)
 
 COMPUTE_DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
 
@@ -155,26 +157,31 @@ class ConvNet(ABC):
         *,
         batch_size: int = 256,
         augment_pred: bool = True,
+        progress: Callable[[Sequence[int]], Iterable[int]] | None = None,
         **hp: Any,
     ) -> np.ndarray:
         """Class probabilities of every image of `dataset`, in its order; its training cursor stays where it is.
 
         :param dataset: a `datasets.dataset.DataSet`; labels are not looked at.
-        :param verbose: show a progress bar where stdout is a terminal.
+        :param verbose: log how long it took.
         :param batch_size: the most images, or crops, in one run of the graph.
         :param augment_pred: average over the ten crops of each image instead of taking the centre.
+        :param progress: wraps the sequence of chunks to show how far it is, as `rich.progress.track` does.
         :return: float32 (N, num_classes).
         """
         reject_unknown(hp, f"{type(self).__name__}.predict")
+        start_time = time.perf_counter()
         crops = 10 if augment_pred else 1
         chunk = max(1, batch_size // crops)
         predictions = [np.empty((0, self.num_classes), np.float32)]
         starts = range(0, dataset.num_examples, chunk)
-        hidden = not (verbose and sys.stdout.isatty())
-        for start in track(starts, "predicting", transient=True, disable=hidden):
+        for start in starts if progress is None else progress(starts):
             indices = np.arange(start, min(start + chunk, dataset.num_examples))
             images, _ = dataset.batch(indices, augment=augment_pred, is_train=False)
             predictions.append(self._predict_patches(sess, images, batch_size))
+        if verbose:
+            seconds = time.perf_counter() - start_time
+            logger.info("predicted %d images in %.1f s", dataset.num_examples, seconds)
         return np.concatenate(predictions, axis=0)  # (N, K)
 
     def _predict_patches(self, sess: v1.Session, images: np.ndarray, batch_size: int) -> np.ndarray:

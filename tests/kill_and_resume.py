@@ -42,8 +42,7 @@ def train(folder: Path) -> None:
     )
     config = v1.ConfigProto(intra_op_parallelism_threads=2, inter_op_parallelism_threads=2)
     with v1.Session(graph=model.graph, config=config) as sess:
-        resume = bool(CheckpointStore(folder).steps())
-        optimizer.train(sess, folder, verbose=False, resume=resume)
+        optimizer.train(sess, folder, verbose=False, resume=folder.exists())
         values = sess.run([*optimizer.variables, model.global_step])
     weights = hashlib.sha256(b"".join(value.tobytes() for value in values)).hexdigest()
     history = hashlib.sha256((folder / "history.csv").read_bytes()).hexdigest()
@@ -94,8 +93,8 @@ def main() -> None:
     arguments = parser.parse_args()
     draw = random.Random(arguments.seed)
     total = HP["num_epochs"] * (NUM_IMAGES // HP["batch_size"])
-    # The first kill comes while the first attempt starts, the others at random while it steps and saves.
-    steps = [0, *sorted(draw.randrange(1, int(0.9 * total)) for _ in range(arguments.kills - 1))]
+    # The first kill comes while the first attempt starts, the last just after the last save, the others at random.
+    steps = [0, *sorted(draw.randrange(1, int(0.9 * total)) for _ in range(arguments.kills - 2)), total]
     for step in steps:
         kill_after(arguments.folder / "killed", step, draw.uniform(0, 0.05))
     finish(arguments.folder / "killed")

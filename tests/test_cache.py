@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from datasets import cache, cache_build
-from datasets.cache import default_cache_dir, load_images
+from datasets.cache import DecodeOptions, default_cache_dir, load_images
 from datasets.errors import DataError, OptionError, StorageError
 from datasets.images import read_resized
 from datasets.sources import open_source
@@ -32,11 +32,11 @@ def folder(tmp_path):
     return root
 
 
-def load(folder, **options):
+def load(folder, workers=None, **options):
     source = open_source(folder)
     names = [file.name for file in source.files()]
-    options = {"size": 8, "cache_dir": folder.parent / "cache", **options}
-    return load_images(source, names, **options)
+    options = DecodeOptions(**{"size": 8, "cache_dir": folder.parent / "cache", **options})
+    return load_images(source, names, options, workers=workers)
 
 
 def entry_of(folder):
@@ -265,8 +265,18 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{"size": 0}, {"max_bad_fraction": 1.5}, {"max_bad_fraction": float("nan")}]
+    "options", [{"size": 0}, {"channels": 4}, {"max_bad_fraction": 1.5}, {"max_bad_fraction": float("nan")}]
 )
 def test_impossible_options_are_refused(folder, options):
     with pytest.raises(OptionError, match="image_size"):
         load(folder, **options)
+
+
+def test_too_little_memory_is_no_bad_file_and_leaves_nothing_behind(folder, monkeypatch):
+    def exhausted(*args, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(cache_build, "read_resized", exhausted)
+    with pytest.raises(MemoryError):
+        load(folder, max_bad_fraction=1.0)
+    assert list((folder.parent / "cache").iterdir()) == []

@@ -1,5 +1,6 @@
 """Checkpoints as one atomic unit, and the state in them."""
 
+import errno
 import math
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ import tensorflow.compat.v1 as v1
 
 from learning import checkpoints
 from learning.checkpoints import CheckpointStore, restore
-from learning.errors import CheckpointError
+from learning.errors import CheckpointError, StorageError
 from learning.state import TrainingState
 
 
@@ -101,11 +102,17 @@ def test_a_kill_at_any_rename_leaves_the_old_or_the_new(tmp_path, saved, monkeyp
     assert not list(store.folder.glob(".*"))
 
 
-def test_a_save_of_the_same_step_replaces(tmp_path, saved):
+def test_a_save_that_fails_says_so_and_keeps_the_earlier_one(tmp_path, saved, monkeypatch):
     _, _, save = saved
     store = CheckpointStore(tmp_path)
     save(store, 4)
-    save(store, 4)
+
+    def full(path, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "write_text", full)
+    with pytest.raises(StorageError, match=r"No space left on device \(\d+ MiB free\); the earlier ones are"):
+        save(store, 5)
     assert store.steps() == [4]
 
 

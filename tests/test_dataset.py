@@ -202,7 +202,7 @@ def test_num_classes_of_each_kind_of_labels():
         ({"crop_size": 9}, "crop_size 9 with padding 0 does not fit images of 8x8"),
         ({"crop_size": 11, "padding": 1}, "choose a crop from 1 to 10"),
         ({"padding": -1}, "padding of 0 or more"),
-        ({"images": np.zeros((0, 8, 8, 3), np.uint8)}, "at least one image"),
+        ({"images": np.zeros((10, 0, 8, 3), np.uint8)}, "at least one pixel"),
         ({"images": np.zeros((8, 8, 3), np.uint8)}, "as \\(N, H, W, C\\)"),
         ({"images": np.zeros((10, 8, 8, 3), np.int64)}, "uint8 in \\[0, 255\\] or float"),
     ],
@@ -223,3 +223,38 @@ def test_a_position_outside_the_set_is_refused(cursor):
     dataset = make_set(3)
     with pytest.raises(ValueError, match="no position"):
         dataset.cursor = {"epochs_completed": cursor[0], "index_in_epoch": cursor[1]}
+
+
+EMPTY = np.zeros((0, 8, 9, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [DataSet(EMPTY, crop_size=6), DataSet(np.zeros((5, 8, 9, 3), np.uint8), crop_size=6).subset([])],
+)
+def test_an_empty_set_has_batches_of_no_images(empty):
+    assert empty.num_examples == 0
+    images, labels = empty.batch([])
+    assert (images.shape, images.dtype, labels) == ((0, 6, 6, 3), np.uint8, None)
+    assert empty.batch([], augment=True)[0].shape == (0, 10, 6, 6, 3)
+    assert empty.batch(slice(0, 4), augment=True, is_train=True)[0].shape == (0, 6, 6, 3)
+    assert empty.subset([]).num_examples == 0
+
+
+def test_labels_of_an_empty_set_keep_their_shape():
+    one_hot = DataSet(EMPTY, np.zeros((0, 2)), class_names=["cat", "dog"], file_names=[], crop_size=6)
+    assert one_hot.num_classes == 2
+    assert one_hot.batch([])[1].shape == (0, 2)
+    assert DataSet(EMPTY, np.zeros(0, np.uint8), crop_size=6).num_classes == 0
+
+
+@pytest.mark.parametrize("fake_data", [False, True])
+def test_nothing_can_be_drawn_from_an_empty_set(fake_data):
+    with pytest.raises(ValueError, match="the set is empty, so there is nothing to draw"):
+        DataSet(EMPTY, crop_size=6).next_batch(2, fake_data=fake_data)
+
+
+@pytest.mark.parametrize("sums", [None, np.zeros((0, 3), np.int64)])
+def test_an_empty_set_has_no_mean(sums):
+    with pytest.raises(ValueError, match="no images have no mean"):
+        _ = DataSet(EMPTY, crop_size=6, channel_sums=sums).image_mean

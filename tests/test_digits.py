@@ -6,7 +6,7 @@ from datasets.digits import load_digits_splits
 def test_digits_are_split_labelled_and_never_mirrored():
     splits = load_digits_splits()
     sizes = [part.num_examples for part in (splits.train, splits.val, splits.test)]
-    assert sizes == [1079, 359, 359]
+    assert sizes == [1150, 288, 359]
     assert splits.class_names == tuple("0123456789")
     assert splits.train.images.shape[1:] == (32, 32, 1)
     assert splits.train.images.dtype == splits.train.labels.dtype == np.uint8

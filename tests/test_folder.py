@@ -37,7 +37,7 @@ def names_of(dataset):
 def test_classes_are_sorted_and_labels_follow_the_folders(tmp_path):
     splits = load(fill(tmp_path / "pets", ["dog", "cat", "bird"]))
     assert splits.class_names == ("bird", "cat", "dog")
-    assert [part.num_examples for part in (splits.train, splits.val, splits.test)] == [18, 6, 6]
+    assert [part.num_examples for part in (splits.train, splits.val, splits.test)] == [19, 5, 6]
     for part in (splits.train, splits.val, splits.test):
         levels = {"dog": 10, "cat": 20, "bird": 30}
         classes = [part.class_names[k] for k in part.labels.argmax(axis=1)]

@@ -242,3 +242,26 @@ def test_pillows_warnings_stay_inside_and_others_come_through():
 
 def test_no_format_that_runs_a_program_is_opened():
     assert not {"EPS", "PS", "PDF", "WMF", "SPIDER"} & set(images._FORMATS)
+
+
+@pytest.mark.parametrize("step", ["load", "convert", "getexif"])
+def test_too_little_memory_is_no_damaged_image(monkeypatch, step):
+    def exhausted(*args):
+        raise MemoryError
+
+    monkeypatch.setattr(f"PIL.JpegImagePlugin.JpegImageFile.{step}", exhausted)
+    with pytest.raises(MemoryError):
+        read_image(WHOLE)
+
+
+def test_a_decoder_without_memory_is_no_damaged_image(monkeypatch):
+    def exhausted(*args):
+        raise OSError(f"{Image.core.getcodecstatus(-9)} when reading image file")
+
+    monkeypatch.setattr("PIL.JpegImagePlugin.JpegImageFile.load", exhausted)
+    with pytest.raises(MemoryError, match="out of memory"):
+        read_image(WHOLE)
+
+
+def test_no_suffix_is_both_decoded_and_not():
+    assert not images.IMAGE_SUFFIXES & images.UNDECODED_SUFFIXES

@@ -1,4 +1,6 @@
 import io
+import logging
+import zipfile
 
 import numpy as np
 import pytest
@@ -63,7 +65,10 @@ def test_the_contract_covers_the_catalogue():
         ),
         ({"name": "digits", "cache_dir": "x"}, "data set 'digits' has no option 'cache_dir'"),
         ({"name": "digits", "path": "x"}, "it has no path; leave 'x' out"),
-        ({"name": "folder"}, "data set 'folder' needs the path"),
+        (
+            {"name": "folder"},
+            "'folder' needs the path of its images; give a folder or a zip archive with --data-dir",
+        ),
     ],
 )
 def test_what_a_loader_does_not_take_is_named(arguments, message):
@@ -120,3 +125,33 @@ def test_a_class_without_images_is_mentioned(tmp_path, caplog):
 def test_a_crop_larger_than_the_image_is_refused(tmp_path):
     with pytest.raises(OptionError, match="crop_size 9"):
         labelled(tmp_path, ("a", "b"), crop_size=9)
+
+
+@pytest.mark.parametrize("name", ["folder", "asirra"])
+def test_a_download_that_was_unzipped_once_is_read(tmp_path, caplog, name):
+    files = folders("cat", "dog")
+    root = make(tmp_path / "unpacked", *files)
+    (tmp_path / "kaggle").mkdir()
+    (tmp_path / "kaggle" / "sampleSubmission.csv").write_text("id,label")
+    for archive, prefix in (("train.zip", "train/"), ("test1.zip", "test1/")):
+        with zipfile.ZipFile(tmp_path / "kaggle" / archive, "w") as packed:
+            for file in files:
+                packed.write(root / file, prefix + file)
+    with caplog.at_level(logging.INFO):
+        splits = load_splits(
+            name, tmp_path / "kaggle", image_size=8, crop_size=6, cache_dir=tmp_path / "cache"
+        )
+    assert splits.train.num_examples + splits.val.num_examples + splits.test.num_examples == 20
+    assert all(file.startswith("train/") for file in splits.train.file_names)
+    assert "so its train.zip is read" in caplog.text
+
+
+def test_a_large_seed_is_a_seed_and_too_few_images_name_the_class(tmp_path):
+    root = make(tmp_path / "images", *folders("a", "b"))
+    options = {"image_size": 8, "crop_size": 6, "cache_dir": tmp_path / "cache"}
+    assert load_splits("folder", root, seed=99999999999, **options).test.num_examples == 4
+    with pytest.raises(OptionError, match="seed is -1"):
+        load_splits("folder", root, seed=-1, **options)
+    make(root, "rare/0.png")
+    with pytest.raises(DataError, match="too few images .*'rare': 1, 'a': 10"):
+        load_splits("folder", root, **options)

@@ -28,7 +28,9 @@ def asirra_dir(tmp_path, monkeypatch):
     return folder
 
 
-def test_the_scripts_of_the_post(asirra_dir, tmp_path):
+def test_the_scripts_of_the_post(asirra_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # training saves under runs/
+
     # 1. the data sets
     X_trainval, y_trainval = dataset.read_asirra_subset(str(asirra_dir), one_hot=True)
     assert X_trainval.shape == (24, 256, 256, 3)
@@ -65,9 +67,7 @@ def test_the_scripts_of_the_post(asirra_dir, tmp_path):
         model = ConvNet([227, 227, 3], 2, **hp_d)
         optimizer = Optimizer(model, train_set, Evaluator(), val_set=val_set, **hp_d)
         sess = tf.compat.v1.Session(graph=graph, config=config)
-        train_results = optimizer.train(
-            sess, save_dir=str(tmp_path / "save"), details=True, verbose=True, **hp_d
-        )
+        train_results = optimizer.train(sess, details=True, verbose=True, **hp_d)
     assert len(train_results["step_losses"]) == 3
     assert len(train_results["step_scores"]) == len(train_results["eval_scores"]) == 1
 
@@ -75,7 +75,7 @@ def test_the_scripts_of_the_post(asirra_dir, tmp_path):
     test_set = dataset.DataSet(*dataset.read_asirra_subset(str(asirra_dir), one_hot=True, sample_size=4))
     with graph.as_default():
         saver = v1.train.Saver()
-        saver.restore(sess, str(tmp_path / "save" / "model.ckpt"))
+        saver.restore(sess, str(optimizer.save_dir / "model.ckpt"))
     test_y_pred = model.predict(sess, test_set, **hp_d)
     assert test_y_pred.shape == (4, 2)
     assert 0 <= Evaluator().score(test_set.labels, test_y_pred) <= 1

@@ -1,6 +1,7 @@
 """train.py, test.py and predict.py as their users call them."""
 
 import csv
+import fcntl
 import json
 import os
 import shutil
@@ -58,7 +59,7 @@ def trained(folder, tmp_path_factory):
         "--data.crop_size",
         20,
     ]
-    done = run("train.py", "--data-dir", folder, "--run-dir", run_dir, "--schedule.warmup_steps", 0, *options)
+    done = run("train.py", "--data-dir", folder, "--run-dir", run_dir, *options)
     assert done.returncode == 0, done.stderr
     return run_dir, done
 
@@ -155,7 +156,7 @@ def test_a_net_of_ones_own_is_trained_by_its_dotted_path(folder, tmp_path):
         "        return {'logits': scale * fc_layer(global_average_pool(self.inputs), self.num_classes)}\n"
     )
     options = ["--data-dir", folder, "--train.num_epochs", 1, "--train.batch_size", 8]
-    sizes = ["--data.image_size", 24, "--data.crop_size", 20, "--schedule.warmup_steps", 0]
+    sizes = ["--data.image_size", 24, "--data.crop_size", 20]
     own = ["--model.name", "my_nets.MyNet", "--run-dir", "out"]
     done = run("train.py", *options, *sizes, *own, "--model.options.scale", 2, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -167,7 +168,7 @@ def test_a_net_of_ones_own_is_trained_by_its_dotted_path(folder, tmp_path):
 
 def test_ctrl_c_saves_and_resume_goes_on(tmp_path):
     run_dir = tmp_path / "run"
-    command = [sys.executable, str(ROOT / "train.py"), "--run-dir", str(run_dir), "--train.num_epochs", "30"]
+    command = [sys.executable, str(ROOT / "train.py"), "--run-dir", str(run_dir), "--train.num_epochs", "4"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not list(run_dir.glob("checkpoints/step-*")) and time.monotonic() < deadline:
@@ -177,9 +178,10 @@ def test_ctrl_c_saves_and_resume_goes_on(tmp_path):
     assert process.returncode == 130
     assert "go on with --resume" in stderr
     assert len(stderr.strip().splitlines()) == 1
-    done = run("train.py", "--resume", run_dir, "--train.num_epochs", 3)
-    assert done.returncode in (0, 130)
-    assert "images, weights of epoch" in done.stdout, done.stderr
+    done = run("train.py", "--resume", run_dir)
+    assert done.returncode == 0, done.stderr
+    assert "images, weights of epoch" in done.stdout
+    assert len((run_dir / "history.csv").read_text().splitlines()) == 1 + 4
 
 
 def refused(*arguments, script="train.py", cwd=None):
@@ -193,7 +195,7 @@ def refused(*arguments, script="train.py", cwd=None):
     ("arguments", "message"),
     [
         (["--train.batch_size", 0], "train.batch_size is 0; it must be a positive number"),
-        (["--train.batch_size", "many"], "train.batch_size is many; it must be of type int"),
+        (["--train.batch_size", "many"], "train.batch_size is many; it must be: int"),
         (["--optimizer.init_learning_rate", "nan"], "optimizer.init_learning_rate is nan"),
         (["--train.num_epochs", -1], "train.num_epochs is -1"),
         (["--data.crop_size", 64], "data.crop_size is 64; it must be at most data.image_size, 32"),
@@ -201,6 +203,12 @@ def refused(*arguments, script="train.py", cwd=None):
         (["--data.name", "asira"], "unknown data.name 'asira'; did you mean 'asirra'"),
         (["--train.evaluator", "acuracy"], "did you mean 'accuracy'"),
         (["--train.batch_sze", 8], "unknown option --train.batch_sze; did you mean 'train.batch_size'"),
+        (["--model.name", "no_module.Net"], "unknown model 'no_module.Net'"),
+        (["--model.precision", "float16"], "model.precision is float16; it must be: float32, bfloat16"),
+        (
+            ["--optimizer.beta1", 0.5],
+            "--optimizer.beta1 means nothing to optimizer.name nesterov, only to adam",
+        ),
         (["--config", "nothing.yaml"], "there is no recipe nothing.yaml; those in"),
         (["--resume", "x", "--config", "y"], "leave out --config and --run-dir"),
     ],
@@ -227,7 +235,7 @@ def test_a_used_run_directory_and_a_file_as_run_directory(tmp_path):
     assert "is not empty; go on with its run by --resume" in stderr
     code, stderr = refused("--run-dir", tmp_path / "used" / "x")
     assert code == 6
-    assert "it is a file; choose another with --run-dir" in stderr
+    assert "Not a directory; choose another with --run-dir" in stderr or "File exists; choose" in stderr
 
 
 def test_resume_with_other_options_lists_the_differences(trained):
@@ -249,15 +257,54 @@ def test_runs_that_are_none(tmp_path):
     assert refused("--resume", tmp_path)[0] == 4
     code, stderr = refused(script="test.py", cwd=tmp_path)
     assert code == 4
-    assert "no run under" in stderr
+    assert "no run with a checkpoint under" in stderr
     assert "train with train.py" in stderr
+
+
+def test_two_runs_in_one_directory(tmp_path):
+    (tmp_path / "run").mkdir()
+    with (tmp_path / "run" / ".lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("process 123 on host")
+        lock.flush()
+        code, stderr = refused("--run-dir", tmp_path / "run")
+    assert code == 7
+    assert "is in use by process 123 on host; wait for it, or choose another" in stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--train.batch_size", 100], "train.batch_size is 100, more than the"),
+        (["--train.evaluator", "top5_accuracy", "--train.batch_size", 8], "k"),
+        (["--schedule.min_learning_rate", 1, "--train.batch_size", 8], "min_learning_rate is 1"),
+        (["--model.name", "alexnet", "--train.batch_size", 8], "does not fit on an input of 20x20x3"),
+    ],
+)
+def test_options_that_the_data_do_not_allow(folder, tmp_path, options, message):
+    sizes = ["--data.image_size", 24, "--data.crop_size", 20]
+    done = run("train.py", "--data-dir", folder, "--run-dir", tmp_path / "run", *sizes, *options)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_test_refuses_other_images_than_the_runs(trained, folder):
+    moved = (folder / "red" / "03.png").rename(folder / "red" / "99.png")
+    try:
+        done = run("test.py", "--run", trained[0])
+    finally:
+        moved.rename(folder / "red" / "03.png")
+    assert done.returncode == 4
+    assert "files were added, removed or edited" in done.stderr
 
 
 def test_missing_data(tmp_path):
     done = run("train.py", "--data-dir", tmp_path / "nowhere", cwd=tmp_path)
     assert done.returncode == 3
     assert "nowhere" in done.stderr
-    assert not (tmp_path / "runs").exists()
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_help_is_quick_and_lists_everything():

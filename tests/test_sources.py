@@ -1,3 +1,4 @@
+import logging
 import os
 import zipfile
 
@@ -121,3 +122,30 @@ def test_a_damaged_member_fails_alone(tmp_path):
     with pytest.raises(ImageError, match="cannot be read from the archive"):
         source.read("a.jpg")
     assert source.read("b.jpg") == b"second"
+
+
+def test_images_that_are_not_decoded_are_listed_apart(tmp_path):
+    write(tmp_path, "cat/b.HEIC", "cat/a.jpg", "x.avif", ".hidden.heic", "notes.txt")
+    members = {"cat/b.HEIC": b"", "cat/a.jpg": b"", "x.avif": b"", "__MACOSX/c.heic": b""}
+    for source in (open_source(tmp_path), open_source(zipped(tmp_path / "a.zip", members))):
+        assert names_of(source) == ["cat/a.jpg"]
+        assert source.undecoded() == ["cat/b.HEIC", "x.avif"]
+
+
+def test_a_folder_with_archives_and_no_images_is_its_train_zip(tmp_path, caplog):
+    zipped(tmp_path / "Train.zip", {"train/cat.0.jpg": b"c"})
+    write(tmp_path, "test1.zip", "sampleSubmission.csv")
+    with caplog.at_level(logging.INFO):
+        source = open_source(tmp_path)
+    assert names_of(source) == ["train/cat.0.jpg"]
+    assert f"no images in '{tmp_path}', so its Train.zip is read" in caplog.text
+    write(tmp_path, "one.jpg")
+    assert names_of(open_source(tmp_path)) == ["one.jpg"]
+
+
+def test_a_folder_with_other_archives_alone_names_them(tmp_path):
+    write(tmp_path, "pets.zip", "test1.zip", "._train.zip")
+    with pytest.raises(
+        DataError, match=r"but archives \('pets.zip', 'test1.zip'\); give the path of the one"
+    ):
+        open_source(tmp_path)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn.model_selection import train_test_split
 
 from datasets.dataset import DataSet
 from datasets.errors import DataError, OptionError
@@ -9,8 +10,8 @@ NAMES = [f"{i:03d}.jpg" for i in range(100)]
 LABELS = np.array([0] * 60 + [1] * 40)
 
 
-def split(names=NAMES, labels=LABELS, *, val_fraction=0.2, test_fraction=0.2, seed=0):
-    return split_indices(names, labels, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
+def split(names=NAMES, labels=LABELS, **options):
+    return split_indices(names, labels, **{"val_fraction": 0.25, "test_fraction": 0.2, "seed": 0, **options})
 
 
 def test_parts_are_disjoint_complete_and_stratified():
@@ -36,13 +37,58 @@ def test_a_share_of_zero_is_an_empty_part():
     assert (train.tolist(), len(val), len(test)) == (list(range(100)), 0, 0)
 
 
+def test_25000_images_are_parted_as_in_the_alexnet_post():
+    names = [f"{kind}.{i}.jpg" for kind in ("cat", "dog") for i in range(12500)]
+    labels = np.repeat([0, 1], 12500)
+    parts = split(names, labels, val_fraction=0.2, test_fraction=0.5)
+    assert [len(part) for part in parts] == [10000, 2500, 12500]
+    assert [int(labels[part].sum()) for part in parts] == [5000, 1250, 6250]
+    assert len(np.unique(np.concatenate(parts))) == 25000
+
+
+def test_without_a_test_set_the_split_is_scikit_learns_of_all_sorted_names():
+    train, val = train_test_split(np.arange(100), test_size=20, random_state=3, stratify=LABELS)
+    drawn = split(val_fraction=0.2, test_fraction=0.0, seed=3)
+    for part, expected in zip(drawn, (train, val, []), strict=True):
+        assert part.tolist() == sorted(expected)
+
+
+def test_the_test_set_does_not_depend_on_the_share_of_the_validation_set():
+    assert split(val_fraction=0.0)[2].tolist() == split(val_fraction=0.5)[2].tolist()
+
+
 @pytest.mark.parametrize("labels", [[0, 0, 0, 0, 1], [0, 1, 2, 3, 4], [0, 0, 0, 1, 1]])
-def test_a_class_too_small_for_every_part_is_an_error_with_the_counts(labels):
-    with pytest.raises(DataError, match=r"too few images .*class 1: "):
-        split(NAMES[:5], np.array(labels))
+@pytest.mark.parametrize(("class_names", "shown"), [("abcde", r"'b': "), (None, "1: ")])
+def test_a_class_too_small_for_every_part_is_an_error_with_the_counts(labels, class_names, shown):
+    with pytest.raises(
+        DataError, match=rf"too few images .*{shown}\d.*change --data.val_fraction and --data.test"
+    ):
+        split(NAMES[:5], np.array(labels), class_names=class_names)
 
 
-@pytest.mark.parametrize("fractions", [(-0.1, 0.2), (0.5, 0.5), (float("nan"), 0.1)])
+def test_of_many_classes_the_smallest_are_named():
+    labels = np.array([0] * 60 + [1] * 39 + [2])
+    with pytest.raises(DataError, match="fewest first: 'ant': 1, 'dog': 39, 'cat': 60\\)"):
+        split(labels=labels, class_names=["cat", "dog", "ant"])
+
+
+def test_no_images_at_all_are_too_few():
+    with pytest.raises(DataError, match="too few images"):
+        split([], np.array([], int))
+
+
+def test_a_seed_of_more_than_32_bits_is_a_seed_like_others():
+    large = split(seed=99999999999)
+    assert [len(part) for part in large] == [60, 20, 20]
+    assert large[2].tolist() == split(seed=99999999999)[2].tolist() != split(seed=99999999998)[2].tolist()
+
+
+def test_a_seed_below_0_is_refused_as_such():
+    with pytest.raises(OptionError, match="seed is -1; give a whole number"):
+        split(seed=-1)
+
+
+@pytest.mark.parametrize("fractions", [(-0.1, 0.2), (0.2, 1.0), (1.0, 0.0), (float("nan"), 0.1)])
 def test_shares_that_leave_nothing_to_train_on_are_refused(fractions):
     with pytest.raises(OptionError, match="leave nothing to train on"):
         split(val_fraction=fractions[0], test_fraction=fractions[1])

@@ -3,6 +3,7 @@
 import csv
 import math
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -119,6 +120,32 @@ class TestContract:
         optimizer = MomentumOptimizer(model, make_set(48), AccuracyEvaluator(), momentum=0.9)
         with pytest.raises(ValueError, match="momentum is 0.5 in train"):
             optimizer.train(session(model), tmp_path, momentum=0.5)
+
+    def test_without_a_directory_one_is_made_under_runs(self, session, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        model = tiny_model()
+        optimizer = MomentumOptimizer(model, make_set(48), AccuracyEvaluator(), **{**HP, "num_epochs": 1})
+        optimizer.train(session(model), verbose=False)
+        assert optimizer.save_dir.parent.name == "runs"
+        assert (tmp_path / optimizer.save_dir / "model.ckpt.index").is_file()
+
+    def test_an_evaluator_in_the_way_of_the_post_has_a_best_epoch(self, session, tmp_path):
+        class PostEvaluator(Scores):
+            def is_better(self, curr, best, **kwargs):
+                return curr > best * (1.0 + kwargs.pop("score_threshold", 1e-4))
+
+        optimizer, _, _ = train(session, tmp_path, evaluator=PostEvaluator([0.5, 0.9, 0.7]))
+        assert optimizer.state.best_epoch == 2
+
+    def test_options_given_to_train_change_nothing_else(self):
+        config = RunConfig(train=TrainConfig(evaluator="macro_f1", threads=1, batch_size=4))
+        changed = config.replace_flat({"batch_size": 8, "schedule": "cosine"})
+        assert (changed.train.evaluator, changed.train.threads, changed.train.batch_size) == (
+            "macro_f1",
+            1,
+            8,
+        )
+        assert changed.schedule.name == "cosine"
 
     def test_options_given_to_train_count(self, session, tmp_path):
         model = tiny_model()
@@ -275,14 +302,23 @@ class TestResume:
         with pytest.raises(DirectoryInUseError, match="already holds a run; resume it, or choose another"):
             train(session, tmp_path)
 
-    def test_nothing_to_resume(self, session, tmp_path):
+    def test_a_run_killed_before_its_first_checkpoint_starts_again(self, session, tmp_path):
+        assert train(session, tmp_path, resume=True)[0].state.epoch == 3
+
+    def test_lost_checkpoints_are_no_reason_to_start_again(self, session, tmp_path):
+        train(session, tmp_path)
+        shutil.rmtree(tmp_path / "checkpoints")
         with pytest.raises(CheckpointError, match="no checkpoint in"):
             train(session, tmp_path, resume=True)
 
-    def test_another_batch_size(self, session, tmp_path):
-        train(session, tmp_path)
-        with pytest.raises(CheckpointError, match="resume with the same data and batch size"):
-            train(session, tmp_path, resume=True, batch_size=8)
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("batch_size", 8), ("seed", 3), ("schedule", "constant"), ("augment_train", False)],
+    )
+    def test_other_options(self, session, tmp_path, name, value):
+        train(session, tmp_path, num_epochs=1)
+        with pytest.raises(CheckpointError, match=f"{name} is {value!r}, was .*resume with the same options"):
+            train(session, tmp_path, num_epochs=1, resume=True, **{name: value})
 
     def test_another_model(self, session, tmp_path):
         train(session, tmp_path)

@@ -1,0 +1,64 @@
+"""What the scripts share: errors as one line with an exit code, and a word about what takes a while."""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from learning.errors import StorageError, UsageError
+
+
+class ScriptParser(argparse.ArgumentParser):
+    """An argparse parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def announce(text: str) -> None:
+    """Say what takes the next seconds, where somebody is watching."""
+    if sys.stdout.isatty():
+        print(text, flush=True)
+
+
+def run_script(main: Callable[[], None]) -> NoReturn:
+    """Run a script's `main`; an error becomes one line on stderr and its exit code, with --debug a traceback.
+
+    This is the one place where exceptions become exit codes: each project exception carries its own.
+    """
+    try:
+        main()
+    except BrokenPipeError:  # the reader of our output has gone, as in `predict.py ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:
+        code = _exit_code(error)
+        if code is None or "--debug" in sys.argv:
+            traceback.print_exc()
+        else:
+            print(f"{Path(sys.argv[0]).name}: {_one_line(error)}", file=sys.stderr)
+        sys.exit(1 if code is None else code)
+    except KeyboardInterrupt:
+        print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(0)
+
+
+def _exit_code(error: Exception) -> int | None:
+    """The project's exit code for an exception, None for one that is a defect of the project."""
+    if hasattr(error, "exit_code"):
+        return int(error.exit_code)
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return StorageError.exit_code
+    if isinstance(error, OSError):
+        return StorageError.exit_code
+    return None
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return "out of memory: try a smaller --train.batch_size"
+    return " ".join(str(error).split())
