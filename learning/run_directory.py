@@ -61,6 +61,7 @@ class RunDirectory:
             "versions": {"python": platform.python_version(), **versions},
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
+        path.mkdir(parents=True, exist_ok=True)
         write_text(path / INFO_FILE, json.dumps(facts, indent=1))
         _write_config(path, config)
         return cls(path)
