@@ -33,7 +33,7 @@ from benchmarks.decoding import processor
 from datasets.errors import DataError, StorageError
 from datasets.folder import load_folder
 from datasets.images import resize_image
-from learning.cli import run_script
+from learning.scripts import run_script
 
 IMAGE_SIZE, CROP_SIZE, BATCH_SIZE, WIDTH = 256, 64, 128, 8
 FEW = 256  # images of the set that the other is compared with
