@@ -21,7 +21,7 @@ class Monitor:
     """Follows one call of `Optimizer.train`. Nothing that it does feeds back into training.
 
     :param save_dir: gets history.csv (exact: equal for equal runs), timing.csv (the clock's part),
-        learning_curves.png and, with `tensorboard`, event files.
+        log.txt, learning_curves.png and, with `tensorboard`, event files.
     :param verbose: one line per epoch on stdout, and a bar where stdout is a terminal.
     """
 
@@ -89,8 +89,11 @@ class Monitor:
             {"epoch": row["epoch"], "seconds": round(seconds, 3), "images_per_second": round(speed, 1)},
         )
         score = row["train_score"] if row["val_score"] is None else row["val_score"]
+        line = _epoch_line(row, speed, seconds, improved)
+        with (self.save_dir / "log.txt").open("a", encoding="utf-8") as log:
+            log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
         if self._verbose:
-            self._console.print(_epoch_line(row, speed, seconds, improved))
+            self._console.print(line)
             self._bar.update(self._task, score=f"{score:.4f}")
         self._write(state, row)
         self._epoch_start = time.perf_counter()

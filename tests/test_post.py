@@ -10,6 +10,7 @@ from datasets import asirra as dataset
 from datasets.errors import DataError
 from learning.evaluators import AccuracyEvaluator as Evaluator
 from learning.optimizers import MomentumOptimizer as Optimizer
+from learning.run_directory import default_path
 from models.nn import AlexNet
 from models.nn import AlexNet as ConvNet
 
@@ -83,7 +84,11 @@ def test_the_scripts_of_the_post(asirra_dir, tmp_path, monkeypatch):
 
 
 class TestDefects:
-    """Each is shown gone; dropout after fc7 is in test_models.py, momentum in test_training.py."""
+    """Each is shown gone, here or where its module is tested.
+
+    Dropout after fc7 and the decay of biases: test_models.py. Momentum, the best score and the learning rate's
+    state: test_training.py.
+    """
 
     def test_predict_on_a_set_of_a_multiple_of_the_batch_size(self):
         with tf.Graph().as_default() as graph, v1.Session(graph=graph) as sess:
@@ -109,6 +114,11 @@ class TestDefects:
         first, again, other = (dataset.read_asirra_subset(str(asirra_dir), seed=s)[1] for s in (1, 1, 2))
         assert first.tolist() == again.tolist()
         assert first.tolist() != other.tolist()
+
+    def test_every_run_has_a_path_of_its_own(self, tmp_path):
+        first = default_path("post", tmp_path)
+        first.mkdir()
+        assert default_path("post", tmp_path) != first
 
     def test_the_last_partial_batch_is_not_lost(self):
         images = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1)
