@@ -51,14 +51,15 @@ def _exit_code(error: Exception) -> int | None:
     """The project's exit code for an exception, None for one that is a defect of the project."""
     if hasattr(error, "exit_code"):
         return int(error.exit_code)
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return StorageError.exit_code
-    if isinstance(error, OSError):
-        return StorageError.exit_code
-    return None
+    return StorageError.exit_code if isinstance(error, OSError) or _is_out_of_memory(error) else None
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """By name, because the scripts fail on bad arguments before TensorFlow is imported."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 def _one_line(error: Exception) -> str:
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+    if _is_out_of_memory(error):
         return "out of memory: try a smaller --train.batch_size"
     return " ".join(str(error).split())
