@@ -1,4 +1,4 @@
-"""Label images with the best weights of a run. `python predict.py --help` lists the options."""
+"""Label images with the best weights of a run."""
 
 import argparse
 from pathlib import Path
@@ -13,7 +13,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--run", metavar="RUN", help="run directory (default: the newest under runs/)")
     parser.add_argument("--top-k", type=int, default=1, metavar="K", help="classes per image (default: 1)")
     parser.add_argument("--ten-crop", action="store_true", help="average over ten crops: slower, better")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="also write the rows as .csv or .json")
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="also write the rows to a .csv or .json file"
+    )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args()
     if arguments.top_k < 1:

@@ -1,4 +1,4 @@
-"""Test the best weights of a run, with one crop and with ten. `python test.py --help` lists the options."""
+"""Test the best weights of a run, with one crop and with ten (five where nothing is mirrored)."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,10 @@ def parse() -> argparse.Namespace:
     parser = ScriptParser(description=__doc__)
     parser.add_argument("--run", metavar="RUN", help="run directory (default: the newest under runs/)")
     parser.add_argument(
-        "--data-dir", metavar="DIR", help="any labelled folder or zip (default: what the run held out)"
+        "--data-dir",
+        metavar="DIR",
+        help="any labelled folder or zip: its test/ where it has train/ and test/, else all of it "
+        "(default: what the run held out)",
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser.parse_args()
@@ -32,6 +35,7 @@ def main() -> None:
         name = "test"
     else:
         dataset, split = experiment.open_labelled(run, arguments.data_dir), arguments.data_dir
+        experiment.warn_of_training_images(run, dataset, arguments.data_dir)
         name = f"test-{Path(arguments.data_dir).resolve().stem}"
     model, sess, epoch = experiment.load_run(run)
     train = run.config.train

@@ -18,6 +18,8 @@ _PART_OF = {  # folder names without regard to case
     **dict.fromkeys(("test", "testing", "test1"), TEST),  # Kaggle's archives say test1
 }
 
+PART_NAMES = frozenset(_PART_OF)
+
 LabelRule = Callable[[tuple[str, ...]], str | None]
 Labelled = dict[str, list[tuple[str, str]]]
 _Listed = tuple[str, str | None]  # name, class
@@ -175,7 +177,7 @@ def _report_undecoded(source: Source, layout: _Layout, listing: dict[str, list[_
             f"({_formats_of(undecoded)}); convert them to JPEG or PNG, or remove them"
         )
     logger.warning(
-        "%d images in '%s' are left out, because their formats are not decoded (%s): %s; "
+        "%d image(s) in '%s' are left out, because their formats are not decoded (%s): %s; "
         "convert them to JPEG or PNG",
         len(undecoded),
         escape_name(str(source.path)),

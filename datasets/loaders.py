@@ -13,7 +13,16 @@ from datasets.dataset import DataSet
 from datasets.digits import load_digits_splits
 from datasets.errors import ClassMismatchError, OptionError, escape_name, shortened
 from datasets.folder import check_sizes, labelled_dataset, load_folder
-from datasets.listing import PETS, TEST, TRAIN, LabelRule, class_of_folder, class_of_pet, list_labelled
+from datasets.listing import (
+    PART_NAMES,
+    PETS,
+    TEST,
+    TRAIN,
+    LabelRule,
+    class_of_folder,
+    class_of_pet,
+    list_labelled,
+)
 from datasets.sources import Source, open_source
 from datasets.splits import Splits
 
@@ -94,8 +103,13 @@ def labelled_set(
 
 
 def _label_rule(source: Source, class_names: Sequence[str]) -> LabelRule:
-    """Cats and dogs by their own rule, if the model knows just these and every file follows it."""
-    by_pet = all(class_of_pet(tuple(file.name.split("/"))) for file in source.files())
+    """Cats and dogs by their own rule, if the model knows just these and every file follows it.
+
+    Not where a folder has another name: it may well be a class, whatever its files are called.
+    """
+    paths = [tuple(file.name.split("/")) for file in source.files()]
+    folders = {folder.lower() for path in paths for folder in path[:-1]}
+    by_pet = folders <= {*PETS, *PART_NAMES, "petimages"} and all(map(class_of_pet, paths))
     return class_of_pet if by_pet and sorted(class_names) == sorted(PETS) else class_of_folder
 
 

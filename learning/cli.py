@@ -1,6 +1,7 @@
 """The arguments of `train.py`: recipe, command line, and what a resumed run may change."""
 
 import dataclasses
+import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,11 +61,23 @@ class _Parser(ArgumentParser):
         text = re.sub(
             r'Parser key "([\w.]+)": Expected an? (.*?)\. Got value: (.*)', r"\1 is \3; it must be: \2", text
         )
-        unknown = re.search(r"--?([\w.-]+)", text) if "nrecognized" in text else None
-        if unknown:
-            option = unknown.group(1).split("=")[0]
-            text = f"unknown option --{option}; {suggestion(option, _option_names())}"
+        found = re.search(r"nrecognized arguments: (\S+)", text)
+        if found and found.group(1).startswith("-"):
+            option = found.group(1).lstrip("-").split("=")[0]
+            text = f"unknown option --{option}; {_suggested_option(option)}"
+        elif found:
+            text = f"{found.group(1)} stands alone; did you mean --data-dir {found.group(1)}?"
         raise UsageError(text)
+
+
+def _suggested_option(option: str) -> str:
+    """The options nearest to a misspelt one, by what stands behind the dot or by their whole names."""
+    names = _option_names()
+    inner = {name.rpartition(".")[2]: name for name in names}
+    near = [] if "." in option else difflib.get_close_matches(option, inner, n=2, cutoff=0.6)
+    if near:
+        return "did you mean " + " or ".join(repr(inner[match]) for match in near) + "?"
+    return suggestion(option, names)
 
 
 def _option_names() -> list[str]:
@@ -77,6 +90,7 @@ def _option_names() -> list[str]:
 def _train_parser() -> _Parser:
     parser = _Parser(
         prog="train.py",
+        allow_abbrev=False,
         usage="%(prog)s [--config FILE] [--data-dir DIR] [--run-dir DIR] [--resume RUN] [--SECTION.OPTION X ...]",
         description="Train an image classifier, test its best weights, and say where the run lies. "
         "Without arguments: the digits that scikit-learn ships. With --data-dir alone: your own images, one folder "
@@ -84,7 +98,9 @@ def _train_parser() -> _Parser:
         epilog="Recipes are in configs/. Every option can also stand in such a file.",
     )
     parser.add_argument(
-        "--config", metavar="FILE", help="a recipe (YAML); options on the command line win over it"
+        "--config",
+        metavar="FILE",
+        help="a recipe: a YAML file, or the name of one in configs/; other options win over it",
     )
     parser.add_argument(
         "--data-dir",
@@ -132,7 +148,9 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
 def _recipe_path(recipe: str | None, given: dict[str, Any]) -> Path:
     """The recipe asked for, or the digits, or, with images of one's own, the one for a folder."""
     if recipe is not None:
-        return Path(recipe)
+        named = CONFIGS / f"{Path(recipe).stem}.yaml"
+        bare = Path(recipe).parent == Path() and not Path(recipe).exists()
+        return named if bare and named.is_file() else Path(recipe)
     return CONFIGS / ("digits.yaml" if given.get("data_dir") is None else "folder.yaml")
 
 

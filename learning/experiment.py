@@ -1,6 +1,7 @@
 """From a configuration to the objects of a run: data, model, session, trained weights."""
 
 import dataclasses
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from learning.schedule_building import build_schedule
 from models.catalogue import model_class
 from models.convnet import ConvNet
 from models.hyperparameters import accepted
+
+logger = logging.getLogger(__name__)
 
 
 def open_data(config: RunConfig, run: RunDirectory | None = None) -> Splits:
@@ -164,6 +167,13 @@ def open_labelled(run: RunDirectory, data_dir: str) -> DataSet:
         max_bad_fraction=data.max_bad_fraction,
         strict=data.strict,
     )
+
+
+def warn_of_training_images(run: RunDirectory, dataset: DataSet, data_dir: str) -> None:
+    """A warning when a test set is the folder that the run was trained on, and not just its test part."""
+    own = run.config.data_dir is not None and Path(data_dir).resolve() == Path(run.config.data_dir)
+    if own and dataset.num_examples > run.info.get("num_images", {}).get("test", 0):
+        logger.warning("%s holds the images that the run was trained on: this is no test", data_dir)
 
 
 def run_info(splits: Splits, input_shape: tuple[int, ...]) -> dict[str, Any]:

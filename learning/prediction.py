@@ -1,6 +1,7 @@
 """Labelling image files with a trained network."""
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -10,12 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from datasets.dataset import DataSet
-from datasets.errors import DataError, StorageError
+from datasets.errors import DataError, StorageError, escape_name
 from datasets.images import IMAGE_SUFFIXES, read_resized
 from datasets.sources import open_source
 from learning.files import write_csv, write_text
 from learning.run_directory import RunDirectory
 from models.convnet import ConvNet
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 64  # images decoded before they go through the network
 
@@ -44,6 +47,14 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
     for path in map(Path, paths):
         if path.is_dir() or (path.suffix.lower() == ".zip" and path.is_file()):
             source = open_source(path)
+            if source.undecoded():
+                logger.warning(
+                    "%d image(s) in %s are left out, because their formats are not decoded (%s, ...); "
+                    "convert them to JPEG or PNG",
+                    len(source.undecoded()),
+                    path,
+                    escape_name(source.undecoded()[0]),
+                )
             names = [file.name for file in source.files()]
             found.extend(ImageFile(str(path / name), partial(source.read, name)) for name in names)
         elif path.exists() or path.is_symlink():
@@ -117,9 +128,12 @@ def line(row: Row) -> str:
 
 
 def require_readable(rows: Sequence[Row]) -> None:
-    """DataError when not one image could be read."""
-    if all(row.error for row in rows):
-        raise DataError(f"none of the {len(rows)} files could be read as an image; the reasons stand above")
+    """DataError when not one image could be read; a warning with the count when some could not."""
+    count = sum(bool(row.error) for row in rows)
+    if count == len(rows):
+        raise DataError(f"none of the {count} files could be read as an image; the reasons stand above")
+    if count:
+        logger.warning("%d of %d files could not be read; the reasons stand above", count, len(rows))
 
 
 def write_predictions(path: Path, rows: Sequence[Row]) -> None:

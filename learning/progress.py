@@ -60,6 +60,12 @@ class Monitor:
         if self._writer is not None:
             self._writer.close()
 
+    def on_resume(self, state: TrainingState, *, finished: bool) -> None:
+        """Before the first update of a resumed run."""
+        if self._verbose:
+            what = "was already finished" if finished else "goes on"
+            self._console.print(f"the run {what} after {state.global_step} updates, {state.epoch} epochs")
+
     def on_step(self, state: TrainingState, loss: float, learning_rate: float) -> None:
         """After every update."""
         self._epoch_steps += 1

@@ -75,7 +75,10 @@ class TrainingLoop:
         """Start or resume, and train until the configured end. See `Optimizer.train` for what is raised."""
         # A run that was killed before its first checkpoint starts again.
         untouched = not self.store.steps() and not (self.store.save_dir / HISTORY_FILE).exists()
-        self._resume() if resume and not untouched else self._start()
+        if resume and not untouched:
+            self._resume()
+        else:
+            self._start()
         train = self.config.train
         with (
             self.optimizer.model.graph.as_default(),
@@ -89,6 +92,8 @@ class TrainingLoop:
             ) as monitor,
             Prefetcher(self.optimizer.train_set, train.batch_size, augment=train.augment_train) as batches,
         ):
+            if resume:
+                monitor.on_resume(self.state, finished=self._finished())
             while not self._finished():
                 saved = self._advance(batches, monitor)
                 if signals.received is not None:

@@ -117,7 +117,7 @@ def test_images_that_are_not_decoded_are_counted_and_named(tmp_path, caplog):
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     message = record.getMessage()
-    assert "3 images in " in message
+    assert "3 image(s) in " in message
     assert "(.avif, .heic, .svg): 'b/1.HEIC', 'b/2.avif', 'logo.svg'; convert them to JPEG or PNG" in message
 
 

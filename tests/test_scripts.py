@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datasets.errors import ClassMismatchError
+from datasets.loaders import labelled_set
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -138,6 +141,24 @@ def test_predict_files_and_folders_in_order(trained, folder, tmp_path):
     assert "not an image" in rows[-1]["error"]
 
 
+def test_images_of_unknown_classes_are_refused_whatever_their_names(trained, folder, tmp_path):
+    # the classes of a cats-and-dogs model, and files named like cats in a folder of birds
+    for label in ("bird", "cat"):
+        (tmp_path / "other" / label).mkdir(parents=True)
+        image = (folder / "red" / "01.png").read_bytes()
+        (tmp_path / "other" / label / "cat.0.png").write_bytes(image)
+    with pytest.raises(ClassMismatchError, match="bird"):
+        labelled_set(
+            tmp_path / "other", ("cat", "dog"), image_size=8, crop_size=8, cache_dir=tmp_path / "cache"
+        )
+
+
+def test_testing_on_the_training_images_is_said(trained, folder):
+    done = run("test.py", "--run", trained[0], "--data-dir", folder)
+    assert done.returncode == 0
+    assert "holds the images that the run was trained on" in done.stderr
+
+
 def test_predict_with_nothing_readable(trained, folder, tmp_path):
     output = tmp_path / "rows.json"
     done = run("predict.py", "--run", trained[0], folder / "red" / "broken.jpg", "--output", output)
@@ -209,6 +230,10 @@ def refused(*arguments, script="train.py", cwd=None):
             ["--optimizer.beta1", 0.5],
             "--optimizer.beta1 means nothing to optimizer.name nesterov, only to adam",
         ),
+        (["--epochs", 3], "unknown option --epochs; did you mean 'train.num_epochs"),
+        (["--train.num_epoch", 3], "unknown option --train.num_epoch; did you mean 'train.num_epochs'"),
+        (["photos"], "photos stands alone; did you mean --data-dir photos?"),
+        (["--config", "alexnet-asirra", "--train.batch_size", 0], "train.batch_size is 0"),
         (["--config", "nothing.yaml"], "there is no recipe nothing.yaml; those in"),
         (["--resume", "x", "--config", "y"], "leave out --config and --run-dir"),
     ],
