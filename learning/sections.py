@@ -1,0 +1,201 @@
+"""The sections of a run's configuration: data, model, optimizer, schedule, train. Each checks its own values."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+def _check(holds: bool, where: str, value: Any, expected: str) -> None:
+    if not holds:
+        raise ValueError(f"{where} is {value!r}; it must be {expected}")
+
+
+def _check_positive(section: str, config: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        _check(math.isfinite(value) and value > 0, f"{section}.{name}", value, "a positive number")
+
+
+def _check_not_negative(section: str, config: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        _check(math.isfinite(value) and value >= 0, f"{section}.{name}", value, "zero or a positive number")
+
+
+def _check_fraction(section: str, config: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        _check(0 <= value < 1, f"{section}.{name}", value, "a fraction: at least 0 and below 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which images, at what size, and how they are split.
+
+    Args:
+        name: of the data set: folder (one folder per class), asirra, digits.
+        image_size: side in pixels to which every image is resized once.
+        crop_size: side in pixels of the patches that the network sees.
+        channels: 3 for colour, 1 for grey.
+        reflect: mirror training patches at random, and test patches for the second five of ten crops.
+        val_fraction: share of the training images held out to choose the best weights (no val/ folder).
+        test_fraction: share of all images held out for the final test (no test/ folder).
+        sample_size: use only so many images, drawn by the seed.
+        cache_dir: where decoded images are kept; by default in the user's cache directory.
+        max_bad_fraction: stop when a larger share of the files cannot be decoded.
+        strict: stop at the first file that cannot be decoded.
+    """
+
+    name: str = "folder"
+    image_size: int = 256
+    crop_size: int = 227
+    channels: Literal[1, 3] = 3
+    reflect: bool = True
+    val_fraction: float = 0.2
+    test_fraction: float = 0.2
+    sample_size: int | None = None
+    cache_dir: str | None = None
+    max_bad_fraction: float = 0.05
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        _check_positive("data", self, "image_size", "crop_size")
+        _check_fraction("data", self, "val_fraction", "test_fraction")
+        _check(
+            0 <= self.max_bad_fraction <= 1, "data.max_bad_fraction", self.max_bad_fraction, "within 0 to 1"
+        )
+        fits = self.crop_size <= self.image_size
+        _check(fits, "data.crop_size", self.crop_size, f"at most data.image_size, {self.image_size}")
+        if self.sample_size is not None:
+            _check_positive("data", self, "sample_size")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Which network.
+
+    Args:
+        name: alexnet, smallnet, or the dotted path of your own ConvNet subclass.
+        weight_decay: L2 coefficient.
+        weight_decay_on: all trained variables (the AlexNet post), or only weights.
+        precision: dtype of the computation; variables and loss are float32 in any case.
+        options: further options of the network, by the names of its _build_model's parameters.
+    """
+
+    name: str = "smallnet"
+    weight_decay: float = 0.0005
+    weight_decay_on: Literal["all", "weights"] = "all"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_not_negative("model", self, "weight_decay")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """How one update is made.
+
+    Args:
+        name: of the update rule.
+        init_learning_rate: where the schedule starts.
+        momentum: of momentum, nesterov and rmsprop.
+        beta1: decay of Adam's first moment.
+        beta2: decay of Adam's second moment.
+        rmsprop_decay: decay of RMSprop's mean square.
+        epsilon: added to the denominator of Adam and RMSprop.
+        clip_norm: gradients are scaled down to this global norm.
+    """
+
+    name: Literal["momentum", "nesterov", "adam", "adamw", "rmsprop"] = "momentum"
+    init_learning_rate: float = 0.01
+    momentum: float = 0.9
+    beta1: float = 0.9
+    beta2: float = 0.999
+    rmsprop_decay: float = 0.9
+    epsilon: float = 1e-8
+    clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_positive("optimizer", self, "init_learning_rate", "epsilon")
+        _check_fraction("optimizer", self, "momentum", "beta1", "beta2", "rmsprop_decay")
+        if self.clip_norm is not None:
+            _check_positive("optimizer", self, "clip_norm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """How the learning rate moves, and when learning stops early.
+
+    Args:
+        name: of the rule by which the rate falls.
+        learning_rate_patience: patience: more than so many epochs without a better score lower the rate.
+        learning_rate_decay: patience, steps: the rate is multiplied by this.
+        min_learning_rate: patience, cosine: the rate never falls below.
+        eps: patience: a smaller change of the rate is not made.
+        boundaries: steps: the updates after which the rate is lowered.
+        warmup_steps: steps, cosine: updates of linear growth at the start, at most a fifth of the run.
+        early_stopping_patience: stop after more than so many epochs without a better score.
+    """
+
+    name: Literal["patience", "steps", "cosine", "constant"] = "patience"
+    learning_rate_patience: int = 10
+    learning_rate_decay: float = 0.1
+    min_learning_rate: float = 0.0
+    eps: float = 1e-8
+    boundaries: tuple[int, ...] = ()
+    warmup_steps: int = 0
+    early_stopping_patience: int | None = None
+
+    def __post_init__(self) -> None:
+        section = "schedule"
+        _check_not_negative(
+            section, self, "learning_rate_patience", "min_learning_rate", "eps", "warmup_steps"
+        )
+        decay = self.learning_rate_decay
+        _check(0 < decay <= 1, f"{section}.learning_rate_decay", decay, "above 0 and at most 1")
+        ascending = (
+            list(self.boundaries) == sorted(set(self.boundaries)) and min(self.boundaries, default=1) > 0
+        )
+        _check(ascending, f"{section}.boundaries", self.boundaries, "growing positive numbers of updates")
+        if self.early_stopping_patience is not None:
+            _check_not_negative(section, self, "early_stopping_patience")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How long, in what batches, judged by what.
+
+    Args:
+        batch_size: images in one update.
+        num_epochs: epochs of num_examples // batch_size updates.
+        augment_train: train on random crops and reflections instead of centre crops.
+        augment_pred: score the validation set with ten crops instead of the centre.
+        evaluator: the score that chooses the best epoch: accuracy, error_rate, top5_accuracy, macro_f1,
+            balanced_accuracy, roc_auc, log_loss.
+        score_threshold: a score is better only by this relative margin.
+        seed: of the split, the order, the augmentation, the initial weights and the dropout.
+        threads: of TensorFlow; 0 for one per core. Results are exact for the same number only.
+        save_every_steps: also save in the middle of an epoch, every so many updates.
+        keep_checkpoints: how many of the newest checkpoints stay, besides the best.
+        tensorboard: also write events for TensorBoard.
+    """
+
+    batch_size: int = 256
+    num_epochs: int = 320
+    augment_train: bool = True
+    augment_pred: bool = True
+    evaluator: str = "accuracy"
+    score_threshold: float = 1e-4
+    seed: int = 0
+    threads: int = 0
+    save_every_steps: int | None = None
+    keep_checkpoints: int = 2
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        _check_positive("train", self, "batch_size", "num_epochs", "keep_checkpoints")
+        _check_not_negative("train", self, "score_threshold", "seed", "threads")
+        _check(self.seed < 2**31, "train.seed", self.seed, "below 2147483648")
+        if self.save_every_steps is not None:
+            _check_positive("train", self, "save_every_steps")
