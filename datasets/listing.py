@@ -176,14 +176,21 @@ def _report_undecoded(source: Source, layout: _Layout, listing: dict[str, list[_
             f"in '{escape_name(str(source.path))}' {classes} has no images but in formats that are not decoded "
             f"({_formats_of(undecoded)}); convert them to JPEG or PNG, or remove them"
         )
-    logger.warning(
-        "%d image(s) in '%s' are left out, because their formats are not decoded (%s): %s; "
-        "convert them to JPEG or PNG",
-        len(undecoded),
-        escape_name(str(source.path)),
-        _formats_of(undecoded),
-        shortened(undecoded),
-    )
+    warn_of_undecoded(source)
+
+
+def warn_of_undecoded(source: Source) -> None:
+    """Counts and names the images in formats that are not decoded, where there are any."""
+    undecoded = source.undecoded()
+    if undecoded:
+        logger.warning(
+            "%d image(s) in '%s' are left out, because their formats are not decoded (%s): %s; "
+            "convert them to JPEG or PNG",
+            len(undecoded),
+            escape_name(str(source.path)),
+            _formats_of(undecoded),
+            shortened(undecoded),
+        )
 
 
 def _formats_of(names: Iterable[str]) -> str:

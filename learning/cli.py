@@ -18,15 +18,6 @@ from models.catalogue import model_path
 from models.hyperparameters import suggestion
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
-# A resumed run may be prolonged, and its data may have moved; all else decides the result.
-CHANGEABLE = (
-    "data_dir",
-    "data.cache_dir",
-    "train.num_epochs",
-    "train.keep_checkpoints",
-    "train.save_every_steps",
-    "train.tensorboard",
-)
 # What an option is for, where only some choices look at it.
 USED_BY = {
     "optimizer.momentum": ("optimizer", ("momentum", "nesterov", "rmsprop")),
@@ -131,8 +122,9 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
             raise UsageError(
                 "--resume takes the run's own recipe and directory; leave out --config and --run-dir"
             )
-        values = RunDirectory(resume).config.as_dict()
-        _check_resumable(values, given)
+        run = RunDirectory(resume)
+        values = run.config.as_dict()
+        _check_resumable(run.config, given)
     else:
         values = _read_recipe(parser, _recipe_path(recipe, given))
     try:
@@ -190,14 +182,13 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _check_resumable(saved: dict[str, Any], given: dict[str, Any]) -> None:
+def _check_resumable(saved: RunConfig, given: dict[str, Any]) -> None:
     """CheckpointError that lists the options which differ from the run's and may not."""
-    before = _flatten(saved)
-    cosine = before["schedule.name"] == "cosine"  # its rates depend on the number of epochs
-    changeable = [key for key in CHANGEABLE if not (cosine and key == "train.num_epochs")]
+    before = _flatten(saved.as_dict())
+    changeable = ["data_dir", "data.cache_dir", *(f"train.{name}" for name in saved.changeable)]
     differing = [
         f"{key} is {value!r}, was {before[key]!r}"
-        for key, value in _flatten(_merge(saved, given)).items()
+        for key, value in _flatten(_merge(saved.as_dict(), given)).items()
         if key not in changeable and value != before[key]
     ]
     if differing:

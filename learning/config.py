@@ -46,6 +46,15 @@ class RunConfig:
             sections[key] = value
         return cls(**sections)
 
+    @property
+    def changeable(self) -> tuple[str, ...]:
+        """The options of `train` that a resume may change, because they do not decide what an epoch computes.
+
+        The cosine schedule depends on the length of the run, so with it num_epochs does.
+        """
+        kept = ("keep_checkpoints", "save_every_steps", "tensorboard")
+        return kept if self.schedule.name == "cosine" else ("num_epochs", *kept)
+
     def flat(self) -> dict[str, Any]:
         """The learning options in one flat dictionary, as the post's `hp_d`."""
         parts: list[Any] = [self.optimizer, self.schedule, self.train]

@@ -80,9 +80,7 @@ def score_lines(results: dict[str, Any]) -> list[str]:
     lines = [head]
     for entry in results["scores"]:
         named = {key: value for key, value in entry.items() if key not in ("crops", "seconds")}
-        values = "  ".join(
-            f"{key} {'-' if value is None else format(value, '.4f')}" for key, value in named.items()
-        )
+        values = "  ".join(f"{key} {_shown(value)}" for key, value in named.items())
         lines.append(f"  {entry['crops']:>2} crop{'s' if entry['crops'] > 1 else ' '}  {values}")
     return lines
 

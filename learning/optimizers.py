@@ -27,6 +27,7 @@ class Optimizer(ABC):
     :ivar learning_rate_placeholder: float32 scalar, fed with `curr_learning_rate` at every update.
     :ivar optimize: the op of one whole step: update, batch-norm statistics, global step.
     :ivar variables: what training changes or keeps: the model's variables and the update rule's slots.
+    :ivar saved_variables: these and the global step: what a checkpoint holds.
     :ivar save_dir: where the last call of `train` saved.
     :ivar state: all that a resume needs beside the variables; `curr_epoch`, `best_score`, `num_bad_epochs` and
         `curr_learning_rate` look into it under the post's names.
@@ -65,8 +66,9 @@ class Optimizer(ABC):
                 self.optimize = v1.assign_add(model.global_step, 1)
             self.variables = model.variables + [v for v in v1.global_variables() if id(v) not in known]
             self.finite = tf.stack([tf.reduce_all(tf.math.is_finite(v)) for v in self.variables])
-            self.initialize = v1.variables_initializer([*self.variables, model.global_step])
-            self.saver = v1.train.Saver([*self.variables, model.global_step], max_to_keep=None)
+            self.saved_variables = [*self.variables, model.global_step]
+            self.initialize = v1.variables_initializer(self.saved_variables)
+            self.saver = v1.train.Saver(self.saved_variables, max_to_keep=None)
         self.state = TrainingState()
         # `train` builds the configured one: only there the number of updates is known.
         self.schedule: Schedule = ConstantSchedule(self.config.optimizer.init_learning_rate)

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from datasets.dataset import DataSet
-from datasets.errors import DataError, StorageError, escape_name
+from datasets.errors import DataError, StorageError
 from datasets.images import IMAGE_SUFFIXES, read_resized
+from datasets.listing import warn_of_undecoded
 from datasets.sources import open_source
 from learning.files import write_csv, write_text
 from learning.run_directory import RunDirectory
@@ -47,14 +48,7 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
     for path in map(Path, paths):
         if path.is_dir() or (path.suffix.lower() == ".zip" and path.is_file()):
             source = open_source(path)
-            if source.undecoded():
-                logger.warning(
-                    "%d image(s) in %s are left out, because their formats are not decoded (%s, ...); "
-                    "convert them to JPEG or PNG",
-                    len(source.undecoded()),
-                    path,
-                    escape_name(source.undecoded()[0]),
-                )
+            warn_of_undecoded(source)
             names = [file.name for file in source.files()]
             found.extend(ImageFile(str(path / name), partial(source.read, name)) for name in names)
         elif path.exists() or path.is_symlink():

@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from learning.optimizers import Optimizer
 
 
-# Options that a resume may change: they do not decide what is computed up to a given epoch. With a schedule that
-# depends on the run's length, num_epochs does.
-CHANGEABLE = frozenset({"num_epochs", "keep_checkpoints", "save_every_steps", "tensorboard"})
-
-
 class TrainingLoop:
     """One call of `Optimizer.train`: an optimizer, its session and a directory.
 
@@ -55,8 +50,8 @@ class TrainingLoop:
     def _fixed(self) -> dict[str, Any]:
         """What decides the result and must therefore be the same when the run is resumed."""
         train_set = self.optimizer.train_set
-        changeable = CHANGEABLE - ({"num_epochs"} if self.config.schedule.name == "cosine" else set())
-        options = {key: value for key, value in self.config.flat().items() if key not in changeable}
+        flat = self.config.flat().items()
+        options = {key: value for key, value in flat if key not in self.config.changeable}
         labels = b"" if train_set.labels is None else np.ascontiguousarray(train_set.labels).tobytes()
         return {
             **{key: list(value) if isinstance(value, tuple) else value for key, value in options.items()},
@@ -126,8 +121,8 @@ class TrainingLoop:
                 f"{self.store.save_dir} was trained otherwise: {'; '.join(differing)}; "
                 "resume with the same options and data"
             )
-        variables = [*self.optimizer.variables, self.optimizer.model.global_step]
-        restore(self.sess, variables, self.store.path(state.global_step), exact=True)
+        checkpoint = self.store.path(state.global_step)
+        restore(self.sess, self.optimizer.saved_variables, checkpoint, exact=True)
         try:
             self.optimizer.schedule.restore(state.schedule)
             self.optimizer.train_set.cursor = state.cursor
