@@ -30,7 +30,8 @@ def train(arguments: TrainArguments, path: Path) -> None:
     experiment.check_fits(config, splits)
     train_set = splits.train
     input_shape = (train_set.crop_size, train_set.crop_size, train_set.images.shape[-1])
-    model = experiment.build_model(config, input_shape, len(splits.class_names), train_set.image_mean)
+    mean = experiment.image_mean(config, train_set)
+    model = experiment.build_model(config, input_shape, len(splits.class_names), mean)
     optimizer = experiment.build_optimizer(config, model, splits)
     if run is None:
         run = RunDirectory.create(path, config, experiment.run_info(splits, input_shape))

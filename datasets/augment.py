@@ -107,6 +107,7 @@ def crop_reflect(
     crop_l: int,
     *,
     padding: int = 0,
+    fill: np.ndarray | float = 0,
 ) -> np.ndarray:
     """Cuts window b out of image indices[b], for each b; reads the pixels of the windows and no others.
 
@@ -116,14 +117,17 @@ def crop_reflect(
     :param lefts: (B,) first column of each window, in pixels of the padded image.
     :param flips: (B,) bool, whether the window is mirrored left to right.
     :param crop_l: side of the windows in pixels.
-    :param padding: width in pixels of the frame of zeros that each image is thought to have.
+    :param padding: width in pixels of the frame that each image is thought to have.
+    :param fill: what the frame holds: one value, or (C,).
     :return: (B, crop_l, crop_l, C), same dtype.
     :raises ValueError: a window reaches beyond its padded image.
     """
     _, height, width, channels = images.shape
     _check_windows(tops, lefts, height + 2 * padding, width + 2 * padding, crop_l)
     pixels = np.asarray(images) if isinstance(images, np.ndarray) else images  # slices of a memmap are slow
-    crops = (np.zeros if padding else np.empty)((len(indices), crop_l, crop_l, channels), images.dtype)
+    crops = np.empty((len(indices), crop_l, crop_l, channels), images.dtype)
+    if padding:
+        crops[...] = fill
     scratch = np.empty((crop_l, crop_l, channels), images.dtype)
     windows = zip(*(np.asarray(v).tolist() for v in (indices, tops, lefts, flips)), strict=True)
     for crop, (index, top, left, flip) in zip(crops, windows, strict=True):

@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from datasets.augment import Windows, center_window, corner_center_windows, crop_reflect, crop_windows
+from datasets.color import color_components, shift_colors
 from datasets.rows import ImageRows, Images, channel_mean
 from datasets.sampling import Cursor, Sampler, check_batch_size
 
 Rows = np.ndarray | Sequence[int] | slice
 Labels = np.ndarray | Any  # Any stands for the None of a set without labels, which few callers meet
+_CHUNK = 256  # images that a pass over all pixels holds in memory at a time
 ALEXNET_CROP_SIZE = 227  # the side at which AlexNet's layers fit together
 
 
@@ -29,7 +31,10 @@ class DataSet:
     :param crop_size: side of the windows in pixels; None: 227 where the images are at least that large, else
         their smaller side.
     :param reflect: whether windows may be mirrored left to right.
-    :param padding: width in pixels of the frame of zeros that training windows may reach into.
+    :param padding: width in pixels of the frame that training windows may reach into. It has the set's mean
+        colour, which is zero to a network that subtracts the mean.
+    :param pca_color: standard deviation of the colour augmentation of Krizhevsky et al. 2012, section 4.1 (0.1
+        there), drawn for each image and epoch; 0 for none.
     :param seed: of the order and of the windows.
     :param channel_sums: (N, C) sums over each image's pixels where known, to save a pass for the mean.
     :raises ValueError: images of another shape or dtype, counts that do not match, or a crop that does not fit.
@@ -45,6 +50,7 @@ class DataSet:
         crop_size: int | None = None,
         reflect: bool = True,
         padding: int = 0,
+        pca_color: float = 0.0,
         seed: int = 0,
         channel_sums: np.ndarray | None = None,
     ) -> None:
@@ -57,10 +63,15 @@ class DataSet:
         self._check_counts()
         height, width = self._images.shape[1:3]
         self._crop_size = min(height, width, ALEXNET_CROP_SIZE) if crop_size is None else int(crop_size)
-        self._reflect, self._padding = bool(reflect), int(padding)
+        self._reflect, self._padding, self._pca_color = bool(reflect), int(padding), float(pca_color)
         self._check_crop(height, width)
+        if self._pca_color and self._images.shape[-1] != 3:
+            raise ValueError(
+                f"pca_color is {pca_color}, but images of {self._images.shape} have no colours; give 0"
+            )
         self._sampler = Sampler(self.num_examples, int(seed))
         self._mean: np.ndarray | None = None
+        self._components: np.ndarray | None = None
 
     @property
     def images(self) -> Images:
@@ -107,6 +118,10 @@ class DataSet:
         return self._padding
 
     @property
+    def pca_color(self) -> float:
+        return self._pca_color
+
+    @property
     def seed(self) -> int:
         return self._sampler.seed
 
@@ -135,6 +150,20 @@ class DataSet:
         if self._mean is None:
             self._mean = channel_mean(self._images, self._channel_sums)
         return self._mean
+
+    @property
+    def pixel_mean(self) -> np.ndarray:
+        """The mean of each pixel of the centre windows, in [0, 1]: float64 (h, w, C).
+
+        :raises ValueError: the set is empty.
+        """
+        if self.num_examples < 1:
+            raise ValueError("no images have no mean; give at least one image")
+        total = np.zeros((self._crop_size, self._crop_size, self._images.shape[-1]))
+        for start in range(0, self.num_examples, _CHUNK):
+            rows = np.arange(start, min(start + _CHUNK, self.num_examples))
+            total += self._fixed_crops(rows, center_window)[:, 0].sum(axis=0, dtype=np.float64)
+        return total / (self.num_examples * (255.0 if self._images.dtype == np.uint8 else 1.0))
 
     def next_batch(
         self,
@@ -198,6 +227,7 @@ class DataSet:
             crop_size=self._crop_size,
             reflect=self._reflect,
             padding=self._padding,
+            pca_color=self._pca_color,
             seed=self.seed,
             channel_sums=None if self._channel_sums is None else self._channel_sums[indices],
         )
@@ -206,7 +236,20 @@ class DataSet:
         height, width = (side + 2 * self._padding for side in self._images.shape[1:3])
         tops, lefts, flips = self._sampler.windows(epoch, height, width, self._crop_size, self._reflect)
         windows = tops[indices], lefts[indices], flips[indices]
-        return crop_reflect(self._images, indices, *windows, self._crop_size, padding=self._padding)
+        fill = self._levels(self.image_mean) if self._padding else 0
+        crops = crop_reflect(
+            self._images, indices, *windows, self._crop_size, padding=self._padding, fill=fill
+        )
+        if not self._pca_color:
+            return crops
+        if self._components is None:
+            self._components = color_components(self._images)
+        multiples = self._pca_color * self._sampler.color_multiples(epoch)[indices]  # (B, 3)
+        return shift_colors(crops, multiples @ self._components)
+
+    def _levels(self, values: np.ndarray) -> np.ndarray:
+        """Pixel values in [0, 1] as this set's images hold them."""
+        return np.round(values * 255.0).astype(np.uint8) if self._images.dtype == np.uint8 else values
 
     def _fixed_crops(
         self, indices: np.ndarray, make_windows: Callable[..., Windows], *options: bool

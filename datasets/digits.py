@@ -23,6 +23,7 @@ def load_digits_splits(
     crop_size: int = 28,
     channels: int = 1,
     reflect: bool = False,
+    padding: int = 0,
     val_fraction: float = 0.2,
     test_fraction: float = 0.2,
     seed: int = 0,
@@ -33,6 +34,7 @@ def load_digits_splits(
     :param crop_size: side in pixels of the windows.
     :param channels: 1, the digits are grey.
     :param reflect: mirror the windows; digits have a reading direction, so better not.
+    :param padding: width in pixels of the frame that training windows may reach into.
     :param val_fraction: share that goes to validation of what testing leaves.
     :param test_fraction: share of all images that goes to testing.
     :param seed: of the split, the order and the windows.
@@ -54,6 +56,7 @@ def load_digits_splits(
         file_names=names,
         crop_size=crop_size,
         reflect=reflect,
+        padding=padding,
         seed=seed,
     )
     indices = split_indices(

@@ -38,6 +38,8 @@ def load_folder(
     crop_size: int = ALEXNET_CROP_SIZE,
     channels: int = 3,
     reflect: bool = True,
+    padding: int = 0,
+    pca_color: float = 0.0,
     val_fraction: float = 0.2,
     test_fraction: float = 0.2,
     sample_size: int | None = None,
@@ -55,6 +57,7 @@ def load_folder(
     :param crop_size: side in pixels of the windows that batches hold.
     :param channels: 3 for RGB, 1 for grey.
     :param reflect: whether windows may be mirrored.
+    :param padding: see `datasets.dataset.DataSet`, as for pca_color.
     :param val_fraction: share for validation of what testing leaves, if there is no val/.
     :param test_fraction: share of the images, but for those of val/, for testing, if there is no test/.
     :param sample_size: use at most so many images of each given part, drawn by seed; None: all.
@@ -76,6 +79,8 @@ def load_folder(
         ),
         crop_size=crop_size,
         reflect=reflect,
+        padding=padding,
+        pca_color=pca_color,
         val_fraction=val_fraction,
         test_fraction=test_fraction,
         sample_size=sample_size,
@@ -90,6 +95,8 @@ def load_labelled(
     *,
     crop_size: int,
     reflect: bool,
+    padding: int,
+    pca_color: float,
     val_fraction: float,
     test_fraction: float,
     sample_size: int | None,
@@ -103,7 +110,16 @@ def load_labelled(
     labelled = {part: sample_files(files, sample_size, seed) for part, files in labelled.items()}
     classes = {name: class_name for files in labelled.values() for name, class_name in files}
     cached = load_images(source, sorted(classes), decode)
-    whole = labelled_dataset(cached, classes, class_names, crop_size=crop_size, reflect=reflect, seed=seed)
+    whole = labelled_dataset(
+        cached,
+        classes,
+        class_names,
+        crop_size=crop_size,
+        reflect=reflect,
+        padding=padding,
+        pca_color=pca_color,
+        seed=seed,
+    )
     parts = _parts(whole, labelled, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
     return make_splits(whole, parts, content=cached.fingerprint, bad_files=cached.bad)
 
@@ -115,6 +131,8 @@ def labelled_dataset(
     *,
     crop_size: int,
     reflect: bool,
+    padding: int = 0,
+    pca_color: float = 0.0,
     seed: int = 0,
 ) -> DataSet:
     """Decoded images with one-hot labels (N, K) uint8 in the order of class_names.
@@ -129,6 +147,8 @@ def labelled_dataset(
         file_names=cached.names,
         crop_size=crop_size,
         reflect=reflect,
+        padding=padding,
+        pca_color=pca_color,
         seed=seed,
         channel_sums=cached.sums,
     )

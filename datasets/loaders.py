@@ -9,6 +9,7 @@ from typing import Any
 
 from datasets.asirra import load_asirra
 from datasets.cache import DecodeOptions, load_images
+from datasets.cifar10 import load_cifar10
 from datasets.dataset import DataSet
 from datasets.digits import load_digits_splits
 from datasets.errors import ClassMismatchError, OptionError, escape_name, shortened
@@ -23,13 +24,16 @@ from datasets.listing import (
     class_of_pet,
     list_labelled,
 )
+from datasets.mnist import load_mnist
 from datasets.sources import Source, open_source
 from datasets.splits import Splits
 
 LOADERS: dict[str, Callable[..., Splits]] = {
     "asirra": load_asirra,
+    "cifar10": load_cifar10,
     "digits": load_digits_splits,
     "folder": load_folder,
+    "mnist": load_mnist,
 }
 
 logger = logging.getLogger(__name__)

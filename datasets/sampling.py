@@ -8,7 +8,7 @@ import numpy as np
 from datasets.augment import Windows, draw_crops
 
 Cursor = dict[str, int]  # "epochs_completed" (epochs) and "index_in_epoch" (images of this epoch)
-_ORDER, _CROPS = 0, 1  # what a stream of random numbers is for: the third word of its seed
+_ORDER, _CROPS, _COLORS = 0, 1, 2  # what a stream of random numbers is for: the third word of its seed
 
 
 class Sampler:
@@ -67,6 +67,10 @@ class Sampler:
         return self._table(
             _CROPS, epoch, lambda rng: draw_crops(rng, self.num_examples, height, width, crop_size, reflect)
         )
+
+    def color_multiples(self, epoch: int) -> np.ndarray:
+        """How much of each principal component is added to each image in an epoch: standard normal (N, 3)."""
+        return self._table(_COLORS, epoch, lambda rng: rng.standard_normal((self.num_examples, 3)))
 
     def _table(self, purpose: int, epoch: int, draw: Callable[[np.random.Generator], Any]) -> Any:
         """What `draw` makes of the generator of (seed, epoch, purpose); kept for two epochs at most."""

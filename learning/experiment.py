@@ -44,7 +44,7 @@ def open_data(config: RunConfig, run: RunDirectory | None = None) -> Splits:
     """
     data = config.data
     options = {**dataclasses.asdict(data), "seed": config.train.seed}
-    del options["name"]
+    del options["name"], options["mean"]
     defaults = dataclasses.asdict(DataConfig())
     taken = accepted(LOADERS[data.name], options)
     for key, value in options.items():
@@ -74,6 +74,11 @@ def check_fits(config: RunConfig, splits: Splits) -> None:
         EVALUATORS[config.train.evaluator]().score(labels, pred)
     except ValueError as error:
         raise UsageError(f"{error}") from error
+
+
+def image_mean(config: RunConfig, train_set: DataSet) -> np.ndarray:
+    """What the configured network subtracts, in [0, 1]: (C,) or (h, w, C)."""
+    return train_set.pixel_mean if config.data.mean == "pixel" else train_set.image_mean
 
 
 def build_model(
@@ -148,7 +153,8 @@ def load_best(sess: v1.Session, model: ConvNet, run_path: Path) -> int:
 
 def load_run(run: RunDirectory) -> tuple[ConvNet, v1.Session, int]:
     """The network of a run with its best weights, a session on it, and the epoch they are from."""
-    model = build_model(run.config, run.input_shape, len(run.class_names))
+    mean = np.zeros(run.input_shape) if run.config.data.mean == "pixel" else 0.0  # of the saved one's shape
+    model = build_model(run.config, run.input_shape, len(run.class_names), mean)
     sess = open_session(model, run.config.train.threads)
     return model, sess, load_best(sess, model, run.path)
 

@@ -33,11 +33,15 @@ class DataConfig:
     """Which images, at what size, and how they are split.
 
     Args:
-        name: of the data set: folder (one folder per class), asirra, digits.
+        name: of the data set: folder (one folder per class), asirra, cifar10, mnist, digits.
         image_size: side in pixels to which every image is resized once.
         crop_size: side in pixels of the patches that the network sees.
         channels: 3 for colour, 1 for grey.
         reflect: mirror training patches at random, and test patches for the second five of ten crops.
+        padding: width in pixels of a frame of the mean colour that training patches may reach into.
+        pca_color: standard deviation of a random shift of an image's colours along their principal components
+            (Krizhevsky et al. 2012: 0.1); 0 for none.
+        mean: what is subtracted: the mean of each channel, or of each pixel (of the centre patches).
         val_fraction: share of the training images held out to choose the best weights (no val/ folder).
         test_fraction: share of all images held out for the final test (no test/ folder).
         sample_size: use only so many images, drawn by the seed.
@@ -51,6 +55,9 @@ class DataConfig:
     crop_size: int = 227
     channels: Literal[1, 3] = 3
     reflect: bool = True
+    padding: int = 0
+    pca_color: float = 0.0
+    mean: Literal["channel", "pixel"] = "channel"
     val_fraction: float = 0.2
     test_fraction: float = 0.2
     sample_size: int | None = None
@@ -60,6 +67,10 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _check_positive("data", self, "image_size", "crop_size")
+        _check_not_negative("data", self, "padding", "pca_color")
+        _check(
+            not self.pca_color or self.channels == 3, "data.pca_color", self.pca_color, "0 for grey images"
+        )
         _check_fraction("data", self, "val_fraction", "test_fraction")
         _check(
             0 <= self.max_bad_fraction <= 1, "data.max_bad_fraction", self.max_bad_fraction, "within 0 to 1"
@@ -170,6 +181,7 @@ class TrainConfig:
         batch_size: images in one update.
         num_epochs: epochs of num_examples // batch_size updates.
         augment_train: train on random crops and reflections instead of centre crops.
+        select: which weights count in the end: those of the best epoch, or the last.
         augment_pred: score the validation set with ten crops instead of the centre.
         evaluator: the score that chooses the best epoch: accuracy, error_rate, top5_accuracy, macro_f1,
             balanced_accuracy, roc_auc, log_loss.
@@ -183,6 +195,7 @@ class TrainConfig:
 
     batch_size: int = 256
     num_epochs: int = 320
+    select: Literal["best", "last"] = "best"
     augment_train: bool = True
     augment_pred: bool = True
     evaluator: str = "accuracy"

@@ -182,7 +182,9 @@ class TrainingLoop:
             )
             eval_score = float(evaluator.score(val_set.labels, val_pred))
         score = step_score if eval_score is None else eval_score
-        improved = bool(evaluator.is_better(score, state.best_score, score_threshold=train.score_threshold))
+        improved = train.select == "last" or bool(
+            evaluator.is_better(score, state.best_score, score_threshold=train.score_threshold)
+        )
         rate = optimizer.schedule.learning_rate(state.global_step - 1)
         state.end_epoch(step_score, eval_score, rate, self.steps_per_epoch, improved=improved)
         optimizer._update_learning_rate(**accepted(optimizer._update_learning_rate, optimizer.hp))

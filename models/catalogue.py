@@ -8,6 +8,17 @@ from models.hyperparameters import suggestion
 
 MODELS = {
     "alexnet": "models.alexnet.AlexNet",
+    "resnet18": "models.resnet.ResNet18",
+    "resnet34": "models.resnet.ResNet34",
+    "resnet50": "models.resnet.ResNet50",
+    "resnet101": "models.resnet.ResNet101",
+    "resnet152": "models.resnet.ResNet152",
+    "resnet20": "models.resnet.ResNet20",
+    "resnet32": "models.resnet.ResNet32",
+    "resnet44": "models.resnet.ResNet44",
+    "resnet56": "models.resnet.ResNet56",
+    "resnet110": "models.resnet.ResNet110",
+    "mini-resnet": "models.resnet.MiniResNet",
     "smallnet": "models.smallnet.SmallNet",
 }
 

@@ -31,6 +31,7 @@ KNOWN_KEYS = frozenset(
         "weight_decay_on",
         "precision",
         "seed",
+        "select",
         "beta1",
         "beta2",
         "epsilon",

@@ -69,14 +69,36 @@ def conv2d(x: tf.Tensor, W: tf.Variable, stride: int, padding: str = "SAME") -> 
     """Convolve `x` (N, H, W, C) with filters `W` (fh, fw, ic, oc).
 
     :param stride: step of the filter in both directions (pixels).
-    :param padding: 'SAME' or 'VALID'.
+    :param padding: 'SAME', 'VALID', or 'SYMMETRIC': (side - 1) // 2 zeros on each edge, as PyTorch's nets have it.
+        SAME differs from it where the stride is 2, with one zero more at the bottom and on the right.
     """
+    x, padding = _padded(x, int(W.shape[0]), stride, padding, 0.0)
     return tf.nn.conv2d(x, tf.cast(W, x.dtype), strides=[1, stride, stride, 1], padding=padding)
 
 
 def max_pool(x: tf.Tensor, side_l: int, stride: int, padding: str = "SAME") -> tf.Tensor:
-    """The largest value of every `side_l` x `side_l` window of `x` (N, H, W, C)."""
+    """The largest value of every `side_l` x `side_l` window of `x` (N, H, W, C); padding as in `conv2d`."""
+    x, padding = _padded(x, side_l, stride, padding, x.dtype.min)
     return tf.nn.max_pool2d(x, ksize=[1, side_l, side_l, 1], strides=[1, stride, stride, 1], padding=padding)
+
+
+def _padded(x: tf.Tensor, side_l: int, stride: int, padding: str, value: float) -> tuple[tf.Tensor, str]:
+    """`x` padded by hand where `padding` is SYMMETRIC, and the padding that remains for TensorFlow to do."""
+    if padding != "SYMMETRIC":
+        return x, padding
+    edge = (side_l - 1) // 2
+    if edge == 0:
+        return x, "VALID"
+    if stride == 1 and side_l % 2 == 1:
+        return x, "SAME"  # the same zeros, without a copy
+    return tf.pad(
+        x, [[0, 0], [edge, edge], [edge, edge], [0, 0]], constant_values=tf.cast(value, x.dtype)
+    ), "VALID"
+
+
+def subsample(x: tf.Tensor, stride: int) -> tf.Tensor:
+    """Every `stride`-th row and column of `x` (N, H, W, C), from the first."""
+    return x if stride == 1 else x[:, ::stride, ::stride]
 
 
 def global_average_pool(x: tf.Tensor) -> tf.Tensor:

@@ -1,7 +1,39 @@
-"""The public face of the models: `from models.nn import ConvNet, AlexNet, SmallNet`."""
+"""The public face of the models: `from models.nn import ConvNet, AlexNet, ResNet50`."""
 
 from models.alexnet import AlexNet
 from models.convnet import ConvNet
+from models.resnet import (
+    CifarResNet,
+    MiniResNet,
+    ResNet,
+    ResNet18,
+    ResNet20,
+    ResNet32,
+    ResNet34,
+    ResNet44,
+    ResNet50,
+    ResNet56,
+    ResNet101,
+    ResNet110,
+    ResNet152,
+)
 from models.smallnet import SmallNet
 
-__all__ = ["AlexNet", "ConvNet", "SmallNet"]
+__all__ = [
+    "AlexNet",
+    "CifarResNet",
+    "ConvNet",
+    "MiniResNet",
+    "ResNet",
+    "ResNet18",
+    "ResNet20",
+    "ResNet32",
+    "ResNet34",
+    "ResNet44",
+    "ResNet50",
+    "ResNet56",
+    "ResNet101",
+    "ResNet110",
+    "ResNet152",
+    "SmallNet",
+]

@@ -1,0 +1,158 @@
+"""CIFAR-10: 60,000 colour images of 32x32 pixels in ten classes, 10,000 of them for the test.
+
+A. Krizhevsky, "Learning multiple layers of features from tiny images" (2009). Known forms, each as the official
+archive or as the folder that it unpacks to:
+
+    cifar-10-python.tar.gz, cifar-10-batches-py/    data_batch_1 .. data_batch_5, test_batch: pickles
+    cifar-10-binary.tar.gz, cifar-10-batches-bin/   data_batch_1.bin .. data_batch_5.bin, test_batch.bin
+"""
+
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets.arrays import Part, array_splits
+from datasets.errors import DataError, escape_name
+from datasets.plain_pickle import load_plain_pickle
+from datasets.splits import Splits
+
+CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+SIDE = 32  # pixels
+PIXELS = 3 * SIDE * SIDE  # bytes of an image, channel after channel
+MAX_BATCH_BYTES = 100 * 2**20  # an official batch has 31 million bytes
+TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
+TEST_BATCH = "test_batch"
+
+
+def load_cifar10(
+    path: Path | str,
+    *,
+    image_size: int = SIDE,
+    crop_size: int = SIDE,
+    channels: int = 3,
+    reflect: bool = True,
+    padding: int = 4,
+    pca_color: float = 0.0,
+    val_fraction: float = 0.1,
+    sample_size: int | None = None,
+    seed: int = 0,
+) -> Splits:
+    """Loads CIFAR-10 with the official test images as the test set.
+
+    :param path: one of the forms above, or a folder that holds one of them.
+    :param image_size: side in pixels that the images are resized to.
+    :param crop_size: side in pixels of the windows that batches hold.
+    :param padding: width in pixels of the frame that training windows may reach into: 4 in He et al. 2015.
+    :param val_fraction: share of the 50,000 training images for validation; the paper's is 0.1.
+    :param sample_size: use at most so many images of each part, drawn by seed; None: all.
+    :return: Splits with uint8 images (N, image_size, image_size, 3) and one-hot labels (N, 10) uint8.
+    :raises DataError: nothing there, a batch that is missing, or one that holds something else.
+    """
+    batches = _read_batches(Path(path))
+    train = [batches[name] for name in TRAIN_BATCHES]
+    images, labels = (np.concatenate(arrays) for arrays in zip(*train, strict=True))
+    return array_splits(
+        (images, labels),
+        batches[TEST_BATCH],
+        CLASS_NAMES,
+        image_size=image_size,
+        crop_size=crop_size,
+        channels=channels,
+        reflect=reflect,
+        padding=padding,
+        pca_color=pca_color,
+        val_fraction=val_fraction,
+        sample_size=sample_size,
+        seed=seed,
+    )
+
+
+def _read_batches(path: Path) -> dict[str, Part]:
+    """The six batches by their names without a suffix."""
+    shown = escape_name(str(path))
+    contents = _read_folder(path) if path.is_dir() else _read_archive(path)
+    missing = [name for name in (*TRAIN_BATCHES, TEST_BATCH) if name not in contents]
+    if len(missing) == 6:
+        raise DataError(
+            f"no CIFAR-10 batches in '{shown}'; give the official archive or its unpacked folder, or for images in "
+            "one folder per class --data.name folder"
+        )
+    if missing:
+        raise DataError(f"'{shown}' lacks {', '.join(missing)}; unpack the archive again")
+    return {name: _decode(f"{shown}/{file}", file, content) for name, (file, content) in contents.items()}
+
+
+def _read_folder(path: Path) -> dict[str, tuple[str, bytes]]:
+    """File names and contents of the batches in a folder, or in the one that an archive unpacks to."""
+    folders = [path, path / "cifar-10-batches-py", path / "cifar-10-batches-bin"]
+    for folder in folders:
+        found = {}
+        for name in (*TRAIN_BATCHES, TEST_BATCH):
+            for file in (folder / name, folder / f"{name}.bin"):
+                if file.is_file() and name not in found:
+                    _check_bytes(str(file), file.stat().st_size)
+                    found[name] = (file.name, file.read_bytes())
+        if found:
+            return found
+    return {}
+
+
+def _read_archive(path: Path) -> dict[str, tuple[str, bytes]]:
+    """The same from a tar archive, read member by member; nothing is ever extracted."""
+    found = {}
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                file = member.name.rpartition("/")[2]
+                name = file.removesuffix(".bin")
+                if member.isreg() and name in (*TRAIN_BATCHES, TEST_BATCH):
+                    _check_bytes(f"{path}/{file}", member.size)
+                    stream = archive.extractfile(member)
+                    found[name] = (file, stream.read() if stream else b"")
+    except FileNotFoundError as error:
+        raise DataError(
+            f"there is no '{escape_name(str(path))}'; give the CIFAR-10 archive or folder"
+        ) from error
+    except (OSError, tarfile.TarError, EOFError) as error:
+        raise DataError(
+            f"'{escape_name(str(path))}' cannot be read as a tar archive ({error}); download it again"
+        ) from error
+    return found
+
+
+def _check_bytes(name: str, size: int) -> None:
+    if size > MAX_BATCH_BYTES:
+        raise DataError(f"'{escape_name(name)}' has {size} bytes; a CIFAR-10 batch has about 31 million")
+
+
+def _decode(shown: str, file: str, content: bytes) -> Part:
+    """Images (N, 32, 32, 3) uint8 and labels (N,) of one batch."""
+    if file.endswith(".bin"):
+        records = np.frombuffer(content, np.uint8)
+        if not len(records) or len(records) % (1 + PIXELS):
+            raise DataError(f"'{shown}' has {len(records)} bytes, no multiple of {1 + PIXELS}; it is damaged")
+        records = records.reshape(-1, 1 + PIXELS)
+        pixels, labels = records[:, 1:], records[:, 0]
+    else:
+        pixels, labels = _unpickled(shown, load_plain_pickle(content, shown))
+    if labels.min() < 0 or labels.max() >= len(CLASS_NAMES):
+        raise DataError(f"'{shown}' has a label beyond 0..{len(CLASS_NAMES) - 1}; it is no CIFAR-10 batch")
+    images = pixels.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)  # (N, 32, 32, 3)
+    return np.ascontiguousarray(images), labels.astype(np.intp)
+
+
+def _unpickled(shown: str, batch: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (N, 3072) and labels (N,) of a batch's dictionary, whose keys Python 2 wrote as bytes."""
+    values = {key.decode("latin1") if isinstance(key, bytes) else key: value for key, value in _items(batch)}
+    pixels, labels = values.get("data"), values.get("labels")
+    if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.shape[1] != PIXELS or not len(pixels):
+        raise DataError(f"'{shown}' holds no array of N x {PIXELS} bytes; it is no CIFAR-10 batch")
+    if not isinstance(labels, list) or len(labels) != len(pixels) or not all(type(v) is int for v in labels):
+        raise DataError(f"'{shown}' does not hold one label for each of its {len(pixels)} images")
+    return pixels, np.array(labels)
+
+
+def _items(batch: Any) -> list[tuple[Any, Any]]:
+    return list(batch.items()) if isinstance(batch, dict) else []

@@ -1,0 +1,129 @@
+"""MNIST: 70,000 grey images of handwritten digits, 28x28 pixels, 10,000 of them for the test.
+
+Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-based learning applied to document recognition" (1998).
+The four official IDX files, packed with gzip or not:
+
+    train-images-idx3-ubyte   train-labels-idx1-ubyte   t10k-images-idx3-ubyte   t10k-labels-idx1-ubyte
+"""
+
+import gzip
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from datasets.arrays import Part, array_splits
+from datasets.errors import DataError, escape_name
+from datasets.splits import Splits
+
+CLASS_NAMES = tuple("0123456789")
+SIDE = 28  # pixels
+MAX_IMAGES = 1_000_000  # refused before memory is taken; MNIST has 60,000
+_UNSIGNED_BYTE = 8  # the only type of IDX that is read
+
+
+def load_mnist(
+    path: Path | str,
+    *,
+    image_size: int = SIDE,
+    crop_size: int = SIDE,
+    channels: int = 1,
+    reflect: bool = False,
+    padding: int = 0,
+    pca_color: float = 0.0,
+    val_fraction: float = 0.1,
+    sample_size: int | None = None,
+    seed: int = 0,
+) -> Splits:
+    """Loads MNIST with the official test images as the test set.
+
+    :param path: the folder that holds the four files.
+    :param image_size: side in pixels that the images are resized to.
+    :param crop_size: side in pixels of the windows that batches hold.
+    :param channels: 1, the digits are grey.
+    :param reflect: mirror the windows; digits have a reading direction, so better not.
+    :param padding: width in pixels of the frame that training windows may reach into.
+    :param val_fraction: share of the 60,000 training images for validation.
+    :param sample_size: use at most so many images of each part, drawn by seed; None: all.
+    :return: Splits with uint8 images (N, image_size, image_size, 1) and one-hot labels (N, 10) uint8.
+    :raises DataError: a file that is missing, cut off, or of another kind.
+    """
+    folder = Path(path)
+    return array_splits(
+        _read_part(folder, "train"),
+        _read_part(folder, "t10k"),
+        CLASS_NAMES,
+        image_size=image_size,
+        crop_size=crop_size,
+        channels=channels,
+        reflect=reflect,
+        padding=padding,
+        pca_color=pca_color,
+        val_fraction=val_fraction,
+        sample_size=sample_size,
+        seed=seed,
+    )
+
+
+def _read_part(folder: Path, part: str) -> Part:
+    """Images (N, 28, 28, 1) uint8 and labels (N,)."""
+    image_file, label_file = (
+        _find(folder, f"{part}-{kind}") for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
+    )
+    images, labels = read_idx(image_file), read_idx(label_file)
+    if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE):
+        raise DataError(f"'{_shown(image_file)}' holds {images.shape}, not images of {SIDE}x{SIDE}")
+    if labels.shape != (len(images),):
+        raise DataError(
+            f"'{_shown(label_file)}' holds labels of shape {labels.shape} for {len(images)} images; the two "
+            "files do not belong together"
+        )
+    if not len(labels) or labels.max() >= len(CLASS_NAMES):
+        raise DataError(f"'{_shown(label_file)}' holds a label beyond 0..9, or none; it is not MNIST's")
+    return images[..., np.newaxis], labels.astype(np.intp)
+
+
+def _find(folder: Path, name: str) -> Path:
+    """The file under its official name, as it is often unpacked (`.idx3`), or packed."""
+    for candidate in (name, name.replace("-idx", ".idx")):
+        for file in (folder / candidate, folder / f"{candidate}.gz"):
+            if file.is_file():
+                return file
+    raise DataError(
+        f"there is no {name}(.gz) in '{_shown(folder)}'; give the folder that holds the four files of MNIST"
+    )
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """The array of an IDX file of unsigned bytes, packed with gzip or not.
+
+    :raises DataError: another kind of file, or one with fewer or more bytes than its header says.
+    """
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rb") as file:
+            start = file.read(4)
+            if len(start) < 4 or start[:2] != b"\0\0" or start[2] != _UNSIGNED_BYTE or start[3] not in (1, 3):
+                raise DataError(
+                    f"'{_shown(path)}' starts with {start.hex() or 'nothing'}; an IDX file of bytes starts with "
+                    "00000801 or 00000803"
+                )
+            sizes = file.read(4 * start[3])
+            if len(sizes) < 4 * start[3]:
+                raise DataError(f"'{_shown(path)}' ends within its header; download it again")
+            shape = struct.unpack(f">{start[3]}I", sizes)
+            if shape[0] > MAX_IMAGES or max(shape[1:], default=0) > SIDE:
+                raise DataError(f"'{_shown(path)}' says that it holds {shape}; MNIST holds (60000, 28, 28)")
+            expected = int(np.prod(shape))
+            content = file.read(expected + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"'{_shown(path)}' cannot be read ({error}); download it again") from error
+    if len(content) != expected:
+        found = "more" if len(content) > expected else str(len(content))
+        raise DataError(f"'{_shown(path)}' should hold {expected} bytes of data and holds {found}")
+    return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _shown(path: Path) -> str:
+    return escape_name(str(path))

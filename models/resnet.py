@@ -1,0 +1,255 @@
+"""ResNet: He, Zhang, Ren & Sun 2016, "Deep residual learning for image recognition", and its plain twins.
+
+One class builds them all; the nets of the paper below are that class with other defaults, and every option of
+`ResNet._build_model` can still be given: `ResNet50(shape, classes, is_plain=True)` is the plain net of 50 layers.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partialmethod
+from typing import Literal, NamedTuple
+
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from models.convnet import ConvNet
+from models.layers import batch_norm, conv_layer, fc_layer, global_average_pool, max_pool, subsample
+
+
+class Stem(NamedTuple):
+    """What stands before the first stage: a convolution and, unless `pool_stride` is None, a 3x3 max pooling."""
+
+    side: int  # of the filter, pixels
+    stride: int  # of the convolution, pixels
+    pool_stride: int | None  # pixels
+    pool_padding: str | None  # None: as the other layers
+
+
+STEMS = {
+    "imagenet": Stem(side=7, stride=2, pool_stride=2, pool_padding=None),  # paper, table 1
+    "cifar": Stem(side=3, stride=1, pool_stride=None, pool_padding=None),  # paper, section 4.2
+    "mini": Stem(side=7, stride=1, pool_stride=3, pool_padding="VALID"),  # Mini-ResNet
+}
+BLOCKS = ("basic", "bottleneck")
+SHORTCUTS = ("A", "B", "B-no-norm")
+BOTTLENECK_STRIDES = ("1x1", "3x3")
+EXPANSION = 4  # a bottleneck block gives four times as many channels as its 3x3 convolution has
+
+
+class ResNet(ConvNet):
+    """Stages of residual blocks behind a stem, then a global average pool and one fully connected layer.
+
+    The defaults are ResNet-18 with TensorFlow's padding. Weights start at He's values (He et al. 2015b), those of
+    the last layer at a standard deviation of 0.01.
+    """
+
+    def _build_model(
+        self,
+        stages: Sequence[int] = (2, 2, 2, 2),
+        widths: Sequence[int] = (64, 128, 256, 512),
+        block: Literal["basic", "bottleneck"] = "basic",
+        stem: Literal["imagenet", "cifar", "mini"] = "imagenet",
+        shortcut: Literal["A", "B", "B-no-norm"] = "B",
+        is_plain: bool = False,
+        first_stage_stride: int = 1,
+        bottleneck_stride: Literal["1x1", "3x3"] = "3x3",
+        conv_biases: bool = False,
+        padding: Literal["SAME", "SYMMETRIC"] = "SAME",
+        batch_norm_momentum: float = 0.9,
+        batch_norm_epsilon: float = 1e-5,
+        zero_init_last_gamma: bool = False,
+    ) -> dict[str, tf.Tensor]:
+        """:param stages: number of blocks in each stage; every stage but the first starts with stride 2.
+        :param widths: channels of the 3x3 convolutions of each stage.
+        :param block: 'basic': two 3x3 convolutions; 'bottleneck': 1x1, 3x3, 1x1, four times as many channels out.
+        :param stem: 'imagenet': 7x7 stride 2 and 3x3 max pooling stride 2; 'cifar': 3x3; 'mini': 7x7 stride 1 and
+            3x3 max pooling stride 3.
+        :param shortcut: where the shapes differ: 'A' subsamples and pads the channels with zeros, half in front and
+            half behind; 'B' projects by a 1x1 convolution and normalises; 'B-no-norm' projects alone.
+        :param is_plain: leave the shortcuts out (paper, section 3.3).
+        :param first_stage_stride: 1 in the paper.
+        :param bottleneck_stride: which convolution of a bottleneck block has the stride: '1x1' in the paper, '3x3'
+            in the widespread weights of torchvision ("v1.5").
+        :param conv_biases: give the convolutions biases, which the normalisation after them makes useless.
+        :param padding: 'SAME' as TensorFlow pads, 'SYMMETRIC' as PyTorch does; they differ where the stride is 2.
+        :param batch_norm_momentum: share of the old moving statistics that is kept; PyTorch's 0.1 is 0.9 here.
+        :param batch_norm_epsilon: 1e-5 in PyTorch, 1e-3 in Keras.
+        :param zero_init_last_gamma: let every residual branch start at zero (Goyal et al. 2017, section 5.1).
+        """
+        _check_among("block", block, BLOCKS)
+        _check_among("stem", stem, tuple(STEMS))
+        _check_among("shortcut", shortcut, SHORTCUTS)
+        _check_among("bottleneck_stride", bottleneck_stride, BOTTLENECK_STRIDES)
+        _check_among("padding", padding, ("SAME", "SYMMETRIC"))
+        if len(stages) != len(widths) or not stages:
+            raise ValueError(
+                f"stages is {list(stages)} and widths is {list(widths)}; give both the same length, 1 or more"
+            )
+        self._shortcut, self._is_plain, self._bottleneck_stride = shortcut, is_plain, bottleneck_stride
+        self._conv_biases, self._padding = 0.0 if conv_biases else None, padding
+        self._batch_norm_momentum, self._batch_norm_epsilon = batch_norm_momentum, batch_norm_epsilon
+        self._last_gamma = 0.0 if zero_init_last_gamma and not is_plain else 1.0
+        build_block = self._basic_block if block == "basic" else self._bottleneck_block
+        d = self._build_stem(STEMS[stem], widths[0])
+        x = list(d.values())[-1]
+        for stage, (num_blocks, width) in enumerate(zip(stages, widths, strict=True), start=1):
+            for number in range(1, num_blocks + 1):
+                starts_stage = 2 if stage > 1 else first_stage_stride
+                with v1.variable_scope(f"stage{stage}"), v1.variable_scope(f"block{number}"):
+                    x = self._residual(build_block, x, width, starts_stage if number == 1 else 1)
+                d[f"stage{stage}/block{number}"] = x
+        d["features"] = global_average_pool(tf.cast(x, tf.float32))  # (N, C)
+        with v1.variable_scope("fc"):
+            d["logits"] = fc_layer(d["features"], self.num_classes, biases_value=0.0)
+        return d
+
+    def _build_stem(self, stem: Stem, width: int) -> dict[str, tf.Tensor]:
+        d = {"stem": tf.nn.relu(self._conv_norm("stem", self.inputs, stem.side, stem.stride, width))}
+        if stem.pool_stride is not None:
+            d["pool"] = max_pool(d["stem"], 3, stem.pool_stride, padding=stem.pool_padding or self._padding)
+        return d
+
+    def _residual(
+        self, build_block: Callable[[tf.Tensor, int, int], tf.Tensor], x: tf.Tensor, width: int, stride: int
+    ) -> tf.Tensor:
+        """relu(F(x) + x), paper eq. 1, or relu(F(x)) in a plain net: (N, H, W, C) -> (N, H', W', C')."""
+        out = build_block(x, width, stride)
+        if not self._is_plain:
+            out += self._build_shortcut(x, int(out.shape[-1]), stride)
+        return tf.nn.relu(out)
+
+    def _basic_block(self, x: tf.Tensor, width: int, stride: int) -> tf.Tensor:
+        """Two 3x3 convolutions (paper, figure 5, left)."""
+        x = tf.nn.relu(self._conv_norm("conv1", x, 3, stride, width))
+        return self._conv_norm("conv2", x, 3, 1, width, gamma_value=self._last_gamma)
+
+    def _bottleneck_block(self, x: tf.Tensor, width: int, stride: int) -> tf.Tensor:
+        """1x1, 3x3 and 1x1 convolutions (paper, figure 5, right)."""
+        first, second = (stride, 1) if self._bottleneck_stride == "1x1" else (1, stride)
+        x = tf.nn.relu(self._conv_norm("conv1", x, 1, first, width))
+        x = tf.nn.relu(self._conv_norm("conv2", x, 3, second, width))
+        return self._conv_norm("conv3", x, 1, 1, EXPANSION * width, gamma_value=self._last_gamma)
+
+    def _build_shortcut(self, x: tf.Tensor, depth: int, stride: int) -> tf.Tensor:
+        """x itself, or brought to `depth` channels and the block's size (paper, section 3.3, options A and B)."""
+        if stride == 1 and x.shape[-1] == depth:
+            return x
+        if self._shortcut == "A":
+            missing = depth - int(x.shape[-1])
+            return tf.pad(subsample(x, stride), [[0, 0]] * 3 + [[missing // 2, missing - missing // 2]])
+        if self._shortcut == "B":
+            return self._conv_norm("shortcut", x, 1, stride, depth)
+        with v1.variable_scope("shortcut"):
+            return self._conv(x, 1, stride, depth)
+
+    def _conv_norm(
+        self, name: str, x: tf.Tensor, side_l: int, stride: int, depth: int, gamma_value: float = 1.0
+    ) -> tf.Tensor:
+        """A convolution and its batch normalisation in the variable scope `name`."""
+        with v1.variable_scope(name):
+            return batch_norm(
+                self._conv(x, side_l, stride, depth),
+                self.is_train,
+                momentum=self._batch_norm_momentum,
+                epsilon=self._batch_norm_epsilon,
+                gamma_value=gamma_value,
+            )
+
+    def _conv(self, x: tf.Tensor, side_l: int, stride: int, depth: int) -> tf.Tensor:
+        return conv_layer(
+            x,
+            side_l,
+            stride,
+            depth,
+            padding=self._padding,
+            weights_stddev=None,
+            biases_value=self._conv_biases,
+        )
+
+
+def _check_among(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(known)}")
+
+
+class ResNet18(ResNet):
+    """11,689,512 parameters with 1,000 classes."""
+
+    _build_model = partialmethod(ResNet._build_model, stages=(2, 2, 2, 2))
+
+
+class ResNet34(ResNet):
+    """21,797,672 parameters with 1,000 classes."""
+
+    _build_model = partialmethod(ResNet._build_model, stages=(3, 4, 6, 3))
+
+
+class ResNet50(ResNet):
+    """25,557,032 parameters with 1,000 classes."""
+
+    _build_model = partialmethod(ResNet._build_model, stages=(3, 4, 6, 3), block="bottleneck")
+
+
+class ResNet101(ResNet):
+    """44,549,160 parameters with 1,000 classes."""
+
+    _build_model = partialmethod(ResNet._build_model, stages=(3, 4, 23, 3), block="bottleneck")
+
+
+class ResNet152(ResNet):
+    """60,192,808 parameters with 1,000 classes."""
+
+    _build_model = partialmethod(ResNet._build_model, stages=(3, 8, 36, 3), block="bottleneck")
+
+
+class CifarResNet(ResNet):
+    """The nets for 32x32 images (paper, section 4.2): 6n + 2 layers are three stages of n basic blocks."""
+
+    _build_model = partialmethod(
+        ResNet._build_model, stages=(3, 3, 3), widths=(16, 32, 64), stem="cifar", shortcut="A"
+    )
+
+
+class ResNet20(CifarResNet):
+    """n = 3: 269,722 parameters with 10 classes."""
+
+
+class ResNet32(CifarResNet):
+    """n = 5: 464,154 parameters with 10 classes."""
+
+    _build_model = partialmethod(CifarResNet._build_model, stages=(5, 5, 5))
+
+
+class ResNet44(CifarResNet):
+    """n = 7: 658,586 parameters with 10 classes."""
+
+    _build_model = partialmethod(CifarResNet._build_model, stages=(7, 7, 7))
+
+
+class ResNet56(CifarResNet):
+    """n = 9: 853,018 parameters with 10 classes."""
+
+    _build_model = partialmethod(CifarResNet._build_model, stages=(9, 9, 9))
+
+
+class ResNet110(CifarResNet):
+    """n = 18: 1,727,962 parameters with 10 classes."""
+
+    _build_model = partialmethod(CifarResNet._build_model, stages=(18, 18, 18))
+
+
+class MiniResNet(ResNet):
+    """Two identity blocks behind a 7x7 convolution, for MNIST: the ResNet post's first net.
+
+    The post leaves strides, padding and normalisation to Keras: biases in the convolutions, epsilon 0.001 and
+    momentum 0.99 in the normalisation.
+    """
+
+    _build_model = partialmethod(
+        ResNet._build_model,
+        stages=(2,),
+        widths=(64,),
+        stem="mini",
+        conv_biases=True,
+        batch_norm_momentum=0.99,
+        batch_norm_epsilon=1e-3,
+    )
