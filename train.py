@@ -41,7 +41,7 @@ def train(arguments: TrainArguments, path: Path) -> None:
     with experiment.open_session(model, config.train.threads) as sess:
         optimizer.train(sess, path, resume=arguments.resume is not None)
         run.update(config)
-        epoch = experiment.load_best(sess, model, path)
+        epoch = experiment.load_selected(sess, model, path, config.train.select)
         dataset, split = experiment.held_out(splits)
         results = evaluate(
             sess, model, dataset, evaluator=config.train.evaluator, batch_size=config.train.batch_size

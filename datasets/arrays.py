@@ -2,14 +2,15 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 
+from datasets.crops import Crops
 from datasets.dataset import DataSet
 from datasets.errors import OptionError
-from datasets.folder import check_sizes
 from datasets.images import resize_image
-from datasets.splits import Splits, check_split, make_splits, split_indices
+from datasets.splits import Splits, check_split, make_splits, sample_rows, split_indices
 
 Part = tuple[np.ndarray, np.ndarray]  # images (N, H, W, C) uint8 and class numbers (N,)
 
@@ -18,13 +19,10 @@ def array_splits(
     train: Part,
     test: Part,
     class_names: Sequence[str],
+    crops: Crops,
     *,
     image_size: int,
-    crop_size: int,
     channels: int,
-    reflect: bool,
-    padding: int,
-    pca_color: float,
     val_fraction: float,
     sample_size: int | None,
     seed: int,
@@ -36,13 +34,12 @@ def array_splits(
     :raises OptionError: options that these images cannot satisfy.
     """
     check_split(val_fraction, 0.0, seed)
-    check_sizes(image_size, crop_size, sample_size)
     own_channels = train[0].shape[-1]
     if channels != own_channels:
         kind = "grey" if own_channels == 1 else "in colour"
         raise OptionError(f"channels is {channels}, but these images are {kind}; give {own_channels}")
-    rng = np.random.default_rng(seed)
-    rows = [_sample(len(labels), sample_size, rng) for _, labels in (train, test)]
+    crops.check(image_size, image_size, channels)
+    rows = [sample_rows(len(labels), sample_size, seed) for _, labels in (train, test)]
     images = np.concatenate([part[0][chosen] for part, chosen in zip((train, test), rows, strict=True)])
     labels = np.concatenate([part[1][chosen] for part, chosen in zip((train, test), rows, strict=True)])
     names = [f"train{row:05d}" for row in rows[0]] + [f"test{row:05d}" for row in rows[1]]
@@ -51,11 +48,8 @@ def array_splits(
         np.eye(len(class_names), dtype=np.uint8)[labels],
         class_names=class_names,
         file_names=names,
-        crop_size=crop_size,
-        reflect=reflect,
-        padding=padding,
-        pca_color=pca_color,
         seed=seed,
+        **asdict(crops),
     )
     num_train = len(rows[0])
     kept, val, _ = split_indices(
@@ -66,15 +60,8 @@ def array_splits(
         seed=seed,
         class_names=class_names,
     )
-    content = hashlib.sha256(np.ascontiguousarray(whole.images).tobytes()).hexdigest()
+    content = hashlib.sha256(np.ascontiguousarray(whole.images).reshape(-1).data).hexdigest()
     return make_splits(whole, (kept, val, np.arange(num_train, len(names))), content=content)
-
-
-def _sample(count: int, sample_size: int | None, rng: np.random.Generator) -> np.ndarray:
-    """The rows to use, ascending."""
-    if sample_size is None or sample_size >= count:
-        return np.arange(count)
-    return np.sort(rng.choice(count, sample_size, replace=False))
 
 
 def _resized(images: np.ndarray, size: int) -> np.ndarray:

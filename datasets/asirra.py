@@ -14,6 +14,7 @@ import numpy as np
 
 from datasets.augment import center_crop, corner_center_crop_reflect, random_crop_reflect
 from datasets.cache import DecodeOptions, load_images
+from datasets.crops import Crops
 from datasets.dataset import ALEXNET_CROP_SIZE, DataSet
 from datasets.folder import load_labelled
 from datasets.listing import PETS as CLASS_NAMES
@@ -76,6 +77,7 @@ def load_asirra(
     reflect: bool = True,
     padding: int = 0,
     pca_color: float = 0.0,
+    redraw: bool = True,
     val_fraction: float = 0.2,
     test_fraction: float = 0.2,
     sample_size: int | None = None,
@@ -98,10 +100,7 @@ def load_asirra(
             max_bad_fraction=max_bad_fraction,
             strict=strict,
         ),
-        crop_size=crop_size,
-        reflect=reflect,
-        padding=padding,
-        pca_color=pca_color,
+        Crops(crop_size=crop_size, reflect=reflect, padding=padding, pca_color=pca_color, redraw=redraw),
         val_fraction=val_fraction,
         test_fraction=test_fraction,
         sample_size=sample_size,

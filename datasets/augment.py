@@ -88,13 +88,21 @@ def corner_center_windows(height: int, width: int, crop_l: int, reflect: bool = 
 
 
 def crop_windows(
-    images: Images, indices: np.ndarray, windows: Windows, crop_l: int, *, padding: int = 0
+    images: Images,
+    indices: np.ndarray,
+    windows: Windows,
+    crop_l: int,
+    *,
+    padding: int = 0,
+    fill: np.ndarray | float = 0,
 ) -> np.ndarray:
     """Cuts the same K windows (tops, lefts, flips) out of each chosen image: (B, K, crop_l, crop_l, C)."""
     num_windows = len(windows[0])
     repeated = np.repeat(indices, num_windows)
     tops, lefts, flips = (np.tile(values, len(indices)) for values in windows)
-    crops = crop_reflect(images, repeated, tops, lefts, flips, crop_l, padding=padding)  # (B * K, h, w, C)
+    crops = crop_reflect(
+        images, repeated, tops, lefts, flips, crop_l, padding=padding, fill=fill
+    )  # (B * K, h, w, C)
     return crops.reshape(len(indices), num_windows, *crops.shape[1:])
 
 

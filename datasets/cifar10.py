@@ -7,13 +7,17 @@ archive or as the folder that it unpacks to:
     cifar-10-binary.tar.gz, cifar-10-batches-bin/   data_batch_1.bin .. data_batch_5.bin, test_batch.bin
 """
 
+import lzma
 import tarfile
+import zlib
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from datasets.arrays import Part, array_splits
+from datasets.crops import Crops
 from datasets.errors import DataError, escape_name
 from datasets.plain_pickle import load_plain_pickle
 from datasets.splits import Splits
@@ -22,8 +26,18 @@ CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "
 SIDE = 32  # pixels
 PIXELS = 3 * SIDE * SIDE  # bytes of an image, channel after channel
 MAX_BATCH_BYTES = 100 * 2**20  # an official batch has 31 million bytes
+MAX_HEADER_BYTES = 2**20  # of what an archive says about a member
+MAX_MEMBERS = 100  # that are looked at; an official archive has 9
 TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST_BATCH = "test_batch"
+_BATCHES = (*TRAIN_BATCHES, TEST_BATCH)
+_FOLDERS = ("", "cifar-10-batches-py", "cifar-10-batches-bin")
+_ARCHIVES = ("cifar-10-python.tar.gz", "cifar-10-binary.tar.gz")
+_TAR_ERRORS = (  # what the readers raise on damaged archives
+    *(OSError, EOFError, ValueError, RecursionError),
+    *(tarfile.TarError, zlib.error, lzma.LZMAError),
+)
+_Contents = dict[str, tuple[str, bytes]]  # file name and content of each batch by its name without a suffix
 
 
 def load_cifar10(
@@ -35,6 +49,7 @@ def load_cifar10(
     reflect: bool = True,
     padding: int = 4,
     pca_color: float = 0.0,
+    redraw: bool = True,
     val_fraction: float = 0.1,
     sample_size: int | None = None,
     seed: int = 0,
@@ -45,36 +60,68 @@ def load_cifar10(
     :param image_size: side in pixels that the images are resized to.
     :param crop_size: side in pixels of the windows that batches hold.
     :param padding: width in pixels of the frame that training windows may reach into: 4 in He et al. 2015.
+    :param pca_color: see `datasets.dataset.DataSet`, as for redraw.
     :param val_fraction: share of the 50,000 training images for validation; the paper's is 0.1.
     :param sample_size: use at most so many images of each part, drawn by seed; None: all.
     :return: Splits with uint8 images (N, image_size, image_size, 3) and one-hot labels (N, 10) uint8.
     :raises DataError: nothing there, a batch that is missing, or one that holds something else.
     """
-    batches = _read_batches(Path(path))
+    batches = _read_batches(Path(path).expanduser())
     train = [batches[name] for name in TRAIN_BATCHES]
     images, labels = (np.concatenate(arrays) for arrays in zip(*train, strict=True))
     return array_splits(
         (images, labels),
         batches[TEST_BATCH],
         CLASS_NAMES,
+        Crops(crop_size=crop_size, reflect=reflect, padding=padding, pca_color=pca_color, redraw=redraw),
         image_size=image_size,
-        crop_size=crop_size,
         channels=channels,
-        reflect=reflect,
-        padding=padding,
-        pca_color=pca_color,
         val_fraction=val_fraction,
         sample_size=sample_size,
         seed=seed,
     )
 
 
+def holds_cifar10(path: Path | str) -> bool:
+    """Whether there is one of the forms above, complete or not, and not something else, such as images."""
+    path = Path(path).expanduser()
+    return bool(_batch_files(path) or _archives(path))
+
+
+def _batch_files(path: Path) -> dict[str, Path]:
+    """The batches in a folder, or in the one that an archive unpacks to."""
+    for folder in _FOLDERS:
+        files = {
+            name: file
+            for name in _BATCHES
+            for file in (path / folder / f"{name}.bin", path / folder / name)
+            if file.is_file()
+        }
+        if files:
+            return files
+    return {}
+
+
+def _archives(path: Path) -> list[Path]:
+    """The archive itself, or those of the official names in a folder."""
+    if path.is_dir():
+        return [path / name for name in _ARCHIVES if (path / name).is_file()]
+    return [path] if path.is_file() and path.suffix.lower() != ".zip" else []
+
+
 def _read_batches(path: Path) -> dict[str, Part]:
     """The six batches by their names without a suffix."""
     shown = escape_name(str(path))
-    contents = _read_folder(path) if path.is_dir() else _read_archive(path)
-    missing = [name for name in (*TRAIN_BATCHES, TEST_BATCH) if name not in contents]
-    if len(missing) == 6:
+    if not path.exists():
+        raise DataError(f"there is no '{shown}'; give the CIFAR-10 archive or folder")
+    files, archives = _batch_files(path), _archives(path)
+    contents: _Contents = {}
+    if files:
+        contents = {name: (file.name, _read_file(file)) for name, file in files.items()}
+    elif archives:
+        contents = _read_archive(archives[0])
+    missing = [name for name in _BATCHES if name not in contents]
+    if len(missing) == len(_BATCHES):
         raise DataError(
             f"no CIFAR-10 batches in '{shown}'; give the official archive or its unpacked folder, or for images in "
             "one folder per class --data.name folder"
@@ -84,47 +131,51 @@ def _read_batches(path: Path) -> dict[str, Part]:
     return {name: _decode(f"{shown}/{file}", file, content) for name, (file, content) in contents.items()}
 
 
-def _read_folder(path: Path) -> dict[str, tuple[str, bytes]]:
-    """File names and contents of the batches in a folder, or in the one that an archive unpacks to."""
-    folders = [path, path / "cifar-10-batches-py", path / "cifar-10-batches-bin"]
-    for folder in folders:
-        found = {}
-        for name in (*TRAIN_BATCHES, TEST_BATCH):
-            for file in (folder / name, folder / f"{name}.bin"):
-                if file.is_file() and name not in found:
-                    _check_bytes(str(file), file.stat().st_size)
-                    found[name] = (file.name, file.read_bytes())
-        if found:
-            return found
-    return {}
+def _read_file(path: Path) -> bytes:
+    try:
+        _check_bytes(str(path), path.stat().st_size, MAX_BATCH_BYTES)
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"'{escape_name(str(path))}' cannot be read ({error.strerror}); check its permissions"
+        ) from error
 
 
-def _read_archive(path: Path) -> dict[str, tuple[str, bytes]]:
-    """The same from a tar archive, read member by member; nothing is ever extracted."""
+class _Member(tarfile.TarInfo):
+    """A header of an archive; refused as soon as it announces more than an official archive holds."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Member":
+        member = super().frombuf(buf, encoding, errors)
+        _check_bytes(member.name, member.size, MAX_BATCH_BYTES if member.isreg() else MAX_HEADER_BYTES)
+        return member
+
+
+def _read_archive(path: Path) -> _Contents:
+    """The batches of a tar archive, read member by member; nothing is ever extracted."""
     found = {}
     try:
-        with tarfile.open(path) as archive:
-            for member in archive:
+        with tarfile.open(path, tarinfo=_Member) as archive:
+            for member in islice(archive, MAX_MEMBERS):
                 file = member.name.rpartition("/")[2]
                 name = file.removesuffix(".bin")
-                if member.isreg() and name in (*TRAIN_BATCHES, TEST_BATCH):
-                    _check_bytes(f"{path}/{file}", member.size)
+                if member.isreg() and name in _BATCHES:
+                    _check_bytes(f"{path}/{file}", member.size, MAX_BATCH_BYTES)
                     stream = archive.extractfile(member)
                     found[name] = (file, stream.read() if stream else b"")
-    except FileNotFoundError as error:
+    except _TAR_ERRORS as error:
+        reason = escape_name(" ".join(str(error).split()))
         raise DataError(
-            f"there is no '{escape_name(str(path))}'; give the CIFAR-10 archive or folder"
-        ) from error
-    except (OSError, tarfile.TarError, EOFError) as error:
-        raise DataError(
-            f"'{escape_name(str(path))}' cannot be read as a tar archive ({error}); download it again"
+            f"'{escape_name(str(path))}' cannot be read as a tar archive ({reason}); download it again"
         ) from error
     return found
 
 
-def _check_bytes(name: str, size: int) -> None:
-    if size > MAX_BATCH_BYTES:
-        raise DataError(f"'{escape_name(name)}' has {size} bytes; a CIFAR-10 batch has about 31 million")
+def _check_bytes(name: str, size: int, most: int) -> None:
+    if size > most:
+        raise DataError(
+            f"'{escape_name(name)}' has {size} bytes; a CIFAR-10 batch has about 31 million, so this is none"
+        )
 
 
 def _decode(shown: str, file: str, content: bytes) -> Part:

@@ -1,19 +1,18 @@
 """Images and labels, handed out in batches from a position that can be saved."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from datasets.augment import Windows, center_window, corner_center_windows, crop_reflect, crop_windows
-from datasets.color import color_components, shift_colors
-from datasets.rows import ImageRows, Images, channel_mean
+from datasets.crops import Cropper, Crops
+from datasets.rows import ImageRows, Images
 from datasets.sampling import Cursor, Sampler, check_batch_size
 
 Rows = np.ndarray | Sequence[int] | slice
 Labels = np.ndarray | Any  # Any stands for the None of a set without labels, which few callers meet
-_CHUNK = 256  # images that a pass over all pixels holds in memory at a time
 ALEXNET_CROP_SIZE = 227  # the side at which AlexNet's layers fit together
 
 
@@ -31,10 +30,13 @@ class DataSet:
     :param crop_size: side of the windows in pixels; None: 227 where the images are at least that large, else
         their smaller side.
     :param reflect: whether windows may be mirrored left to right.
-    :param padding: width in pixels of the frame that training windows may reach into. It has the set's mean
-        colour, which is zero to a network that subtracts the mean.
+    :param padding: width in pixels of the frame that training windows may reach into, and the others too where
+        the crop is larger than the image. It has the set's mean colour, which is zero to a network that
+        subtracts the mean.
     :param pca_color: standard deviation of the colour augmentation of Krizhevsky et al. 2012, section 4.1 (0.1
         there), drawn for each image and epoch; 0 for none.
+    :param redraw: draw windows, reflections and colours anew in every epoch; False: those of the first epoch in
+        every epoch, as an array that was augmented once before training would have them.
     :param seed: of the order and of the windows.
     :param channel_sums: (N, C) sums over each image's pixels where known, to save a pass for the mean.
     :raises ValueError: images of another shape or dtype, counts that do not match, or a crop that does not fit.
@@ -51,6 +53,7 @@ class DataSet:
         reflect: bool = True,
         padding: int = 0,
         pca_color: float = 0.0,
+        redraw: bool = True,
         seed: int = 0,
         channel_sums: np.ndarray | None = None,
     ) -> None:
@@ -61,17 +64,17 @@ class DataSet:
         self._channel_sums = channel_sums
         self._check_images()
         self._check_counts()
-        height, width = self._images.shape[1:3]
-        self._crop_size = min(height, width, ALEXNET_CROP_SIZE) if crop_size is None else int(crop_size)
-        self._reflect, self._padding, self._pca_color = bool(reflect), int(padding), float(pca_color)
-        self._check_crop(height, width)
-        if self._pca_color and self._images.shape[-1] != 3:
-            raise ValueError(
-                f"pca_color is {pca_color}, but images of {self._images.shape} have no colours; give 0"
-            )
+        self._crops = Crops(
+            crop_size=min(*self._images.shape[1:3], ALEXNET_CROP_SIZE)
+            if crop_size is None
+            else int(crop_size),
+            reflect=bool(reflect),
+            padding=int(padding),
+            pca_color=float(pca_color),
+            redraw=bool(redraw),
+        )
         self._sampler = Sampler(self.num_examples, int(seed))
-        self._mean: np.ndarray | None = None
-        self._components: np.ndarray | None = None
+        self._cropper = Cropper(self._images, self._crops, self._sampler, channel_sums)
 
     @property
     def images(self) -> Images:
@@ -105,21 +108,22 @@ class DataSet:
         return self._file_names
 
     @property
+    def crops(self) -> Crops:
+        """How images are cut out and changed: crop_size, reflect, padding, pca_color, redraw."""
+        return self._crops
+
+    @property
     def crop_size(self) -> int:
         """Side in pixels of the images that a batch holds."""
-        return self._crop_size
+        return self._crops.crop_size
 
     @property
-    def reflect(self) -> bool:
-        return self._reflect
+    def num_crops(self) -> int:
+        """How many windows a test takes of each image: 10, or 5 where nothing is mirrored.
 
-    @property
-    def padding(self) -> int:
-        return self._padding
-
-    @property
-    def pca_color(self) -> float:
-        return self._pca_color
+        Windows as large as the images all coincide, so there it is 2 (the image and its mirror image), or 1.
+        """
+        return self._cropper.num_crops
 
     @property
     def seed(self) -> int:
@@ -147,9 +151,7 @@ class DataSet:
 
         :raises ValueError: the set is empty.
         """
-        if self._mean is None:
-            self._mean = channel_mean(self._images, self._channel_sums)
-        return self._mean
+        return self._cropper.channel_mean
 
     @property
     def pixel_mean(self) -> np.ndarray:
@@ -157,13 +159,7 @@ class DataSet:
 
         :raises ValueError: the set is empty.
         """
-        if self.num_examples < 1:
-            raise ValueError("no images have no mean; give at least one image")
-        total = np.zeros((self._crop_size, self._crop_size, self._images.shape[-1]))
-        for start in range(0, self.num_examples, _CHUNK):
-            rows = np.arange(start, min(start + _CHUNK, self.num_examples))
-            total += self._fixed_crops(rows, center_window)[:, 0].sum(axis=0, dtype=np.float64)
-        return total / (self.num_examples * (255.0 if self._images.dtype == np.uint8 else 1.0))
+        return self._cropper.pixel_mean
 
     def next_batch(
         self,
@@ -177,10 +173,10 @@ class DataSet:
 
         :param batch_size: images, at least 1; more than N takes as many epochs as it needs.
         :param shuffle: a new order in each epoch; False: the order of the images.
-        :param augment: with is_train a random window of each image, without it ten windows (five where
-            reflect is off); False: the centre.
+        :param augment: with is_train a random window of each image, without it the `num_crops` windows of a
+            test; False: the centre.
         :param fake_data: random images and labels instead, for trying out a model; the cursor stays.
-        :return: images (B, h, w, C), or (B, 10, h, w, C) for ten windows, in the set's dtype; labels
+        :return: images (B, h, w, C), or (B, num_crops, h, w, C) for a test, in the set's dtype; labels
             (B, K) or (B,) or None. Fake images are float32 in [0, 1).
         :raises ValueError: batch_size below 1, or the set is empty.
         """
@@ -211,10 +207,10 @@ class DataSet:
         indices = np.arange(self.num_examples)[indices]  # negative ones count from the end, as usual
         labels = None if self._labels is None else self._labels[indices]
         if augment and is_train:
-            return self._random_crops(indices, epoch), labels
+            return self._cropper.drawn(indices, epoch), labels
         if augment:
-            return self._fixed_crops(indices, corner_center_windows, self._reflect), labels
-        return self._fixed_crops(indices, center_window)[:, 0], labels
+            return self._cropper.fixed(indices), labels
+        return self._cropper.center(indices), labels
 
     def subset(self, indices: Rows) -> "DataSet":
         """Some images as a DataSet of their own, with its cursor at the start; no pixel is copied."""
@@ -224,45 +220,15 @@ class DataSet:
             None if self._labels is None else self._labels[indices],
             class_names=self._class_names,
             file_names=None if self._file_names is None else [self._file_names[i] for i in indices],
-            crop_size=self._crop_size,
-            reflect=self._reflect,
-            padding=self._padding,
-            pca_color=self._pca_color,
+            **dataclasses.asdict(self._crops),
             seed=self.seed,
             channel_sums=None if self._channel_sums is None else self._channel_sums[indices],
         )
 
-    def _random_crops(self, indices: np.ndarray, epoch: int) -> np.ndarray:
-        height, width = (side + 2 * self._padding for side in self._images.shape[1:3])
-        tops, lefts, flips = self._sampler.windows(epoch, height, width, self._crop_size, self._reflect)
-        windows = tops[indices], lefts[indices], flips[indices]
-        fill = self._levels(self.image_mean) if self._padding else 0
-        crops = crop_reflect(
-            self._images, indices, *windows, self._crop_size, padding=self._padding, fill=fill
-        )
-        if not self._pca_color:
-            return crops
-        if self._components is None:
-            self._components = color_components(self._images)
-        multiples = self._pca_color * self._sampler.color_multiples(epoch)[indices]  # (B, 3)
-        return shift_colors(crops, multiples @ self._components)
-
-    def _levels(self, values: np.ndarray) -> np.ndarray:
-        """Pixel values in [0, 1] as this set's images hold them."""
-        return np.round(values * 255.0).astype(np.uint8) if self._images.dtype == np.uint8 else values
-
-    def _fixed_crops(
-        self, indices: np.ndarray, make_windows: Callable[..., Windows], *options: bool
-    ) -> np.ndarray:
-        height, width = self._images.shape[1:3]
-        padding = 0 if self._crop_size <= min(height, width) else self._padding
-        windows = make_windows(height + 2 * padding, width + 2 * padding, self._crop_size, *options)
-        return crop_windows(self._images, indices, windows, self._crop_size, padding=padding)
-
     def _fake_batch(self, batch_size: int) -> tuple[np.ndarray, Labels]:
         check_batch_size(batch_size, self.num_examples)
         rng = np.random.default_rng(self.seed)
-        shape = (batch_size, self._crop_size, self._crop_size, self._images.shape[-1])
+        shape = (batch_size, self.crop_size, self.crop_size, self._images.shape[-1])
         images = rng.random(shape, dtype=np.float32)
         num_classes = self.num_classes
         if num_classes is None:
@@ -286,11 +252,3 @@ class DataSet:
             return
         if num_classes > len(names) or (self._labels.ndim > 1 and num_classes != len(names)):
             raise ValueError(f"{num_classes} classes in labels, {len(names)} class names; name each class")
-
-    def _check_crop(self, height: int, width: int) -> None:
-        largest = min(height, width) + 2 * self._padding
-        if self._padding < 0 or not 1 <= self._crop_size <= largest:
-            raise ValueError(
-                f"crop_size {self._crop_size} with padding {self._padding} does not fit images of "
-                f"{height}x{width}; choose a crop from 1 to {largest} pixels and a padding of 0 or more"
-            )

@@ -5,9 +5,11 @@ digits", 1998), enlarged so that a convolutional network has something to convol
 """
 
 import hashlib
+from dataclasses import asdict
 
 import numpy as np
 
+from datasets.crops import Crops
 from datasets.dataset import DataSet
 from datasets.errors import OptionError
 from datasets.images import resize_image
@@ -24,6 +26,7 @@ def load_digits_splits(
     channels: int = 1,
     reflect: bool = False,
     padding: int = 0,
+    redraw: bool = True,
     val_fraction: float = 0.2,
     test_fraction: float = 0.2,
     seed: int = 0,
@@ -34,7 +37,7 @@ def load_digits_splits(
     :param crop_size: side in pixels of the windows.
     :param channels: 1, the digits are grey.
     :param reflect: mirror the windows; digits have a reading direction, so better not.
-    :param padding: width in pixels of the frame that training windows may reach into.
+    :param padding: see `datasets.dataset.DataSet`, as for redraw.
     :param val_fraction: share that goes to validation of what testing leaves.
     :param test_fraction: share of all images that goes to testing.
     :param seed: of the split, the order and the windows.
@@ -44,6 +47,8 @@ def load_digits_splits(
 
     if channels != 1:
         raise OptionError(f"channels is {channels}, but the digits are grey; give 1")
+    crops = Crops(crop_size=crop_size, reflect=reflect, padding=padding, redraw=redraw)
+    crops.check(image_size, image_size, channels)
 
     digits = load_digits()
     small = np.round(digits.images * (255 / _WHITEST)).astype(np.uint8)  # (N, 8, 8)
@@ -54,10 +59,8 @@ def load_digits_splits(
         np.eye(len(CLASS_NAMES), dtype=np.uint8)[digits.target],
         class_names=CLASS_NAMES,
         file_names=names,
-        crop_size=crop_size,
-        reflect=reflect,
-        padding=padding,
         seed=seed,
+        **asdict(crops),
     )
     indices = split_indices(
         names,

@@ -8,13 +8,14 @@ A folder or a zip archive, in one of two forms:
 training, valid, validation, testing and test1 are other names of the parts, in capitals or not.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from datasets.cache import CachedImages, DecodeOptions, load_images
+from datasets.crops import Crops
 from datasets.dataset import ALEXNET_CROP_SIZE, DataSet
-from datasets.errors import OptionError
 from datasets.listing import (
     TEST,
     TRAIN,
@@ -40,6 +41,7 @@ def load_folder(
     reflect: bool = True,
     padding: int = 0,
     pca_color: float = 0.0,
+    redraw: bool = True,
     val_fraction: float = 0.2,
     test_fraction: float = 0.2,
     sample_size: int | None = None,
@@ -57,7 +59,7 @@ def load_folder(
     :param crop_size: side in pixels of the windows that batches hold.
     :param channels: 3 for RGB, 1 for grey.
     :param reflect: whether windows may be mirrored.
-    :param padding: see `datasets.dataset.DataSet`, as for pca_color.
+    :param padding: see `datasets.dataset.DataSet`, as for pca_color and redraw.
     :param val_fraction: share for validation of what testing leaves, if there is no val/.
     :param test_fraction: share of the images, but for those of val/, for testing, if there is no test/.
     :param sample_size: use at most so many images of each given part, drawn by seed; None: all.
@@ -77,10 +79,7 @@ def load_folder(
             max_bad_fraction=max_bad_fraction,
             strict=strict,
         ),
-        crop_size=crop_size,
-        reflect=reflect,
-        padding=padding,
-        pca_color=pca_color,
+        Crops(crop_size=crop_size, reflect=reflect, padding=padding, pca_color=pca_color, redraw=redraw),
         val_fraction=val_fraction,
         test_fraction=test_fraction,
         sample_size=sample_size,
@@ -92,34 +91,22 @@ def load_labelled(
     source: Source,
     label_of: LabelRule,
     decode: DecodeOptions,
+    crops: Crops,
     *,
-    crop_size: int,
-    reflect: bool,
-    padding: int,
-    pca_color: float,
     val_fraction: float,
     test_fraction: float,
     sample_size: int | None,
     seed: int,
 ) -> Splits:
     """`load_folder` for any rule that tells a file's class by the parts of its path."""
-    check_sizes(decode.size, crop_size, sample_size)
+    crops.check(decode.size, decode.size, decode.channels)
     check_split(val_fraction, test_fraction, seed)
     labelled = list_labelled(source, label_of)
     class_names = class_names_of(source, labelled)
     labelled = {part: sample_files(files, sample_size, seed) for part, files in labelled.items()}
     classes = {name: class_name for files in labelled.values() for name, class_name in files}
     cached = load_images(source, sorted(classes), decode)
-    whole = labelled_dataset(
-        cached,
-        classes,
-        class_names,
-        crop_size=crop_size,
-        reflect=reflect,
-        padding=padding,
-        pca_color=pca_color,
-        seed=seed,
-    )
+    whole = labelled_dataset(cached, classes, class_names, crops, seed)
     parts = _parts(whole, labelled, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
     return make_splits(whole, parts, content=cached.fingerprint, bad_files=cached.bad)
 
@@ -128,11 +115,7 @@ def labelled_dataset(
     cached: CachedImages,
     classes: dict[str, str],
     class_names: tuple[str, ...],
-    *,
-    crop_size: int,
-    reflect: bool,
-    padding: int = 0,
-    pca_color: float = 0.0,
+    crops: Crops,
     seed: int = 0,
 ) -> DataSet:
     """Decoded images with one-hot labels (N, K) uint8 in the order of class_names.
@@ -145,24 +128,10 @@ def labelled_dataset(
         np.eye(len(class_names), dtype=np.uint8)[[numbers[classes[name]] for name in cached.names]],
         class_names=class_names,
         file_names=cached.names,
-        crop_size=crop_size,
-        reflect=reflect,
-        padding=padding,
-        pca_color=pca_color,
         seed=seed,
         channel_sums=cached.sums,
+        **asdict(crops),
     )
-
-
-def check_sizes(image_size: int, crop_size: int, sample_size: int | None = None) -> None:
-    """Refuses a crop larger than the image, and counts below 1."""
-    if not 1 <= crop_size <= image_size:
-        raise OptionError(
-            f"crop_size {crop_size} does not fit into image_size {image_size}; "
-            f"choose 1 to {image_size} pixels"
-        )
-    if sample_size is not None and sample_size < 1:
-        raise OptionError(f"sample_size is {sample_size}; give the number of images to use, or none for all")
 
 
 def _parts(

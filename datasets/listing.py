@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-import numpy as np
-
 from datasets.errors import DataError, escape_name, shortened
 from datasets.sources import Source
+from datasets.splits import sample_rows
 
 WHOLE, TRAIN, VAL, TEST = "whole", "train", "val", "test"
 PETS = ("cat", "dog")
@@ -115,10 +114,7 @@ def class_names_of(source: Source, labelled: Labelled) -> tuple[str, ...]:
 
 def sample_files(files: list[tuple[str, str]], sample_size: int | None, seed: int) -> list[tuple[str, str]]:
     """At most sample_size of the files, in their old order; which, is the seed's choice."""
-    if sample_size is None or sample_size >= len(files):
-        return files
-    chosen = np.random.default_rng(seed).choice(len(files), size=sample_size, replace=False)
-    return [files[i] for i in sorted(chosen)]
+    return [files[i] for i in sample_rows(len(files), sample_size, seed)]
 
 
 def _layout(source: Source, names: Iterable[str], label_of: LabelRule) -> _Layout:

@@ -4,16 +4,18 @@ import difflib
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from datasets.asirra import load_asirra
 from datasets.cache import DecodeOptions, load_images
-from datasets.cifar10 import load_cifar10
+from datasets.cifar10 import holds_cifar10, load_cifar10
+from datasets.crops import Crops
 from datasets.dataset import DataSet
 from datasets.digits import load_digits_splits
 from datasets.errors import ClassMismatchError, OptionError, escape_name, shortened
-from datasets.folder import check_sizes, labelled_dataset, load_folder
+from datasets.folder import labelled_dataset, load_folder
 from datasets.listing import (
     PART_NAMES,
     PETS,
@@ -24,7 +26,7 @@ from datasets.listing import (
     class_of_pet,
     list_labelled,
 )
-from datasets.mnist import load_mnist
+from datasets.mnist import holds_mnist, load_mnist
 from datasets.sources import Source, open_source
 from datasets.splits import Splits
 
@@ -35,6 +37,8 @@ LOADERS: dict[str, Callable[..., Splits]] = {
     "folder": load_folder,
     "mnist": load_mnist,
 }
+# Sets with a form of their own that is no folder of images: whether a path holds it.
+OWN_FORMS: dict[str, Callable[[Path | str], bool]] = {"cifar10": holds_cifar10, "mnist": holds_mnist}
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +75,7 @@ def labelled_set(
     path: Path | str,
     class_names: tuple[str, ...],
     *,
+    name: str = "folder",
     image_size: int,
     crop_size: int,
     channels: int = 3,
@@ -85,10 +90,19 @@ def labelled_set(
     matched by name; a class that the model knows and the folder lacks is reported in a warning.
 
     :param class_names: the model's classes in order; the labels are one-hot in that order, (N, K) uint8.
+    :param name: the data set that the model was trained on. Where path holds its own form (the batches of
+        cifar10, the files of mnist), the official test images are taken.
     :raises ClassMismatchError: the folder has a class that the model does not know.
     :raises DataError: as `datasets.folder.load_folder`.
     """
-    check_sizes(image_size, crop_size)
+    crops = Crops(crop_size=crop_size, reflect=reflect)
+    crops.check(image_size, image_size, channels)
+    if name in OWN_FORMS and OWN_FORMS[name](path):
+        options = {"image_size": image_size, "channels": channels, "val_fraction": 0.0, **asdict(crops)}
+        splits = load_splits(name, path, **options)
+        if splits.class_names != tuple(class_names):
+            raise _mismatch(path, splits.class_names, class_names)
+        return cast(DataSet, splits.test)  # which an official set always has
     decode = DecodeOptions(
         size=image_size,
         channels=channels,
@@ -103,7 +117,7 @@ def labelled_set(
     classes = {name: label for files in labelled.values() for name, label in files}
     _check_classes(source, set(classes.values()), class_names)
     cached = load_images(source, sorted(classes), decode)
-    return labelled_dataset(cached, classes, tuple(class_names), crop_size=crop_size, reflect=reflect)
+    return labelled_dataset(cached, classes, tuple(class_names), crops)
 
 
 def _label_rule(source: Source, class_names: Sequence[str]) -> LabelRule:
@@ -119,13 +133,17 @@ def _label_rule(source: Source, class_names: Sequence[str]) -> LabelRule:
 
 def _check_classes(source: Source, found: set[str], class_names: Sequence[str]) -> None:
     if found - set(class_names):
-        raise ClassMismatchError(
-            f"the classes in '{escape_name(str(source.path))}' ({shortened(sorted(found))}) are not those of "
-            f"the model ({shortened(class_names)}); rename or remove the folders of other classes"
-        )
+        raise _mismatch(source.path, sorted(found), class_names)
     missing = sorted(set(class_names) - found)
     if missing:
         logger.warning("'%s' has no images of %s", escape_name(str(source.path)), shortened(missing))
+
+
+def _mismatch(path: Path | str, found: Iterable[str], class_names: Sequence[str]) -> ClassMismatchError:
+    return ClassMismatchError(
+        f"the classes in '{escape_name(str(path))}' ({shortened(found)}) are not those of "
+        f"the model ({shortened(class_names)}); rename or remove the folders of other classes"
+    )
 
 
 def _suggestion(word: str, known: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from datasets.arrays import Part, array_splits
+from datasets.crops import Crops
 from datasets.errors import DataError, escape_name
 from datasets.splits import Splits
 
@@ -21,6 +22,8 @@ CLASS_NAMES = tuple("0123456789")
 SIDE = 28  # pixels
 MAX_IMAGES = 1_000_000  # refused before memory is taken; MNIST has 60,000
 _UNSIGNED_BYTE = 8  # the only type of IDX that is read
+_PARTS = ("train", "t10k")
+_KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
 
 
 def load_mnist(
@@ -32,6 +35,7 @@ def load_mnist(
     reflect: bool = False,
     padding: int = 0,
     pca_color: float = 0.0,
+    redraw: bool = True,
     val_fraction: float = 0.1,
     sample_size: int | None = None,
     seed: int = 0,
@@ -44,33 +48,36 @@ def load_mnist(
     :param channels: 1, the digits are grey.
     :param reflect: mirror the windows; digits have a reading direction, so better not.
     :param padding: width in pixels of the frame that training windows may reach into.
+    :param pca_color: 0, the digits have no colours.
+    :param redraw: see `datasets.dataset.DataSet`.
     :param val_fraction: share of the 60,000 training images for validation.
     :param sample_size: use at most so many images of each part, drawn by seed; None: all.
     :return: Splits with uint8 images (N, image_size, image_size, 1) and one-hot labels (N, 10) uint8.
     :raises DataError: a file that is missing, cut off, or of another kind.
     """
-    folder = Path(path)
+    folder = Path(path).expanduser()
     return array_splits(
-        _read_part(folder, "train"),
-        _read_part(folder, "t10k"),
+        _read_part(folder, _PARTS[0]),
+        _read_part(folder, _PARTS[1]),
         CLASS_NAMES,
+        Crops(crop_size=crop_size, reflect=reflect, padding=padding, pca_color=pca_color, redraw=redraw),
         image_size=image_size,
-        crop_size=crop_size,
         channels=channels,
-        reflect=reflect,
-        padding=padding,
-        pca_color=pca_color,
         val_fraction=val_fraction,
         sample_size=sample_size,
         seed=seed,
     )
 
 
+def holds_mnist(path: Path | str) -> bool:
+    """Whether there is one of the four files, and not something else, such as images."""
+    folder = Path(path).expanduser()
+    return any(_found(folder, f"{part}-{kind}") for part in _PARTS for kind in _KINDS)
+
+
 def _read_part(folder: Path, part: str) -> Part:
     """Images (N, 28, 28, 1) uint8 and labels (N,)."""
-    image_file, label_file = (
-        _find(folder, f"{part}-{kind}") for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
-    )
+    image_file, label_file = (_find(folder, f"{part}-{kind}") for kind in _KINDS)
     images, labels = read_idx(image_file), read_idx(label_file)
     if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE):
         raise DataError(f"'{_shown(image_file)}' holds {images.shape}, not images of {SIDE}x{SIDE}")
@@ -85,14 +92,22 @@ def _read_part(folder: Path, part: str) -> Part:
 
 
 def _find(folder: Path, name: str) -> Path:
+    file = _found(folder, name)
+    if file is None:
+        raise DataError(
+            f"there is no {name}(.gz) in '{_shown(folder)}'; give the folder that holds the four files of MNIST, "
+            "or for images in one folder per class --data.name folder"
+        )
+    return file
+
+
+def _found(folder: Path, name: str) -> Path | None:
     """The file under its official name, as it is often unpacked (`.idx3`), or packed."""
     for candidate in (name, name.replace("-idx", ".idx")):
         for file in (folder / candidate, folder / f"{candidate}.gz"):
             if file.is_file():
                 return file
-    raise DataError(
-        f"there is no {name}(.gz) in '{_shown(folder)}'; give the folder that holds the four files of MNIST"
-    )
+    return None
 
 
 def read_idx(path: Path) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Pickles of plain values and byte arrays, read without calling anything that the pickle names.
 
 A pickle is a program: the ordinary reader imports and calls whatever it asks for. The CIFAR-10 batches need four
-names of NumPy's, and each of them stands here for a function that only keeps its arguments.
+names of NumPy's, and each of them stands here for something that only keeps its arguments. Of the operations of a
+pickle those are known that build plain values; the others could take memory that the file does not have.
 """
 
 import io
@@ -11,7 +12,22 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from datasets.errors import DataError
+from datasets.errors import DataError, escape_name
+
+_SHOWN = 100  # characters of a file's own words that a message repeats
+_OPERATIONS = (
+    pickle.PROTO + pickle.FRAME + pickle.STOP + pickle.MARK + pickle.NONE + pickle.NEWTRUE + pickle.NEWFALSE
+    + pickle.INT + pickle.BININT + pickle.BININT1 + pickle.BININT2 + pickle.LONG + pickle.LONG1
+    + pickle.FLOAT + pickle.BINFLOAT + pickle.STRING + pickle.BINSTRING + pickle.SHORT_BINSTRING
+    + pickle.UNICODE + pickle.BINUNICODE + pickle.SHORT_BINUNICODE
+    + pickle.BINBYTES + pickle.SHORT_BINBYTES + pickle.BINBYTES8
+    + pickle.EMPTY_LIST + pickle.LIST + pickle.APPEND + pickle.APPENDS
+    + pickle.EMPTY_TUPLE + pickle.TUPLE + pickle.TUPLE1 + pickle.TUPLE2 + pickle.TUPLE3
+    + pickle.EMPTY_DICT + pickle.DICT + pickle.SETITEM + pickle.SETITEMS
+    + pickle.PUT + pickle.BINPUT + pickle.LONG_BINPUT + pickle.MEMOIZE
+    + pickle.GET + pickle.BINGET + pickle.LONG_BINGET
+    + pickle.GLOBAL + pickle.STACK_GLOBAL + pickle.REDUCE + pickle.BUILD
+)  # fmt: skip
 
 
 def load_plain_pickle(content: bytes, name: str) -> Any:
@@ -23,11 +39,12 @@ def load_plain_pickle(content: bytes, name: str) -> Any:
     :raises DataError: it names another class or function, or is no pickle.
     """
     try:
-        return _PlainUnpickler(io.BytesIO(content), encoding="bytes").load()
+        return _finished(_PlainUnpickler(content).load())
     except DataError as error:
         raise DataError(f"'{name}' {error}") from error
     except Exception as error:  # a garbled pickle can fail in any way
-        raise DataError(f"'{name}' is no pickle that can be read ({error!r}); download it again") from error
+        reason = escape_name(f"{error!r:.{_SHOWN}}")
+        raise DataError(f"'{name}' is no pickle that can be read ({reason}); download it again") from error
 
 
 class _Dtype:
@@ -35,7 +52,8 @@ class _Dtype:
 
     def __init__(self, code: Any, *alignment: Any) -> None:
         if code not in ("u1", b"u1"):
-            raise DataError(f"holds an array of dtype {code!r}; only bytes (u1) are read")
+            shown = escape_name(f"{code!r:.{_SHOWN}}")
+            raise DataError(f"holds an array of dtype {shown}; only bytes (u1) are read")
 
     def __setstate__(self, state: Any) -> None:
         """The byte order of single bytes is no matter."""
@@ -54,41 +72,61 @@ class _Array:
         self.values = np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def _encode(text: Any, encoding: Any = "latin1") -> bytes:
-    """Stands for _codecs.encode, by which Python 3 writes bytes in old pickles."""
-    if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
-        raise DataError("holds bytes in an unknown form")
-    return text.encode("latin1")
+class _Encoder:
+    """Stands for _codecs.encode, by which Python 3 writes bytes in old pickles.
+
+    :param limit: the most characters that are encoded in all: more than a file has can only be repetition.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    def __call__(self, text: Any, encoding: Any = "latin1") -> bytes:
+        if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
+            raise DataError("holds bytes in an unknown form")
+        self._left -= len(text)
+        if self._left < 0:
+            raise DataError("repeats its bytes again and again; do not use this file")
+        return text.encode("latin1")
+
+    def __setstate__(self, state: Any) -> None:
+        raise DataError("changes a function, which no data file does; do not use this file")
 
 
-_STAND_INS: dict[tuple[str, str], Callable[..., Any]] = {
-    ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _Dtype,
-    ("numpy.core.multiarray", "_reconstruct"): _Array,
-    ("numpy._core.multiarray", "_reconstruct"): _Array,
-    ("_codecs", "encode"): _encode,
-}
+class _KnownOperations(dict[int, Any]):
+    def __missing__(self, operation: int) -> NoReturn:
+        raise DataError(f"is no pickle of plain data: it has the operation {bytes([operation])!r}")
 
 
 # The reader in Python, not the one in C: its memo is a dictionary, so that a huge index takes no memory.
-class _PlainUnpickler(pickle._Unpickler):  # type: ignore[name-defined, misc]
+class _PlainUnpickler(pickle._Unpickler):
+    dispatch = _KnownOperations({code: pickle._Unpickler.dispatch[code] for code in _OPERATIONS})
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), encoding="bytes")
+        self._stand_ins: dict[tuple[str, str], Callable[..., Any]] = {
+            ("numpy", "ndarray"): _Array,
+            ("numpy", "dtype"): _Dtype,
+            ("numpy.core.multiarray", "_reconstruct"): _Array,
+            ("numpy._core.multiarray", "_reconstruct"): _Array,
+            ("_codecs", "encode"): _Encoder(len(content)),
+        }
+
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
-        if (module, name) not in _STAND_INS:
+        if (module, name) not in self._stand_ins:
             raise DataError(
-                f"asks for {module}.{name}, which has no place in a data file: it was refused and nothing of it "
-                "ran; do not use this file"
+                f"asks for {escape_name(f'{module}.{name}'[:_SHOWN])}, which has no place in a data file: it was "
+                "refused and nothing of it ran; do not use this file"
             )
-        return _STAND_INS[module, name]
-
-    def persistent_load(self, pid: Any) -> NoReturn:
-        raise DataError("refers to objects outside of itself")
-
-    def load(self) -> Any:
-        return _finished(super().load())
+        return self._stand_ins[module, name]
 
 
 def _finished(value: Any) -> Any:
-    """The value with arrays in place of their stand-ins, which stand at the top or in one dictionary."""
+    """The value with arrays in place of their stand-ins, which stand at the top or in the dictionary there."""
     if isinstance(value, dict):
-        return {key: _finished(item) for key, item in value.items()}
+        return {key: _array(item) for key, item in value.items()}
+    return _array(value)
+
+
+def _array(value: Any) -> Any:
     return value.values if isinstance(value, _Array) else value

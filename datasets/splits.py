@@ -30,6 +30,18 @@ class Splits:
     bad_files: tuple[tuple[str, str], ...] = ()
 
 
+def sample_rows(count: int, sample_size: int | None, seed: int) -> np.ndarray:
+    """At most sample_size (None: all) of `count` rows, ascending; which, is the seed's choice.
+
+    :raises OptionError: a sample of less than one.
+    """
+    if sample_size is not None and sample_size < 1:
+        raise OptionError(f"sample_size is {sample_size}; give the number of images to use, or none for all")
+    if sample_size is None or sample_size >= count:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, size=sample_size, replace=False))
+
+
 def split_indices(
     names: Sequence[str],
     labels: np.ndarray,

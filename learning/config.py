@@ -31,14 +31,6 @@ class RunConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
-    def __post_init__(self) -> None:
-        patient = self.schedule.name == "patience" or self.schedule.early_stopping_patience is not None
-        if self.train.select == "last" and patient:
-            raise ValueError(
-                "train.select is 'last', so that no epoch is better than another and patience has nothing to judge "
-                "by; choose schedule.name steps, cosine or constant without schedule.early_stopping_patience"
-            )
-
     def as_dict(self) -> dict[str, Any]:
         """Plain nested dictionary, as `from_dict` reads it."""
         return dataclasses.asdict(self)

@@ -22,7 +22,7 @@ from models.convnet import ConvNet
 def evaluate(
     sess: Any, model: ConvNet, dataset: DataSet, *, evaluator: str, batch_size: int
 ) -> dict[str, Any]:
-    """Score `model` on labelled images, by the centre crop and by all crops of `dataset`.
+    """Score `model` on labelled images, by the centre crop and, where `dataset` has more, by all of its crops.
 
     :param evaluator: a key of EVALUATORS, reported beside the accuracy.
     :return: plain values for JSON: num_images, class_names, scores (one entry per way of cropping: crops,
@@ -31,13 +31,13 @@ def evaluate(
     """
     truth = np.argmax(dataset.labels, axis=1)  # (N,)
     scores = []
-    for augment_pred in (False, True):
+    for augment_pred in (False, True) if dataset.num_crops > 1 else (False,):
         start = time.perf_counter()
         pred = model.predict(
             sess, dataset, batch_size=batch_size, augment_pred=augment_pred, progress=show_progress
         )
         found = {
-            "crops": (10 if dataset.reflect else 5) if augment_pred else 1,
+            "crops": dataset.num_crops if augment_pred else 1,
             "accuracy": float(accuracy_score(truth, pred.argmax(axis=1))),
             evaluator: _finite(EVALUATORS[evaluator]().score(dataset.labels, pred)),
             "seconds": round(time.perf_counter() - start, 2),
@@ -74,6 +74,10 @@ def _shown(score: float | None) -> str:
     return "-" if score is None else f"{score:.4f}"
 
 
+def _crops(entry: dict[str, Any]) -> str:
+    return f"{entry['crops']:>2} crop{'s' if entry['crops'] > 1 else ''}"
+
+
 def score_lines(results: dict[str, Any]) -> list[str]:
     """The scores side by side, for people."""
     head = f"{results['num_images']} {results['split']} images, weights of epoch {results['epoch']}"
@@ -81,11 +85,11 @@ def score_lines(results: dict[str, Any]) -> list[str]:
     for entry in results["scores"]:
         named = {key: value for key, value in entry.items() if key not in ("crops", "seconds")}
         values = "  ".join(f"{key} {_shown(value)}" for key, value in named.items())
-        lines.append(f"  {entry['crops']:>2} crop{'s' if entry['crops'] > 1 else ' '}  {values}")
+        lines.append(f"  {_crops(entry):<8}  {values}")
     return lines
 
 
 def detail_lines(results: dict[str, Any]) -> list[str]:
     """The confusion matrix with the recall of each class, for people."""
     table = confusion_table(np.asarray(results["confusion_matrix"]), results["class_names"])
-    return [f"by {results['scores'][-1]['crops']} crops:", *table.splitlines()]
+    return [f"by {_crops(results['scores'][-1]).strip()}:", *table.splitlines()]

@@ -18,7 +18,7 @@ with native_stderr_held():
     tf.config.list_physical_devices()  # looks for a GPU now, while its complaint about none is held
 
 from datasets.dataset import DataSet
-from datasets.loaders import LOADERS, labelled_set, load_splits
+from datasets.loaders import LOADERS, OWN_FORMS, labelled_set, load_splits
 from datasets.splits import Splits
 from learning.checkpoints import CheckpointStore, restore
 from learning.config import DataConfig, RunConfig
@@ -131,8 +131,10 @@ def held_out(splits: Splits) -> tuple[DataSet, str]:
     return splits.train, "training"
 
 
-def load_best(sess: v1.Session, model: ConvNet, run_path: Path) -> int:
-    """Restore the best weights of a run, or the newest where no epoch was better than nothing.
+def load_selected(sess: v1.Session, model: ConvNet, run_path: Path, select: str) -> int:
+    """Restore the weights of a run that count: the best, or the last (`TrainConfig.select`).
+
+    The last are taken too where no epoch was better than nothing.
 
     A run that goes on meanwhile may drop a checkpoint between the look at its state and the restore: look again.
 
@@ -141,14 +143,15 @@ def load_best(sess: v1.Session, model: ConvNet, run_path: Path) -> int:
     store = CheckpointStore(run_path)
     for attempt in range(5):
         state = store.newest_state()
-        step = state.best_step if state.best_epoch else state.global_step
+        is_best = select == "best" and state.best_epoch > 0
+        step = state.best_step if is_best else state.global_step
         try:
             restore(sess, model.variables, store.path(step))
             break
         except CheckpointError:
             if store.path(step).is_dir() or attempt == 4:
                 raise
-    return state.best_epoch or state.epoch
+    return state.best_epoch if is_best else state.epoch
 
 
 def load_run(run: RunDirectory) -> tuple[ConvNet, v1.Session, int]:
@@ -156,15 +159,16 @@ def load_run(run: RunDirectory) -> tuple[ConvNet, v1.Session, int]:
     mean = np.zeros(run.input_shape) if run.config.data.mean == "pixel" else 0.0  # of the saved one's shape
     model = build_model(run.config, run.input_shape, len(run.class_names), mean)
     sess = open_session(model, run.config.train.threads)
-    return model, sess, load_best(sess, model, run.path)
+    return model, sess, load_selected(sess, model, run.path, run.config.train.select)
 
 
 def open_labelled(run: RunDirectory, data_dir: str) -> DataSet:
-    """Any labelled folder or zip as a test set for a run: its classes, its image size, its crops."""
+    """Labelled images as a test set for a run, with its classes, image size and crops: see `labelled_set`."""
     data = run.config.data
     return labelled_set(
         data_dir,
         run.class_names,
+        name=data.name,
         image_size=data.image_size,
         crop_size=run.input_shape[0],
         channels=run.input_shape[-1],
@@ -178,7 +182,8 @@ def open_labelled(run: RunDirectory, data_dir: str) -> DataSet:
 def warn_of_training_images(run: RunDirectory, dataset: DataSet, data_dir: str) -> None:
     """A warning when a test set is the folder that the run was trained on, and not just its test part."""
     own = run.config.data_dir is not None and Path(data_dir).resolve() == Path(run.config.data_dir)
-    if own and dataset.num_examples > run.info.get("num_images", {}).get("test", 0):
+    whole = dataset.num_examples > run.info.get("num_images", {}).get("test", 0)
+    if own and whole and run.config.data.name not in OWN_FORMS:  # of those only the test part is ever taken
         logger.warning("%s holds the images that the run was trained on: this is no test", data_dir)
 
 

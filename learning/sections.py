@@ -41,6 +41,8 @@ class DataConfig:
         padding: width in pixels of a frame of the mean colour that training patches may reach into.
         pca_color: standard deviation of a random shift of an image's colours along their principal components
             (Krizhevsky et al. 2012: 0.1); 0 for none.
+        redraw: draw patches, reflections and colours anew in every epoch; false keeps those of the first epoch,
+            as if the images had been augmented once before training.
         mean: what is subtracted: the mean of each channel, or of each pixel (of the centre patches).
         val_fraction: share of the training images held out to choose the best weights (no val/ folder).
         test_fraction: share of all images held out for the final test (no test/ folder).
@@ -57,6 +59,7 @@ class DataConfig:
     reflect: bool = True
     padding: int = 0
     pca_color: float = 0.0
+    redraw: bool = True
     mean: Literal["channel", "pixel"] = "channel"
     val_fraction: float = 0.2
     test_fraction: float = 0.2
@@ -181,7 +184,7 @@ class TrainConfig:
         batch_size: images in one update.
         num_epochs: epochs of num_examples // batch_size updates.
         augment_train: train on random crops and reflections instead of centre crops.
-        select: which weights count in the end: those of the best epoch, or the last.
+        select: the weights that are tested in the end: those of the best epoch, or the last.
         augment_pred: score the validation set with ten crops instead of the centre.
         evaluator: the score that chooses the best epoch: accuracy, error_rate, top5_accuracy, macro_f1,
             balanced_accuracy, roc_auc, log_loss.

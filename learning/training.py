@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 import os
@@ -58,7 +59,7 @@ class TrainingLoop:
             "optimizer": type(self.optimizer).__name__,
             "training images": list(train_set.images.shape),
             "training labels": hashlib.sha256(labels).hexdigest()[:12],
-            "crops": [train_set.crop_size, train_set.padding, train_set.reflect, train_set.seed],
+            "crops": dataclasses.asdict(train_set.crops) | {"seed": train_set.seed},
         }
 
     @property
@@ -182,9 +183,7 @@ class TrainingLoop:
             )
             eval_score = float(evaluator.score(val_set.labels, val_pred))
         score = step_score if eval_score is None else eval_score
-        improved = train.select == "last" or bool(
-            evaluator.is_better(score, state.best_score, score_threshold=train.score_threshold)
-        )
+        improved = bool(evaluator.is_better(score, state.best_score, score_threshold=train.score_threshold))
         rate = optimizer.schedule.learning_rate(state.global_step - 1)
         state.end_epoch(step_score, eval_score, rate, self.steps_per_epoch, improved=improved)
         optimizer._update_learning_rate(**accepted(optimizer._update_learning_rate, optimizer.hp))

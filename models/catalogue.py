@@ -8,6 +8,7 @@ from models.hyperparameters import suggestion
 
 MODELS = {
     "alexnet": "models.alexnet.AlexNet",
+    "resnet": "models.resnet.ResNet",
     "resnet18": "models.resnet.ResNet18",
     "resnet34": "models.resnet.ResNet34",
     "resnet50": "models.resnet.ResNet50",

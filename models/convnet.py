@@ -54,6 +54,8 @@ class ConvNet(ABC):
             parts (the post's flat dictionary) are passed over, unknown ones raise TypeError.
         """
         reject_unknown(hp, type(self).__name__, self._build_model, self._build_loss)
+        if precision not in COMPUTE_DTYPES:
+            raise ValueError(f"precision is {precision!r}; it must be one of {', '.join(COMPUTE_DTYPES)}")
         self.input_shape = tuple(int(size) for size in input_shape)
         self.num_classes = int(num_classes)
         self.graph = tf.Graph() if tf.executing_eagerly() else v1.get_default_graph()
@@ -171,7 +173,7 @@ class ConvNet(ABC):
         """
         reject_unknown(hp, f"{type(self).__name__}.predict")
         start_time = time.perf_counter()
-        crops = 10 if augment_pred else 1
+        crops = getattr(dataset, "num_crops", 10) if augment_pred else 1
         chunk = max(1, batch_size // crops)
         predictions = [np.empty((0, self.num_classes), np.float32)]
         starts = range(0, dataset.num_examples, chunk)

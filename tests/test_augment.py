@@ -77,11 +77,15 @@ def test_center_crop_of_the_usual_sizes_starts_at_14():
 def test_crop_reflect_equals_padding_slicing_and_mirroring(seed, channels, padding, dtype, data):
     images = numbered(3, 4, 6, channels, dtype) + 1
     crop_l = data.draw(st.integers(1, 4 + 2 * padding))
-    padded = np.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    fill = np.arange(7, 7 + channels)
+    frame = ((0, 0), (padding, padding), (padding, padding))
+    padded = np.stack(
+        [np.pad(images[..., c], frame, constant_values=fill[c]) for c in range(channels)], axis=-1
+    )
     rng = np.random.default_rng(seed)
     indices = rng.integers(0, 3, size=5)
     tops, lefts, flips = augment.draw_crops(rng, 5, *padded.shape[1:3], crop_l, True)
-    crops = augment.crop_reflect(images, indices, tops, lefts, flips, crop_l, padding=padding)
+    crops = augment.crop_reflect(images, indices, tops, lefts, flips, crop_l, padding=padding, fill=fill)
     for b in range(5):
         expected = padded[indices[b], tops[b] : tops[b] + crop_l, lefts[b] : lefts[b] + crop_l]
         np.testing.assert_array_equal(crops[b], expected[:, ::-1] if flips[b] else expected)

@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets.augment import center_crop, corner_center_crop_reflect
+from datasets.color import color_components
 from datasets.dataset import DataSet
 from datasets.rows import ImageRows
+from datasets.sampling import Sampler
 
 
 def make_images(num_images=10, side=8, channels=3, seed=0):
@@ -120,18 +122,143 @@ def test_batch_by_indices_leaves_the_cursor_alone():
         dataset.batch([10])
 
 
-def test_training_windows_reach_into_the_padding_and_others_do_not():
-    dataset = DataSet(np.full((200, 4, 4, 1), 9, np.uint8), crop_size=4, padding=4)
-    sums = dataset.next_batch(200)[0].sum(axis=(1, 2, 3)) // 9
-    assert sums.min() == 0
-    assert sums.max() == 16
-    assert (dataset.next_batch(200, augment=False)[0] == 9).all()
+@pytest.mark.parametrize(("dtype", "unit"), [(np.uint8, 1), (np.float32, 255)])
+def test_training_windows_reach_into_a_frame_of_the_mean_colour_and_others_do_not(dtype, unit):
+    images = np.empty((2000, 4, 4, 3))
+    images[0::4], images[1::4], images[2::4], images[3::4] = [10, 0, 1], [10, 0, 2], [10, 0, 1], [10, 200, 3]
+    dataset = DataSet((images / unit).astype(dtype), crop_size=4, padding=3)
+    frame = np.array([10, 50, 2 if dtype == np.uint8 else 1.75]) / unit  # bytes are rounded
+    crops, _ = dataset.batch(np.arange(2000), augment=True, is_train=True, epoch=3)
+    is_frame = np.isclose(crops, frame.astype(dtype)).all(axis=-1)  # (N, 4, 4)
+    is_image = np.isclose(crops, (images / unit).astype(dtype)[:, :1, :1]).all(axis=-1)
+    assert (is_frame ^ is_image).all()
+    # the part of each window that is image is one rectangle, and every offset from 0 to 6 occurs
+    rows, columns = is_image.any(axis=2).sum(axis=1), is_image.any(axis=1).sum(axis=1)
+    np.testing.assert_array_equal(rows * columns, is_image.sum(axis=(1, 2)))
+    starts = [np.argmax(is_image.any(axis=axis), axis=1) for axis in (2, 1)]
+    seen = set(zip(rows, columns, *starts, strict=True))
+    ends = [(k, 4 - k) for k in (1, 2, 3)] + [(k, 0) for k in (1, 2, 3)] + [(4, 0)]
+    assert (
+        {(r, r_start) for r, _, r_start, _ in seen}
+        == {(c, c_start) for _, c, _, c_start in seen}
+        == set(ends)
+    )
+    assert len(seen) == 49
+    np.testing.assert_array_equal(dataset.batch([3])[0], dataset.images[[3]])
 
 
 def test_a_crop_larger_than_the_image_uses_the_padding_everywhere():
-    dataset = DataSet(np.full((1, 4, 4, 1), 9, np.uint8), crop_size=6, padding=1)
-    centre, _ = dataset.batch([0])
-    assert centre[0, 1:5, 1:5].sum() == centre.sum() == 16 * 9
+    images = np.full((2, 4, 4, 1), 9, np.uint8)
+    images[1] = 29
+    dataset = DataSet(images, crop_size=6, padding=1)
+    expected = np.full((2, 6, 6, 1), 19)
+    expected[:, 1:5, 1:5] = images
+    np.testing.assert_array_equal(dataset.batch([0, 1])[0], expected)
+    np.testing.assert_array_equal(dataset.batch([0, 1], augment=True)[0], np.stack([expected] * 2, axis=1))
+    assert dataset.num_crops == 2
+
+
+@pytest.mark.parametrize(
+    ("side", "crop_size", "options", "expected"),
+    [
+        (8, 6, {}, 10),
+        (8, 6, {"reflect": False}, 5),
+        (8, 8, {}, 2),
+        (8, 8, {"reflect": False}, 1),
+        (8, 8, {"padding": 4}, 2),
+    ],
+)
+def test_windows_that_coincide_are_tested_once(side, crop_size, options, expected):
+    dataset = DataSet(make_images(3, side), crop_size=crop_size, **options)
+    assert dataset.num_crops == expected
+    crops, _ = dataset.batch([0, 2], augment=True)
+    assert crops.shape == (2, expected, crop_size, crop_size, 3)
+    ten = corner_center_crop_reflect(dataset.images[[0, 2]], crop_size, reflect=dataset.crops.reflect)
+    np.testing.assert_allclose(crops.mean(axis=1), ten.mean(axis=1))  # the mean of what is predicted, too
+    assert len(np.unique(crops[0].reshape(expected, -1), axis=0)) == expected
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 9, 3), (1, 9, 9, 3)])
+def test_where_only_some_windows_coincide_all_ten_count(shape):
+    assert DataSet(np.zeros(shape, np.uint8), crop_size=8).num_crops == 10
+
+
+def drawn(dataset, epoch, rows=slice(None)):
+    return dataset.batch(rows, augment=True, is_train=True, epoch=epoch)[0]
+
+
+OPTIONS = {"crop_size": 7, "padding": 2, "pca_color": 0.5}
+
+
+def test_what_is_drawn_is_a_function_of_seed_epoch_and_index():
+    dataset = make_set(10, **OPTIONS)
+    first = drawn(dataset, 1)
+    for epoch in (0, 5, 2):
+        assert (drawn(dataset, epoch) != first).any(axis=(1, 2, 3)).all()
+    again = make_set(10, **OPTIONS)
+    np.testing.assert_array_equal(drawn(again, 1, [8, 3]), first[[8, 3]])
+    assert (drawn(make_set(10, seed=1, **OPTIONS), 1) != first).any(axis=(1, 2, 3)).all()
+
+
+def test_colours_are_shifted_along_the_components_and_not_in_a_test():
+    images = make_images(40).astype(np.float64) / 255
+    options = {"crop_size": 8, "reflect": False, "seed": 3}
+    plain, colored = DataSet(images, **options), DataSet(images, pca_color=0.1, **options)
+    shifts = drawn(colored, 4) - drawn(plain, 4)  # (N, 8, 8, 3)
+    np.testing.assert_allclose(shifts, np.broadcast_to(shifts[:, :1, :1], shifts.shape), atol=1e-12)
+    multiples = shifts[:, 0, 0] @ np.linalg.inv(color_components(images))
+    np.testing.assert_allclose(multiples, 0.1 * Sampler(40, 3).color_multiples(4), atol=1e-9)
+    assert (np.abs(drawn(colored, 5) - drawn(plain, 5) - shifts).max(axis=(1, 2, 3)) > 1e-6).all()
+    for augment in (False, True):
+        np.testing.assert_array_equal(
+            colored.batch([1, 2], augment=augment)[0], plain.batch([1, 2], augment=augment)[0]
+        )
+
+
+def test_without_redrawing_every_epoch_sees_the_images_of_the_first():
+    dataset, fresh = make_set(12, redraw=False, **OPTIONS), make_set(12, **OPTIONS)
+    for epoch in (0, 1, 7):
+        np.testing.assert_array_equal(drawn(dataset, epoch), drawn(fresh, 0))
+    orders = []
+    for _ in range(2):
+        images, labels = dataset.next_batch(12)
+        orders.append(identities(labels))
+        np.testing.assert_array_equal(images, drawn(fresh, 0)[orders[-1]])
+    assert orders[0] != orders[1]
+    assert orders == [
+        identities(fresh.next_batch(12)[1]) for _ in range(2)
+    ]  # the order is the same either way
+
+
+def test_a_subset_keeps_the_options_and_draws_for_itself():
+    whole = make_set(10, reflect=False, redraw=False, seed=4, **OPTIONS)
+    subset = whole.subset([5, 1, 7])
+    for name in ("crops", "seed", "num_crops"):
+        assert getattr(subset, name) == getattr(whole, name), name
+    own = DataSet(whole.images[[5, 1, 7]], reflect=False, redraw=False, seed=4, **OPTIONS)
+    np.testing.assert_array_equal(
+        drawn(subset, 2), drawn(own, 2)
+    )  # frame and components are the subset's own
+
+
+def test_pixel_mean_is_of_the_centre_windows():
+    images = np.zeros((2, 4, 4, 1), np.uint8)
+    images[0, 1:3, 1:3, 0] = [[51, 0], [102, 255]]
+    images[1, 1:3, 1:3, 0] = [[51, 51], [0, 255]]
+    images[:, 0] = 255  # outside
+    dataset = DataSet(images, crop_size=2)
+    expected = np.array([[[0.2], [0.1]], [[0.2], [1.0]]])
+    np.testing.assert_allclose(dataset.pixel_mean, expected)
+    np.testing.assert_allclose(DataSet(images / 255, crop_size=2).pixel_mean, expected)
+    np.testing.assert_allclose(dataset.subset([1]).pixel_mean[0, :, 0], [0.2, 0.2])
+
+
+def test_pixel_mean_of_many_images_and_of_rows():
+    images = make_images(600)
+    expected = center_crop(images, 6).mean(axis=0) / 255
+    np.testing.assert_allclose(DataSet(images, crop_size=6).pixel_mean, expected)
+    rows = ImageRows(np.concatenate([images, images[::-1] // 2]), np.arange(600))
+    np.testing.assert_allclose(DataSet(rows, crop_size=6, padding=1).pixel_mean, expected)
 
 
 def test_fake_data_is_the_same_each_time_and_costs_no_images():
@@ -199,9 +326,12 @@ def test_num_classes_of_each_kind_of_labels():
         ({"labels": np.zeros(3)}, "3 labels for 10 images"),
         ({"file_names": ["a"]}, "1 file names for 10 images"),
         ({"labels": np.zeros((10, 3)), "class_names": ["cat", "dog"]}, "3 classes in labels, 2 class names"),
-        ({"crop_size": 9}, "crop_size 9 with padding 0 does not fit images of 8x8"),
-        ({"crop_size": 11, "padding": 1}, "choose a crop from 1 to 10"),
-        ({"padding": -1}, "padding of 0 or more"),
+        ({"crop_size": 9}, "crop_size 9 does not fit into images of 8x8"),
+        ({"crop_size": 11, "padding": 1}, "choose 1 to 10"),
+        ({"padding": -1}, "padding is -1"),
+        ({"pca_color": -0.1}, "pca_color is -0.1; give a standard deviation"),
+        ({"pca_color": float("nan")}, "pca_color is nan"),
+        ({"images": np.zeros((10, 8, 8, 1), np.uint8), "pca_color": 0.1}, "have no colours; give 0"),
         ({"images": np.zeros((10, 0, 8, 3), np.uint8)}, "at least one pixel"),
         ({"images": np.zeros((8, 8, 3), np.uint8)}, "as \\(N, H, W, C\\)"),
         ({"images": np.zeros((10, 8, 8, 3), np.int64)}, "uint8 in \\[0, 255\\] or float"),
@@ -230,7 +360,11 @@ EMPTY = np.zeros((0, 8, 9, 3), np.uint8)
 
 @pytest.mark.parametrize(
     "empty",
-    [DataSet(EMPTY, crop_size=6), DataSet(np.zeros((5, 8, 9, 3), np.uint8), crop_size=6).subset([])],
+    [
+        DataSet(EMPTY, crop_size=6),
+        DataSet(np.zeros((5, 8, 9, 3), np.uint8), crop_size=6).subset([]),
+        DataSet(EMPTY, crop_size=6, padding=1, pca_color=0.1),
+    ],
 )
 def test_an_empty_set_has_batches_of_no_images(empty):
     assert empty.num_examples == 0
@@ -258,3 +392,5 @@ def test_nothing_can_be_drawn_from_an_empty_set(fake_data):
 def test_an_empty_set_has_no_mean(sums):
     with pytest.raises(ValueError, match="no images have no mean"):
         _ = DataSet(EMPTY, crop_size=6, channel_sums=sums).image_mean
+    with pytest.raises(ValueError, match="no images have no mean"):
+        _ = DataSet(EMPTY, crop_size=6, channel_sums=sums).pixel_mean

@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 
 from datasets.digits import load_digits_splits
+from datasets.errors import OptionError
 
 
 def test_digits_are_split_labelled_and_never_mirrored():
@@ -11,10 +13,23 @@ def test_digits_are_split_labelled_and_never_mirrored():
     assert splits.train.images.shape[1:] == (32, 32, 1)
     assert splits.train.images.dtype == splits.train.labels.dtype == np.uint8
     assert splits.train.images.max() == 255
-    assert not splits.train.reflect
+    assert not splits.train.crops.reflect
     assert splits.train.next_batch(4)[0].shape == (4, 28, 28, 1)
     names = [set(part.file_names) for part in (splits.train, splits.val, splits.test)]
     assert not (names[0] & names[1] or names[0] & names[2] or names[1] & names[2])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"crop_size": 33}, "crop_size 33"),
+        ({"padding": -1}, "padding is -1"),
+        ({"channels": 3}, "are grey; give 1"),
+    ],
+)
+def test_impossible_options_are_named(options, message):
+    with pytest.raises(OptionError, match=message):
+        load_digits_splits(**options)
 
 
 def test_enlarging_keeps_the_picture():

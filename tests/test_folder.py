@@ -109,7 +109,21 @@ def test_bad_files_are_reported(tmp_path):
 
 
 def test_one_channel(tmp_path):
-    assert load(fill(tmp_path / "pets", ["cat", "dog"]), channels=1).train.images.shape[1:] == (8, 8, 1)
+    train = load(fill(tmp_path / "pets", ["cat", "dog"]), channels=1, padding=1).train
+    assert train.images.shape[1:] == (8, 8, 1)
+    assert train.next_batch(3)[0].shape == (3, 6, 6, 1)
+    assert train.pixel_mean.shape == (6, 6, 1)
+    assert train.batch([0], augment=True)[0].shape == (1, 10, 6, 6, 1)
+
+
+def test_options_reach_every_part(tmp_path):
+    options = {"reflect": False, "padding": 2, "pca_color": 0.1, "redraw": False}
+    splits = load(fill(tmp_path / "pets", ["cat", "dog"], 30), sample_size=40, seed=3, **options)
+    assert splits.train.next_batch(4)[0].shape == (4, 6, 6, 3)
+    for part in (splits.train, splits.val, splits.test):
+        assert {name: getattr(part.crops, name) for name in options} == options
+        assert part.seed == 3
+    assert sum(part.num_examples for part in (splits.train, splits.val, splits.test)) == 40
 
 
 def test_no_images_says_what_was_found(tmp_path):
@@ -145,10 +159,20 @@ def test_too_few_images_for_three_parts(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{"crop_size": 9}, {"crop_size": 0}, {"sample_size": 0}, {"val_fraction": 1.0}]
+    "options",
+    [
+        {"crop_size": 9},
+        {"crop_size": 0},
+        {"sample_size": 0},
+        {"val_fraction": 1.0},
+        {"padding": -1},
+        {"pca_color": -0.1},
+        {"pca_color": float("inf")},
+        {"pca_color": 0.1, "channels": 1},
+    ],
 )
 def test_impossible_options_are_refused_before_anything_is_decoded(tmp_path, options):
-    with pytest.raises(OptionError, match=r"choose|give") as error:
+    with pytest.raises(OptionError, match=rf"{next(iter(options))} .*(choose|give)") as error:
         load(fill(tmp_path / "pets", ["cat", "dog"]), **options)
     assert error.value.exit_code == 2
     assert not (tmp_path / "cache").exists()

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datasets import cifar10, mnist
 from datasets.errors import ClassMismatchError, DataError, OptionError
 from datasets.loaders import LOADERS, labelled_set, load_splits
+from tests.made_sets import cifar_parts, mnist_parts, pack, write_mnist, write_python_batches
 
 
 def make(root, *names):
@@ -29,14 +31,22 @@ def labelled(root, class_names, **options):
     return labelled_set(root, class_names, **{**sizes, **options})
 
 
-@pytest.mark.parametrize(
-    ("name", "files"),
-    [("digits", None), ("folder", folders("a", "b")), ("asirra", folders("Cat", "Dog"))],
-)
-def test_every_data_set_keeps_the_contract(tmp_path, name, files):
-    options = {"crop_size": 6, "image_size": 8}
-    if files:
-        options |= {"path": make(tmp_path / "images", *files), "cache_dir": tmp_path / "cache"}
+def options_for(name, root):
+    """What `load_splits` needs for a small set of that name, which is made under root."""
+    sizes = {"crop_size": 6, "image_size": 8}
+    if name in ("folder", "asirra"):
+        files = folders("Cat", "Dog")
+        return {**sizes, "path": make(root / "images", *files), "cache_dir": root / "cache"}
+    if name == "cifar10":
+        return {**sizes, "path": write_python_batches(root / "cifar-10-batches-py", cifar_parts())}
+    if name == "mnist":
+        return {**sizes, "path": write_mnist(root / "mnist", mnist_parts()), "val_fraction": 0.2}
+    return sizes
+
+
+@pytest.mark.parametrize("name", LOADERS)
+def test_every_data_set_keeps_the_contract(tmp_path, name):
+    options = options_for(name, tmp_path)
     splits = load_splits(name, **options)
     for part in (splits.train, splits.val, splits.test):
         assert part.images.dtype == part.labels.dtype == np.uint8
@@ -50,15 +60,36 @@ def test_every_data_set_keeps_the_contract(tmp_path, name, files):
     assert splits.bad_files == ()
 
 
-def test_the_contract_covers_the_catalogue():
-    assert set(LOADERS) == {"digits", "folder", "asirra"}
+@pytest.mark.parametrize("name", LOADERS)
+def test_the_options_of_crops_reach_the_sets_of_every_loader(tmp_path, name):
+    changed = {"reflect": False, "padding": 1, "redraw": False}
+    if name == "digits":
+        changed["reflect"] = True
+    elif name != "mnist":
+        changed["pca_color"] = 0.2
+    splits = load_splits(name, **options_for(name, tmp_path), **changed, seed=7)
+    for part in (splits.train, splits.val, splits.test):
+        assert {option: getattr(part.crops, option) for option in changed} == changed
+        assert part.seed == 7
+    first, again = (splits.train.batch([0, 1], augment=True, is_train=True, epoch=e)[0] for e in (0, 9))
+    np.testing.assert_array_equal(first, again)
+
+
+@pytest.mark.parametrize("name", sorted(set(LOADERS) - {"digits"}))
+def test_every_loader_of_files_draws_a_sample(tmp_path, name):
+    options = options_for(name, tmp_path) | {"val_fraction": 0.0}
+    splits = load_splits(name, sample_size=15, **options)
+    of_each_part = name in ("cifar10", "mnist")
+    assert splits.train.num_examples + splits.test.num_examples == (30 if of_each_part else 15)
+    with pytest.raises(OptionError, match="sample_size is 0"):
+        load_splits(name, sample_size=0, **options)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"name": "digit"}, "no data set 'digit'; did you mean 'digits'?"),
-        ({"name": "q"}, "no data set 'q'; there are: asirra, digits, folder"),
+        ({"name": "q"}, "no data set 'q'; there are: asirra, cifar10, digits, folder, mnist"),
         (
             {"name": "folder", "path": "x", "crop": 3},
             "'folder' has no option 'crop'; did you mean 'crop_size'?",
@@ -125,6 +156,54 @@ def test_a_class_without_images_is_mentioned(tmp_path, caplog):
 def test_a_crop_larger_than_the_image_is_refused(tmp_path):
     with pytest.raises(OptionError, match="crop_size 9"):
         labelled(tmp_path, ("a", "b"), crop_size=9)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_official_form_of_a_models_own_set_gives_its_test_images(tmp_path, packed):
+    parts = cifar_parts()
+    path = write_python_batches(tmp_path / "cifar-10-batches-py", parts)
+    if packed:
+        path = pack(path, tmp_path / "cifar-10-python.tar.gz")
+    dataset = labelled(path, cifar10.CLASS_NAMES, name="cifar10", image_size=32, crop_size=32)
+    assert dataset.labels.argmax(axis=1).tolist() == parts["test_batch"][1]
+    assert (dataset.num_examples, dataset.num_crops) == (20, 2)
+    assert all(name.startswith("test") for name in dataset.file_names)
+    with pytest.raises(ClassMismatchError, match="'airplane', .* are not those of the model"):
+        labelled(path, cifar10.CLASS_NAMES[::-1], name="cifar10", image_size=32, crop_size=32)
+
+
+def test_the_files_of_mnist_are_read_only_for_a_model_of_mnist(tmp_path):
+    parts = mnist_parts()
+    path = write_mnist(tmp_path / "mnist", parts)
+    options = {"image_size": 28, "crop_size": 28, "channels": 1, "reflect": False}
+    dataset = labelled(path, mnist.CLASS_NAMES, name="mnist", **options)
+    np.testing.assert_array_equal(np.asarray(dataset.images)[..., 0], parts["t10k"][0])
+    with pytest.raises(DataError, match="no images in"):
+        labelled(path, mnist.CLASS_NAMES, name="folder", **options)
+
+
+def test_a_damaged_official_form_says_so_and_is_not_taken_for_images(tmp_path):
+    path = write_python_batches(tmp_path / "cifar-10-batches-py", cifar_parts())
+    (path / "test_batch").unlink()
+    with pytest.raises(DataError, match="lacks test_batch"):
+        labelled(path, cifar10.CLASS_NAMES, name="cifar10", image_size=32)
+
+
+@pytest.mark.parametrize(("name", "channels"), [("cifar10", 3), ("mnist", 1)])
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_model_of_an_official_set_is_tested_on_images_all_the_same(tmp_path, name, channels, zipped):
+    class_names = {"cifar10": cifar10, "mnist": mnist}[name].CLASS_NAMES
+    files = [f"{part}/{c}/{i}.png" for part in ("train", "test") for c in class_names for i in range(2)]
+    path = make(tmp_path / "images", *files)
+    if zipped:
+        path = tmp_path / "images.zip"
+        with zipfile.ZipFile(path, "w") as packed:
+            for file in files:
+                packed.write(tmp_path / "images" / file, file)
+    dataset = labelled(path, class_names, name=name, channels=channels)
+    assert dataset.num_examples == 20
+    assert all(file.startswith("test/") for file in dataset.file_names)
+    assert dataset.images.shape[1:] == (8, 8, channels)
 
 
 @pytest.mark.parametrize("name", ["folder", "asirra"])

@@ -32,12 +32,24 @@ def test_windows_are_those_of_draw_crops_and_not_of_the_order():
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_colour_multiples_are_standard_normal_and_of_their_epoch_alone():
+    sampler = Sampler(5000, 3)
+    first = sampler.color_multiples(0)
+    assert first.shape == (5000, 3)
+    np.testing.assert_allclose(first.mean(axis=0), 0, atol=0.05)
+    np.testing.assert_allclose(first.std(axis=0), 1, atol=0.05)
+    for other in (sampler.color_multiples(1), Sampler(5000, 4).color_multiples(0)):
+        assert (other != first).all()
+    np.testing.assert_array_equal(Sampler(5000, 3).color_multiples(1), sampler.color_multiples(1))
+
+
 def test_a_long_run_keeps_the_tables_of_two_epochs():
     sampler = Sampler(3, 0)
     for epoch in range(10):
         sampler.order(epoch)
         sampler.windows(epoch, 4, 4, 2, True)
-    assert len(sampler._tables) == 4
+        sampler.color_multiples(epoch)
+    assert len(sampler._tables) == 6
 
 
 def test_the_cursor_given_out_is_a_copy():

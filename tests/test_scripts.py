@@ -4,6 +4,7 @@ import csv
 import fcntl
 import json
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -15,8 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datasets import cifar10, mnist
 from datasets.errors import ClassMismatchError
 from datasets.loaders import labelled_set
+from tests.made_sets import cifar_parts, mnist_parts, write_mnist, write_python_batches
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -153,6 +156,50 @@ def test_images_of_unknown_classes_are_refused_whatever_their_names(trained, fol
         )
 
 
+def call(monkeypatch, script, *arguments):
+    """Call a script's main in this process."""
+    monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+    runpy.run_path(str(ROOT / script), run_name="called")["main"]()
+
+
+OFFICIAL_SETS = {
+    "cifar10": (write_python_batches, cifar_parts, cifar10.CLASS_NAMES, 32, 3, [1, 2]),
+    "mnist": (write_mnist, mnist_parts, mnist.CLASS_NAMES, 28, 1, [1]),
+}
+
+
+@pytest.mark.parametrize("name", OFFICIAL_SETS)
+def test_a_run_on_an_official_set_is_tested_on_its_files_and_on_images(
+    name, tmp_path, monkeypatch, capsys, caplog
+):
+    write, parts, class_names, side, channels, crops = OFFICIAL_SETS[name]
+    official, run_dir, images = write(tmp_path / "official", parts()), tmp_path / "run", tmp_path / "images"
+    monkeypatch.setenv("SESSIONNET_CACHE", str(tmp_path / "cache"))
+    sizes = ["--data.image_size", side, "--data.crop_size", side, "--data.channels", channels]
+    data = ["--data.name", name, "--data.padding", 2, "--data.redraw", "false", "--data.sample_size", 15]
+    data += ["--data.reflect", "false"] if name == "mnist" else ["--data.pca_color", 0.1]
+    train = ["--train.num_epochs", 1, "--train.batch_size", 5, "--data.val_fraction", 0]
+    call(
+        monkeypatch, "train.py", "--data-dir", official, "--run-dir", run_dir, *data, *sizes, *train,
+        "--train.select", "last",
+    )  # fmt: skip
+    scores = json.loads((run_dir / "test.json").read_text())
+    assert (scores["num_images"], [entry["crops"] for entry in scores["scores"]]) == (15, crops)
+
+    call(monkeypatch, "test.py", "--run", run_dir, "--data-dir", official)
+    scores = json.loads((run_dir / "test-official.json").read_text())
+    assert (scores["num_images"], scores["class_names"]) == (20, list(class_names))
+    assert f"by {crops[-1]} crop{'s' if crops[-1] > 1 else ''}:" in capsys.readouterr().out
+
+    for part in ("train", "test"):
+        for class_name in class_names:
+            (images / part / class_name).mkdir(parents=True)
+            Image.new("RGB", (side, side)).save(images / part / class_name / "0.png")
+    call(monkeypatch, "test.py", "--run", run_dir, "--data-dir", images)
+    assert json.loads((run_dir / "test-images.json").read_text())["num_images"] == 10
+    assert "trained on" not in caplog.text
+
+
 def test_testing_on_the_training_images_is_said(trained, folder):
     done = run("test.py", "--run", trained[0], "--data-dir", folder)
     assert done.returncode == 0
@@ -219,6 +266,12 @@ def refused(*arguments, script="train.py", cwd=None):
         (["--train.batch_size", "many"], "train.batch_size is many; it must be: int"),
         (["--optimizer.init_learning_rate", "nan"], "optimizer.init_learning_rate is nan"),
         (["--train.num_epochs", -1], "train.num_epochs is -1"),
+        (
+            ["--data.pca_color", 0.1, "--data.channels", 1],
+            "data.pca_color is 0.1; it must be 0 for grey images",
+        ),
+        (["--data.padding", -1], "data.padding is -1"),
+        (["--data.redraw", "sometimes"], "data.redraw is sometimes"),
         (["--data.crop_size", 64], "data.crop_size is 64; it must be at most data.image_size, 32"),
         (["--model.name", "alexnt"], "unknown model 'alexnt'; did you mean 'alexnet'"),
         (["--data.name", "asira"], "unknown data.name 'asira'; did you mean 'asirra'"),

@@ -4,7 +4,7 @@ from sklearn.model_selection import train_test_split
 
 from datasets.dataset import DataSet
 from datasets.errors import DataError, OptionError
-from datasets.splits import make_splits, split_indices
+from datasets.splits import make_splits, sample_rows, split_indices
 
 NAMES = [f"{i:03d}.jpg" for i in range(100)]
 LABELS = np.array([0] * 60 + [1] * 40)
@@ -81,6 +81,17 @@ def test_a_seed_of_more_than_32_bits_is_a_seed_like_others():
     large = split(seed=99999999999)
     assert [len(part) for part in large] == [60, 20, 20]
     assert large[2].tolist() == split(seed=99999999999)[2].tolist() != split(seed=99999999998)[2].tolist()
+
+
+def test_a_sample_has_ascending_rows_that_the_seed_decides():
+    rows = sample_rows(100, 10, seed=3).tolist()
+    assert rows == sorted(set(rows)) == sample_rows(100, 10, seed=3).tolist()
+    assert len(rows) == 10
+    assert rows != sample_rows(100, 10, seed=4).tolist()
+    for size in (None, 5, 9):
+        assert sample_rows(5, size, seed=0).tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(OptionError, match="sample_size is 0; give the number of images to use"):
+        sample_rows(5, 0, seed=0)
 
 
 def test_a_seed_below_0_is_refused_as_such():

@@ -1,0 +1,125 @@
+"""A finished run as the smallest folder that `test.py` and `predict.py` accept, to be committed or passed on.
+
+    python -m learning.publish RUN TARGET
+
+TARGET holds the configuration without paths, what the data were without the names of their files, the scores, and
+one checkpoint: the network's own variables of the weights that the run was tested with. Training cannot go on from
+there, for the optimizer's variables are left out.
+"""
+
+import argparse
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from rich.console import Console
+
+from learning.errors import CheckpointError, DirectoryInUseError
+from learning.files import write_text
+from learning.run_directory import CONFIG_FILE, INFO_FILE, RunDirectory
+from learning.scripts import ScriptParser, announce, run_script
+
+if TYPE_CHECKING:
+    from learning.state import TrainingState
+
+TEST_FILE = "test.json"
+KEPT_INFO = ("class_names", "input_shape", "num_images", "data_fingerprint", "versions", "started")
+NO_RESUME = "this holds no optimizer state: it was published for test.py and predict.py"
+
+
+def finished_state(run: RunDirectory) -> "TrainingState":
+    """The state at the end of a run. CheckpointError unless it was trained to its end and tested."""
+    from learning.experiment import CheckpointStore  # imports TensorFlow without its notes
+    from learning.schedules import EarlyStopping
+
+    state = CheckpointStore(run.path).newest_state()
+    num_epochs, stopping = run.config.train.num_epochs, run.config.schedule.early_stopping_patience
+    stopped = EarlyStopping(stopping).should_stop(state.epoch - state.best_epoch)
+    if (state.epoch < num_epochs and not stopped) or not (run.path / TEST_FILE).is_file():
+        raise CheckpointError(
+            f"{run.path} is not finished: {state.epoch} of {num_epochs} epochs; "
+            f"go on with train.py --resume {run.path}"
+        )
+    return state
+
+
+def publish(run: RunDirectory, target: Path) -> None:
+    """Make `target` from a finished run, as a whole or not at all.
+
+    :raises DirectoryInUseError: `target` exists. CheckpointError: the run is not finished, or cannot be read.
+    """
+    if target.exists():
+        raise DirectoryInUseError(f"{target} exists; choose another folder, or remove it first")
+    state = finished_state(run)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.publishing")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        _write_texts(run, temporary)
+        _write_checkpoint(run, state, temporary)
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_texts(run: RunDirectory, folder: Path) -> None:
+    """config.yaml, run.json and test.json."""
+    data = dataclasses.replace(run.config.data, cache_dir=None)
+    config = dataclasses.replace(run.config, data_dir=None, data=data)
+    write_text(folder / CONFIG_FILE, yaml.safe_dump(config.as_dict(), sort_keys=False))
+    info: dict[str, Any] = {key: run.info[key] for key in KEPT_INFO if key in run.info}
+    write_text(folder / INFO_FILE, json.dumps(info, indent=1))
+    write_text(folder / TEST_FILE, (run.path / TEST_FILE).read_text(encoding="utf-8"))
+
+
+def _write_checkpoint(run: RunDirectory, state: "TrainingState", folder: Path) -> None:
+    """The checkpoint that `load_run` chooses, without all that only training needs."""
+    from learning.checkpoints import PREFIX, STATE_FILE, CheckpointStore
+    from learning.experiment import load_run, v1
+
+    model, sess, epoch = load_run(run)
+    step = state.best_step if epoch == state.best_epoch else state.global_step
+    checkpoint = CheckpointStore(folder).path(step)
+    checkpoint.mkdir(parents=True)
+    with sess, model.graph.as_default():
+        saver = v1.train.Saver(model.variables)
+        saver.save(sess, str(checkpoint / PREFIX), write_meta_graph=False, write_state=False)
+    write_text(checkpoint / STATE_FILE, _cut_down(state, step, epoch).to_json())
+
+
+def _cut_down(state: "TrainingState", step: int, epoch: int) -> "TrainingState":
+    """The state of the only checkpoint. A resume compares `fixed` first, and says what differs: NO_RESUME."""
+    from learning.state import TrainingState
+
+    return TrainingState(
+        global_step=step,
+        epoch=epoch,
+        best_score=state.best_score,
+        best_epoch=epoch,
+        best_step=step,
+        fixed={**state.fixed, "optimizer state": NO_RESUME},
+    )
+
+
+def main() -> None:
+    """Parse, make the folder, say how large it is."""
+    parser = ScriptParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("run", metavar="RUN", help="a finished run")
+    parser.add_argument(
+        "target", type=Path, metavar="TARGET", help="the folder to make, such as pretrained/NAME"
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    arguments: argparse.Namespace = parser.parse_args()
+    run = RunDirectory(arguments.run)
+    announce(f"starting TensorFlow and loading {run.path} ...")
+    publish(run, arguments.target)
+    num_bytes = sum(path.stat().st_size for path in arguments.target.rglob("*") if path.is_file())
+    Console(highlight=False, soft_wrap=True).print(f"{arguments.target}: {num_bytes:,} bytes")
+
+
+if __name__ == "__main__":
+    run_script(main)
