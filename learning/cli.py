@@ -123,6 +123,10 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
                 "--resume takes the run's own recipe and directory; leave out --config and --run-dir"
             )
         run = RunDirectory(resume)
+        if run.info.get("published"):
+            raise CheckpointError(
+                f"{resume} holds no optimizer state: it was published for test.py and predict.py; train anew"
+            )
         values = run.config.as_dict()
         _check_resumable(run.config, given)
     else:

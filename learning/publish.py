@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 TEST_FILE = "test.json"
 KEPT_INFO = ("class_names", "input_shape", "num_images", "data_fingerprint", "versions", "started")
-NO_RESUME = "this holds no optimizer state: it was published for test.py and predict.py"
 
 
 def finished_state(run: RunDirectory) -> "TrainingState":
@@ -72,7 +71,7 @@ def _write_texts(run: RunDirectory, folder: Path) -> None:
     config = dataclasses.replace(run.config, data_dir=None, data=data)
     write_text(folder / CONFIG_FILE, yaml.safe_dump(config.as_dict(), sort_keys=False))
     info: dict[str, Any] = {key: run.info[key] for key in KEPT_INFO if key in run.info}
-    write_text(folder / INFO_FILE, json.dumps(info, indent=1))
+    write_text(folder / INFO_FILE, json.dumps({**info, "published": True}, indent=1))
     write_text(folder / TEST_FILE, (run.path / TEST_FILE).read_text(encoding="utf-8"))
 
 
@@ -92,7 +91,7 @@ def _write_checkpoint(run: RunDirectory, state: "TrainingState", folder: Path) -
 
 
 def _cut_down(state: "TrainingState", step: int, epoch: int) -> "TrainingState":
-    """The state of the only checkpoint. A resume compares `fixed` first, and says what differs: NO_RESUME."""
+    """The state of the only checkpoint."""
     from learning.state import TrainingState
 
     return TrainingState(
@@ -101,7 +100,7 @@ def _cut_down(state: "TrainingState", step: int, epoch: int) -> "TrainingState":
         best_score=state.best_score,
         best_epoch=epoch,
         best_step=step,
-        fixed={**state.fixed, "optimizer state": NO_RESUME},
+        fixed=state.fixed,
     )
 
 

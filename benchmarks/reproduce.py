@@ -1,0 +1,184 @@
+"""All recipes: what their sources reached, and what they reached here.
+
+    python -m benchmarks.reproduce [--markdown]
+    python -m benchmarks.reproduce --add RUN [--recipe NAME]
+
+The recipes are those in configs/. What was measured comes from the committed files in benchmarks/results/ alone,
+as the runs wrote them; --add copies those of a finished run there. What was published stands in `PUBLISHED`.
+"""
+
+import argparse
+import csv
+import json
+import math
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from learning.cli import CONFIGS
+from learning.errors import CheckpointError, DirectoryInUseError, UsageError
+from learning.scripts import ScriptParser, announce, run_script
+
+RESULTS = Path(__file__).resolve().parent / "results"
+RUN_FILES = ("test.json", "run.json", "history.csv", "timing.csv")
+PEER_OF, PEER_FILE = "resnet20-cifar10-fast", "cifar10-peer.json"
+COLUMNS = ("recipe", "source", "published", "measured", "images", "minutes", "epochs", "date")
+NOT_RUN = "not run yet"
+
+
+class Published(NamedTuple):
+    """Where a recipe comes from, and the accuracy that its source states."""
+
+    source: str
+    accuracy: str
+
+
+PUBLISHED = {
+    "alexnet-asirra": Published("AlexNet post", "none stated"),
+    "alexnet-asirra-short": Published("AlexNet post, shortened", ""),
+    "digits": Published("own default", ""),
+    "folder": Published("own default", ""),
+    "mini-resnet-mnist": Published("ResNet post for MNIST", "none stated; target 99.3%"),
+    "plainnet50-asirra-post": Published("ResNet-50/101/152 post", "53% (validation)"),
+    "resnet-asirra": Published("own choice", "to beat: alexnet-asirra-short, 87.44% / 88.32%"),
+    "resnet18-mnist": Published("ResNet post for MNIST", "none stated; target 99.3%"),
+    "resnet20-cifar10-fast": Published("PyTorch reference, the same files", "87.05%"),
+    "resnet20-cifar10-paper": Published("He et al. 2016, table 6", "91.25% (official lossless files)"),
+    "resnet20-cifar10-post": Published("CIFAR post", "77.19% (official lossless files)"),
+    "resnet50-asirra-post": Published("ResNet-50/101/152 post", "73% (validation)"),
+}
+
+
+def recipes(configs: Path = CONFIGS) -> list[str]:
+    """The names of all recipes."""
+    return sorted(path.stem for path in configs.glob("*.yaml"))
+
+
+def row(recipe: str, results: Path = RESULTS) -> dict[str, str]:
+    """One line of the table, by COLUMNS: measured values are empty where there are none."""
+    published = PUBLISHED.get(recipe, Published("", ""))
+    if recipe == PEER_OF and _peer(results):
+        published = published._replace(accuracy=_peer(results))
+    folder = results / recipe
+    tests = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("test*.json"))]
+    measured = ", ".join(map(_scores, tests)) if tests else NOT_RUN
+    images = ", ".join(sorted({f"{test['num_images']:,} {test['split']}" for test in tests}))
+    seconds = [float(line["seconds"]) for line in _read_csv(folder / "timing.csv")]
+    info = _read_json(folder / "run.json")
+    values = {
+        "recipe": recipe,
+        "source": published.source,
+        "published": published.accuracy,
+        "measured": measured,
+        "images": images,
+        "minutes": f"{math.fsum(seconds) / 60:.0f}" if seconds else "",
+        "epochs": str(len(_read_csv(folder / "history.csv")) or ""),
+        "date": str(info.get("started", ""))[:10],
+    }
+    return {column: values[column] for column in COLUMNS}
+
+
+def _scores(test: dict[str, Any]) -> str:
+    """Accuracies with one crop and with all: '87.44% / 88.32%'."""
+    return " / ".join(f"{100 * entry['accuracy']:.2f}%" for entry in test["scores"])
+
+
+def _peer(results: Path) -> str:
+    """The accuracy of the PyTorch reference where it was measured."""
+    figures = _read_json(results / PEER_FILE)
+    return f"{100 * figures['accuracy']:.2f}%" if figures else ""
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def markdown(rows: Sequence[dict[str, str]]) -> str:
+    """The table for a Markdown file."""
+    head = [f"| {' | '.join(COLUMNS)} |", f"|{' --- |' * len(COLUMNS)}"]
+    return "\n".join([*head, *(f"| {' | '.join(row.values())} |" for row in rows)])
+
+
+def print_table(rows: Sequence[dict[str, str]]) -> None:
+    """The table for a terminal; where the output goes to a file, as wide as it is."""
+    table = Table(title="recipes: accuracy with one crop / with all")
+    for column in COLUMNS:
+        table.add_column(column, justify="right" if column in ("minutes", "epochs") else "left")
+    for line in rows:
+        table.add_row(*line.values())
+    Console(width=None if sys.stdout.isatty() else 240, highlight=False).print(table)
+
+
+def add(run_path: Path, recipe: str | None, results: Path = RESULTS, configs: Path = CONFIGS) -> Path:
+    """Copy the four files of a finished run, unchanged; returns the folder that now holds them.
+
+    :param recipe: None for the one that the run names.
+    :raises CheckpointError: no run, or one that is not finished. UsageError: no such recipe.
+    :raises DirectoryInUseError: there are results of that recipe.
+    """
+    from learning.publish import finished_state
+    from learning.run_directory import RunDirectory
+
+    run = RunDirectory(run_path)
+    finished_state(run)
+    name = run.config.recipe if recipe is None else recipe
+    if name not in recipes(configs):
+        raise UsageError(f"there is no recipe {name}; give one with --recipe: {', '.join(recipes(configs))}")
+    missing = [file for file in RUN_FILES if not (run.path / file).is_file()]
+    if missing:
+        raise CheckpointError(f"{run.path} lacks {', '.join(missing)}; restore them from a copy")
+    folder = results / name
+    if folder.exists():
+        raise DirectoryInUseError(
+            f"{folder} holds results; remove them first, if others are to take their place"
+        )
+    folder.mkdir(parents=True)
+    for file in RUN_FILES:
+        shutil.copyfile(run.path / file, folder / file)
+    return folder
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = ScriptParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    parser.add_argument("--add", type=Path, metavar="RUN", help="first copy the results of a finished run")
+    parser.add_argument(
+        "--recipe", metavar="NAME", help="what --add's results are of (default: the run says)"
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    arguments = parser.parse_args()
+    if arguments.recipe is not None and arguments.add is None:
+        parser.error("--recipe means nothing without --add RUN")
+    return arguments
+
+
+def main() -> None:
+    """Add a run if asked to, and print the table."""
+    arguments = parse()
+    if arguments.add is not None:
+        announce(f"loading {arguments.add} ...")
+        print(
+            f"results of {arguments.add} are now in {add(arguments.add, arguments.recipe)}", file=sys.stderr
+        )
+    rows = [row(recipe) for recipe in recipes()]
+    if arguments.markdown:
+        print(markdown(rows))
+    else:
+        print_table(rows)
+
+
+if __name__ == "__main__":
+    run_script(main)

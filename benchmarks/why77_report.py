@@ -1,0 +1,169 @@
+"""The runs of benchmarks/why77.py as figures, a table and a picture."""
+
+import csv
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from benchmarks.decoding import processor
+from benchmarks.why77 import ROOT, ROWS, Row, is_finished, run_path, shown_command
+from learning.errors import UsageError
+from learning.figures import save
+from learning.files import write_text
+
+RESULTS = Path("benchmarks/results/why-77.json")
+PICTURE = Path("docs/why-77.png")
+TEXT = Path("docs/why-77.md")
+BEGIN = "<!-- the table of benchmarks/why77.py begins -->"
+END = "<!-- the table of benchmarks/why77.py ends -->"
+POST, PAPER = 0.7719, 0.9125  # test accuracies: the post's, and the paper's on the official files
+RUN_COLOUR, MEAN_COLOUR = "#4c72b0", "#dd8452"
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """What a finished run reached: test accuracy with one crop and with all, epochs, minutes."""
+    test = json.loads((path / "test.json").read_text(encoding="utf-8"))
+    one, many = test["scores"]
+    seconds = [float(row["seconds"]) for row in read_csv(path / "timing.csv")]
+    info = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    return {
+        "accuracy": one["accuracy"],
+        "accuracy_all_crops": many["accuracy"],
+        "tested_epoch": test["epoch"],
+        "epochs": len(read_csv(path / "history.csv")),
+        "minutes": round(math.fsum(seconds) / 60, 2),
+        "num_images": info["num_images"],
+        "versions": info["versions"],
+        "started": info["started"],
+    }
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file with a header."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def gather(runs_dir: Path, epochs: int, seeds: Sequence[int], limit: int | None = None) -> dict[str, Any]:
+    """All rows with their finished runs; `gain` is the mean's over that of the row before, where both are there."""
+    rows: list[dict[str, Any]] = []
+    for row in ROWS:
+        paths = {seed: run_path(runs_dir, row, seed) for seed in seeds}
+        runs = {str(seed): read_run(path) for seed, path in paths.items() if is_finished(path)}
+        entry = _row_figures(row, runs)
+        before = rows[-1]["accuracy"] if rows else None
+        known = entry["accuracy"] is not None and before is not None
+        entry["gain"] = round(entry["accuracy"] - before, 6) if known else None
+        rows.append(entry | {"command": shown_command(row, epochs=epochs, limit=limit), "runs": runs})
+    name, cores = processor()
+    started = [run["started"] for entry in rows for run in entry["runs"].values()]
+    return {
+        "post": POST,
+        "paper": PAPER,
+        "epochs": epochs,
+        "seeds": list(seeds),
+        "limit": limit,
+        "processor": name,
+        "cores": cores,
+        "date": max(started, default="")[:10],
+        "rows": rows,
+    }
+
+
+def _row_figures(row: Row, runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Means over the seeds; None where no run is finished."""
+    means = {
+        key: round(statistics.fmean(run[key] for run in runs.values()), 6) if runs else None
+        for key in ("accuracy", "epochs", "minutes")
+    }
+    return {"name": row.name, "sentence": row.sentence, "options": list(row.options), **means}
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The rows as a Markdown table."""
+    seeds = figures["seeds"]
+    lines = [
+        "| row | what changes | test accuracy | each seed | gain | epochs | minutes |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in figures["rows"]:
+        each = ", ".join(_percent(row["runs"].get(str(seed), {}).get("accuracy")) for seed in seeds)
+        gain = "" if row["gain"] is None else f"{100 * row['gain']:+.2f}"
+        cells = [row["name"], row["sentence"], _percent(row["accuracy"]), each, gain]
+        cells += ["" if row[key] is None else f"{row[key]:.1f}" for key in ("epochs", "minutes")]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _percent(accuracy: float | None) -> str:
+    return "not run yet" if accuracy is None else f"{100 * accuracy:.2f}%"
+
+
+def section(figures: dict[str, Any]) -> str:
+    """What stands between the markers: the table, what it was measured with, the picture, the commands."""
+    seeds = ", ".join(map(str, figures["seeds"]))
+    head = f"Seeds {seeds}, at most {figures['epochs']} epochs each, one crop"
+    if figures["limit"] is not None:
+        head += f", a trial on {figures['limit']} images"
+    parts = [f"{head}; epochs and minutes are means over the seeds.", table(figures)]
+    if any(row["runs"] for row in figures["rows"]):
+        parts.append(f"Measured on {figures['cores']} cores of {figures['processor']} ({figures['date']}).")
+        parts.append(f"![test accuracy of each row, a point per seed]({PICTURE.name})")
+    commands = "\n".join(row["command"] for row in figures["rows"])
+    parts.append(f"The runs, here with the seed 0:\n\n```bash\n{commands}\n```")
+    return "\n\n".join(parts)
+
+
+def rewritten(text: str, content: str) -> str:
+    """`text` with `content` between its two markers. UsageError where they are not there once each, in order."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise UsageError(f"{TEXT} must hold the lines {BEGIN} and {END}, once each; put them back")
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n\n{content}\n\n{END}{rest.split(END)[1]}"
+
+
+def draw(figures: dict[str, Any], path: Path) -> None:
+    """The test accuracy of each row: a point per seed, a line at their mean."""
+    names = [row["name"] for row in figures["rows"]]
+    figure = Figure(figsize=(8, 0.6 * len(names) + 1.6), layout="constrained")
+    axes = figure.subplots()
+    for place, row in enumerate(figures["rows"]):
+        values = [100 * run["accuracy"] for run in row["runs"].values()]
+        if values:
+            axes.plot([100 * row["accuracy"]] * 2, [place - 0.3, place + 0.3], color=MEAN_COLOUR, linewidth=2)
+            axes.plot(values, [place] * len(values), "o", color=RUN_COLOUR, markersize=6)
+    for accuracy, label in ((POST, "the post"), (PAPER, "the paper")):
+        axes.axvline(100 * accuracy, color="0.4", linestyle="--", linewidth=1)
+        axes.annotate(
+            f"{label}, {100 * accuracy:.2f}%", (100 * accuracy, 1.01), xycoords=("data", "axes fraction"),
+            ha="center", fontsize=8,
+        )  # fmt: skip
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)  # the first row on top
+    axes.set_xlabel("test accuracy in percent: a point per seed, a line at their mean")
+    axes.grid(axis="x", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    save(figure, path)
+
+
+def report(runs_dir: Path, root: Path, epochs: int, seeds: Sequence[int], limit: int | None = None) -> None:
+    """Write figures, picture and the text's table under `root`, and print the table.
+
+    :param root: this clone, or another folder, which gets its text from this clone where it has none.
+    """
+    figures = gather(runs_dir, epochs, seeds, limit)
+    own = root / TEXT
+    text = (own if own.is_file() else ROOT / TEXT).read_text(encoding="utf-8")
+    text = rewritten(text, section(figures))
+    for path in (RESULTS, PICTURE):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+    if any(row["runs"] for row in figures["rows"]):
+        write_text(root / RESULTS, json.dumps(figures, indent=1) + "\n")
+        draw(figures, root / PICTURE)
+    write_text(own, text)
+    print(table(figures))

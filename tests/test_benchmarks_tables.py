@@ -1,0 +1,304 @@
+"""What the benchmarks make of results: tables, commands and texts, from made-up files."""
+
+import argparse
+import csv
+import json
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks import cifar10_peer, epoch_time, reproduce, why77, why77_report
+from datasets.errors import DataError
+from learning.cli import parse_train
+from learning.errors import CheckpointError, DirectoryInUseError, UsageError
+from learning.run_directory import RunDirectory
+
+
+def write_results(folder, accuracies=(0.5, 0.75), seconds=(60.0, 90.0), split="test"):
+    """The four files of a run, as train.py writes them."""
+    folder.mkdir(parents=True)
+    scores = [
+        {"crops": crops, "accuracy": value, "seconds": 1.0}
+        for crops, value in zip((1, 10), accuracies, strict=True)
+    ]
+    test = {"num_images": 10000, "scores": scores, "split": split, "epoch": 2}
+    (folder / "test.json").write_text(json.dumps(test))
+    info = {"started": "2026-11-22T04:58:51+0000", "num_images": {"test": 10000}, "versions": {"numpy": "2"}}
+    (folder / "run.json").write_text(json.dumps(info))
+    for name, column, values in (
+        ("history.csv", "train_loss", seconds),
+        ("timing.csv", "seconds", seconds),
+    ):
+        with (folder / name).open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerows([["epoch", column], *enumerate(values, start=1)])
+
+
+# benchmarks/reproduce.py
+
+
+def test_every_recipe_has_its_published_value():
+    assert set(reproduce.PUBLISHED) == set(reproduce.recipes())
+
+
+def test_a_row_is_read_from_the_files_of_a_run(tmp_path):
+    write_results(tmp_path / "resnet20-cifar10-paper", (0.875, 0.88125), (60.0, 90.0))
+    assert reproduce.row("resnet20-cifar10-paper", tmp_path) == {
+        "recipe": "resnet20-cifar10-paper",
+        "source": "He et al. 2016, table 6",
+        "published": "91.25% (official lossless files)",
+        "measured": "87.50% / 88.12%",
+        "images": "10,000 test",
+        "minutes": "2",
+        "epochs": "2",
+        "date": "2026-11-22",
+    }
+
+
+def test_a_recipe_without_results_says_so(tmp_path):
+    row = reproduce.row("folder", tmp_path)
+    assert row["measured"] == "not run yet"
+    assert not any(row[key] for key in ("images", "minutes", "epochs", "date"))
+
+
+def test_several_seeds_stand_side_by_side(tmp_path):
+    for seed, accuracy in enumerate((0.5, 0.625)):
+        write_results(tmp_path / "made", (accuracy, 1.0), split="validation")
+        (tmp_path / "made" / "test.json").rename(tmp_path / f"test-seed{seed}.json")
+        shutil.rmtree(tmp_path / "made")
+    (tmp_path / "digits").mkdir()
+    for seed in (0, 1):
+        (tmp_path / f"test-seed{seed}.json").rename(tmp_path / "digits" / f"test-seed{seed}.json")
+    row = reproduce.row("digits", tmp_path)
+    assert row["measured"] == "50.00% / 100.00%, 62.50% / 100.00%"
+    assert row["images"] == "10,000 validation"
+
+
+def test_the_measured_peer_replaces_the_one_of_before(tmp_path):
+    assert reproduce.row("resnet20-cifar10-fast", tmp_path)["published"] == "87.05%"
+    (tmp_path / "cifar10-peer.json").write_text('{"accuracy": 0.8812}')
+    assert reproduce.row("resnet20-cifar10-fast", tmp_path)["published"] == "88.12%"
+
+
+def test_markdown_has_a_line_for_each_recipe(tmp_path):
+    lines = reproduce.markdown([reproduce.row(name, tmp_path) for name in ("digits", "folder")]).splitlines()
+    assert lines[0] == "| recipe | source | published | measured | images | minutes | epochs | date |"
+    assert lines[1].count("---") == len(reproduce.COLUMNS)
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| digits", "| folder"]
+    assert len({line.count("|") for line in lines}) == 1
+
+
+def test_add_copies_the_files_of_a_finished_run_unchanged(tmp_path, monkeypatch):
+    run, results = tmp_path / "run", tmp_path / "results"
+    write_results(run)
+    (run / "log.txt").write_text("for people")
+    opened = SimpleNamespace(path=run, config=SimpleNamespace(recipe="digits"))
+    monkeypatch.setattr("learning.run_directory.RunDirectory", lambda path: opened)
+    monkeypatch.setattr("learning.publish.finished_state", lambda run: None)
+    folder = reproduce.add(run, None, results)
+    assert folder == results / "digits"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        name: (run / name).read_bytes() for name in reproduce.RUN_FILES
+    }
+    with pytest.raises(DirectoryInUseError, match="holds results"):
+        reproduce.add(run, None, results)
+    with pytest.raises(UsageError, match="no recipe other"):
+        reproduce.add(run, "other", results)
+    (run / "timing.csv").unlink()
+    with pytest.raises(CheckpointError, match=r"lacks timing\.csv"):
+        reproduce.add(run, "folder", results)
+    assert [path.name for path in results.iterdir()] == ["digits"]
+
+
+def test_add_refuses_what_is_no_run(tmp_path):
+    with pytest.raises(CheckpointError, match="no run directory"):
+        reproduce.add(tmp_path, None, tmp_path / "results")
+
+
+# benchmarks/why77.py
+
+
+@pytest.mark.parametrize("row", why77.ROWS, ids=lambda row: row.name)
+def test_the_options_of_a_row_are_those_of_train(row):
+    config = parse_train(why77.train_options(row, seed=1, epochs=20)).config
+    number = why77.ROWS.index(row)
+    assert (config.recipe, config.train.seed, config.train.num_epochs) == ("resnet20-cifar10-post", 1, 20)
+    assert config.data.sample_size is None
+    assert config.data.redraw == (number >= 1)
+    assert config.data.padding == (4 if number >= 2 else 2)
+    expected = ("cosine", 0.0, None) if number >= 3 else ("patience", 0.001, 2)
+    schedule = config.schedule
+    found = schedule.name, schedule.min_learning_rate, schedule.early_stopping_patience
+    assert found == expected
+    options = config.model.options
+    assert (options["shortcut"], options["conv_biases"]) == (("A", False) if number >= 4 else ("B", True))
+    assert options["first_stage_stride"] == (1 if number >= 5 else 2)
+
+
+def test_the_command_for_people_can_be_typed():
+    command = why77.shown_command(why77.ROWS[2], epochs=20)
+    assert command == (
+        "python train.py --config resnet20-cifar10-post --train.seed 0 --train.num_epochs 20 "
+        "--data.redraw true --data.padding 4 --data-dir DIR"
+    )
+
+
+def make_run(path, options):
+    """A run as it is right after its start."""
+    config = parse_train([*options, "--data-dir", "elsewhere"]).config
+    return RunDirectory.create(path, config, {"class_names": ["a", "b"], "input_shape": [32, 32, 3]})
+
+
+def test_a_run_is_started_then_resumed_then_left_alone(tmp_path):
+    path = tmp_path / "run"
+    options = why77.train_options(why77.ROWS[1], seed=0, epochs=20)
+    data = tmp_path / "data"
+    assert why77.next_arguments(path, options, data) == [
+        *options, "--data-dir", str(data), "--run-dir", str(path),
+    ]  # fmt: skip
+    make_run(path, options)
+    assert why77.next_arguments(path, options, data) == ["--resume", str(path)]
+    (path / "test.json").write_text("{}")
+    assert why77.next_arguments(path, options, data) is None
+
+
+@pytest.mark.parametrize("change", [{"epochs": 2}, {"limit": 256}, {"seed": 1}])
+def test_another_run_in_the_place_is_no_result(tmp_path, change):
+    make_run(tmp_path / "run", why77.train_options(why77.ROWS[0], **{"seed": 0, "epochs": 20, **change}))
+    (tmp_path / "run" / "test.json").write_text("{}")
+    options = why77.train_options(why77.ROWS[0], seed=0, epochs=20)
+    with pytest.raises(UsageError, match="other options"):
+        why77.next_arguments(tmp_path / "run", options, tmp_path)
+
+
+@pytest.mark.parametrize(("code", "expected"), [(4, 4), (143, 143), (-9, 137)])
+def test_what_ends_a_run_ends_the_whole(tmp_path, monkeypatch, code, expected):
+    monkeypatch.setattr(why77, "call_train", lambda arguments: code)
+    arguments = argparse.Namespace(runs_dir=tmp_path, data_dir=tmp_path, epochs=2, limit=None, report=False)
+    with pytest.raises(SystemExit) as end:
+        why77.bring_to_end(why77.ROWS[0], 0, arguments)
+    assert end.value.code == expected
+
+
+def test_a_trial_does_not_overwrite_the_figures(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["why77", "data", "runs", "--limit", "9"])
+    with pytest.raises(UsageError, match="--report-root"):
+        why77.parse()
+
+
+# benchmarks/why77_report.py
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """The first row with both seeds, the second with one, the others missing."""
+    root = tmp_path / "runs"
+    for number, seed, accuracy in ((0, 0, 0.7), (0, 1, 0.72), (1, 0, 0.75)):
+        write_results(root / f"{why77.ROWS[number].name}-seed{seed}", (accuracy, 0.9))
+    return root
+
+
+def test_gathered_figures(runs):
+    figures = why77_report.gather(runs, 20, [0, 1])
+    first, second, third = figures["rows"][:3]
+    assert (first["accuracy"], first["gain"], first["epochs"], first["minutes"]) == (0.71, None, 2, 2.5)
+    assert (second["accuracy"], second["gain"]) == (0.75, 0.04)
+    assert (third["accuracy"], third["gain"], third["runs"]) == (None, None, {})
+    assert first["runs"]["1"]["accuracy"] == 0.72
+    assert second["command"] == why77.shown_command(why77.ROWS[1], epochs=20)
+    json.dumps(figures, allow_nan=False)
+
+
+def test_table_of_gathered_figures(runs):
+    lines = why77_report.table(why77_report.gather(runs, 20, [0, 1])).splitlines()
+    assert len(lines) == 2 + len(why77.ROWS)
+    assert lines[2].endswith("| 71.00% | 70.00%, 72.00% |  | 2.0 | 2.5 |")
+    assert lines[3].endswith("| 75.00% | 75.00%, not run yet | +4.00 | 2.0 | 2.5 |")
+    assert lines[4].endswith("| not run yet | not run yet, not run yet |  |  |  |")
+
+
+def test_a_report_rewrites_its_part_of_the_text_and_nothing_else(runs, tmp_path, capsys):
+    text = tmp_path / why77_report.TEXT
+    text.parent.mkdir()
+    text.write_text(f"above\n\n{why77_report.BEGIN}\nold\n{why77_report.END}\n\nbelow\n")
+    why77_report.report(runs, tmp_path, 20, [0, 1])
+    once = text.read_text()
+    assert once.startswith("above\n\n<!--")
+    assert once.endswith("-->\n\nbelow\n")
+    assert "old" not in once
+    assert capsys.readouterr().out.strip() in once
+    assert "![" in once
+    why77_report.report(runs, tmp_path, 20, [0, 1])
+    assert text.read_text() == once
+    assert (tmp_path / why77_report.PICTURE).read_bytes().startswith(b"\x89PNG")
+    figures = json.loads((tmp_path / why77_report.RESULTS).read_text())
+    assert [row["name"] for row in figures["rows"]] == [row.name for row in why77.ROWS]
+
+
+def test_without_runs_there_is_a_table_but_no_picture(tmp_path):
+    why77_report.report(tmp_path / "runs", tmp_path, 20, [0])
+    text = (tmp_path / why77_report.TEXT).read_text()
+    assert text.count("not run yet") == 2 * len(why77.ROWS)
+    assert "![" not in text
+    assert not (tmp_path / why77_report.PICTURE).exists()
+    assert not (tmp_path / why77_report.RESULTS).exists()
+
+
+def test_the_text_of_the_project_has_the_markers():
+    text = (why77.ROOT / why77_report.TEXT).read_text()
+    assert why77_report.rewritten(text, "new").count("new\n") == 1
+
+
+def test_lost_markers_are_named():
+    for text in ("", why77_report.BEGIN, f"{why77_report.END}\n{why77_report.BEGIN}", 2 * why77_report.BEGIN):
+        with pytest.raises(UsageError, match="must hold the lines"):
+            why77_report.rewritten(text, "new")
+
+
+# benchmarks/epoch_time.py
+
+
+def test_ratios_are_of_the_same_round():
+    found = epoch_time.summary({"project": [200.0, 300.0, 100.0], "peer": [100.0, 100.0, 100.0]})
+    assert found["ratio"] == {"median": 2.0, "min": 1.0, "max": 3.0}
+    assert found["project"] == {"median": 200.0, "min": 100.0, "max": 300.0}
+
+
+class Link:
+    """One end of a pipe: what is received was given, what is sent is kept."""
+
+    def __init__(self, *received):
+        self.received, self.sent = list(received), []
+
+    def recv(self):
+        return self.received.pop(0)
+
+    def send(self, value):
+        self.sent.append(value)
+
+
+def test_a_side_makes_the_steps_that_it_is_asked_for():
+    link, steps = Link(5, 7, None), []
+    epoch_time.serve(link, lambda: steps.append(1), batch_size=128)
+    assert len(steps) == epoch_time.WARM_STEPS + 12
+    assert link.sent[0] == 128
+    assert len(link.sent) == 3
+
+
+def test_the_error_of_a_side_comes_back():
+    def work(link, data_dir, limit):
+        raise DataError(f"nothing in {data_dir}")
+
+    link = Link()
+    epoch_time.answer(link, work, "here", None)
+    assert [str(error) for error in link.sent] == ["nothing in here"]
+
+
+# benchmarks/cifar10_peer.py
+
+
+def test_missing_torch_is_one_line(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pip install -e '\.\[bench\]'"):
+        cifar10_peer.require_torch()

@@ -1,0 +1,159 @@
+"""Publishing a finished run: a small folder that predicts as the run does, and cannot be resumed."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from learning import experiment
+from learning.cli import parse_train
+from learning.config import DataConfig, ModelConfig, OptimizerConfig, RunConfig, ScheduleConfig, TrainConfig
+from learning.errors import CheckpointError, DirectoryInUseError
+from learning.publish import finished_state, publish
+from learning.run_directory import RunDirectory
+
+FILES = {
+    "config.yaml",
+    "run.json",
+    "test.json",
+    "checkpoints/step-{step:08d}/model.ckpt.data-00000-of-00001",
+    "checkpoints/step-{step:08d}/model.ckpt.index",
+    "checkpoints/step-{step:08d}/state.json",
+}
+
+
+def make_run(path, select):
+    """A finished run of three epochs of two updates, made as train.py does but for the pictures; opened."""
+    config = RunConfig(
+        data=DataConfig(name="digits", image_size=12, crop_size=10, channels=1, reflect=False),
+        model=ModelConfig(name="smallnet", options={"width": 2}),
+        optimizer=OptimizerConfig(name="nesterov", init_learning_rate=0.05),
+        schedule=ScheduleConfig(name="cosine"),
+        train=TrainConfig(batch_size=512, num_epochs=3, select=select, augment_pred=False),
+    )
+    splits = experiment.open_data(config)
+    shape = (10, 10, 1)
+    model = experiment.build_model(config, shape, 10, experiment.image_mean(config, splits.train))
+    optimizer = experiment.build_optimizer(config, model, splits)
+    run = RunDirectory.create(path, config, experiment.run_info(splits, shape))
+    with experiment.open_session(model) as sess:
+        optimizer.train(sess, path, verbose=False)
+    (path / "test.json").write_text('{"num_images": 359}')
+    return run
+
+
+@pytest.fixture(scope="module", params=["best", "last"])
+def published(request, tmp_path_factory):
+    """A run and the folder that was made of it. In the run the best epoch is not the last one."""
+    root = tmp_path_factory.mktemp("publish")
+    run = make_run(root / "run", request.param)
+    store = experiment.CheckpointStore(run.path)
+    state = store.newest_state()
+    if state.best_step == state.global_step:  # let the epoch before have been the best
+        steps = store.steps()
+        state.best_step, state.best_epoch = steps[-2], state.epoch - 1
+        (store.path(steps[-1]) / "state.json").write_text(state.to_json())
+    publish(run, root / "pretrained" / "tiny")
+    return run, RunDirectory(root / "pretrained" / "tiny")
+
+
+def predictions(run, dataset):
+    """Of the run's own weights, with one crop and with all, and the epoch that they are from."""
+    model, sess, epoch = experiment.load_run(run)
+    with sess:
+        return [model.predict(sess, dataset, augment_pred=many) for many in (False, True)], epoch
+
+
+def test_predictions_are_those_of_the_run_to_the_bit(published):
+    run, small = published
+    test_set = experiment.open_data(small.config, small).test
+    (before, epoch), (after, small_epoch) = predictions(run, test_set), predictions(small, test_set)
+    assert epoch == small_epoch
+    assert (epoch == 3) == (run.config.train.select == "last")
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_nothing_is_there_but_what_testing_needs(published):
+    run, small = published
+    (step,) = experiment.CheckpointStore(small.path).steps()
+    files = {str(path.relative_to(small.path)) for path in small.path.rglob("*") if path.is_file()}
+    assert files - {".lock"} == {name.format(step=step) for name in FILES}
+    prefix = str(experiment.CheckpointStore(small.path).path(step) / "model.ckpt")
+    saved = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    saved.pop("_CHECKPOINTABLE_OBJECT_GRAPH", None)
+    model = experiment.build_model(run.config, run.input_shape, len(run.class_names))
+    assert set(saved) == {v.op.name for v in model.variables}
+    assert (small.path / "test.json").read_text() == (run.path / "test.json").read_text()
+    assert json.loads((run.path / "run.json").read_text())["bad_files"] == []
+    assert "bad_files" not in small.info
+    assert small.info == {key: run.info[key] for key in small.info if key != "published"} | {
+        "published": True
+    }
+    assert experiment.CheckpointStore(small.path).newest_state().step_losses == []
+
+
+def test_a_resume_is_refused(published):
+    _, small = published
+    before = {path: path.read_bytes() for path in small.path.rglob("*") if path.is_file()}
+    with pytest.raises(CheckpointError, match="holds no optimizer state"):
+        parse_train(["--resume", str(small.path)])
+    assert {path: path.read_bytes() for path in small.path.rglob("*") if path.is_file()} == before
+
+
+def test_an_existing_target_stays(published, tmp_path):
+    run, _ = published
+    (tmp_path / "own.txt").write_text("mine")
+    with pytest.raises(DirectoryInUseError, match="exists"):
+        publish(run, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["own.txt"]
+
+
+def test_an_unfinished_run_is_refused(published, tmp_path):
+    run, _ = published
+    longer = RunDirectory(run.path)
+    longer.config = dataclasses.replace(run.config, train=dataclasses.replace(run.config.train, num_epochs=4))
+    with pytest.raises(CheckpointError, match="not finished: 3 of 4 epochs"):
+        publish(longer, tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_stopped_early_is_finished(published, tmp_path):
+    run = RunDirectory(shutil.copytree(published[0].path, tmp_path / "run"))
+    store = experiment.CheckpointStore(run.path)
+    state = store.newest_state()
+    state.best_epoch, state.best_step = 1, store.steps()[0]
+    (store.path(state.global_step) / "state.json").write_text(state.to_json())
+    train_config = dataclasses.replace(run.config.train, num_epochs=9)
+    for patience, finished in ((2, False), (1, True)):
+        schedule = dataclasses.replace(run.config.schedule, early_stopping_patience=patience)
+        run.config = dataclasses.replace(run.config, train=train_config, schedule=schedule)
+        if finished:
+            assert finished_state(run).epoch == 3
+        else:
+            with pytest.raises(CheckpointError, match="not finished"):
+                finished_state(run)
+
+
+def test_a_run_that_was_not_tested_is_not_finished(published, tmp_path):
+    run = RunDirectory(shutil.copytree(published[0].path, tmp_path / "run"))
+    (run.path / "test.json").unlink()
+    with pytest.raises(CheckpointError, match="not finished"):
+        finished_state(run)
+
+
+def test_paths_are_left_out(published, tmp_path):
+    run, _ = published
+    private = RunDirectory(run.path)
+    private.config = dataclasses.replace(
+        run.config,
+        data_dir="/home/somebody/photos",
+        data=dataclasses.replace(run.config.data, cache_dir="/home/somebody/cache"),
+    )
+    private.info = {**run.info, "bad_files": [["somebody.jpg", "not an image"]]}
+    publish(private, tmp_path / "new")
+    for path in (tmp_path / "new").rglob("*"):
+        assert path.is_dir() or b"somebody" not in path.read_bytes()
