@@ -80,10 +80,10 @@ class ResNet(ConvNet):
         _check_among("shortcut", shortcut, SHORTCUTS)
         _check_among("bottleneck_stride", bottleneck_stride, BOTTLENECK_STRIDES)
         _check_among("padding", padding, ("SAME", "SYMMETRIC"))
-        if len(stages) != len(widths) or not stages:
-            raise ValueError(
-                f"stages is {list(stages)} and widths is {list(widths)}; give both the same length, 1 or more"
-            )
+        _check_sizes("stages", stages)
+        _check_sizes("widths", widths)
+        if len(stages) != len(widths):
+            raise ValueError(f"stages is {stages} and widths is {widths}; give both the same length")
         self._shortcut, self._is_plain, self._bottleneck_stride = shortcut, is_plain, bottleneck_stride
         self._conv_biases, self._padding = 0.0 if conv_biases else None, padding
         self._batch_norm_momentum, self._batch_norm_epsilon = batch_norm_momentum, batch_norm_epsilon
@@ -135,6 +135,10 @@ class ResNet(ConvNet):
             return x
         if self._shortcut == "A":
             missing = depth - int(x.shape[-1])
+            if missing < 0:
+                raise ValueError(
+                    f"shortcut is 'A', which cannot take channels away ({x.shape[-1]} to {depth}); take 'B'"
+                )
             return tf.pad(subsample(x, stride), [[0, 0]] * 3 + [[missing // 2, missing - missing // 2]])
         if self._shortcut == "B":
             return self._conv_norm("shortcut", x, 1, stride, depth)
@@ -169,6 +173,12 @@ class ResNet(ConvNet):
 def _check_among(name: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
         raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(known)}")
+
+
+def _check_sizes(name: str, sizes: Sequence[int]) -> None:
+    is_sequence = isinstance(sizes, Sequence) and not isinstance(sizes, str)
+    if not is_sequence or not sizes or not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise ValueError(f"{name} is {sizes!r}; it must be a list of one or more positive integers")
 
 
 class ResNet18(ResNet):

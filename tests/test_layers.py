@@ -71,6 +71,75 @@ def test_convolution_pooling_and_fully_connected_by_hand():
     np.testing.assert_array_equal(mean, [[7.5]])
 
 
+class TestSymmetricPadding:
+    """(side - 1) // 2 zeros on each edge, as PyTorch pads; SAME has its one zero below and on the right."""
+
+    X = np.arange(1, 17, dtype=np.float32).reshape(1, 4, 4, 1)
+
+    @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+    def test_convolution_by_hand(self, dtype):
+        def build():
+            x, ones = tf.cast(self.X, dtype), tf.ones([3, 3, 1, 1])
+            out = [
+                layers.conv2d(x, ones, stride, padding=padding)
+                for padding in ("SYMMETRIC", "SAME")
+                for stride in (2, 1)
+            ]
+            assert {tensor.dtype for tensor in out} == {dtype}
+            return [tf.cast(tensor, tf.float32) for tensor in out]
+
+        symmetric, symmetric_1, same, same_1 = run(build)
+        # windows of rows and columns {-1, 0, 1} and {1, 2, 3}, where SAME has {0, 1, 2} and {2, 3, 4}
+        np.testing.assert_array_equal(symmetric[0, :, :, 0], [[14, 30], [57, 99]])
+        np.testing.assert_array_equal(same[0, :, :, 0], [[54, 45], [72, 54]])
+        np.testing.assert_array_equal(symmetric_1, same_1)
+        np.testing.assert_array_equal(symmetric_1[0, 0, :, 0], [14, 24, 30, 22])
+
+    def test_a_5_by_5_filter_has_two_zeros_and_a_1_by_1_has_none(self):
+        def build():
+            x = tf.constant(self.X)
+            return [layers.conv2d(x, tf.ones([side, side, 1, 1]), 2, padding="SYMMETRIC") for side in (5, 1)]
+
+        wide, narrow = run(build)
+        np.testing.assert_array_equal(wide[0, :, :, 0], [[54, 78], [96, 136]])
+        np.testing.assert_array_equal(narrow[0, :, :, 0], [[1, 3], [9, 11]])
+
+    @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+    def test_max_pool_of_negative_values_by_hand(self, dtype):
+        """Padded with zeros, every window on an edge would give 0."""
+
+        def build():
+            x = tf.cast(-self.X, dtype)
+            out = [layers.max_pool(x, 3, stride, padding="SYMMETRIC") for stride in (2, 1)]
+            assert {tensor.dtype for tensor in out} == {dtype}
+            return [tf.cast(tensor, tf.float32) for tensor in out]
+
+        halved, same_size = run(build)
+        np.testing.assert_array_equal(halved[0, :, :, 0], [[-1, -2], [-5, -6]])
+        np.testing.assert_array_equal(
+            same_size[0, :, :, 0], [[-1, -1, -2, -3], [-1, -1, -2, -3], [-5, -5, -6, -7], [-9, -9, -10, -11]]
+        )
+
+    def test_max_pool_differs_from_same(self):
+        same = run(lambda: layers.max_pool(tf.constant(-self.X), 3, 2))
+        np.testing.assert_array_equal(same[0, :, :, 0], [[-1, -3], [-9, -11]])
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+def test_subsample_by_hand(dtype):
+    x = np.arange(15, dtype=np.float32).reshape(1, 3, 5, 1)
+
+    def build():
+        out = [layers.subsample(tf.cast(x, dtype), stride) for stride in (2, 3, 1)]
+        assert {tensor.dtype for tensor in out} == {dtype}
+        return [tf.cast(tensor, tf.float32) for tensor in out]
+
+    second, third, all_of_it = run(build)
+    np.testing.assert_array_equal(second[0, :, :, 0], [[0, 2, 4], [10, 12, 14]])
+    np.testing.assert_array_equal(third[0, :, :, 0], [[0, 3]])
+    np.testing.assert_array_equal(all_of_it, x)
+
+
 def test_batch_norm_uses_batch_statistics_in_training_and_moving_ones_otherwise():
     x = np.array([1.0, 3.0], np.float32).reshape(2, 1, 1, 1)  # mean 2, variance 1, unbiased variance 2
 

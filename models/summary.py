@@ -1,0 +1,200 @@
+"""Print what a network is made of: `python -m models.summary resnet50 --input 224x224x3 --classes 1000`.
+
+Layers, output shapes, parameters and multiply-adds are read from the graph itself, so that a network of your own
+is summed up like those of the catalogue. Multiply-adds are those of the convolutions and fully connected layers
+for one image, forward, as the papers count them: normalisation, biases, activations and pooling are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import yaml
+
+from models.catalogue import MODELS, model_class
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from models.convnet import ConvNet
+
+# name -> input shape and number of classes of the data set that the net was made for; the others: ImageNet's
+DEFAULTS = {
+    "alexnet": ((227, 227, 3), 1000),
+    "resnet20": ((32, 32, 3), 10),
+    "resnet32": ((32, 32, 3), 10),
+    "resnet44": ((32, 32, 3), 10),
+    "resnet56": ((32, 32, 3), 10),
+    "resnet110": ((32, 32, 3), 10),
+    "mini-resnet": ((28, 28, 1), 10),
+    "smallnet": ((28, 28, 1), 10),
+}
+IMAGENET = ((224, 224, 3), 1000)
+
+PASSING = frozenset({"ReadVariableOp", "Cast", "Identity"})  # the value of a variable on its way to its use
+CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2dNative"})
+POOLS = frozenset({"MaxPool", "AvgPool"})
+
+
+class LayerRow(NamedTuple):
+    """One variable scope or pooling layer."""
+
+    name: str  # the scope, or for a pool its name in `model.d`
+    output_shape: tuple[int | None, ...]  # without the batch: (H, W, C) or (D,)
+    parameters: int  # trainable
+    statistics: int  # not trainable: moving averages, preprocessing
+    multiply_adds: int  # for one image, forward
+
+
+def layer_rows(model: ConvNet) -> list[LayerRow]:
+    """What leads from the images to the logits, in the order of the graph: (N, H, W, C) tensors throughout.
+
+    A layer's output is that of the last operation on one of its variables, hence before the activation. What
+    stands in the branches of a `tf.cond` belongs to the layer whose variables it takes and is not counted.
+    """
+    scopes = {v.op.name: v.op.name.rpartition("/")[0] or v.op.name for v in model.variables}
+    names = {tensor.op.name: name for name, tensor in model.d.items()}
+    shapes: dict[str, tuple[int | None, ...]] = {}
+    multiply_adds: Counter[str] = Counter()
+    for op in _operations(model):
+        scope = next((scopes[name] for name in map(_source, op.inputs) if name in scopes), None)
+        if scope is None and op.type not in CONVOLUTIONS | {"MatMul"} and not _is_pool(op):
+            continue
+        name = scope or names.get(op.name, op.name)
+        shapes[name] = tuple(op.outputs[0].shape[1:])
+        multiply_adds[name] += _multiply_adds(op)
+    trained = {v.op.name for v in model.trainable_variables}
+    parameters: Counter[str] = Counter()
+    statistics: Counter[str] = Counter()
+    for variable in model.variables:
+        counted = parameters if variable.op.name in trained else statistics
+        counted[scopes[variable.op.name]] += variable.shape.num_elements()
+    unused = [scope for scope in dict.fromkeys(scopes.values()) if scope not in shapes]
+    return [
+        LayerRow(name, shapes.get(name, ()), parameters[name], statistics[name], multiply_adds[name])
+        for name in (*shapes, *unused)
+    ]
+
+
+def _operations(model: ConvNet) -> list[tf.Operation]:
+    """The operations that the logits are computed from, in the order in which they were made."""
+    found, waiting = set(), [model.logits.op]
+    while waiting:
+        op = waiting.pop()
+        if op.name not in found:
+            found.add(op.name)
+            waiting += [tensor.op for tensor in op.inputs]
+    return [op for op in model.graph.get_operations() if op.name in found and op.type not in PASSING]
+
+
+def _source(tensor: tf.Tensor) -> str:
+    """The name of the operation behind `tensor`, which is the variable's where it is a variable's value."""
+    op = tensor.op
+    while op.type in PASSING:
+        op = op.inputs[0].op
+    return op.name
+
+
+def _is_pool(op: tf.Operation) -> bool:
+    """Whether it pools, over windows or (a mean of (N, H, W, C) that gives (N, C)) over everything."""
+    return op.type in POOLS or (
+        op.type == "Mean" and (op.inputs[0].shape.rank, op.outputs[0].shape.rank) == (4, 2)
+    )
+
+
+def _multiply_adds(op: tf.Operation) -> int:
+    """Of one image: H' * W' * fh * fw * ic * oc of a convolution, D * out of a matrix product."""
+    if op.type in CONVOLUTIONS:
+        return op.outputs[0].shape[1:3].num_elements() * op.inputs[1].shape.num_elements()
+    return op.inputs[1].shape.num_elements() if op.type == "MatMul" else 0
+
+
+def format_table(rows: Sequence[LayerRow]) -> str:
+    """The rows under a heading, and below them the totals."""
+    lines = [("layer", "output", "parameters", "multiply-adds")]
+    for row in rows:
+        shape = "x".join("?" if size is None else str(size) for size in row.output_shape)
+        lines.append((row.name, shape, f"{row.parameters + row.statistics:,}", f"{row.multiply_adds:,}"))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    table = [
+        f"{name:<{widths[0]}}  {shape:>{widths[1]}}  {count:>{widths[2]}}  {work:>{widths[3]}}"
+        for name, shape, count, work in lines
+    ]
+    trained, other = sum(row.parameters for row in rows), sum(row.statistics for row in rows)
+    totals = [
+        f"parameters: {trained + other:,} ({trained:,} trainable, {other:,} not)",
+        f"multiply-adds of one image, forward: {sum(row.multiply_adds for row in rows):,}",
+    ]
+    return "\n".join([table[0], "-" * len(table[0]), *table[1:], "-" * len(table[0]), *totals])
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Leave with one line; the usage is for `--help`."""
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    sizes = text.split("x")
+    if len(sizes) != 3 or not all(size.isdecimal() and int(size) > 0 for size in sizes):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not HEIGHTxWIDTHxCHANNELS; give 224x224x3, for example"
+        )
+    return tuple(map(int, sizes))
+
+
+def _option(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE; give shortcut=A, for example")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise argparse.ArgumentTypeError(f"the value in {text!r} is not YAML") from error
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of classes, 1 or more")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m models.summary", description="Layers, parameters and multiply-adds of a network."
+    )
+    parser.add_argument("model", metavar="MODEL", help=f"{', '.join(MODELS)}, or your own: my_nets.MyNet")
+    parser.add_argument("--input", type=_shape, metavar="HxWxC", help="input shape, 224x224x3 for example")
+    parser.add_argument("--classes", type=_positive, metavar="K", help="number of classes")
+    parser.add_argument(
+        "--option",
+        type=_option,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="option of the model, in YAML (stages=[1,1,1,1]); may be given several times",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse, build, print. Leaves with 2 and one line on stderr where the network cannot be built."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    input_shape, classes = DEFAULTS.get(args.model, IMAGENET)
+    try:
+        build = model_class(args.model)
+        model = build(args.input or input_shape, args.classes or classes, **dict(args.option))
+    except (TypeError, ValueError) as error:
+        parser.error(str(error).splitlines()[0])
+    sys.stdout.write(format_table(layer_rows(model)) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""The table of a network: against published multiply-adds, and a tiny net by hand."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from models.catalogue import MODELS, model_class
+from models.layers import batch_norm, conv_layer, fc_layer, global_average_pool, max_pool
+from models.nn import ConvNet
+from models.summary import DEFAULTS, LayerRow, format_table, layer_rows, main
+from tests.conftest import tiny_model
+
+
+def rows_of(name, input_shape, classes, **options):
+    with tf.Graph().as_default():
+        return layer_rows(model_class(name)(input_shape, classes, **options))
+
+
+class PoolNet(ConvNet):
+    """A layer without variables, a scope within a scope, and a layer that nothing reads."""
+
+    def _build_model(self):
+        with v1.variable_scope("body"), v1.variable_scope("conv"):
+            x = conv_layer(self.inputs, 3, 2, 5, padding="VALID", biases_value=0.0)
+            x = tf.nn.relu(batch_norm(x, self.is_train))
+            halves = max_pool(x, 2, 2)
+        with v1.variable_scope("aside"):
+            fc_layer(global_average_pool(x), 7)
+        features = global_average_pool(halves)
+        with v1.variable_scope("fc"):
+            return {"halves": halves, "features": features, "logits": fc_layer(features, self.num_classes)}
+
+
+PREPROCESSING = LayerRow("preprocessing", (9, 11, 2), 0, 1 + 2, 0)  # a scale and two means
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_every_row_of_a_tiny_net_by_hand(precision):
+    with tf.Graph().as_default():
+        model = PoolNet((9, 11, 2), 3, precision=precision)
+    assert layer_rows(model) == [
+        PREPROCESSING,
+        LayerRow("body/conv", (4, 5, 5), 9 * 2 * 5 + 5 + 5 + 5, 5 + 5, 4 * 5 * 9 * 2 * 5),
+        LayerRow("halves", (2, 3, 5), 0, 0, 0),
+        LayerRow("features", (5,), 0, 0, 0),
+        LayerRow("fc", (3,), 5 * 3 + 3, 0, 5 * 3),
+        LayerRow("aside", (), 5 * 7 + 7, 0, 0),
+    ]
+
+
+def test_the_rows_hold_every_variable_once_and_an_optimizer_adds_none():
+    model = tiny_model()
+    before = layer_rows(model)
+    with model.graph.as_default():
+        v1.train.MomentumOptimizer(0.1, 0.9).minimize(model.loss)
+    assert layer_rows(model) == before
+    assert sum(row.parameters for row in before) == model.num_parameters
+    assert sum(row.parameters + row.statistics for row in before) == sum(
+        v.shape.num_elements() for v in model.variables
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "input_shape", "classes", "published", "half_a_digit"),
+    [
+        # torchvision's documentation of its weights ("GFLOPS", which are multiply-adds)
+        ("resnet18", (224, 224, 3), 1000, 1.81e9, 0.005e9),
+        ("resnet34", (224, 224, 3), 1000, 3.66e9, 0.005e9),
+        ("resnet50", (224, 224, 3), 1000, 4.09e9, 0.005e9),
+        # as it is usually quoted, without the shortcuts of option B
+        ("resnet20", (32, 32, 3), 10, 40.6e6, 0.05e6),
+    ],
+)
+def test_published_multiply_adds(name, input_shape, classes, published, half_a_digit):
+    total = sum(row.multiply_adds for row in rows_of(name, input_shape, classes))
+    assert total == pytest.approx(published, abs=half_a_digit)
+
+
+def test_resnet20_by_hand():
+    stem, first, last = 32 * 32 * 27 * 16, 6 * 32 * 32 * 9 * 16 * 16, 64 * 10
+    second = 16 * 16 * 9 * (16 * 32 + 5 * 32 * 32)
+    third = 8 * 8 * 9 * (32 * 64 + 5 * 64 * 64)
+    rows = rows_of("resnet20", (32, 32, 3), 10)
+    assert sum(row.multiply_adds for row in rows) == stem + first + second + third + last == 40_551_040
+    assert [row.name for row in rows][:3] == ["preprocessing", "stem", "stage1/block1/conv1"]
+    assert [row.name for row in rows][-2:] == ["features", "fc"]
+    assert {row.name: row.output_shape for row in rows}["stage3/block3/conv2"] == (8, 8, 64)
+
+
+def test_the_place_of_the_stride_shows():
+    paper = rows_of("resnet50", (224, 224, 3), 1000, bottleneck_stride="1x1")
+    assert sum(row.multiply_adds for row in paper) == pytest.approx(3.8e9, abs=0.1e9)  # the paper's table 1
+
+
+def test_a_table_of_two_rows():
+    rows = [LayerRow("conv", (4, None, 5), 1100, 10, 12345), LayerRow("fc", (3,), 18, 0, 15)]
+    assert format_table(rows).splitlines() == [
+        "layer  output  parameters  multiply-adds",
+        "----------------------------------------",
+        "conv    4x?x5       1,110         12,345",
+        "fc          3          18             15",
+        "----------------------------------------",
+        "parameters: 1,128 (1,118 trainable, 10 not)",
+        "multiply-adds of one image, forward: 12,360",
+    ]
+
+
+def test_defaults_are_of_the_catalogue():
+    assert not set(DEFAULTS) - set(MODELS)
+
+
+class TestMain:
+    def test_defaults_of_the_family(self, capsys):
+        main(["mini-resnet"])
+        output = capsys.readouterr().out
+        assert "28x28x64" in output
+        assert "152,202 trainable" in output
+
+    def test_input_classes_and_options(self, capsys):
+        options = ["--option", "stages=[1, 1, 1]", "--option", "shortcut=B", "--option", "conv_biases=true"]
+        main(["resnet20", "--input", "16x8x1", "--classes", "7", *options])
+        lines = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
+        assert lines["stage3/block1/shortcut"] == ["4x2x64", f"{32 * 64 + 64 + 4 * 64:,}", "16,384"]
+        assert lines["fc"] == ["7", "455", "448"]
+        assert "stage1/block2/conv1" not in lines
+
+    def test_a_net_of_the_user_by_its_dotted_path(self, capsys):
+        main(["tests.conftest.TinyNet", "--input", "10x10x3", "--classes", "2"])
+        assert "conv1" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["resnet51"], "unknown model 'resnet51'; did you mean 'resnet"),
+            (["models.resnet.ResNet51"], "cannot be imported"),
+            (["resnet20", "--option", "shortcutt=A"], "unknown option 'shortcutt'; did you mean 'shortcut'"),
+            (["resnet20", "--option", "shortcut=C"], "shortcut is 'C'; it must be one of A, B, B-no-norm"),
+            (["resnet20", "--option", "shortcut"], "'shortcut' is not KEY=VALUE"),
+            (["resnet20", "--option", "stages=[1,"], "the value in 'stages=[1,' is not YAML"),
+            (["resnet20", "--option", "stages=3"], "stages is 3"),
+            (["resnet20", "--input", "32x32"], "'32x32' is not HEIGHTxWIDTHxCHANNELS"),
+            (["resnet20", "--input", "0x32x3"], "'0x32x3' is not HEIGHTxWIDTHxCHANNELS"),
+            (["resnet20", "--classes", "0"], "'0' is not a number of classes"),
+            (["alexnet", "--input", "5x5x3"], "egative dimension size"),
+        ],
+    )
+    def test_an_error_is_one_line_and_exit_code_2(self, arguments, message, capsys):
+        with pytest.raises(SystemExit) as left:
+            main(arguments)
+        captured = capsys.readouterr()
+        assert left.value.code == 2
+        assert message in captured.err
+        assert captured.err.count("\n") == 1
+        assert not captured.out
+
+    def test_a_misspelt_model_is_found_without_tensorflow(self):
+        code = (
+            "import sys\n"
+            "from models.summary import main\n"
+            "try:\n"
+            "    main(['resnet51'])\n"
+            "finally:\n"
+            "    assert 'tensorflow' not in sys.modules\n"
+        )
+        env = {**os.environ, "PYTHONPATH": "."}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+        assert done.returncode == 2
+        assert done.stderr.startswith("python -m models.summary: error: unknown model 'resnet51'")
