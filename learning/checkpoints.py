@@ -21,14 +21,16 @@ class CheckpointStore:
 
     A checkpoint is written under a temporary name and then renamed: a kill at any moment leaves the old
     checkpoints and perhaps some rubbish, never half a checkpoint. The newest `keep` stay, and the best.
-    `save_dir/model.ckpt` always names the best weights as the AlexNet post does, by hard links where the file
-    system has them; it follows the folders and is not read by this project.
+    `save_dir/model.ckpt` always names the weights that count, as in the AlexNet post, by hard links where the
+    file system has them; it follows the folders and is not read by this project.
+
+    :param select: which weights count: "best" or "last", see `TrainConfig.select`.
     """
 
-    def __init__(self, save_dir: str | os.PathLike[str], keep: int = 2) -> None:
+    def __init__(self, save_dir: str | os.PathLike[str], keep: int = 2, select: str = "best") -> None:
         self.save_dir = Path(save_dir)
         self.folder = self.save_dir / "checkpoints"
-        self.keep = keep
+        self.keep, self.select = keep, select
 
     def steps(self) -> list[int]:
         """The updates after which a checkpoint was saved, ascending."""
@@ -45,7 +47,7 @@ class CheckpointStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._remove_rubbish()
             target = self._write(sess, saver, state)
-            self.link_best(state)
+            self.link_selected(state)
             self._prune(state)
         except (OSError, tf.errors.OpError) as error:
             reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
@@ -89,12 +91,16 @@ class CheckpointStore:
                 f"cannot read {path}: {error}; remove its folder to use an earlier one"
             ) from error
 
-    def link_best(self, state: TrainingState) -> None:
-        """Let `save_dir/model.ckpt` be the best weights of `state`."""
-        best = self.path(state.best_step)
-        if state.best_epoch == 0 or not best.is_dir():
-            return
-        for source in best.glob(f"{PREFIX}.*"):
+    def selected(self, state: TrainingState) -> tuple[int, int]:
+        """The step and the epoch of the weights that count: the last too where no epoch was better than nothing."""
+        if self.select == "best" and state.best_epoch > 0:
+            return state.best_step, state.best_epoch
+        return state.global_step, state.epoch
+
+    def link_selected(self, state: TrainingState) -> None:
+        """Let `save_dir/model.ckpt` be the weights that count."""
+        step, _ = self.selected(state)
+        for source in self.path(step).glob(f"{PREFIX}.*"):
             link = self.save_dir / source.name
             if link.exists() and link.samefile(source):
                 continue

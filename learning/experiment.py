@@ -140,18 +140,17 @@ def load_selected(sess: v1.Session, model: ConvNet, run_path: Path, select: str)
 
     :return: the epoch that they are from.
     """
-    store = CheckpointStore(run_path)
+    store = CheckpointStore(run_path, select=select)
     for attempt in range(5):
         state = store.newest_state()
-        is_best = select == "best" and state.best_epoch > 0
-        step = state.best_step if is_best else state.global_step
+        step, epoch = store.selected(state)
         try:
             restore(sess, model.variables, store.path(step))
             break
         except CheckpointError:
             if store.path(step).is_dir() or attempt == 4:
                 raise
-    return state.best_epoch if is_best else state.epoch
+    return epoch
 
 
 def load_run(run: RunDirectory) -> tuple[ConvNet, v1.Session, int]:

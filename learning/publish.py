@@ -81,7 +81,7 @@ def _write_checkpoint(run: RunDirectory, state: "TrainingState", folder: Path) -
     from learning.experiment import load_run, v1
 
     model, sess, epoch = load_run(run)
-    step = state.best_step if epoch == state.best_epoch else state.global_step
+    step, _ = CheckpointStore(run.path, select=run.config.train.select).selected(state)
     checkpoint = CheckpointStore(folder).path(step)
     checkpoint.mkdir(parents=True)
     with sess, model.graph.as_default():

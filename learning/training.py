@@ -36,15 +36,16 @@ class TrainingLoop:
         """:raises ValueError: no batch fits into the training set, or the schedule not into the training."""
         self.optimizer, self.sess = optimizer, sess
         self.config = optimizer.config
-        self.store = CheckpointStore(save_dir, self.config.train.keep_checkpoints)
-        batch_size, num_examples = self.config.train.batch_size, optimizer.train_set.num_examples
+        train = self.config.train
+        self.store = CheckpointStore(save_dir, train.keep_checkpoints, train.select)
+        batch_size, num_examples = train.batch_size, optimizer.train_set.num_examples
         self.steps_per_epoch = num_examples // batch_size
         if self.steps_per_epoch == 0:
             raise ValueError(
                 f"batch_size is {batch_size}, more than the {num_examples} training images: no update fits "
                 "into an epoch; choose a smaller batch_size"
             )
-        self.total_steps = self.config.train.num_epochs * self.steps_per_epoch
+        self.total_steps = train.num_epochs * self.steps_per_epoch
         self.fixed = self._fixed()
         optimizer.schedule = build_schedule(self.config.schedule, self.config.optimizer, self.total_steps)
 
@@ -130,7 +131,7 @@ class TrainingLoop:
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"cannot resume {self.store.save_dir}: {error}") from error
         self.optimizer.state = state
-        self.store.link_best(state)
+        self.store.link_selected(state)
 
     def _finished(self) -> bool:
         stopping = EarlyStopping(self.config.schedule.early_stopping_patience)
@@ -145,7 +146,7 @@ class TrainingLoop:
             monitor.on_evaluation()
             improved = self._end_epoch(labels, pred)
             self._save()
-            monitor.on_epoch(self.state, improved)
+            monitor.on_epoch(self.state, improved and self.store.select == "best")
             return True
         every = self.config.train.save_every_steps
         if every is not None and self.state.global_step % every == 0:

@@ -63,6 +63,25 @@ def test_model_ckpt_follows_the_best(tmp_path, saved):
     assert sess.run(variable).tolist() == [3] * 3
 
 
+def test_model_ckpt_follows_the_last_where_that_counts(tmp_path, saved):
+    sess, variable, save = saved
+    store = CheckpointStore(tmp_path, keep=1, select="last")
+    for step in (1, 2, 3):
+        save(store, step, best_step=1, best_epoch=1)
+    v1.train.Saver([variable]).restore(sess, str(tmp_path / "model.ckpt"))
+    assert sess.run(variable).tolist() == [3] * 3
+    assert store.steps() == [1, 3]  # the best stays too
+    assert store.selected(store.newest_state())[0] == 3
+
+
+def test_where_nothing_was_better_than_nothing_the_last_weights_count(tmp_path, saved):
+    _, _, save = saved
+    store = CheckpointStore(tmp_path)
+    save(store, 4, epoch=2)
+    assert store.selected(store.newest_state()) == (4, 2)
+    assert (tmp_path / "model.ckpt.index").is_file()
+
+
 class Killed(BaseException):
     """Stands for the end of the process."""
 
