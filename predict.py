@@ -1,4 +1,4 @@
-"""Label images with the best weights of a run."""
+"""Label images with the weights of a run."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="image, or folder or zip of images")
     parser.add_argument("--run", metavar="RUN", help="run directory (default: the newest under runs/)")
     parser.add_argument("--top-k", type=int, default=1, metavar="K", help="classes per image (default: 1)")
-    parser.add_argument("--ten-crop", action="store_true", help="average over ten crops: slower, better")
+    parser.add_argument(
+        "--ten-crop", action="store_true", help="average over all crops of a test, mostly ten: slower, better"
+    )
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="also write the rows to a .csv or .json file"
     )
@@ -28,15 +30,16 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Parse, load, predict, print one line per image."""
     arguments = parse()
+    from learning.files import check_writable
     from learning.run_directory import RunDirectory, newest_run
 
     run = RunDirectory(arguments.run or newest_run())
+    if arguments.output:
+        check_writable(arguments.output)
     announce(f"starting TensorFlow and loading {run.path} ...")
     from learning import experiment, prediction
 
     files = prediction.image_files(arguments.paths)
-    if arguments.output:
-        prediction.check_writable(arguments.output)
     model, sess, _ = experiment.load_run(run)
     rows = prediction.predict_files(
         sess, model, files, run, ten_crop=arguments.ten_crop, top_k=arguments.top_k

@@ -1,4 +1,7 @@
-"""Test the best weights of a run, with one crop and with ten (five where nothing is mirrored)."""
+"""Test the weights of a run, with one crop and with ten.
+
+Five where nothing is mirrored; two, the image and its mirror image, where crops are as large as the images.
+"""
 
 import argparse
 from pathlib import Path
@@ -13,8 +16,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--data-dir",
         metavar="DIR",
-        help="any labelled folder or zip: its test/ where it has train/ and test/, else all of it "
-        "(default: what the run held out)",
+        help="any labelled folder or zip: its test/ where it has train/ and test/, else all of it; for a run on "
+        "cifar10 or mnist also the official files (default: what the run held out)",
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser.parse_args()

@@ -1,4 +1,4 @@
-"""Train a classifier, test its best weights, say where the run lies. `python train.py --help` lists the options."""
+"""Train a classifier, test its weights, say where the run lies. `python train.py --help` lists the options."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def main() -> None:
 
 
 def train(arguments: TrainArguments, path: Path) -> None:
-    """Build, train, test the best weights, write the run's page."""
+    """Build, train, test the selected weights, write the run's page."""
     announce("starting TensorFlow and loading the data ...")
     from learning import experiment
     from learning.evaluation import evaluate, score_lines, write_results

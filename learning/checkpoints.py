@@ -1,26 +1,35 @@
 """Save and restore: the variables and the host's state as one folder that appears as a whole or not at all."""
 
+import logging
 import os
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
+from learning.checksums import CHECKSUMS_FILE, find_damage, write_checksums
 from learning.errors import CheckpointError, StorageError
-from learning.files import fsync_path, write_text
-from learning.state import TrainingState
+from learning.files import fsync_path, read_text, storage_reason, write_text
+from learning.state import MAX_BYTES, TrainingState
+from learning.variables import PREFIX, find_unreadable
 
-PREFIX = "model.ckpt"
+logger = logging.getLogger(__name__)
+
 STATE_FILE = "state.json"
 
 
 class CheckpointStore:
-    """The checkpoints of one run: `save_dir/checkpoints/step-N/{model.ckpt.*, state.json}`.
+    """The checkpoints of one run: `save_dir/checkpoints/step-N/{model.ckpt.*, state.json, checksums.json}`.
 
     A checkpoint is written under a temporary name and then renamed: a kill at any moment leaves the old
-    checkpoints and perhaps some rubbish, never half a checkpoint. The newest `keep` stay, and the best.
+    checkpoints and perhaps some rubbish, never half a checkpoint. The newest `keep` stay, each with the best of
+    its time, so that going back to an older one loses no weights.
+
+    What a disk or a copy did to a checkpoint since is found by its checksums before anything of it is used: it is
+    named in a warning, and the newest whole one is used. A checkpoint without checksums was written by an earlier
+    version, or published by one: its tensors are read instead, which have checksums of TensorFlow's own.
+
     `save_dir/model.ckpt` always names the weights that count, as in the AlexNet post, by hard links where the
     file system has them; it follows the folders and is not read by this project.
 
@@ -31,6 +40,7 @@ class CheckpointStore:
         self.save_dir = Path(save_dir)
         self.folder = self.save_dir / "checkpoints"
         self.keep, self.select = keep, select
+        self._best_steps: dict[int, int] = {}  # by step
 
     def steps(self) -> list[int]:
         """The updates after which a checkpoint was saved, ascending."""
@@ -45,15 +55,13 @@ class CheckpointStore:
         """Write one checkpoint, publish it, drop those no longer kept. StorageError where that fails."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._remove_rubbish()
+            self.clean()
             target = self._write(sess, saver, state)
             self.link_selected(state)
             self._prune(state)
         except (OSError, tf.errors.OpError) as error:
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            free = shutil.disk_usage(self.save_dir).free if self.save_dir.exists() else 0
             raise StorageError(
-                f"cannot save a checkpoint in {self.folder}: {reason} ({free / 2**20:.0f} MiB free); "
+                f"cannot save a checkpoint in {self.folder}: {storage_reason(error, self.save_dir)}; "
                 "the earlier ones are as they were; make room and resume"
             ) from error
         return target
@@ -65,6 +73,7 @@ class CheckpointStore:
         with sess.graph.as_default():
             saver.save(sess, str(temporary / PREFIX), write_meta_graph=False, write_state=False)
         write_text(temporary / STATE_FILE, state.to_json())
+        write_checksums(temporary)
         for path in (*temporary.iterdir(), temporary):
             fsync_path(path)
         temporary.rename(target)
@@ -72,24 +81,57 @@ class CheckpointStore:
         return target
 
     def newest_state(self) -> TrainingState:
-        """The state of the newest checkpoint. CheckpointError where there is none."""
-        steps = self.steps()
-        if not steps:
+        """The state of the newest checkpoint that is whole; of damaged ones a warning tells.
+
+        :raises CheckpointError: there is no checkpoint, or none that is whole.
+        """
+        state, damaged = self._newest_whole()
+        if state is None and not damaged:
             raise CheckpointError(
                 f"no checkpoint in {self.folder}: training saves one at the end of each epoch; "
                 "choose another run with --run, or train with train.py"
             )
-        return self.read_state(steps[-1])
+        if state is None:
+            raise CheckpointError(
+                f"no checkpoint can be used: {'; '.join(damaged)}; "
+                f"restore one of them from a copy, or train anew in another directory"
+            )
+        for problem in damaged:
+            logger.warning("%s; %s is used instead", problem, self.path(state.global_step).name)
+        return state
+
+    def _newest_whole(self) -> tuple[TrainingState | None, list[str]]:
+        """The state of the newest whole checkpoint, and what is wrong with the newer ones."""
+        damaged: dict[int, str] = {}
+        steps = self.steps()
+        while steps:
+            step = steps.pop()
+            try:
+                return self.read_state(step), list(damaged.values())
+            except CheckpointError as error:
+                if self.path(step).is_dir():
+                    damaged[step] = str(error)
+                else:  # dropped by a run that goes on meanwhile, and so has saved a newer one
+                    steps = [known for known in self.steps() if known not in damaged]
+        return None, list(damaged.values())
 
     def read_state(self, step: int) -> TrainingState:
-        """The host's state after `step` updates."""
-        path = self.path(step) / STATE_FILE
+        """The host's state after `step` updates. CheckpointError where anything of the checkpoint is damaged."""
+        folder = self.path(step)
+        has_checksums = os.path.lexists(folder / CHECKSUMS_FILE)
+        problem = find_damage(folder) if has_checksums else find_unreadable(folder)
+        if problem is not None:
+            raise CheckpointError(f"the checkpoint {folder} is damaged: {problem}")
         try:
-            return TrainingState.from_json(path.read_text(encoding="utf-8"), str(path))
-        except (OSError, UnicodeDecodeError) as error:
+            text = read_text(folder / STATE_FILE, MAX_BYTES)
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"the checkpoint {folder} is damaged: {error}") from error
+        state = TrainingState.from_json(text, str(folder / STATE_FILE))
+        if state.global_step != step:
             raise CheckpointError(
-                f"cannot read {path}: {error}; remove its folder to use an earlier one"
-            ) from error
+                f"the checkpoint {folder} is damaged: its state is that of update {state.global_step}"
+            )
+        return state
 
     def selected(self, state: TrainingState) -> tuple[int, int]:
         """The step and the epoch of the weights that count: the last too where no epoch was better than nothing."""
@@ -97,15 +139,68 @@ class CheckpointStore:
             return state.best_step, state.best_epoch
         return state.global_step, state.epoch
 
+    def usable(self) -> tuple[int, int]:
+        """The step and the epoch of the weights that count; where they are damaged, of the newest whole ones.
+
+        A warning names the epoch that is used instead: who tests or predicts is better served by weights of the
+        same run that are known than by none, as long as it is said which they are.
+
+        :raises CheckpointError: see `newest_state`.
+        """
+        while True:
+            known = self.steps()
+            state = self.newest_state()
+            step, epoch = self.selected(state)
+            if step == state.global_step:
+                return step, epoch
+            try:
+                self.read_state(step)
+                return step, epoch
+            except CheckpointError as error:
+                if self.steps() != known:  # a run goes on meanwhile, and may have dropped it
+                    continue
+                logger.warning(
+                    "%s; instead of these weights, the best (epoch %d), those of epoch %d are used",
+                    error, epoch, state.epoch,
+                )  # fmt: skip
+                return state.global_step, state.epoch
+
+    def set_damaged_aside(self, state: TrainingState) -> None:
+        """Make way for a run that goes on from `state`, as `newest_state` gave it.
+
+        The newer checkpoints are damaged, or they would have been chosen, and their steps will be saved again.
+        Damaged best weights must not be linked as those that count. The newest of these is kept as
+        `.damaged-step-N`, for who wants to look into it; only who holds the directory may do this.
+        """
+        best, _ = self.selected(state)
+        damaged = [step for step in self.steps() if step > state.global_step]
+        if best != state.global_step and self.path(best).is_dir():
+            try:
+                self.read_state(best)
+            except CheckpointError as error:
+                logger.warning("%s; these were the best weights, those of a later epoch will count", error)
+                damaged.insert(0, best)
+        if not damaged:
+            return
+        for path in [*self.folder.glob(".damaged-step-*"), *map(self.path, damaged[:-1])]:
+            logger.warning("%s is removed, for a newer damaged checkpoint is kept", path)
+            shutil.rmtree(path)
+        newest = self.path(damaged[-1])
+        aside = newest.with_name(f".damaged-{newest.name}")
+        newest.rename(aside)
+        logger.warning("the damaged checkpoint %s is kept as %s", newest.name, aside)
+
     def link_selected(self, state: TrainingState) -> None:
-        """Let `save_dir/model.ckpt` be the weights that count."""
+        """Let `save_dir/model.ckpt` be the weights that count; the newest where those were lost."""
         step, _ = self.selected(state)
+        if not self.path(step).is_dir():
+            step = state.global_step
         for source in self.path(step).glob(f"{PREFIX}.*"):
             link = self.save_dir / source.name
-            if link.exists() and link.samefile(source):
-                continue
             temporary = self.save_dir / f".{source.name}.tmp"
             temporary.unlink(missing_ok=True)
+            if link.exists() and link.samefile(source):
+                continue
             try:
                 os.link(source, temporary)
             except OSError:  # a file system without hard links
@@ -113,58 +208,27 @@ class CheckpointStore:
             temporary.replace(link)
 
     def _prune(self, state: TrainingState) -> None:
-        kept = {*self.steps()[-self.keep :], state.best_step}
+        self._best_steps[state.global_step] = state.best_step
+        newest = self.steps()[-self.keep :]
+        kept = {*newest, *map(self._best_step, newest)}
         for step in self.steps():
             if step not in kept:
                 # Renamed first: a kill while removing must not leave half a checkpoint under its name.
                 rubbish = self.folder / f".dropped-{self.path(step).name}"
                 self.path(step).rename(rubbish)
-        self._remove_rubbish()
+        self.clean()
 
-    def _remove_rubbish(self) -> None:
-        for path in self.folder.glob(".*-step-*"):
-            shutil.rmtree(path)
+    def _best_step(self, step: int) -> int:
+        """The best step as of `step`; `step` itself where that cannot be read."""
+        if step not in self._best_steps:
+            try:
+                self._best_steps[step] = self.read_state(step).best_step
+            except CheckpointError:
+                return step
+        return self._best_steps[step]
 
-
-def restore(
-    sess: v1.Session, variables: Iterable[tf.Variable], checkpoint: Path, *, exact: bool = False
-) -> None:
-    """Load `variables` from the folder of a checkpoint.
-
-    :param exact: the checkpoint must hold nothing else either (resuming), which weights alone do not ask for.
-    :raises CheckpointError: a variable is missing, has another shape, or (`exact`) is too many. They are
-        compared first, because TensorFlow loads a tensor of another shape without a word.
-    """
-    prefix = str(checkpoint / PREFIX)
-    variables = list(variables)
-    try:
-        saved = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
-        _compare(saved, {v.op.name: v.shape.as_list() for v in variables}, checkpoint, exact)
-        with sess.graph.as_default():
-            v1.train.Saver(variables).restore(sess, prefix)
-    except (tf.errors.OpError, ValueError) as error:
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        message = next((line for line in lines if not line.startswith("Graph execution error")), lines[0])
-        raise CheckpointError(
-            f"cannot read the checkpoint {checkpoint}: {message}; remove its folder to use an earlier one"
-        ) from error
-
-
-def _compare(
-    saved: dict[str, list[int]], wanted: dict[str, list[int]], checkpoint: Path, exact: bool
-) -> None:
-    missing = sorted(wanted.keys() - saved.keys())
-    extra = sorted(saved.keys() - wanted.keys()) if exact else []
-    differing = [
-        f"{name} is {saved[name]} there, {shape} here"
-        for name, shape in sorted(wanted.items())
-        if name in saved and saved[name] != shape
-    ]
-    problems = [f"{name} is missing there" for name in missing]
-    problems += [f"{name} is not in this model" for name in extra] + differing
-    if problems:
-        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
-        raise CheckpointError(
-            f"the checkpoint {checkpoint} is of another model: {shown}; "
-            "build the model with the run's own options (config.yaml in the run directory)"
-        )
+    def clean(self) -> None:
+        """Remove what a kill left half written or half removed."""
+        for kind in ("writing", "dropped"):
+            for path in self.folder.glob(f".{kind}-step-*"):
+                shutil.rmtree(path)

@@ -64,7 +64,7 @@ class _Parser(ArgumentParser):
 def _suggested_option(option: str) -> str:
     """The options nearest to a misspelt one, by what stands behind the dot or by their whole names."""
     names = _option_names()
-    inner = {name.rpartition(".")[2]: name for name in names}
+    inner = {name.rpartition(".")[2]: name for name in reversed(names)}  # the first of a name counts
     near = [] if "." in option else difflib.get_close_matches(option, inner, n=2, cutoff=0.6)
     if near:
         return "did you mean " + " or ".join(repr(inner[match]) for match in near) + "?"
@@ -75,7 +75,7 @@ def _option_names() -> list[str]:
     nested = [
         f"{name}.{field}" for name, section in SECTIONS.items() for field in section.__dataclass_fields__
     ]
-    return ["config", "data-dir", "run-dir", "resume", "debug", "recipe", *nested]
+    return ["config", "data-dir", "download", "run-dir", "resume", "debug", "recipe", *nested]
 
 
 def _train_parser() -> _Parser:
@@ -83,7 +83,7 @@ def _train_parser() -> _Parser:
         prog="train.py",
         allow_abbrev=False,
         usage="%(prog)s [--config FILE] [--data-dir DIR] [--run-dir DIR] [--resume RUN] [--SECTION.OPTION X ...]",
-        description="Train an image classifier, test its best weights, and say where the run lies. "
+        description="Train an image classifier, test its weights, and say where the run lies. "
         "Without arguments: the digits that scikit-learn ships. With --data-dir alone: your own images, one folder "
         "per class. The defaults shown are those of the digits; other recipes have their own.",
         epilog="Recipes are in configs/. Every option can also stand in such a file.",
@@ -97,6 +97,12 @@ def _train_parser() -> _Parser:
         "--data-dir",
         metavar="DIR",
         help="folder or zip of the images, with train/ and test/ inside or directly",
+    )
+    parser.add_argument(
+        "--download",
+        action="store_true",
+        help="fetch the official files of asirra, cifar10 or mnist first and verify them; into --data-dir, or into "
+        "the cache",
     )
     parser.add_argument("--run-dir", metavar="DIR", help="where the run goes (default: runs/<time>-<recipe>)")
     parser.add_argument("--resume", metavar="RUN", help="go on with the run in this directory, exactly")
@@ -114,6 +120,8 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
     parser = _train_parser()
     given = parser.parse_args(argv, defaults=False).as_dict()  # only what the user wrote
     given.pop("debug", None)
+    if given.pop("download", False):
+        given.setdefault("data", {})["download"] = True
     for section in SECTIONS:
         given.get(section, {}).pop("__path__", None)  # of a file given for a whole section
     recipe, run_dir, resume = (given.pop(key, None) for key in ("config", "run_dir", "resume"))
@@ -189,7 +197,12 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def _check_resumable(saved: RunConfig, given: dict[str, Any]) -> None:
     """CheckpointError that lists the options which differ from the run's and may not."""
     before = _flatten(saved.as_dict())
-    changeable = ["data_dir", "data.cache_dir", *(f"train.{name}" for name in saved.changeable)]
+    changeable = [
+        "data_dir",
+        "data.cache_dir",
+        "data.download",
+        *(f"train.{name}" for name in saved.changeable),
+    ]
     differing = [
         f"{key} is {value!r}, was {before[key]!r}"
         for key, value in _flatten(_merge(saved.as_dict(), given)).items()
@@ -224,8 +237,9 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
 
 
 def _check_names(config: RunConfig) -> None:
-    """UsageError for a data set or evaluator that does not exist."""
-    from datasets.loaders import LOADERS  # imported late: --help has to answer at once
+    """UsageError for a data set or evaluator that does not exist, or a data set that cannot be downloaded."""
+    from datasets.download import DOWNLOADS  # imported late: --help has to answer at once
+    from datasets.loaders import LOADERS
     from learning.evaluators import EVALUATORS
 
     for option, name, known in (
@@ -234,3 +248,8 @@ def _check_names(config: RunConfig) -> None:
     ):
         if name not in known:
             raise UsageError(f"unknown {option} {name!r}; {suggestion(name, known)}")
+    if config.data.download and config.data.name not in DOWNLOADS:
+        raise UsageError(
+            f"the data set {config.data.name!r} cannot be downloaded, only {', '.join(DOWNLOADS)}; leave "
+            "--download out, or choose a recipe of one of these with --config"
+        )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from learning.quiet import native_stderr_held
+from models.quiet import native_stderr_held
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings and worse
 with native_stderr_held():
@@ -20,7 +20,7 @@ with native_stderr_held():
 from datasets.dataset import DataSet
 from datasets.loaders import LOADERS, OWN_FORMS, labelled_set, load_splits
 from datasets.splits import Splits
-from learning.checkpoints import CheckpointStore, restore
+from learning.checkpoints import CheckpointStore
 from learning.config import DataConfig, RunConfig
 from learning.errors import CheckpointError, UsageError
 from learning.evaluators import EVALUATORS
@@ -28,6 +28,7 @@ from learning.optimizers import OPTIMIZERS, Optimizer
 from learning.report import draw_image_grid
 from learning.run_directory import RunDirectory
 from learning.schedule_building import build_schedule
+from learning.variables import restore
 from models.catalogue import model_class
 from models.convnet import ConvNet
 from models.hyperparameters import accepted
@@ -132,18 +133,17 @@ def held_out(splits: Splits) -> tuple[DataSet, str]:
 
 
 def load_selected(sess: v1.Session, model: ConvNet, run_path: Path, select: str) -> int:
-    """Restore the weights of a run that count: the best, or the last (`TrainConfig.select`).
+    """Restore the weights of a run that count: the best, or the last, also where no epoch was better than nothing.
 
-    The last are taken too where no epoch was better than nothing.
+    Where these are damaged, the newest whole ones take their place, and a warning says so. A run that goes on
+    meanwhile may drop a checkpoint between the look at it and the restore: look again.
 
-    A run that goes on meanwhile may drop a checkpoint between the look at its state and the restore: look again.
-
+    :param select: best or last, see `TrainConfig.select`.
     :return: the epoch that they are from.
     """
     store = CheckpointStore(run_path, select=select)
     for attempt in range(5):
-        state = store.newest_state()
-        step, epoch = store.selected(state)
+        step, epoch = store.usable()
         try:
             restore(sess, model.variables, store.path(step))
             break
@@ -154,7 +154,7 @@ def load_selected(sess: v1.Session, model: ConvNet, run_path: Path, select: str)
 
 
 def load_run(run: RunDirectory) -> tuple[ConvNet, v1.Session, int]:
-    """The network of a run with its best weights, a session on it, and the epoch they are from."""
+    """The network of a run with the weights that count, a session on it, and the epoch they are from."""
     mean = np.zeros(run.input_shape) if run.config.data.mean == "pixel" else 0.0  # of the saved one's shape
     model = build_model(run.config, run.input_shape, len(run.class_names), mean)
     sess = open_session(model, run.config.train.threads)

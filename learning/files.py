@@ -1,11 +1,19 @@
-"""Writing files so that they are there as a whole or not at all."""
+"""Writing files so that they are there as a whole or not at all, and reading those that nobody vouches for."""
 
 import csv
 import io
+import json
 import os
-from collections.abc import Mapping, Sequence
+import re
+import shutil
+import stat
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+from learning.errors import StorageError
+
+MAX_JSON_BYTES = 16 * 2**20  # of a file that describes a run or a folder
 
 
 def fsync_path(path: Path) -> None:
@@ -26,6 +34,12 @@ def write_text(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
+def check_writable(path: Path) -> None:
+    """StorageError unless the file `path` can be written: known before the work, not after it."""
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or path.is_dir():
+        raise StorageError(f"cannot write {path}; choose another --output, in a folder that exists")
+
+
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows with the columns of the first as CSV; None becomes an empty cell."""
     text = io.StringIO()
@@ -44,3 +58,49 @@ def append_csv(path: Path, row: Mapping[str, Any]) -> None:
         if new:
             writer.writeheader()
         writer.writerow(row)
+
+
+def keep_lines(path: Path, keep: Callable[[str], bool]) -> None:
+    """Rewrite a text file without the lines that `keep` refuses. Nothing where there is no file."""
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    kept = [line for line in lines if keep(line)]
+    if kept != lines:
+        write_text(path, "".join(kept))
+
+
+def read_text(path: Path, max_bytes: int) -> str:
+    """The UTF-8 text of a file. ValueError where it is larger than `max_bytes`, no regular file, or no text."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path.name} is no regular file")  # a pipe would be waited for without end
+    if status.st_size > max_bytes:
+        raise ValueError(f"{path.name} is larger than {max_bytes} bytes")
+    return path.read_text(encoding="utf-8")
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text. ValueError for anything else, also NaN, which JSON does not have."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def first_line(error: Exception) -> str:
+    """The line of an error's message that says what happened: TensorFlow may tell above it where in the graph."""
+    text = re.sub(
+        r"\AGraph execution error:.*?^Node: [^\n]*\n", "", str(error), flags=re.DOTALL | re.MULTILINE
+    )
+    return next((line for line in text.splitlines() if line.strip()), type(error).__name__)
+
+
+def storage_reason(error: Exception, folder: Path) -> str:
+    """Why something could not be written in `folder`, and how much room is left there."""
+    free = shutil.disk_usage(folder).free if folder.exists() else 0
+    return f"{getattr(error, 'strerror', None) or first_line(error)} ({free / 2**20:.0f} MiB free)"

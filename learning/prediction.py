@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from datasets.dataset import DataSet
-from datasets.errors import DataError, StorageError
+from datasets.errors import DataError
 from datasets.images import IMAGE_SUFFIXES, read_resized
 from datasets.listing import warn_of_undecoded
 from datasets.sources import open_source
@@ -58,12 +57,6 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
     if not found:
         raise DataError(f"no images in {', '.join(paths)}; known are {' '.join(sorted(IMAGE_SUFFIXES))}")
     return found
-
-
-def check_writable(path: Path) -> None:
-    """StorageError unless the file `path` can be written: known before the work, not after it."""
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or path.is_dir():
-        raise StorageError(f"cannot write {path}; choose another --output, in a folder that exists")
 
 
 def predict_files(

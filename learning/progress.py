@@ -1,5 +1,6 @@
 """What training shows and logs: a bar and a line per epoch, history and timing as CSV, curves, TensorBoard."""
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ import tensorflow.compat.v1 as v1
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from learning.files import append_csv, write_csv
+from learning.files import append_csv, keep_lines, write_csv
 from learning.state import TrainingState
 
 HISTORY_FILE = "history.csv"
@@ -61,7 +62,9 @@ class Monitor:
             self._writer.close()
 
     def on_resume(self, state: TrainingState, *, finished: bool) -> None:
-        """Before the first update of a resumed run."""
+        """Before the first update of a resumed run: the epochs after a damaged checkpoint come a second time."""
+        for name in (HISTORY_FILE, "timing.csv", "log.txt"):
+            keep_lines(self.save_dir / name, lambda line: _is_of_epoch(line, state.epoch))
         if self._verbose:
             what = "was already finished" if finished else "goes on"
             self._console.print(f"the run {what} after {state.global_step} updates, {state.epoch} epochs")
@@ -135,3 +138,9 @@ def _epoch_line(row: dict[str, Any], speed: float, seconds: float, improved: boo
         f"epoch {row['epoch']:>3}  loss {row['train_loss']:.4f}  batch {row['train_score']:.4f}{val}"
         f"  lr {row['learning_rate']:.2g}  {speed:.0f} images/s  {seconds:.1f} s{'  best' if improved else ''}"
     )
+
+
+def _is_of_epoch(line: str, last: int) -> bool:
+    """Whether a line of the tables or of log.txt is whole and of no later epoch than `last`."""
+    found = re.match(r"(\d+),|.*?  epoch +(\d+)  ", line)
+    return line.endswith("\n") and (found is None or int(found[1] or found[2]) <= last)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from rich.console import Console
 
+from learning.checksums import write_checksums
 from learning.errors import CheckpointError, DirectoryInUseError
 from learning.files import write_text
 from learning.run_directory import CONFIG_FILE, INFO_FILE, RunDirectory
@@ -48,11 +49,19 @@ def finished_state(run: RunDirectory) -> "TrainingState":
 def publish(run: RunDirectory, target: Path) -> None:
     """Make `target` from a finished run, as a whole or not at all.
 
-    :raises DirectoryInUseError: `target` exists. CheckpointError: the run is not finished, or cannot be read.
+    :raises DirectoryInUseError: `target` exists.
+    :raises CheckpointError: the run is not finished, cannot be read, or is itself a published one; or the weights
+        that it was tested with are damaged: the scores published beside them would be those of others.
     """
     if target.exists():
         raise DirectoryInUseError(f"{target} exists; choose another folder, or remove it first")
+    if run.info.get("published"):
+        raise CheckpointError(f"{run.path} was published already; copy the folder")
+    from learning.experiment import CheckpointStore  # imports TensorFlow without its notes
+
     state = finished_state(run)
+    store = CheckpointStore(run.path, select=run.config.train.select)
+    store.read_state(store.selected(state)[0])
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.publishing")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -77,8 +86,9 @@ def _write_texts(run: RunDirectory, folder: Path) -> None:
 
 def _write_checkpoint(run: RunDirectory, state: "TrainingState", folder: Path) -> None:
     """The checkpoint that `load_run` chooses, without all that only training needs."""
-    from learning.checkpoints import PREFIX, STATE_FILE, CheckpointStore
+    from learning.checkpoints import STATE_FILE, CheckpointStore
     from learning.experiment import load_run, v1
+    from learning.variables import PREFIX
 
     model, sess, epoch = load_run(run)
     step, _ = CheckpointStore(run.path, select=run.config.train.select).selected(state)
@@ -88,6 +98,7 @@ def _write_checkpoint(run: RunDirectory, state: "TrainingState", folder: Path) -
         saver = v1.train.Saver(model.variables)
         saver.save(sess, str(checkpoint / PREFIX), write_meta_graph=False, write_state=False)
     write_text(checkpoint / STATE_FILE, _cut_down(state, step, epoch).to_json())
+    write_checksums(checkpoint)
 
 
 def _cut_down(state: "TrainingState", step: int, epoch: int) -> "TrainingState":
@@ -106,7 +117,7 @@ def _cut_down(state: "TrainingState", step: int, epoch: int) -> "TrainingState":
 
 def main() -> None:
     """Parse, make the folder, say how large it is."""
-    parser = ScriptParser(description=str(__doc__).splitlines()[0])
+    parser = ScriptParser(prog="python -m learning.publish", description=str(__doc__).splitlines()[0])
     parser.add_argument("run", metavar="RUN", help="a finished run")
     parser.add_argument(
         "target", type=Path, metavar="TARGET", help="the folder to make, such as pretrained/NAME"

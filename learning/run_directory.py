@@ -9,17 +9,20 @@ import time
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import yaml
 
 from learning.config import RunConfig
 from learning.errors import CheckpointError, DirectoryInUseError, StorageError
-from learning.files import write_text
+from learning.files import MAX_JSON_BYTES, parse_json, read_text, write_text
 
 CONFIG_FILE = "config.yaml"
 INFO_FILE = "run.json"
 LOCK_FILE = ".lock"
+MAX_INFO_BYTES = 256 * 2**20  # it names every unreadable file
+MAX_SIDE = 10_000  # pixels of an input; more is no image of this project but an attack on memory
+UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 PACKAGES = ("tensorflow", "numpy", "pillow", "scikit-image", "scikit-learn")
 
 
@@ -41,12 +44,14 @@ class RunDirectory:
                 "give the folder that train.py made (by default under runs/)"
             )
         try:
-            text = (self.path / CONFIG_FILE).read_text(encoding="utf-8")
+            text = read_text(self.path / CONFIG_FILE, MAX_JSON_BYTES)
             self.config = RunConfig.from_dict(yaml.safe_load(text))
-            self.info = json.loads((self.path / INFO_FILE).read_text(encoding="utf-8"))
+            self.info = parse_json(read_text(self.path / INFO_FILE, MAX_INFO_BYTES))
             self.class_names = tuple(str(name) for name in self.info["class_names"])
             self.input_shape = tuple(int(size) for size in self.info["input_shape"])
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
+            if len(self.input_shape) != 3 or not all(0 < size <= MAX_SIDE for size in self.input_shape):
+                raise ValueError(f"input_shape is {self.input_shape}")
+        except (*UNREADABLE, yaml.YAMLError) as error:
             reason = " ".join(str(error).split())
             raise CheckpointError(
                 f"cannot read {CONFIG_FILE} and {INFO_FILE} in {self.path}: {reason}; restore them from a copy"
@@ -79,42 +84,73 @@ def _write_config(path: Path, config: RunConfig) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path, *, resumed: bool) -> Iterator[None]:
-    """Hold a run directory for this process, and see at the start that it can be used.
-
-    The lock ends with the process, however that ends. A new directory in which nothing came to be is removed.
+    """`hold` a run directory, and see at the start that it can be used.
 
     :param resumed: the directory holds the run that is to go on; else it must be empty or absent.
     :raises DirectoryInUseError: another process holds it, or it is not empty. StorageError: it cannot be written.
     """
+    with hold(path):
+        if not resumed and any(entry.name != LOCK_FILE for entry in path.iterdir()):
+            raise DirectoryInUseError(
+                f"{path} is not empty; go on with its run by --resume {path}, or choose another with --run-dir"
+            )
+        yield
+
+
+# The lock files that this process holds, as (device, inode). Per process as the locks themselves are.
+_held: set[tuple[int, int]] = set()
+
+
+@contextlib.contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Hold a directory, which is made where it is absent, for this process.
+
+    The process may hold it several times at once: train.py does from the first file on, and within that
+    `Optimizer.train`, which is also called without. The lock ends with the process, however that ends. A
+    directory that was made here and in which nothing came to be is removed.
+
+    :raises DirectoryInUseError: another process holds it. StorageError: it cannot be written, or not locked.
+    """
+    made = not path.exists()
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = (path / LOCK_FILE).open("a+", encoding="utf-8")
     except OSError as error:
         raise StorageError(
-            f"cannot use {path} as run directory: {error.strerror}; choose another with --run-dir"
+            f"cannot use {path} as run directory: {error.strerror}; choose another with --run-dir (save_dir)"
         ) from error
     with lock:
+        status = os.fstat(lock.fileno())
+        key = (status.st_dev, status.st_ino)
+        if key in _held:
+            yield
+            return
+        _lock(lock, path)
+        _held.add(key)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.seek(0)
-            holder = lock.read().strip() or "another process"
-            raise DirectoryInUseError(
-                f"{path} is in use by {holder}; wait for it, or choose another"
-            ) from error
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {platform.node()}")
-        lock.flush()
-        try:
-            if not resumed and any(entry.name != LOCK_FILE for entry in path.iterdir()):
-                raise DirectoryInUseError(
-                    f"{path} is not empty; go on with its run by --resume {path}, or choose another with --run-dir"
-                )
             yield
         finally:
-            if all(entry.name == LOCK_FILE for entry in path.iterdir()):
+            _held.discard(key)
+            if made and all(entry.name == LOCK_FILE for entry in path.iterdir()):
                 (path / LOCK_FILE).unlink()
                 path.rmdir()
+
+
+def _lock(lock: TextIO, path: Path) -> None:
+    """Take the lock and say in it who has it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.seek(0)
+        holder = lock.read(200).strip() or "another process"
+        raise DirectoryInUseError(f"{path} is in use by {holder}; wait for it, or choose another") from error
+    except OSError as error:
+        raise StorageError(
+            f"cannot lock {path}: {error.strerror}; choose a directory on another file system"
+        ) from error
+    lock.truncate(0)
+    lock.write(f"process {os.getpid()} on {platform.node()}")
+    lock.flush()
 
 
 def default_path(recipe: str, root: Path = Path("runs")) -> Path:

@@ -37,7 +37,7 @@ class DataConfig:
         image_size: side in pixels to which every image is resized once.
         crop_size: side in pixels of the patches that the network sees.
         channels: 3 for colour, 1 for grey.
-        reflect: mirror training patches at random, and test patches for the second five of ten crops.
+        reflect: mirror training patches at random, and every test crop beside itself: ten crops instead of five.
         padding: width in pixels of a frame of the mean colour that training patches may reach into.
         pca_color: standard deviation of a random shift of an image's colours along their principal components
             (Krizhevsky et al. 2012: 0.1); 0 for none.
@@ -50,6 +50,7 @@ class DataConfig:
         cache_dir: where decoded images are kept; by default in the user's cache directory.
         max_bad_fraction: stop when a larger share of the files cannot be decoded.
         strict: stop at the first file that cannot be decoded.
+        download: fetch the official files of asirra, cifar10 or mnist first, as --download does.
     """
 
     name: str = "folder"
@@ -67,6 +68,7 @@ class DataConfig:
     cache_dir: str | None = None
     max_bad_fraction: float = 0.05
     strict: bool = False
+    download: bool = False
 
     def __post_init__(self) -> None:
         _check_positive("data", self, "image_size", "crop_size")
@@ -89,7 +91,8 @@ class ModelConfig:
     """Which network.
 
     Args:
-        name: alexnet, smallnet, or the dotted path of your own ConvNet subclass.
+        name: alexnet, resnet18 to resnet152, resnet20 to resnet110 (for 32x32 pixels), resnet, mini-resnet,
+            smallnet, or the dotted path of your own ConvNet subclass.
         weight_decay: L2 coefficient.
         weight_decay_on: all trained variables (the AlexNet post), or only weights.
         precision: dtype of the computation; variables and loss are float32 in any case.
@@ -185,7 +188,8 @@ class TrainConfig:
         num_epochs: epochs of num_examples // batch_size updates.
         augment_train: train on random crops and reflections instead of centre crops.
         select: the weights that are tested in the end: those of the best epoch, or the last.
-        augment_pred: score the validation set with ten crops instead of the centre.
+        augment_pred: score the validation set with all crops of a test (ten; five where nothing is mirrored)
+            instead of the centre.
         evaluator: the score that chooses the best epoch: accuracy, error_rate, top5_accuracy, macro_f1,
             balanced_accuracy, roc_auc, log_loss.
         score_threshold: a score is better only by this relative margin.

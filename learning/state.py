@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from learning.errors import CheckpointError
+from learning.files import parse_json
 
 MAX_BYTES = 256 * 2**20  # a state of a million updates is about 25 MiB
 
@@ -78,19 +79,29 @@ class TrainingState:
     @classmethod
     def from_json(cls, text: str, where: str) -> "TrainingState":
         """Read `to_json`'s text. CheckpointError, naming `where`, for anything else."""
-        advice = "the checkpoint is damaged; remove its folder to go on from an earlier one"
         if len(text) > MAX_BYTES:
-            raise CheckpointError(f"{where} is larger than {MAX_BYTES} bytes; {advice}")
+            raise CheckpointError(f"{where} is larger than {MAX_BYTES} bytes")
         try:
-            values = _from_plain(json.loads(text))
-            state = cls(**values)
+            state = cls(**_from_plain(parse_json(text)))
         except (ValueError, TypeError, RecursionError) as error:
-            raise CheckpointError(f"{where} is not a training state: {error}; {advice}") from error
-        for f in dataclasses.fields(cls):
-            expected = type(getattr(cls(), f.name))
-            if not isinstance(getattr(state, f.name), expected):
-                raise CheckpointError(f"{where}: {f.name} is no {expected.__name__}; {advice}")
+            raise CheckpointError(f"{where} is not a training state: {error}") from error
+        state._check(where)
         return state
+
+    def _check(self, where: str) -> None:
+        """CheckpointError where a value is not of its type."""
+        empty = TrainingState()
+        for f in dataclasses.fields(self):
+            value, expected = getattr(self, f.name), type(getattr(empty, f.name))
+            if type(value) is not expected:
+                raise CheckpointError(f"{where}: {f.name} is no {expected.__name__}")
+            if f.name in _ITEMS and not all(type(item) is _ITEMS[f.name] for item in value):
+                raise CheckpointError(
+                    f"{where}: {f.name} holds something that is no {_ITEMS[f.name].__name__}"
+                )
+
+
+_ITEMS: dict[str, type] = {"step_losses": float, "step_scores": float, "eval_scores": float, "history": dict}
 
 
 def _to_plain(value: Any) -> Any:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import math
 import os
 import signal
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow.compat.v1 as v1
 
 from datasets.prefetch import Prefetcher
-from learning.checkpoints import CheckpointStore, restore
-from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, NonFiniteError
+from learning.checkpoints import CheckpointStore
+from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, NonFiniteError, StorageError
+from learning.files import storage_reason
 from learning.interrupts import SignalGuard
 from learning.progress import HISTORY_FILE, Monitor
+from learning.run_directory import hold
 from learning.schedule_building import build_schedule
 from learning.schedules import EarlyStopping
 from learning.state import TrainingState
+from learning.variables import restore
 from models.hyperparameters import accepted
 
 if TYPE_CHECKING:
@@ -70,12 +75,17 @@ class TrainingLoop:
 
     def run(self, *, resume: bool, verbose: bool) -> None:
         """Start or resume, and train until the configured end. See `Optimizer.train` for what is raised."""
-        # A run that was killed before its first checkpoint starts again.
-        untouched = not self.store.steps() and not (self.store.save_dir / HISTORY_FILE).exists()
-        if resume and not untouched:
-            self._resume()
-        else:
-            self._start()
+        with hold(self.store.save_dir):
+            # A run that was killed before its first checkpoint starts again.
+            untouched = not self.store.steps() and not (self.store.save_dir / HISTORY_FILE).exists()
+            if resume and not untouched:
+                self._resume()
+            else:
+                self._start()
+            self._train(resume, verbose)
+
+    def _train(self, resume: bool, verbose: bool) -> None:
+        """From the present state to the end, or to a signal."""
         train = self.config.train
         with (
             self.optimizer.model.graph.as_default(),
@@ -90,14 +100,16 @@ class TrainingLoop:
             Prefetcher(self.optimizer.train_set, train.batch_size, augment=train.augment_train) as batches,
         ):
             if resume:
-                monitor.on_resume(self.state, finished=self._finished())
+                with self._logging():
+                    monitor.on_resume(self.state, finished=self._finished())
             while not self._finished():
                 saved = self._advance(batches, monitor)
                 if signals.received is not None:
                     if not saved:
                         self._save()
                     self._leave(signals.received)
-            monitor.finish(self.state)
+            with self._logging():
+                monitor.finish(self.state)
 
     def _start(self) -> None:
         """Initial values."""
@@ -131,7 +143,24 @@ class TrainingLoop:
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"cannot resume {self.store.save_dir}: {error}") from error
         self.optimizer.state = state
-        self.store.link_selected(state)
+        with self._logging():
+            self.store.clean()
+            self.store.set_damaged_aside(state)
+            self.store.link_selected(state)
+
+    @contextlib.contextmanager
+    def _logging(self) -> Iterator[None]:
+        """What is written for people comes after the checkpoint: where that fails, training can be resumed."""
+        try:
+            yield
+        except BrokenPipeError:  # not the disk, but who read our output
+            raise
+        except (OSError, v1.errors.OpError) as error:
+            raise StorageError(
+                f"cannot write the history in {self.store.save_dir}: "
+                f"{storage_reason(error, self.store.save_dir)}; the checkpoint of update "
+                f"{self.state.global_step} is saved; make room and resume"
+            ) from error
 
     def _finished(self) -> bool:
         stopping = EarlyStopping(self.config.schedule.early_stopping_patience)
@@ -146,7 +175,8 @@ class TrainingLoop:
             monitor.on_evaluation()
             improved = self._end_epoch(labels, pred)
             self._save()
-            monitor.on_epoch(self.state, improved and self.store.select == "best")
+            with self._logging():
+                monitor.on_epoch(self.state, improved and self.store.select == "best")
             return True
         every = self.config.train.save_every_steps
         if every is not None and self.state.global_step % every == 0:

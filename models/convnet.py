@@ -167,7 +167,8 @@ class ConvNet(ABC):
         :param dataset: a `datasets.dataset.DataSet`; labels are not looked at.
         :param verbose: log how long it took.
         :param batch_size: the most images, or crops, in one run of the graph.
-        :param augment_pred: average over the ten crops of each image instead of taking the centre.
+        :param augment_pred: average over the test crops of each image (`DataSet.num_crops`) instead of taking the
+            centre.
         :param progress: wraps the sequence of chunks to show how far it is, as `rich.progress.track` does.
         :return: float32 (N, num_classes).
         """

@@ -66,7 +66,7 @@ class ResNet(ConvNet):
         :param shortcut: where the shapes differ: 'A' subsamples and pads the channels with zeros, half in front and
             half behind; 'B' projects by a 1x1 convolution and normalises; 'B-no-norm' projects alone.
         :param is_plain: leave the shortcuts out (paper, section 3.3).
-        :param first_stage_stride: 1 in the paper.
+        :param first_stage_stride: 1 in the paper; 2 halves height and width there too.
         :param bottleneck_stride: which convolution of a bottleneck block has the stride: '1x1' in the paper, '3x3'
             in the widespread weights of torchvision ("v1.5").
         :param conv_biases: give the convolutions biases, which the normalisation after them makes useless.
@@ -82,6 +82,12 @@ class ResNet(ConvNet):
         _check_among("padding", padding, ("SAME", "SYMMETRIC"))
         _check_sizes("stages", stages)
         _check_sizes("widths", widths)
+        is_stride = isinstance(first_stage_stride, int) and first_stage_stride > 0
+        _check(is_stride, "first_stage_stride", first_stage_stride, "a positive integer")
+        _check(
+            0 <= batch_norm_momentum < 1, "batch_norm_momentum", batch_norm_momentum, "at least 0 and below 1"
+        )
+        _check(0 < batch_norm_epsilon < 1, "batch_norm_epsilon", batch_norm_epsilon, "above 0 and below 1")
         if len(stages) != len(widths):
             raise ValueError(f"stages is {stages} and widths is {widths}; give both the same length")
         self._shortcut, self._is_plain, self._bottleneck_stride = shortcut, is_plain, bottleneck_stride
@@ -170,15 +176,19 @@ class ResNet(ConvNet):
         )
 
 
+def _check(holds: bool, name: str, value: object, expected: str) -> None:
+    if not holds:
+        raise ValueError(f"{name} is {value!r}; it must be {expected}")
+
+
 def _check_among(name: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(known)}")
+    _check(value in known, name, value, f"one of {', '.join(known)}")
 
 
 def _check_sizes(name: str, sizes: Sequence[int]) -> None:
-    is_sequence = isinstance(sizes, Sequence) and not isinstance(sizes, str)
-    if not is_sequence or not sizes or not all(isinstance(size, int) and size > 0 for size in sizes):
-        raise ValueError(f"{name} is {sizes!r}; it must be a list of one or more positive integers")
+    is_sequence = isinstance(sizes, Sequence) and not isinstance(sizes, str) and len(sizes) > 0
+    is_positive = is_sequence and all(isinstance(size, int) and size > 0 for size in sizes)
+    _check(is_positive, name, sizes, "a list of one or more positive integers")
 
 
 class ResNet18(ResNet):

@@ -8,6 +8,7 @@ for one image, forward, as the papers count them: normalisation, biases, activat
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections import Counter
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import yaml
 
-from models.catalogue import MODELS, model_class
+from models.catalogue import MODELS, model_class, model_path
+from models.quiet import native_stderr_held
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -169,8 +171,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m models.summary", description="Layers, parameters and multiply-adds of a network."
     )
     parser.add_argument("model", metavar="MODEL", help=f"{', '.join(MODELS)}, or your own: my_nets.MyNet")
-    parser.add_argument("--input", type=_shape, metavar="HxWxC", help="input shape, 224x224x3 for example")
-    parser.add_argument("--classes", type=_positive, metavar="K", help="number of classes")
+    parser.add_argument(
+        "--input", type=_shape, metavar="HxWxC", help="input shape (default: 224x224x3, or the net's own)"
+    )
+    parser.add_argument(
+        "--classes", type=_positive, metavar="K", help="number of classes (default: 1000, or 10)"
+    )
     parser.add_argument(
         "--option",
         type=_option,
@@ -189,6 +195,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     input_shape, classes = DEFAULTS.get(args.model, IMAGENET)
     try:
+        model_path(args.model)  # a misspelt name is found before TensorFlow is imported
+        with native_stderr_held():
+            importlib.import_module(
+                "tensorflow"
+            ).config.list_physical_devices()  # as learning.experiment does
         build = model_class(args.model)
         model = build(args.input or input_shape, args.classes or classes, **dict(args.option))
     except (TypeError, ValueError) as error:

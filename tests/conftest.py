@@ -1,5 +1,6 @@
 """What the tests share: tiny networks, tiny images, a session that is closed."""
 
+import functools
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -10,8 +11,10 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from datasets.dataset import DataSet
+from models.catalogue import model_class
 from models.layers import batch_norm, conv_layer, dropout, fc_layer, global_average_pool
 from models.nn import ConvNet
+from models.summary import DEFAULTS, IMAGENET
 
 
 class TinyNet(ConvNet):
@@ -40,6 +43,13 @@ def tiny_model(seed=0, **options):
     """A TinyNet for `make_set`'s crops in a graph of its own."""
     with tf.Graph().as_default():
         return TinyNet((10, 10, 3), 2, seed=seed, **options)
+
+
+@functools.cache
+def whole_net(name):
+    """A net of the catalogue at the size of its data set, built once for all the tests that only look at it."""
+    with tf.Graph().as_default():
+        return model_class(name)(*DEFAULTS.get(name, IMAGENET))
 
 
 @pytest.fixture

@@ -14,16 +14,19 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow.compat.v1 as v1
 
 from learning.checkpoints import CheckpointStore
+from learning.errors import CheckpointError, DirectoryInUseError, StorageError
 from learning.evaluators import AccuracyEvaluator
 from learning.optimizers import MomentumOptimizer
 from tests.conftest import make_set, tiny_model
 
 NUM_IMAGES = 48
+EXIT_CODES = {CheckpointError: 4, StorageError: 6, DirectoryInUseError: 7}
 HP = {
     "batch_size": 7,  # does not divide the set: batches straddle epochs
     "num_epochs": 40,
@@ -50,14 +53,17 @@ def train(folder: Path) -> None:
     (folder / "digests.json").write_text(json.dumps({"weights": weights, "history": history, "state": state}))
 
 
-def start(folder: Path) -> int:
-    """Train in a child process; returns its pid."""
+def start(folder: Path, prepare: Callable[[], object] = lambda: None) -> int:
+    """Train in a child process, which calls `prepare` first and exits as a script does; returns its pid."""
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
+            prepare()
             train(folder)
             code = 0
+        except tuple(EXIT_CODES) as error:
+            code = EXIT_CODES[type(error)]
         finally:
             os._exit(code)
     return pid
@@ -67,7 +73,12 @@ def finish(folder: Path) -> None:
     """Train to the end in a child process."""
     _, status = os.waitpid(start(folder), 0)
     if status != 0:
-        sys.exit(f"training failed in {folder}")
+        sys.exit(f"training failed in {folder}: exit code {os.waitstatus_to_exitcode(status)}")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """What a run that has come to its end left."""
+    return json.loads((folder / "digests.json").read_text())
 
 
 def kill_after(folder: Path, step: int, delay: float) -> None:
@@ -99,7 +110,7 @@ def main() -> None:
         kill_after(arguments.folder / "killed", step, draw.uniform(0, 0.05))
     finish(arguments.folder / "killed")
     finish(arguments.folder / "peace")
-    ends = [json.loads((arguments.folder / n / "digests.json").read_text()) for n in ("peace", "killed")]
+    ends = [digests(arguments.folder / name) for name in ("peace", "killed")]
     print(json.dumps({"kills": len(steps), "equal": ends[0] == ends[1], "peace": ends[0], "killed": ends[1]}))
 
 

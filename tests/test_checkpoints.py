@@ -1,8 +1,14 @@
 """Checkpoints as one atomic unit, and the state in them."""
 
 import errno
+import json
+import logging
 import math
+import os
+import resource
 import shutil
+import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -10,9 +16,12 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from learning import checkpoints
-from learning.checkpoints import CheckpointStore, restore
+from learning.checkpoints import CheckpointStore
+from learning.checksums import CHECKSUMS_FILE, find_damage, write_checksums
 from learning.errors import CheckpointError, StorageError
+from learning.files import read_text
 from learning.state import TrainingState
+from learning.variables import restore
 
 
 @pytest.fixture
@@ -38,6 +47,16 @@ def test_newest_and_best_are_kept(tmp_path, saved):
     assert store.steps() == [2, 5, 6]
     assert store.newest_state().global_step == 6
     assert not list(store.folder.glob(".*"))
+
+
+def test_each_checkpoint_that_is_kept_has_the_best_of_its_time(tmp_path, saved):
+    _, _, save = saved
+    for step, best in ((1, 1), (2, 1), (3, 1), (4, 4)):
+        # as a resumed run does, each save knows nothing of those before
+        save(CheckpointStore(tmp_path, keep=2), step, best_step=best, best_epoch=best)
+    assert CheckpointStore(tmp_path).steps() == [1, 3, 4]  # 3 has its best too, should 4 turn out damaged
+    save(CheckpointStore(tmp_path, keep=2), 5, best_step=4, best_epoch=4)
+    assert CheckpointStore(tmp_path).steps() == [4, 5]
 
 
 def test_variables_and_state_belong_together(tmp_path, saved):
@@ -86,7 +105,8 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.fault(28, 32, 34)
+@pytest.mark.parametrize("number", range(9))
 def test_a_kill_at_any_rename_leaves_the_old_or_the_new(tmp_path, saved, monkeypatch, number):
     sess, variable, save = saved
     store = CheckpointStore(tmp_path, keep=1)
@@ -113,28 +133,65 @@ def test_a_kill_at_any_rename_leaves_the_old_or_the_new(tmp_path, saved, monkeyp
             pass
         else:
             pytest.skip("a save has fewer renames than this")
-    newest = CheckpointStore(tmp_path).newest_state().global_step
-    restore(sess, [variable], store.path(newest))
-    assert sess.run(variable).tolist() == [newest] * 3
-    save(store, 3, best_step=3, best_epoch=3)
-    assert store.steps() == [3]
+    after = CheckpointStore(tmp_path, keep=1)
+    state = after.newest_state()
+    assert state.best_step == state.global_step
+    for step in (state.global_step, after.usable()[0]):  # the last and the best
+        restore(sess, [variable], after.path(step))
+        assert sess.run(variable).tolist() == [state.global_step] * 3
+    save(after, 3, best_step=3, best_epoch=3)
+    assert after.steps() == [3]
+    assert not list(tmp_path.rglob(".*"))
+
+
+def contents(folder):
+    """Every file with its bytes."""
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize("step", ["write_text", "write_checksums", "fsync_path"])
+def test_a_save_that_fails_says_so_and_keeps_the_earlier_one(tmp_path, saved, monkeypatch, step):
+    _, _, save = saved
+    store = CheckpointStore(tmp_path)
+    before = contents(save(store, 4))
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, step, full)
+        with pytest.raises(
+            StorageError, match=r"No space left on device \(\d+ MiB free\); the earlier ones are"
+        ):
+            save(store, 5)
+    assert store.steps() == [4]
+    assert contents(store.path(4)) == before
+    save(store, 5)  # there is room again
+    assert store.steps() == [4, 5]
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize("num_bytes", [0, 8, 100, 250])
+def test_a_save_with_too_little_room_for_its_files_keeps_the_earlier_one(tmp_path, saved, num_bytes):
+    _, _, save = saved
+    store = CheckpointStore(tmp_path)
+    before = contents(save(store, 4))
+    assert max(map(len, before.values())) > 250
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))  # a disk that is full needs more rights
+    try:
+        with pytest.raises(StorageError, match="File too large .*; the earlier ones are as they were"):
+            save(store, 5)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert store.steps() == [4]
+    assert contents(store.path(4)) == before
+    save(store, 5)
     assert not list(store.folder.glob(".*"))
 
 
-def test_a_save_that_fails_says_so_and_keeps_the_earlier_one(tmp_path, saved, monkeypatch):
-    _, _, save = saved
-    store = CheckpointStore(tmp_path)
-    save(store, 4)
-
-    def full(path, text):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(checkpoints, "write_text", full)
-    with pytest.raises(StorageError, match=r"No space left on device \(\d+ MiB free\); the earlier ones are"):
-        save(store, 5)
-    assert store.steps() == [4]
-
-
+@pytest.mark.fault(24)
 def test_a_variable_that_differs_is_named(tmp_path, saved):
     sess, _, save = saved
     path = save(CheckpointStore(tmp_path), 1)
@@ -151,6 +208,258 @@ def test_a_variable_that_differs_is_named(tmp_path, saved):
             restore(second, [], path, exact=True)
 
 
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def garbage(path):
+    path.write_bytes(b"\xff{]")
+
+
+DAMAGES = [
+    (flip, "model.ckpt.data-00000-of-00001", "the SHA-256 of model.ckpt.data-00000-of-00001 differs"),
+    (cut, "model.ckpt.data-00000-of-00001", r"model.ckpt.data-00000-of-00001 has 11 bytes, not 12"),
+    (empty, "model.ckpt.index", "model.ckpt.index has 0 bytes"),
+    (flip, "model.ckpt.index", "the SHA-256 of model.ckpt.index differs"),
+    (Path.unlink, "model.ckpt.index", "model.ckpt.index is missing"),
+    (garbage, "state.json", "state.json has 3 bytes"),
+    (Path.unlink, "state.json", "state.json is missing"),
+    (empty, "checksums.json", "cannot read checksums.json"),
+    (garbage, "checksums.json", "cannot read checksums.json"),
+    (cut, "checksums.json", "cannot read checksums.json"),
+]
+
+
+@pytest.mark.fault(29)
+@pytest.mark.parametrize(("damage", "name", "message"), DAMAGES)
+def test_of_a_damaged_checkpoint_one_warning_tells_and_the_one_before_is_used(
+    tmp_path, saved, caplog, damage, name, message
+):
+    sess, variable, save = saved
+    store = CheckpointStore(tmp_path, select="last")
+    for step in (3, 8):
+        save(store, step, epoch=step)
+    damage(store.path(8) / name)
+    assert CheckpointStore(tmp_path, select="last").usable() == (3, 3)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert f"{store.path(8)} is damaged: {message}" in record.getMessage()
+    assert record.getMessage().endswith("; step-00000003 is used instead")
+    restore(sess, [variable], store.path(3))
+    assert sess.run(variable).tolist() == [3] * 3
+    assert store.steps() == [3, 8]  # looking changes nothing
+
+
+@pytest.mark.fault(29)
+@pytest.mark.parametrize(
+    ("damage", "name"),
+    [(d, n) for d, n, _ in DAMAGES if n != "checksums.json" and (d, n) != (flip, "model.ckpt.index")],
+)
+def test_without_checksums_the_tensors_themselves_are_read(tmp_path, saved, caplog, damage, name):
+    _, _, save = saved
+    store = CheckpointStore(tmp_path)
+    for step in (3, 8):
+        (save(store, step) / CHECKSUMS_FILE).unlink()
+    assert store.newest_state().global_step == 8
+    assert not caplog.records
+    damage(store.path(8) / name)
+    assert store.newest_state().global_step == 3
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.fault(31)
+def test_where_every_checkpoint_is_damaged_all_are_listed(tmp_path, saved, caplog):
+    _, _, save = saved
+    store = CheckpointStore(tmp_path)
+    for step, name in ((3, "state.json"), (8, "model.ckpt.index")):
+        empty(save(store, step) / name)
+    with pytest.raises(CheckpointError, match="no checkpoint can be used: .*; restore one of them") as raised:
+        store.newest_state()
+    for text in (
+        "step-00000003 is damaged: state.json has 0",
+        "step-00000008 is damaged: model.ckpt.index has 0",
+    ):
+        assert text in str(raised.value)
+    assert raised.value.exit_code == 4
+    assert not caplog.records
+
+
+@pytest.mark.fault(29, 34)
+@pytest.mark.parametrize("damage", [lambda folder: flip(next(folder.glob("*.data-*"))), shutil.rmtree])
+def test_damaged_best_weights_are_replaced_by_the_newest_and_that_is_said(tmp_path, saved, caplog, damage):
+    _, _, save = saved
+    store = CheckpointStore(tmp_path)
+    for step in (2, 4, 6):
+        save(store, step, epoch=step // 2, best_step=2, best_epoch=1)
+    assert store.usable() == (2, 1)
+    assert not caplog.records
+    damage(store.path(2))
+    assert store.usable() == (6, 3)
+    (record,) = caplog.records
+    assert "step-00000002 is damaged" in record.getMessage()
+    assert "instead of these weights, the best (epoch 1), those of epoch 3 are used" in record.getMessage()
+
+
+@pytest.mark.fault(29)
+def test_damaged_checkpoints_do_not_stand_in_the_way_of_their_steps(tmp_path, saved, caplog):
+    sess, variable, save = saved
+    store = CheckpointStore(tmp_path, keep=3)
+    for step in (2, 4, 6):
+        save(store, step, best_step=step, best_epoch=1)
+    for step in (4, 6):
+        empty(store.path(step) / "model.ckpt.index")
+    state = store.newest_state()
+    store.set_damaged_aside(state)
+    store.link_selected(state)
+    assert store.steps() == [2]
+    assert [path.name for path in store.folder.glob(".damaged-*")] == [".damaged-step-00000006"]
+    assert "step-00000004 is removed" in caplog.text
+    v1.train.Saver([variable]).restore(sess, str(tmp_path / "model.ckpt"))
+    assert sess.run(variable).tolist() == [2] * 3
+    save(store, 4, best_step=4, best_epoch=1)
+    save(store, 6, best_step=6, best_epoch=1)
+    assert store.steps() == [2, 4, 6]
+    assert (store.folder / ".damaged-step-00000006" / "model.ckpt.index").stat().st_size == 0
+
+
+@pytest.mark.fault(29)
+def test_where_the_best_weights_were_lost_the_newest_are_linked(tmp_path, saved, caplog):
+    sess, variable, save = saved
+    store = CheckpointStore(tmp_path, keep=1)
+    for step in (2, 4):
+        save(store, step, best_step=2, best_epoch=1)
+    cut(next(store.path(2).glob("*.data-*")))
+    store.set_damaged_aside(store.newest_state())
+    assert "these were the best weights" in caplog.text
+    save(store, 6, best_step=2, best_epoch=1)
+    v1.train.Saver([variable]).restore(sess, str(tmp_path / "model.ckpt"))
+    assert sess.run(variable).tolist() == [6] * 3
+
+
+def test_checksums_are_of_every_other_file_and_other_files_do_not_matter(tmp_path, saved):
+    _, _, save = saved
+    folder = save(CheckpointStore(tmp_path), 1)
+    sums = json.loads((folder / CHECKSUMS_FILE).read_text())
+    assert {*sums, CHECKSUMS_FILE} == {path.name for path in folder.iterdir()}
+    assert sums["state.json"]["size"] == (folder / "state.json").stat().st_size
+    (folder / ".DS_Store").touch()
+    assert find_damage(folder) is None
+
+
+def test_a_large_file_is_not_held_in_memory(tmp_path):
+    with (tmp_path / "data").open("wb") as file:
+        file.truncate(50_000_000)
+    tracemalloc.start()
+    write_checksums(tmp_path)
+    assert find_damage(tmp_path) is None
+    assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.fault(42)
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"../../outside": {"size": 3, "sha256": ""}}',
+        '{"..": {"size": 3, "sha256": ""}}',
+        '{"state.json": {"size": NaN, "sha256": ""}}',
+        '{"state.json": {"size": 1e999, "sha256": ""}}',
+        "{}",
+        "[" * 100_000,
+        " " * 20_000_000,
+        "null",
+    ],
+)
+def test_hostile_checksums_are_damage_and_lead_nowhere(tmp_path, saved, text):
+    (tmp_path / "outside").write_text("own")
+    _, _, save = saved
+    store = CheckpointStore(tmp_path / "run")
+    (save(store, 1) / CHECKSUMS_FILE).write_text(text)
+    with pytest.raises(CheckpointError, match="no checkpoint can be used: .*checksums.json"):
+        store.newest_state()
+
+
+@pytest.mark.fault(42)
+def test_a_pipe_in_a_checkpoint_is_not_waited_for(tmp_path, saved):
+    _, _, save = saved
+    store = CheckpointStore(tmp_path)
+    for name in ("state.json", CHECKSUMS_FILE):
+        path = save(store, 1) / name
+        path.unlink()
+        os.mkfifo(path)
+        with pytest.raises(CheckpointError, match=f"{name} is no regular file"):
+            store.newest_state()
+        shutil.rmtree(path.parent)
+
+
+@pytest.mark.fault(42)
+def test_a_graph_beside_the_variables_is_never_imported(tmp_path, saved, monkeypatch):
+    sess, variable, save = saved
+    store = CheckpointStore(tmp_path)
+    folder = save(store, 1)
+    (folder / "model.ckpt.meta").write_bytes(b"\x08\x01 hostile")
+    (folder / "checkpoint").write_text('model_checkpoint_path: "../../../elsewhere"')
+    monkeypatch.setattr(v1.train, "import_meta_graph", None)
+    monkeypatch.setattr(tf.compat.v1.train, "latest_checkpoint", None)
+    restore(sess, [variable], store.path(store.newest_state().global_step))
+    assert sess.run(variable).tolist() == [1] * 3
+
+
+@pytest.mark.fault(30)
+@pytest.mark.parametrize("text", [None, "", "garbage", 'model_checkpoint_path: "step-00000099/model.ckpt"'])
+def test_no_pointer_file_is_looked_at(tmp_path, saved, text):
+    _, _, save = saved
+    store = CheckpointStore(tmp_path)
+    save(store, 7)
+    for folder in (tmp_path, store.folder, store.path(7)):
+        assert not (folder / "checkpoint").exists()
+        if text is not None:
+            (folder / "checkpoint").write_text(text)
+    assert CheckpointStore(tmp_path).newest_state().global_step == 7
+
+
+@pytest.mark.fault(37)
+def test_who_reads_while_a_run_goes_on_sees_one_whole_checkpoint(tmp_path, saved, caplog):
+    _, _, save = saved
+    store, stopped = CheckpointStore(tmp_path, keep=1), threading.Event()
+    save(store, 1, epoch=1, best_step=1, best_epoch=1)
+    seen, failed = [], []
+
+    def read():
+        while not stopped.is_set():
+            try:
+                step, epoch = CheckpointStore(tmp_path).usable()
+                values = tf.train.load_checkpoint(str(store.path(step) / "model.ckpt")).get_tensor("w")
+                assert values.tolist() == [step] * 3 == [epoch] * 3
+                seen.append(step)
+            except (tf.errors.OpError, ValueError, RuntimeError) as error:
+                if store.path(step).is_dir():  # else it was dropped since, which load_selected tries again
+                    failed.append(error)
+            except (AssertionError, CheckpointError) as error:
+                failed.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for step in range(2, 40):
+        save(store, step, epoch=step, best_step=step, best_epoch=step)
+    stopped.set()
+    reader.join()
+    assert not failed
+    assert len(set(seen)) > 3
+    assert not caplog.records
+
+
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("damage", ["missing", "truncated", "empty index"])
 def test_damaged_data_is_a_checkpoint_error(tmp_path, saved, damage):
     sess, variable, save = saved
@@ -166,6 +475,7 @@ def test_damaged_data_is_a_checkpoint_error(tmp_path, saved, damage):
         restore(sess, [variable], path)
 
 
+@pytest.mark.fault(25)
 def test_no_checkpoint(tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint in .*; choose another run"):
         CheckpointStore(tmp_path).newest_state()
@@ -181,16 +491,37 @@ class TestState:
         assert math.isnan(again.best_score)
 
     @pytest.mark.parametrize(
-        "text", ["", "[]", "{", '{"epoch": "three"}', '{"other": 1}', "[" * 100_000, '{"epoch": null}']
+        "text",
+        [
+            "",
+            "[]",
+            "{",
+            '{"epoch": "three"}',
+            '{"other": 1}',
+            "[" * 100_000,
+            '{"epoch": null}',
+            '{"best_score": NaN}',
+            '{"epoch": 1e999}',
+            '{"epoch": true}',
+            '{"step_losses": [0.5, "../x"]}',
+            '{"history": [1]}',
+            '{"best_score": {"float": []}}',
+        ],
     )
+    @pytest.mark.fault(42)
     def test_anything_else_is_refused(self, text):
         with pytest.raises(CheckpointError, match="here"):
             TrainingState.from_json(text, "here")
 
-    def test_a_huge_text_is_refused_unread(self, monkeypatch):
+    @pytest.mark.fault(42)
+    def test_a_huge_text_is_refused_unread(self, monkeypatch, tmp_path):
         monkeypatch.setattr("learning.state.MAX_BYTES", 10)
         with pytest.raises(CheckpointError, match="larger than 10 bytes"):
             TrainingState.from_json(" " * 11, "here")
+        with (tmp_path / "state.json").open("wb") as file:
+            file.truncate(2**40)  # a hole, which takes no room
+        with pytest.raises(ValueError, match="state.json is larger than 10 bytes"):
+            read_text(tmp_path / "state.json", 10)
 
     def test_end_of_epoch_by_hand(self):
         state = TrainingState(global_step=4, step_losses=[9.0, 1.0, 2.0])

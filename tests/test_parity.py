@@ -154,9 +154,12 @@ def torch_resnet(block, depths, **options):
             ResNet50,
             64,
             4,
-            POST_RESNET,
-            torch_resnet("PostBottleneck", (3, 4, 6, 3), stem_bias=True),
-            id="resnet50-post",
+            {
+                **POST_RESNET,
+                "stages": (1, 2, 1, 1),
+            },  # its whole depth would show nothing that the one above does not
+            torch_resnet("PostBottleneck", (1, 2, 1, 1), stem_bias=True),
+            id="resnet-post",
         ),
         pytest.param(ResNet18, 64, 4, TORCHVISION, torch_resnet("BasicBlock", (2, 2, 2, 2)), id="resnet18"),
         pytest.param(

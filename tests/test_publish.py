@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from learning import experiment
+from learning.checksums import write_checksums
 from learning.cli import parse_train
 from learning.config import DataConfig, ModelConfig, OptimizerConfig, RunConfig, ScheduleConfig, TrainConfig
 from learning.errors import CheckpointError, DirectoryInUseError
@@ -22,40 +23,46 @@ FILES = {
     "checkpoints/step-{step:08d}/model.ckpt.data-00000-of-00001",
     "checkpoints/step-{step:08d}/model.ckpt.index",
     "checkpoints/step-{step:08d}/state.json",
+    "checkpoints/step-{step:08d}/checksums.json",
 }
 
 
-def make_run(path, select):
-    """A finished run of three epochs of two updates, made as train.py does but for the pictures; opened."""
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of three epochs of two updates, made as by train.py but for the pictures; the last is not the best."""
     config = RunConfig(
         data=DataConfig(name="digits", image_size=12, crop_size=10, channels=1, reflect=False),
         model=ModelConfig(name="smallnet", options={"width": 2}),
         optimizer=OptimizerConfig(name="nesterov", init_learning_rate=0.05),
         schedule=ScheduleConfig(name="cosine"),
-        train=TrainConfig(batch_size=512, num_epochs=3, select=select, augment_pred=False),
+        train=TrainConfig(batch_size=512, num_epochs=3, augment_pred=False),
     )
     splits = experiment.open_data(config)
     shape = (10, 10, 1)
     model = experiment.build_model(config, shape, 10, experiment.image_mean(config, splits.train))
     optimizer = experiment.build_optimizer(config, model, splits)
+    path = tmp_path_factory.mktemp("publish") / "run"
     run = RunDirectory.create(path, config, experiment.run_info(splits, shape))
     with experiment.open_session(model) as sess:
         optimizer.train(sess, path, verbose=False)
     (path / "test.json").write_text('{"num_images": 359}')
-    return run
-
-
-@pytest.fixture(scope="module", params=["best", "last"])
-def published(request, tmp_path_factory):
-    """A run and the folder that was made of it. In the run the best epoch is not the last one."""
-    root = tmp_path_factory.mktemp("publish")
-    run = make_run(root / "run", request.param)
-    store = experiment.CheckpointStore(run.path)
+    store = experiment.CheckpointStore(path)
     state = store.newest_state()
     if state.best_step == state.global_step:  # let the epoch before have been the best
         steps = store.steps()
         state.best_step, state.best_epoch = steps[-2], state.epoch - 1
         (store.path(steps[-1]) / "state.json").write_text(state.to_json())
+        write_checksums(store.path(steps[-1]))
+    return run
+
+
+@pytest.fixture(scope="module", params=["best", "last"])
+def published(request, finished, tmp_path_factory):
+    """A run that is tested with the best or the last weights, and the folder that was made of it."""
+    root = tmp_path_factory.mktemp(request.param)
+    run = RunDirectory(shutil.copytree(finished.path, root / "run"))
+    train_config = dataclasses.replace(run.config.train, select=request.param)
+    run.update(dataclasses.replace(run.config, train=train_config))
     publish(run, root / "pretrained" / "tiny")
     return run, RunDirectory(root / "pretrained" / "tiny")
 
@@ -104,56 +111,72 @@ def test_a_resume_is_refused(published):
     assert {path: path.read_bytes() for path in small.path.rglob("*") if path.is_file()} == before
 
 
-def test_an_existing_target_stays(published, tmp_path):
-    run, _ = published
+def test_an_existing_target_stays(finished, tmp_path):
     (tmp_path / "own.txt").write_text("mine")
     with pytest.raises(DirectoryInUseError, match="exists"):
-        publish(run, tmp_path)
+        publish(finished, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["own.txt"]
 
 
-def test_an_unfinished_run_is_refused(published, tmp_path):
-    run, _ = published
-    longer = RunDirectory(run.path)
-    longer.config = dataclasses.replace(run.config, train=dataclasses.replace(run.config.train, num_epochs=4))
+def test_what_was_published_is_not_published_again(published, tmp_path):
+    with pytest.raises(CheckpointError, match="was published already; copy the folder"):
+        publish(published[1], tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unfinished_run_is_refused(finished, tmp_path):
+    longer = RunDirectory(finished.path)
+    train_config = dataclasses.replace(longer.config.train, num_epochs=4)
+    longer.config = dataclasses.replace(longer.config, train=train_config)
     with pytest.raises(CheckpointError, match="not finished: 3 of 4 epochs"):
         publish(longer, tmp_path / "new")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_that_stopped_early_is_finished(published, tmp_path):
-    run = RunDirectory(shutil.copytree(published[0].path, tmp_path / "run"))
+def test_a_run_that_stopped_early_is_finished(finished, tmp_path):
+    run = RunDirectory(shutil.copytree(finished.path, tmp_path / "run"))
     store = experiment.CheckpointStore(run.path)
     state = store.newest_state()
     state.best_epoch, state.best_step = 1, store.steps()[0]
     (store.path(state.global_step) / "state.json").write_text(state.to_json())
+    write_checksums(store.path(state.global_step))
     train_config = dataclasses.replace(run.config.train, num_epochs=9)
-    for patience, finished in ((2, False), (1, True)):
+    for patience, is_finished in ((2, False), (1, True)):
         schedule = dataclasses.replace(run.config.schedule, early_stopping_patience=patience)
         run.config = dataclasses.replace(run.config, train=train_config, schedule=schedule)
-        if finished:
+        if is_finished:
             assert finished_state(run).epoch == 3
         else:
             with pytest.raises(CheckpointError, match="not finished"):
                 finished_state(run)
 
 
-def test_a_run_that_was_not_tested_is_not_finished(published, tmp_path):
-    run = RunDirectory(shutil.copytree(published[0].path, tmp_path / "run"))
+def test_a_run_that_was_not_tested_is_not_finished(finished, tmp_path):
+    run = RunDirectory(shutil.copytree(finished.path, tmp_path / "run"))
     (run.path / "test.json").unlink()
     with pytest.raises(CheckpointError, match="not finished"):
         finished_state(run)
 
 
-def test_paths_are_left_out(published, tmp_path):
-    run, _ = published
-    private = RunDirectory(run.path)
+def test_paths_are_left_out(finished, tmp_path):
+    private = RunDirectory(finished.path)
     private.config = dataclasses.replace(
-        run.config,
+        private.config,
         data_dir="/home/somebody/photos",
-        data=dataclasses.replace(run.config.data, cache_dir="/home/somebody/cache"),
+        data=dataclasses.replace(private.config.data, cache_dir="/home/somebody/cache"),
     )
-    private.info = {**run.info, "bad_files": [["somebody.jpg", "not an image"]]}
+    private.info = {**private.info, "bad_files": [["somebody.jpg", "not an image"]]}
     publish(private, tmp_path / "new")
     for path in (tmp_path / "new").rglob("*"):
         assert path.is_dir() or b"somebody" not in path.read_bytes()
+
+
+@pytest.mark.fault(29)
+def test_damaged_weights_are_not_published_with_the_scores_of_others(finished, tmp_path):
+    run = RunDirectory(shutil.copytree(finished.path, tmp_path / "run"))
+    store = experiment.CheckpointStore(run.path)
+    state = store.newest_state()
+    (store.path(state.best_step) / "model.ckpt.index").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"step-0000000\d is damaged: model.ckpt.index has 0 bytes"):
+        publish(run, tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

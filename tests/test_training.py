@@ -1,6 +1,7 @@
 """The training loop: the post's contract, the schedules in it, resume, signals, numbers that are none."""
 
 import csv
+import errno
 import math
 import os
 import shutil
@@ -12,10 +13,13 @@ import tensorflow.compat.v1 as v1
 
 from learning.checkpoints import CheckpointStore
 from learning.config import OptimizerConfig, RunConfig, ScheduleConfig, TrainConfig
-from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, NonFiniteError
+from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, NonFiniteError, StorageError
 from learning.evaluators import AccuracyEvaluator
 from learning.optimizers import OPTIMIZERS, MomentumOptimizer, Optimizer
+from learning.progress import Monitor
+from learning.run_directory import locked
 from tests.conftest import make_set, tiny_model
+from tests.other_process import holder
 
 HP = {"batch_size": 10, "num_epochs": 3, "init_learning_rate": 0.05, "augment_pred": False}
 
@@ -274,29 +278,89 @@ class TestResume:
         histories = [(tmp_path / name / "history.csv").read_bytes() for name in ("whole", "parts")]
         assert histories[0] == histories[1]
 
+    @pytest.mark.fault(38)
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    @pytest.mark.parametrize("during", ["step", "save"])
     def test_a_signal_saves_and_leaves_and_the_resumed_run_is_exact(
-        self, session, tmp_path, number, monkeypatch
+        self, session, tmp_path, number, during, monkeypatch
     ):
         whole = train(session, tmp_path / "whole")
         model = tiny_model(dropout_prob=0.3)
         optimizer = MomentumOptimizer(model, make_set(48), AccuracyEvaluator(), make_set(20, seed=1), **HP)
-        feed, calls = model.feed, []
+        where, name, count = (model, "feed", 6) if during == "step" else (CheckpointStore, "_write", 2)
+        original, calls = getattr(where, name), []
 
-        def feed_and_signal(*args, **options):
+        def with_signal(*args, **options):
             calls.append(1)
-            if len(calls) == 6:  # in the middle of the second epoch
+            if len(calls) == count:  # in the middle of the second epoch, or in the save at its end
                 os.kill(os.getpid(), number)
-            return feed(*args, **options)
+            return original(*args, **options)
 
-        monkeypatch.setattr(model, "feed", feed_and_signal)
         handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-        with pytest.raises(Interrupted, match="all saved; go on with --resume") as raised:
-            optimizer.train(session(model), tmp_path / "parts", verbose=False)
+        with monkeypatch.context() as patch:
+            patch.setattr(where, name, with_signal)
+            with pytest.raises(Interrupted, match="all saved; go on with --resume") as raised:
+                optimizer.train(session(model), tmp_path / "parts", verbose=False)
         assert raised.value.exit_code == 128 + number
         assert handlers == (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT))
         assert_same_state(whole, train(session, tmp_path / "parts", resume=True))
 
+    @pytest.mark.fault(29, 32)
+    @pytest.mark.parametrize("damaged", [[12], [8, 12]])
+    def test_from_the_checkpoint_before_a_damaged_one_is_exact(self, session, tmp_path, caplog, damaged):
+        whole = train(session, tmp_path / "whole", num_epochs=4, keep_checkpoints=3)
+        train(session, tmp_path / "parts", num_epochs=3, keep_checkpoints=3)
+        store = CheckpointStore(tmp_path / "parts")
+        for step in damaged:
+            index = store.path(step) / "model.ckpt.index"
+            index.write_bytes(index.read_bytes()[:-1])  # in place: model.ckpt is a link to the same file
+        (store.folder / ".writing-step-00000016").mkdir()
+        parts = train(session, tmp_path / "parts", num_epochs=4, keep_checkpoints=3, resume=True)
+        assert_same_state(whole, parts)
+        assert [f"step-{step:08d} is damaged" in caplog.text for step in (4, 8, 12)] == [
+            step in damaged for step in (4, 8, 12)
+        ]
+        assert (tmp_path / "parts" / "history.csv").read_bytes() == (
+            tmp_path / "whole" / "history.csv"
+        ).read_bytes()
+        for name in ("timing.csv", "log.txt"):  # what they say of time differs
+            lines = [(tmp_path / part / name).read_text().splitlines() for part in ("whole", "parts")]
+            assert [len(part) for part in lines] == [4 + (name == "timing.csv")] * 2
+        rows = csv.DictReader((tmp_path / "parts" / "timing.csv").read_text().splitlines())
+        assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
+        for name in ("model.ckpt.index", "model.ckpt.data-00000-of-00001"):
+            assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert [path.name for path in store.folder.glob(".*")] == [".damaged-step-00000012"]
+
+    @pytest.mark.fault(31)
+    def test_from_damaged_checkpoints_alone_nothing_is_started_or_changed(self, session, tmp_path):
+        train(session, tmp_path)
+        for step in CheckpointStore(tmp_path).steps():
+            (CheckpointStore(tmp_path).path(step) / "state.json").write_text("{}")
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        with pytest.raises(CheckpointError, match="no checkpoint can be used"):
+            train(session, tmp_path, resume=True)
+        with pytest.raises(DirectoryInUseError, match="already holds a run"):
+            train(session, tmp_path)
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+    @pytest.mark.fault(33)
+    @pytest.mark.parametrize("name", ["on_epoch", "finish"])
+    def test_a_full_disk_under_the_log_leaves_the_checkpoint(self, session, tmp_path, monkeypatch, name):
+        whole = train(session, tmp_path / "whole")
+
+        def full(self, *args):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Monitor, name, full)
+            with pytest.raises(
+                StorageError, match="No space left .*; the checkpoint of update (4|12) is saved"
+            ):
+                train(session, tmp_path / "parts")
+        assert_same_state(whole, train(session, tmp_path / "parts", resume=True))
+
+    @pytest.mark.fault(22)
     def test_a_used_directory_is_not_overwritten(self, session, tmp_path):
         train(session, tmp_path)
         with pytest.raises(DirectoryInUseError, match="already holds a run; resume it, or choose another"):
@@ -305,12 +369,14 @@ class TestResume:
     def test_a_run_killed_before_its_first_checkpoint_starts_again(self, session, tmp_path):
         assert train(session, tmp_path, resume=True)[0].state.epoch == 3
 
+    @pytest.mark.fault(30)
     def test_lost_checkpoints_are_no_reason_to_start_again(self, session, tmp_path):
         train(session, tmp_path)
         shutil.rmtree(tmp_path / "checkpoints")
         with pytest.raises(CheckpointError, match="no checkpoint in"):
             train(session, tmp_path, resume=True)
 
+    @pytest.mark.fault(23)
     @pytest.mark.parametrize(
         ("name", "value"),
         [("batch_size", 8), ("seed", 3), ("schedule", "constant"), ("augment_train", False)],
@@ -320,13 +386,31 @@ class TestResume:
         with pytest.raises(CheckpointError, match=f"{name} is {value!r}, was .*resume with the same options"):
             train(session, tmp_path, num_epochs=1, resume=True, **{name: value})
 
+    @pytest.mark.fault(23, 24)
     def test_another_model(self, session, tmp_path):
         train(session, tmp_path)
         with pytest.raises(CheckpointError, match=r"conv1/beta is \[4\] there, \[5\] here; .* and 7 more"):
             train(session, tmp_path, resume=True, model=tiny_model(width=5))
 
 
+class TestLock:
+    """Only the process that holds a directory trains in it, whether train.py called or somebody's own program."""
+
+    @pytest.mark.fault(36)
+    def test_another_process_is_named_and_nothing_is_done(self, session, tmp_path):
+        with holder(tmp_path) as (process, _):
+            with pytest.raises(DirectoryInUseError, match=f"is in use by process {process.pid} on .*; wait"):
+                train(session, tmp_path)
+            assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+        train(session, tmp_path, num_epochs=1)
+
+    def test_the_holder_itself_may_train(self, session, tmp_path):
+        with locked(tmp_path / "run", resumed=False):
+            train(session, tmp_path / "run", num_epochs=1)
+
+
 class TestNumbers:
+    @pytest.mark.fault(39)
     def test_a_loss_that_is_not_finite_stops_before_anything_is_saved(self, session, tmp_path):
         with pytest.raises(
             NonFiniteError, match="the loss is .* start again with a lower init_learning_rate"
@@ -335,6 +419,7 @@ class TestNumbers:
         for step in CheckpointStore(tmp_path).steps():
             assert all(map(math.isfinite, CheckpointStore(tmp_path).read_state(step).step_losses))
 
+    @pytest.mark.fault(39)
     def test_weights_that_are_not_finite_are_not_saved(self, session, tmp_path):
         class Breaking(Optimizer):
             def _optimize_op(self):
@@ -345,6 +430,7 @@ class TestNumbers:
             train(session, tmp_path, kind=Breaking, batch_size=48, num_epochs=1, weight_decay=0.0)
         assert CheckpointStore(tmp_path).steps() == []
 
+    @pytest.mark.fault(40)
     def test_a_nan_score_is_never_best_and_patience_counts(self, session, tmp_path):
         optimizer, _, _ = train(session, tmp_path, evaluator=Scores([0.5, math.nan, math.nan]))
         assert optimizer.state.best_epoch == 1

@@ -1,0 +1,68 @@
+"""Checksums of the files of a folder, kept in the folder: what a disk or a copy did to them since is found."""
+
+import hashlib
+import json
+import re
+import stat
+from pathlib import Path
+
+from learning.files import MAX_JSON_BYTES, parse_json, read_text, write_text
+
+CHECKSUMS_FILE = "checksums.json"
+CHUNK_BYTES = 2**20
+
+
+def write_checksums(folder: Path) -> None:
+    """checksums.json in `folder`: name, size in bytes and SHA-256 of every other file in it."""
+    sums = {
+        path.name: {"size": path.stat().st_size, "sha256": _sha256(path)}
+        for path in sorted(folder.iterdir())
+        if path.name != CHECKSUMS_FILE
+    }
+    write_text(folder / CHECKSUMS_FILE, json.dumps(sums, indent=1))
+
+
+def find_damage(folder: Path) -> str | None:
+    """What in `folder` differs from its checksums.json; None where nothing does. Other files do not matter."""
+    try:
+        sums = parse_json(read_text(folder / CHECKSUMS_FILE, MAX_JSON_BYTES))
+        expected = {str(name): (int(entry["size"]), str(entry["sha256"])) for name, entry in sums.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        return f"cannot read {CHECKSUMS_FILE}: {error}"
+    if not expected:
+        return f"{CHECKSUMS_FILE} names no files"
+    for check in (_size_differs, _content_differs):  # sizes of all first: they cost nothing
+        for name, entry in expected.items():
+            if (problem := check(folder, name, *entry)) is not None:
+                return problem
+    return None
+
+
+def _size_differs(folder: Path, name: str, size: int, digest: str) -> str | None:
+    if not re.fullmatch(r"[\w.-]+", name) or name in (".", ".."):
+        return f"{CHECKSUMS_FILE} names {name!r}, which is no file of the folder"
+    try:
+        status = (folder / name).stat()
+    except FileNotFoundError:
+        return f"{name} is missing"
+    except OSError as error:
+        return f"cannot read {name}: {error.strerror}"
+    if not stat.S_ISREG(status.st_mode):
+        return f"{name} is no regular file"
+    return None if status.st_size == size else f"{name} has {status.st_size} bytes, not {size}"
+
+
+def _content_differs(folder: Path, name: str, size: int, digest: str) -> str | None:
+    try:
+        return None if _sha256(folder / name) == digest else f"the SHA-256 of {name} differs"
+    except OSError as error:
+        return f"cannot read {name}: {error.strerror}"
+
+
+def _sha256(path: Path) -> str:
+    """Read in pieces: a checkpoint may be larger than the memory that is left."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()

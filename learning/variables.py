@@ -1,0 +1,71 @@
+"""Reading the variables of one checkpoint: into a session, or only to see that they can be read."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from learning.errors import CheckpointError
+from learning.files import first_line
+
+PREFIX = "model.ckpt"
+
+
+def find_unreadable(folder: Path) -> str | None:
+    """What cannot be read of a checkpoint without checksums; None where everything can."""
+    try:
+        reader = tf.train.load_checkpoint(str(folder / PREFIX))
+        shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+        num_bytes = sum(math.prod(shape) * dtypes[name].size for name, shape in shapes.items())
+        if num_bytes > sum(path.stat().st_size for path in folder.glob(f"{PREFIX}.data-*")):
+            return f"its data are shorter than the {num_bytes} bytes of its index"
+        for name in shapes:
+            reader.get_tensor(name)
+    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        return first_line(error)
+    return None
+
+
+def restore(
+    sess: v1.Session, variables: Iterable[tf.Variable], checkpoint: Path, *, exact: bool = False
+) -> None:
+    """Load `variables` from the folder of a checkpoint.
+
+    :param exact: the checkpoint must hold nothing else either (resuming), which weights alone do not ask for.
+    :raises CheckpointError: a variable is missing, has another shape, or (`exact`) is too many. They are
+        compared first, because TensorFlow loads a tensor of another shape without a word.
+    """
+    prefix = str(checkpoint / PREFIX)
+    variables = list(variables)
+    try:
+        saved = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+        _compare(saved, {v.op.name: v.shape.as_list() for v in variables}, checkpoint, exact)
+        with sess.graph.as_default():
+            v1.train.Saver(variables).restore(sess, prefix)
+    except (tf.errors.OpError, ValueError) as error:
+        raise CheckpointError(
+            f"cannot read the checkpoint {checkpoint}: {first_line(error)}; "
+            "remove its folder to use an earlier one"
+        ) from error
+
+
+def _compare(
+    saved: dict[str, list[int]], wanted: dict[str, list[int]], checkpoint: Path, exact: bool
+) -> None:
+    missing = sorted(wanted.keys() - saved.keys())
+    extra = sorted(saved.keys() - wanted.keys()) if exact else []
+    differing = [
+        f"{name} is {saved[name]} there, {shape} here"
+        for name, shape in sorted(wanted.items())
+        if name in saved and saved[name] != shape
+    ]
+    problems = [f"{name} is missing there" for name in missing]
+    problems += [f"{name} is not in this model" for name in extra] + differing
+    if problems:
+        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+        raise CheckpointError(
+            f"the checkpoint {checkpoint} is of another model: {shown}; "
+            "build the model with the run's own options (config.yaml in the run directory)"
+        )

@@ -1,0 +1,134 @@
+"""The lock of a directory, and descriptions of a run that nobody vouches for."""
+
+import json
+import os
+
+import pytest
+
+from learning.config import RunConfig
+from learning.errors import CheckpointError, DirectoryInUseError, StorageError
+from learning.run_directory import LOCK_FILE, RunDirectory, hold, locked
+from tests.other_process import holder
+
+INFO = {"class_names": ["a", "b"], "input_shape": [10, 10, 3]}
+
+
+@pytest.mark.fault(36)
+def test_the_lock_of_a_killed_process_is_gone_with_it(tmp_path):
+    with holder(tmp_path) as (process, said):
+        assert said == "held"
+        refused = pytest.raises(
+            DirectoryInUseError, match=rf"in use by process {process.pid} on \S+; wait for"
+        )
+        with refused as raised, hold(tmp_path):
+            pass
+        assert raised.value.exit_code == 7
+        process.kill()
+        process.wait()
+        with hold(tmp_path):
+            assert (tmp_path / LOCK_FILE).read_text().startswith(f"process {os.getpid()} on ")
+
+
+@pytest.mark.fault(36)
+def test_a_process_holds_a_directory_more_than_once_until_it_lets_go_of_the_first(tmp_path):
+    path = tmp_path / "run"
+    with locked(path, resumed=False):
+        with hold(path):
+            (path / "x").touch()
+        with holder(path) as (process, said):
+            assert process.wait() == 7
+        assert f"{path} is in use by process {os.getpid()} on " in said
+    with holder(path) as (_, said):
+        assert said == "held"
+
+
+def test_a_directory_that_was_there_stays_and_one_made_in_vain_goes(tmp_path):
+    for path in (tmp_path / "mine", tmp_path / "new"):
+        if path.name == "mine":
+            path.mkdir()
+        with pytest.raises(KeyError), hold(path):
+            raise KeyError
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.fault(22)
+def test_a_fresh_run_needs_an_empty_directory(tmp_path):
+    (tmp_path / "own.txt").touch()
+    refused = pytest.raises(DirectoryInUseError, match="is not empty; go on with its run by --resume")
+    with refused, locked(tmp_path, resumed=False):
+        pass
+    with locked(tmp_path, resumed=True):
+        pass
+
+
+@pytest.mark.fault(21)
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "run", "/proc/run"):
+        with (
+            pytest.raises(StorageError, match="cannot use .* as run directory: .*; choose another") as raised,
+            hold(tmp_path / path),
+        ):
+            pass
+        assert raised.value.exit_code == 6
+
+
+@pytest.mark.fault(42)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "[" * 100_000,
+        json.dumps({**INFO, "started": float("nan")}),
+        json.dumps({**INFO, "input_shape": [float("inf"), 1, 1]}),
+        json.dumps({**INFO, "input_shape": [10**9, 10**9, 3]}),
+        json.dumps({**INFO, "input_shape": [10, 10]}),
+        json.dumps({**INFO, "input_shape": [10, -10, 3]}),
+        json.dumps({**INFO, "input_shape": "../../x"}),
+        json.dumps({**INFO, "class_names": None}),
+        "1" * 10_000,
+    ],
+)
+def test_a_hostile_description_is_an_error_in_one_line(tmp_path, text):
+    run = RunDirectory.create(tmp_path, RunConfig(), INFO)
+    assert run.class_names == ("a", "b")
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(
+        CheckpointError, match="cannot read config.yaml and run.json in .*; restore them"
+    ) as raised:
+        RunDirectory(tmp_path)
+    assert raised.value.exit_code == 4
+    assert len(str(raised.value)) < 500
+
+
+@pytest.mark.fault(42)
+def test_a_huge_description_is_refused_unread(tmp_path):
+    RunDirectory.create(tmp_path, RunConfig(), INFO)
+    for name in ("run.json", "config.yaml"):
+        with (tmp_path / name).open("r+b") as file:
+            file.truncate(2**40)  # a hole, which takes no room
+        with pytest.raises(CheckpointError, match=f"{name} is larger than"):
+            RunDirectory(tmp_path)
+        RunDirectory.create(tmp_path / "other", RunConfig(), INFO)
+        (tmp_path / "other" / name).rename(tmp_path / name)
+
+
+@pytest.mark.fault(42)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!python/object/apply:os.system ['touch GADGET']",
+        "a: &a [1, 2]\n" + "".join(f"b{i}: *a\n" for i in range(1000)),
+        "train: {batch_size: .nan}",
+        "train: ../../../etc/passwd",
+        "[" * 10_000,
+    ],
+)
+def test_a_hostile_configuration_runs_nothing(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    RunDirectory.create(tmp_path / "run", RunConfig(), INFO)
+    (tmp_path / "run" / "config.yaml").write_text(text)
+    with pytest.raises(CheckpointError, match="cannot read config.yaml"):
+        RunDirectory(tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
