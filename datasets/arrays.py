@@ -8,6 +8,7 @@ import numpy as np
 
 from datasets.crops import Crops
 from datasets.dataset import DataSet
+from datasets.duplicates import pixel_digests
 from datasets.errors import OptionError
 from datasets.images import resize_image
 from datasets.splits import Splits, check_split, make_splits, sample_rows, split_indices
@@ -61,7 +62,8 @@ def array_splits(
         class_names=class_names,
     )
     content = hashlib.sha256(np.ascontiguousarray(whole.images).reshape(-1).data).hexdigest()
-    return make_splits(whole, (kept, val, np.arange(num_train, len(names))), content=content)
+    parts = (kept, val, np.arange(num_train, len(names)))
+    return make_splits(whole, parts, content=content, digests=pixel_digests(images))
 
 
 def _resized(images: np.ndarray, size: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from datasets.augment import center_crop, corner_center_crop_reflect, random_cro
 from datasets.cache import DecodeOptions, load_images
 from datasets.crops import Crops
 from datasets.dataset import ALEXNET_CROP_SIZE, DataSet
+from datasets.download import located
 from datasets.folder import load_labelled
 from datasets.listing import PETS as CLASS_NAMES
 from datasets.listing import class_of_pet, list_labelled, sample_files
@@ -69,7 +70,7 @@ def read_asirra_subset(
 
 
 def load_asirra(
-    path: Path | str,
+    path: Path | str | None = None,
     *,
     image_size: int = 256,
     crop_size: int = ALEXNET_CROP_SIZE,
@@ -85,13 +86,15 @@ def load_asirra(
     cache_dir: Path | str | None = None,
     max_bad_fraction: float = 0.05,
     strict: bool = False,
+    download: bool = False,
 ) -> Splits:
     """Loads cats (class 0) and dogs (class 1); everything else as `datasets.folder.load_folder`.
 
+    :param download: see `datasets.download.fetch`; Microsoft's archive is put into path, which may then be None.
     :raises DataError: also for a file that is neither a cat nor a dog.
     """
     return load_labelled(
-        open_source(path),
+        open_source(located("asirra", path, download)),
         class_of_pet,
         DecodeOptions(
             size=image_size,

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.cache_build import IMAGES, MANIFEST, SUMS, build_entry, checksum_of, file_digest
+from datasets.cache_build import DIGESTS, IMAGES, MANIFEST, SUMS, build_entry, checksum_of, file_digest
 from datasets.errors import DataError, OptionError, StorageError, escape_name
 from datasets.sources import Source
 
-CODE_VERSION = 1  # raised whenever the same file would decode to other pixels
+CODE_VERSION = 2  # raised when a file would decode to other pixels, or an entry has another form
 _TEMPORARY = "tmp-"
 _ABANDONED = 24 * 3600  # seconds after which a half-built entry has no owner any more
 _NAMED = 5  # bad files that the warning names
@@ -62,6 +62,7 @@ class CachedImages:
     :param names: the N names of the files, in the order of the rows.
     :param bad: (name, reason) of each file that was left out.
     :param sums: (N, C) int64, sums over each image's pixels.
+    :param digests: (N, 16) uint8, `datasets.duplicates.pixel_digests` of the rows.
     :param fingerprint: hex digest of names and pixels; it does not depend on where the files lie.
     """
 
@@ -69,6 +70,7 @@ class CachedImages:
     names: list[str]
     bad: list[tuple[str, str]]
     sums: np.ndarray
+    digests: np.ndarray
     fingerprint: str
 
 
@@ -118,10 +120,12 @@ def _open_entry(entry: Path) -> CachedImages | None:
     try:
         manifest = json.loads((entry / MANIFEST).read_text(encoding="utf-8"))
         status = os.stat(entry / IMAGES)
-        if status.st_size != manifest["images_bytes"] or file_digest(entry / SUMS) != manifest["sums_sha256"]:
+        if status.st_size != manifest["images_bytes"]:
+            return None
+        if any(file_digest(entry / name) != manifest["sha256"][name] for name in (SUMS, DIGESTS)):
             return None
         images = np.load(entry / IMAGES, mmap_mode="r", allow_pickle=False)
-        sums = np.load(entry / SUMS, allow_pickle=False)
+        sums, digests = (np.load(entry / name, allow_pickle=False) for name in (SUMS, DIGESTS))
         touched = status.st_mtime_ns != manifest["images_mtime_ns"]
         if touched and checksum_of([zlib.crc32(image) for image in images]) != manifest["checksum"]:
             return None
@@ -129,7 +133,8 @@ def _open_entry(entry: Path) -> CachedImages | None:
         content = json.dumps((manifest["names"], images.shape, manifest["checksum"]))
     except (OSError, ValueError, TypeError, LookupError):
         return None  # absent or damaged: the caller builds it
-    return CachedImages(images, manifest["names"], bad, sums, hashlib.sha256(content.encode()).hexdigest())
+    fingerprint = hashlib.sha256(content.encode()).hexdigest()
+    return CachedImages(images, manifest["names"], bad, sums, digests, fingerprint)
 
 
 def _build(

@@ -1,7 +1,8 @@
 """Builds one entry of the cache of decoded images: decoded in parallel, written in order.
 
-An entry is a folder of three files: `images.npy` (N, size, size, C) uint8, `sums.npy` (N, C) int64 with the
-sums over each image's pixels, and `manifest.json`, which says what is in it and how to check it.
+An entry is a folder of four files: `images.npy` (N, size, size, C) uint8, `sums.npy` (N, C) int64 with the
+sums over each image's pixels, `digests.npy` (N, 16) uint8 by which equal images are found, and `manifest.json`,
+which says what is in it and how to check it.
 """
 
 import hashlib
@@ -10,22 +11,22 @@ import os
 import sys
 import time
 import zlib
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from datasets.duplicates import pixel_digests
 from datasets.errors import DataError, escape_name
 from datasets.images import ImageError, read_resized
+from datasets.parallel import in_order
 from datasets.sources import Source
 
-IMAGES, SUMS, MANIFEST = "images.npy", "sums.npy", "manifest.json"
+IMAGES, SUMS, DIGESTS, MANIFEST = "images.npy", "sums.npy", "digests.npy", "manifest.json"
 _CHUNK = 16  # files that one task decodes
-_AHEAD = 3  # tasks per worker that may wait to be written
 _HEADER_BYTES = 128
 _BAR_AFTER = 2.0  # seconds
 
@@ -36,6 +37,7 @@ class _Chunk:
     names: list[str]
     bad: list[tuple[str, str]]
     sums: np.ndarray  # (n, C)
+    digests: np.ndarray  # (n, 16)
     checksums: list[int]
 
 
@@ -61,14 +63,16 @@ def build_entry(
     good: list[str] = []
     bad: list[tuple[str, str]] = []
     sums: list[np.ndarray] = []
+    digests: list[np.ndarray] = []
     checksums: list[int] = []
     with open(folder / IMAGES, "wb") as file, DecodeBar(len(names)) as bar:
         file.write(_npy_header(len(names), size, channels))
-        for chunk in _decoded(source, names, size, channels, workers or _num_processors()):
+        for chunk in _decoded(source, names, size, channels, workers):
             if strict and chunk.bad:
                 raise DataError(_first_bad(source, chunk.bad[0]))
             file.write(chunk.pixels.data)
             sums.append(chunk.sums)
+            digests.append(chunk.digests)
             checksums.extend(chunk.checksums)
             good.extend(chunk.names)
             bad.extend(chunk.bad)
@@ -78,9 +82,10 @@ def build_entry(
         file.seek(0)
         file.write(_npy_header(len(good), size, channels))
         _to_disk(file)
-    with open(folder / SUMS, "wb") as file:
-        np.save(file, np.concatenate(sums))
-        _to_disk(file)
+    for name, arrays in ((SUMS, sums), (DIGESTS, digests)):
+        with open(folder / name, "wb") as file:
+            np.save(file, np.concatenate(arrays))
+            _to_disk(file)
     _write_manifest(folder, good, bad, checksum_of(checksums))
 
 
@@ -94,20 +99,12 @@ def file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _decoded(source: Source, names: list[str], size: int, channels: int, workers: int) -> Iterator[_Chunk]:
-    """Decodes in threads (Pillow lets go of the interpreter meanwhile); chunks come in the order of names."""
+def _decoded(
+    source: Source, names: list[str], size: int, channels: int, workers: int | None
+) -> Iterator[_Chunk]:
+    """Decodes in threads; chunks come in the order of names."""
     chunks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
-    waiting: deque[Future[_Chunk]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-        try:
-            for chunk in chunks:
-                waiting.append(pool.submit(_decode_chunk, source, chunk, size, channels))
-                if len(waiting) >= workers * _AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    return in_order(partial(_decode_chunk, source, size=size, channels=channels), chunks, workers)
 
 
 def _decode_chunk(source: Source, names: list[str], size: int, channels: int) -> _Chunk:
@@ -124,7 +121,9 @@ def _decode_chunk(source: Source, names: list[str], size: int, channels: int) ->
     sums = pixels.sum(axis=1, dtype=np.uint32).sum(
         axis=1, dtype=np.int64
     )  # in one go it takes 20 times as long
-    return _Chunk(pixels, good, bad, sums, [zlib.crc32(image.data) for image in pixels])
+    return _Chunk(
+        pixels, good, bad, sums, pixel_digests(pixels), [zlib.crc32(image.data) for image in pixels]
+    )
 
 
 def _write_manifest(folder: Path, good: list[str], bad: list[tuple[str, str]], checksum: str) -> None:
@@ -135,7 +134,7 @@ def _write_manifest(folder: Path, good: list[str], bad: list[tuple[str, str]], c
         "checksum": checksum,
         "images_bytes": status.st_size,
         "images_mtime_ns": status.st_mtime_ns,
-        "sums_sha256": file_digest(folder / SUMS),
+        "sha256": {name: file_digest(folder / name) for name in (SUMS, DIGESTS)},
     }
     with open(folder / MANIFEST, "w", encoding="utf-8") as file:
         json.dump(manifest, file)
@@ -160,15 +159,11 @@ def _first_bad(source: Source, bad: tuple[str, str]) -> str:
     return f"'{escape_name(name)}' in '{escape_name(str(source.path))}': {reason}; repair or remove it"
 
 
-def _num_processors() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 class DecodeBar:
     """A progress bar that appears only on a terminal, and only for work that takes its time."""
 
-    def __init__(self, total: int):
+    def __init__(self, total: int, title: str = "Decoding images"):
+        self._title = title
         self._total = total
         self._done = 0
         self._bar: Any = None
@@ -182,7 +177,7 @@ class DecodeBar:
 
             self._bar = Progress(transient=True)
             self._bar.start()
-            self._task = self._bar.add_task("Decoding images", total=self._total)
+            self._task = self._bar.add_task(self._title, total=self._total)
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done)
 

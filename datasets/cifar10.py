@@ -18,7 +18,9 @@ import numpy as np
 
 from datasets.arrays import Part, array_splits
 from datasets.crops import Crops
+from datasets.download import located
 from datasets.errors import DataError, escape_name
+from datasets.official import CIFAR10_BINARY, CIFAR10_PYTHON, check_official
 from datasets.plain_pickle import load_plain_pickle
 from datasets.splits import Splits
 
@@ -32,7 +34,7 @@ TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST_BATCH = "test_batch"
 _BATCHES = (*TRAIN_BATCHES, TEST_BATCH)
 _FOLDERS = ("", "cifar-10-batches-py", "cifar-10-batches-bin")
-_ARCHIVES = ("cifar-10-python.tar.gz", "cifar-10-binary.tar.gz")
+_ARCHIVES = (CIFAR10_PYTHON.name, CIFAR10_BINARY.name)
 _TAR_ERRORS = (  # what the readers raise on damaged archives
     *(OSError, EOFError, ValueError, RecursionError),
     *(tarfile.TarError, zlib.error, lzma.LZMAError),
@@ -41,7 +43,7 @@ _Contents = dict[str, tuple[str, bytes]]  # file name and content of each batch 
 
 
 def load_cifar10(
-    path: Path | str,
+    path: Path | str | None = None,
     *,
     image_size: int = SIDE,
     crop_size: int = SIDE,
@@ -53,20 +55,23 @@ def load_cifar10(
     val_fraction: float = 0.1,
     sample_size: int | None = None,
     seed: int = 0,
+    download: bool = False,
 ) -> Splits:
     """Loads CIFAR-10 with the official test images as the test set.
 
     :param path: one of the forms above, or a folder that holds one of them.
     :param image_size: side in pixels that the images are resized to.
     :param crop_size: side in pixels of the windows that batches hold.
-    :param padding: width in pixels of the frame that training windows may reach into: 4 in He et al. 2015.
+    :param padding: width in pixels of the frame that training windows may reach into: 4 in He et al. 2016.
     :param pca_color: see `datasets.dataset.DataSet`, as for redraw.
     :param val_fraction: share of the 50,000 training images for validation; the paper's is 0.1.
     :param sample_size: use at most so many images of each part, drawn by seed; None: all.
+    :param download: see `datasets.download.fetch`; the archive is put into path, which may then be None.
     :return: Splits with uint8 images (N, image_size, image_size, 3) and one-hot labels (N, 10) uint8.
-    :raises DataError: nothing there, a batch that is missing, or one that holds something else.
+    :raises DataError: nothing there, a batch that is missing, one that holds something else, or an archive that has
+        the name of an official one and is another.
     """
-    batches = _read_batches(Path(path).expanduser())
+    batches = _read_batches(located("cifar10", path, download))
     train = [batches[name] for name in TRAIN_BATCHES]
     images, labels = (np.concatenate(arrays) for arrays in zip(*train, strict=True))
     return array_splits(
@@ -119,6 +124,7 @@ def _read_batches(path: Path) -> dict[str, Part]:
     if files:
         contents = {name: (file.name, _read_file(file)) for name, file in files.items()}
     elif archives:
+        check_official(archives[0])
         contents = _read_archive(archives[0])
     missing = [name for name in _BATCHES if name not in contents]
     if len(missing) == len(_BATCHES):

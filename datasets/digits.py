@@ -11,6 +11,7 @@ import numpy as np
 
 from datasets.crops import Crops
 from datasets.dataset import DataSet
+from datasets.duplicates import pixel_digests
 from datasets.errors import OptionError
 from datasets.images import resize_image
 from datasets.splits import Splits, make_splits, split_indices
@@ -70,4 +71,9 @@ def load_digits_splits(
         seed=seed,
         class_names=CLASS_NAMES,
     )
-    return make_splits(whole, indices, content=hashlib.sha256(images.tobytes()).hexdigest())
+    return make_splits(
+        whole,
+        indices,
+        content=hashlib.sha256(images.tobytes()).hexdigest(),
+        digests=pixel_digests(small[..., None]),
+    )

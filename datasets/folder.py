@@ -108,7 +108,7 @@ def load_labelled(
     cached = load_images(source, sorted(classes), decode)
     whole = labelled_dataset(cached, classes, class_names, crops, seed)
     parts = _parts(whole, labelled, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
-    return make_splits(whole, parts, content=cached.fingerprint, bad_files=cached.bad)
+    return make_splits(whole, parts, content=cached.fingerprint, digests=cached.digests, bad_files=cached.bad)
 
 
 def labelled_dataset(

@@ -7,27 +7,34 @@ taken as [0, 1] if none exceeds 1, else as [0, 255].
 
 import io
 import struct
-import threading
-import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from datasets.errors import DataError
+from datasets.silence import SILENCE
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp"}
-    | {".tif", ".tiff", ".pgm", ".ppm", ".pnm"}
-)
+SUFFIXES = {  # of each format that is decoded, which are also all those that a file may have to be looked at
+    "JPEG": frozenset({".jpg", ".jpeg", ".jpe", ".jfif"}),
+    "PNG": frozenset({".png"}),
+    "BMP": frozenset({".bmp"}),
+    "GIF": frozenset({".gif"}),
+    "WEBP": frozenset({".webp"}),
+    "TIFF": frozenset({".tif", ".tiff"}),
+    "PPM": frozenset({".pgm", ".ppm", ".pnm"}),
+}
+IMAGE_SUFFIXES = frozenset().union(*SUFFIXES.values())
 UNDECODED_SUFFIXES = frozenset(  # images all the same: a loader names them, so that nobody misses them
     {".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd"} | {".raw", ".cr2", ".nef", ".dng"}
 )
 MAX_PIXELS = 64 * 2**20  # about 200 MB as RGB; more is refused from the header alone
 
-_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # none that runs a program, as EPS would
+_FORMATS = tuple(SUFFIXES)  # none that runs a program, as EPS would
 _MODES = {1: "L", 3: "RGB"}
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -61,6 +68,26 @@ class ImageError(DataError):
     """An image cannot be read; the message is the reason, in one short sentence."""
 
 
+@dataclass(frozen=True)
+class ImageFacts:
+    """What a file held before it became upright RGB.
+
+    :param format: a key of SUFFIXES.
+    :param mode: Pillow's name of the pixels: RGB, L (grey), CMYK, P (palette), RGBA, I;16 and so on.
+    :param is_deep: more than 8 bits a channel.
+    :param has_transparency: an alpha channel, or one colour that is transparent.
+    :param num_frames: of which the first is taken.
+    :param orientation: of EXIF; 1 is upright.
+    """
+
+    format: str
+    mode: str
+    is_deep: bool
+    has_transparency: bool
+    num_frames: int
+    orientation: int
+
+
 def read_image(source: Path | str | bytes, *, channels: int = 3) -> np.ndarray:
     """Decodes an image.
 
@@ -92,21 +119,47 @@ def read_resized(source: Path | str | bytes, size: int, *, channels: int = 3) ->
     return _as_array(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
+def inspect_image(source: Path | str | bytes) -> tuple[np.ndarray, ImageFacts]:
+    """Decodes an image as `read_image` does, and tells what it was before.
+
+    :return: (H, W, 3) uint8, upright; and the facts.
+    :raises ImageError: as `read_image`.
+    """
+    with _opened(source) as image:
+        kind = "JPEG" if image.format == "MPO" else str(image.format)  # a photograph with others behind it
+        mode, is_deep = image.mode, _is_deep(image)  # before loading, which may change both
+        pixels = _as_array(_loaded(image, "RGB"))
+        has_transparency, orientation = image.has_transparency_data, _orientation(image)
+        num_frames = 1 if kind == "JPEG" else _num_frames(image)  # last, for it moves through the file
+        return pixels, ImageFacts(kind, mode, is_deep, has_transparency, num_frames, orientation)
+
+
 def _decode(source: Path | str | bytes, channels: int, at_least: int | None) -> Image.Image:
     """An upright PIL image of mode L or RGB; a large JPEG may come smaller, but not below at_least pixels."""
     if channels not in _MODES:
         raise ValueError(f"channels is {channels}; give 3 for RGB or 1 for grey")
+    with _opened(source) as image:
+        if at_least is not None:
+            image.draft(None, (at_least, at_least))
+        return _loaded(image, _MODES[channels])
+
+
+def _loaded(image: Image.Image, mode: str) -> Image.Image:
+    image.load()
+    return _upright(_flattened(image), _orientation(image)).convert(mode)
+
+
+@contextmanager
+def _opened(source: Path | str | bytes) -> Iterator[Image.Image]:
+    """An image of which only the header was read; what goes wrong inside becomes an ImageError."""
     data = source if isinstance(source, bytes) else _read_bytes(Path(source))
     if not data:
         raise ImageError("the file is empty")
-    with _SILENCE:
+    with SILENCE:
         try:
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 _check_size(image)
-                if at_least is not None:
-                    image.draft(None, (at_least, at_least))
-                image.load()
-                return _upright(_flattened(image), _orientation(image)).convert(_MODES[channels])
+                yield image
         except Image.UnidentifiedImageError:
             raise ImageError(f"not an image of a known format ({', '.join(_FORMATS)})") from None
         except Image.DecompressionBombError:
@@ -140,6 +193,19 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
+def _num_frames(image: Image.Image) -> int:
+    """The number of frames; 1 where what follows the first makes no sense, for nothing else is looked at."""
+    try:
+        return getattr(image, "n_frames", 1)
+    except _DECODE_ERRORS:
+        return 1
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether a channel has more than 8 bits; Pillow reads 16 bits of colour as 8, and tells in its tiles."""
+    return image.mode[0] in "IF" or any(";16" in str(tile) for tile in getattr(image, "tile", ()))
+
+
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
@@ -171,33 +237,3 @@ def _from_deep(image: Image.Image) -> Image.Image:
 def _as_array(image: Image.Image) -> np.ndarray:
     pixels = np.array(image)
     return pixels[..., None] if pixels.ndim == 2 else pixels
-
-
-class _SilentPillow:
-    """Keeps Pillow's warnings about odd files from a person who asked for none.
-
-    `warnings.catch_warnings` is one for the whole process; with several threads inside, the first one sets
-    it and the last one takes it back.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._caught = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._inside += 1
-            if self._inside == 1:
-                self._caught = warnings.catch_warnings()
-                self._caught.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-
-    def __exit__(self, *exception: Any) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._caught.__exit__(*exception)
-
-
-_SILENCE = _SilentPillow()

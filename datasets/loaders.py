@@ -14,6 +14,7 @@ from datasets.cifar10 import holds_cifar10, load_cifar10
 from datasets.crops import Crops
 from datasets.dataset import DataSet
 from datasets.digits import load_digits_splits
+from datasets.download import DOWNLOADS
 from datasets.errors import ClassMismatchError, OptionError, escape_name, shortened
 from datasets.folder import labelled_dataset, load_folder
 from datasets.listing import (
@@ -47,7 +48,7 @@ def load_splits(name: str, path: Path | str | None = None, **options: Any) -> Sp
     """Loads a data set of the catalogue.
 
     :param name: a key of LOADERS.
-    :param path: of the images, for the sets that are not part of a library.
+    :param path: of the images, for the sets that are not part of a library; None with the option download too.
     :param options: keyword arguments of that loader.
     :raises OptionError: no such set, an option that it does not take, a path too many or missing.
     :raises DataError: what the loader finds wrong with the data.
@@ -64,9 +65,10 @@ def load_splits(name: str, path: Path | str | None = None, **options: Any) -> Sp
         if path is not None:
             raise OptionError(f"data set '{name}' comes with a library, it has no path; leave '{path}' out")
         return loader(**options)
-    if path is None:
+    if path is None and not options.get("download"):
         raise OptionError(
             f"data set '{name}' needs the path of its images; give a folder or a zip archive with --data-dir"
+            f"{_download_hint(name)}"
         )
     return loader(path, **options)
 
@@ -144,6 +146,10 @@ def _mismatch(path: Path | str, found: Iterable[str], class_names: Sequence[str]
         f"the classes in '{escape_name(str(path))}' ({shortened(found)}) are not those of "
         f"the model ({shortened(class_names)}); rename or remove the folders of other classes"
     )
+
+
+def _download_hint(name: str) -> str:
+    return ", or fetch them with --download" if name in DOWNLOADS else ""
 
 
 def _suggestion(word: str, known: Iterable[str]) -> str:

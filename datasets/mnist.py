@@ -15,6 +15,7 @@ import numpy as np
 
 from datasets.arrays import Part, array_splits
 from datasets.crops import Crops
+from datasets.download import located
 from datasets.errors import DataError, escape_name
 from datasets.splits import Splits
 
@@ -27,7 +28,7 @@ _KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
 
 
 def load_mnist(
-    path: Path | str,
+    path: Path | str | None = None,
     *,
     image_size: int = SIDE,
     crop_size: int = SIDE,
@@ -39,6 +40,7 @@ def load_mnist(
     val_fraction: float = 0.1,
     sample_size: int | None = None,
     seed: int = 0,
+    download: bool = False,
 ) -> Splits:
     """Loads MNIST with the official test images as the test set.
 
@@ -52,10 +54,11 @@ def load_mnist(
     :param redraw: see `datasets.dataset.DataSet`.
     :param val_fraction: share of the 60,000 training images for validation.
     :param sample_size: use at most so many images of each part, drawn by seed; None: all.
+    :param download: see `datasets.download.fetch`; the files are put into path, which may then be None.
     :return: Splits with uint8 images (N, image_size, image_size, 1) and one-hot labels (N, 10) uint8.
     :raises DataError: a file that is missing, cut off, or of another kind.
     """
-    folder = Path(path).expanduser()
+    folder = located("mnist", path, download)
     return array_splits(
         _read_part(folder, _PARTS[0]),
         _read_part(folder, _PARTS[1]),

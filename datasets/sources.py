@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from datasets.errors import DataError, escape_name, shortened
 from datasets.images import IMAGE_SUFFIXES, UNDECODED_SUFFIXES, ImageError
+from datasets.official import check_official
 
 MAX_FILE_BYTES = 512 * 2**20
 _UNREADABLE = -1  # the size of a file whose size cannot be had
@@ -165,13 +166,15 @@ class ZipSource(Source):
 def open_source(path: Path | str) -> Source:
     """Opens a folder or a zip archive; of a folder with a train.zip and no images, that archive.
 
-    :raises DataError: nothing there, neither of the two, or other archives; lists what is there instead.
+    :raises DataError: nothing there, neither of the two, or other archives; lists what is there instead. An archive
+        with an official name and another content.
     """
     path = Path(path).expanduser()
     if path.is_dir():
         folder = FolderSource(path)
         return folder if folder.files() else _packed(folder)
     if path.exists():
+        check_official(path)
         return ZipSource(path)
     parent = path.parent
     beside = shortened(sorted(os.listdir(parent))) if parent.is_dir() else "no such folder either"

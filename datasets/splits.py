@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from datasets.dataset import DataSet
+from datasets.duplicates import warn_of_shared
 from datasets.errors import DataError, OptionError, escape_name
 
 
@@ -92,12 +93,16 @@ def make_splits(
     parts: Sequence[np.ndarray],
     *,
     content: str,
+    digests: np.ndarray,
     bad_files: Sequence[tuple[str, str]] = (),
 ) -> Splits:
     """Splits of a set that has class and file names, without a copy of its pixels.
 
+    Warns of images of the validation and the test set that are also in the training set, pixel for pixel.
+
     :param parts: indices of the training, validation and test images; an empty array is no set.
     :param content: digest of the pixels.
+    :param digests: `datasets.duplicates.pixel_digests` of all images.
     :raises DataError: nothing to train on.
     """
     if whole.class_names is None:
@@ -105,6 +110,12 @@ def make_splits(
     train, val, test = (whole.subset(rows) if len(rows) else None for rows in parts)
     if train is None:
         raise DataError("no images are left to train on; check the train folder, or give smaller fractions")
+    warn_of_shared(
+        dict(zip(("training", "validation", "test"), parts, strict=True)),
+        digests,
+        whole.file_names or (),
+        learned="training",
+    )
     digest = hashlib.sha256(content.encode())
     for part in (train, val, test):
         if part is not None:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from datasets import cache, cache_build
 from datasets.cache import DecodeOptions, default_cache_dir, load_images
+from datasets.duplicates import pixel_digests
 from datasets.errors import DataError, OptionError, StorageError
 from datasets.images import read_resized
 from datasets.sources import open_source
@@ -65,6 +66,7 @@ def test_rows_are_the_decoded_files_in_order(folder, workers):
     expected = np.stack([read_resized(folder / name, 8) for name in images.names])
     np.testing.assert_array_equal(images.images, expected)
     np.testing.assert_array_equal(images.sums, expected.sum(axis=(1, 2), dtype=int))
+    np.testing.assert_array_equal(images.digests, pixel_digests(expected))
     assert not images.images.flags.writeable
 
 
@@ -74,9 +76,11 @@ def test_the_second_time_nothing_is_decoded(folder, decoded):
     second = load(folder)
     assert len(decoded) == 40
     np.testing.assert_array_equal(first.images, second.images)
+    np.testing.assert_array_equal(first.digests, second.digests)
     assert (second.names, second.bad, second.fingerprint) == (first.names, first.bad, first.fingerprint)
 
 
+@pytest.mark.fault(12)
 @pytest.mark.parametrize("options", [{"size": 9}, {"channels": 1}])
 def test_another_transform_is_another_entry(folder, decoded, options):
     first = load(folder)
@@ -86,6 +90,7 @@ def test_another_transform_is_another_entry(folder, decoded, options):
     assert first.fingerprint != second.fingerprint
 
 
+@pytest.mark.fault(12)
 def test_a_change_of_the_source_is_seen(folder, decoded):
     first = load(folder)
     (folder / "05.jpg").write_bytes(picture(255))
@@ -117,7 +122,8 @@ def empty(path):
     path.write_bytes(b"")
 
 
-@pytest.mark.parametrize("name", ["images.npy", "sums.npy", "manifest.json"])
+@pytest.mark.fault(12)
+@pytest.mark.parametrize("name", ["images.npy", "sums.npy", "digests.npy", "manifest.json"])
 @pytest.mark.parametrize("damage", [flip, cut, empty, os.unlink])
 def test_a_damaged_entry_is_built_again(folder, decoded, name, damage):
     first = load(folder)
@@ -152,6 +158,7 @@ def test_a_file_in_the_place_of_the_entry_is_replaced(folder):
     assert entry_of(folder).is_dir()
 
 
+@pytest.mark.fault(1, 11)
 def test_bad_files_are_left_out_named_and_counted(folder, caplog):
     (folder / "07.jpg").write_bytes(b"")
     (folder / "line\nbreak.jpg").write_bytes(b"<html>")
@@ -168,6 +175,7 @@ def test_bad_files_are_left_out_named_and_counted(folder, caplog):
     assert "'x.jpg': cannot be read (No such file" in message
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize("warm", [False, True])
 def test_more_bad_files_than_allowed_stop_it(folder, warm):
     for i in range(3):
@@ -179,6 +187,7 @@ def test_more_bad_files_than_allowed_stop_it(folder, warm):
     assert len(load(folder, max_bad_fraction=0.075).names) == 37
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize("warm", [False, True])
 def test_strict_stops_at_the_first_bad_file(folder, warm):
     (folder / "03.jpg").write_bytes(b"")
@@ -189,6 +198,7 @@ def test_strict_stops_at_the_first_bad_file(folder, warm):
     assert warm or not list((folder.parent / "cache").iterdir())
 
 
+@pytest.mark.fault(1)
 def test_only_bad_files_are_an_error(folder):
     for path in folder.iterdir():
         path.write_bytes(b"junk")
@@ -214,6 +224,7 @@ def test_a_cache_folder_that_cannot_be_made_is_an_error_that_names_the_option(fo
     assert isinstance(error.value, DataError)
 
 
+@pytest.mark.fault(33)
 def test_a_full_disk_leaves_nothing_behind(folder, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
@@ -241,6 +252,7 @@ def test_builders_of_the_same_entry_at_once_all_end_well(folder):
     entry_of(folder)
 
 
+@pytest.mark.fault(32)
 def test_what_a_killed_build_left_is_removed_once_it_is_old(folder):
     root = folder.parent / "cache"
     for name, age in (("tmp-old", 2 * cache._ABANDONED), ("tmp-new", 0)):
@@ -272,6 +284,7 @@ def test_impossible_options_are_refused(folder, options):
         load(folder, **options)
 
 
+@pytest.mark.fault(35)
 def test_too_little_memory_is_no_bad_file_and_leaves_nothing_behind(folder, monkeypatch):
     def exhausted(*args, **options):
         raise MemoryError

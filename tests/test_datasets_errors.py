@@ -13,6 +13,7 @@ def test_exit_codes():
     assert all(issubclass(kind, DataError) for kind in kinds)
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize(
     ("name", "shown"),
     [("고양이.jpg", "고양이.jpg"), ("a\nb", "a\\nb"), ("\x1b[2J", "\\x1b[2J"), ("\udcff", "\\udcff")],

@@ -100,6 +100,7 @@ def test_the_mean_of_a_part_is_its_own(tmp_path):
     np.testing.assert_allclose(train.image_mean, np.asarray(train.images).mean(axis=(0, 1, 2)) / 255)
 
 
+@pytest.mark.fault(1)
 def test_bad_files_are_reported(tmp_path):
     root = fill(tmp_path / "pets", ["cat", "dog"])
     (root / "cat" / "0.png").write_bytes(b"")
@@ -126,6 +127,7 @@ def test_options_reach_every_part(tmp_path):
     assert sum(part.num_examples for part in (splits.train, splits.val, splits.test)) == 40
 
 
+@pytest.mark.fault(9)
 def test_no_images_says_what_was_found(tmp_path):
     (tmp_path / "pets" / "cat").mkdir(parents=True)
     (tmp_path / "pets" / "read.me").write_text("")
@@ -134,11 +136,13 @@ def test_no_images_says_what_was_found(tmp_path):
     assert error.value.exit_code == 3
 
 
+@pytest.mark.fault(9)
 def test_a_single_class_says_which(tmp_path):
     with pytest.raises(DataError, match=r"a single class in '.*pets' \('cat'; "):
         load(fill(tmp_path / "pets", ["cat"]))
 
 
+@pytest.mark.fault(9)
 def test_images_outside_the_class_folders_are_named(tmp_path):
     root = fill(tmp_path / "pets", ["cat", "dog"])
     (root / "logo.png").write_bytes(picture(0))

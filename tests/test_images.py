@@ -42,6 +42,7 @@ def png_header(width, height):
     )
 
 
+@pytest.mark.fault(3)
 @pytest.mark.parametrize("form", ["PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM"])
 def test_the_content_decides_the_format_not_the_name(tmp_path, form):
     path = tmp_path / "picture.jpg"
@@ -51,6 +52,7 @@ def test_the_content_decides_the_format_not_the_name(tmp_path, form):
     np.testing.assert_array_equal(read_image(str(path)), flat)
 
 
+@pytest.mark.fault(6)
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP"])
 def test_exif_orientation_is_applied(orientation, form):
@@ -72,6 +74,7 @@ def test_exif_orientation_is_applied(orientation, form):
     np.testing.assert_array_equal(read_image(data), upright)
 
 
+@pytest.mark.fault(6)
 def test_a_turned_jpeg_resizes_to_the_same_pixels_as_the_upright_one():
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -88,6 +91,7 @@ def test_an_orientation_that_does_not_exist_is_upright(orientation):
     np.testing.assert_array_equal(read_image(encoded(smooth(), "PNG", exif=exif)), smooth())
 
 
+@pytest.mark.fault(4)
 def test_grey_becomes_three_equal_channels_and_one_channel_is_luminance():
     grey = smooth()[..., 0]
     np.testing.assert_array_equal(read_image(encoded(grey, "PNG")), np.repeat(grey[..., None], 3, axis=2))
@@ -97,6 +101,7 @@ def test_grey_becomes_three_equal_channels_and_one_channel_is_luminance():
     assert (read_image(encoded(colour, "PNG"), channels=1) == expected).all()
 
 
+@pytest.mark.fault(4)
 def test_what_is_transparent_lies_on_white():
     rgba = np.zeros((1, 3, 4), np.uint8)
     rgba[0, :, 0] = 100
@@ -107,6 +112,7 @@ def test_what_is_transparent_lies_on_white():
     assert read_image(encoded(la, "PNG"))[0].tolist() == [[255] * 3, [100] * 3]
 
 
+@pytest.mark.fault(4)
 def test_a_transparent_palette_entry_is_white():
     picture = Image.new("P", (2, 1))
     picture.putpalette([10, 20, 30, 40, 50, 60])
@@ -116,6 +122,7 @@ def test_a_transparent_palette_entry_is_white():
     assert read_image(encoded(picture, "PNG"))[0].tolist() == [[10, 20, 30], [40, 50, 60]]
 
 
+@pytest.mark.fault(4)
 def test_cmyk_is_converted():
     picture = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
     red, green, blue = read_image(encoded(picture, "JPEG", quality=95))[4, 4]
@@ -124,12 +131,14 @@ def test_cmyk_is_converted():
     assert blue < 60
 
 
+@pytest.mark.fault(4)
 def test_sixteen_bits_are_divided_by_257():
     deep = np.array([[0, 257, 25700, 65535]], np.uint16)
     for form in ("PNG", "TIFF"):
         assert read_image(encoded(deep, form))[0, :, 0].tolist() == [0, 1, 100, 255]
 
 
+@pytest.mark.fault(4)
 def test_sixteen_bit_transparent_grey_is_white():
     deep = np.array([[514, 25700]], np.uint16)
     assert read_image(encoded(deep, "PNG", transparency=514))[0, :, 0].tolist() == [255, 100]
@@ -142,6 +151,7 @@ def test_floats_are_fractions_or_levels():
     assert read_image(encoded(levels, "TIFF"), channels=1)[0, :, 0].tolist() == [0, 51, 255, 0]
 
 
+@pytest.mark.fault(5)
 def test_an_animation_gives_its_first_frame():
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
     for form in ("GIF", "WEBP"):
@@ -154,6 +164,7 @@ def test_an_animation_gives_its_first_frame():
 WHOLE = encoded(smooth(120, 160))
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -180,6 +191,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path):
         read_image(tmp_path)
 
 
+@pytest.mark.fault(7)
 @pytest.mark.parametrize("side", [9000, 30000])
 def test_an_image_of_many_pixels_is_refused_before_it_takes_memory(side):
     tracemalloc.start()
@@ -189,11 +201,13 @@ def test_an_image_of_many_pixels_is_refused_before_it_takes_memory(side):
     tracemalloc.stop()
 
 
+@pytest.mark.fault(2)
 def test_extraneous_bytes_before_the_end_marker_do_no_harm():
     data = WHOLE[:-2] + b"\x00" * 50 + WHOLE[-2:]
     np.testing.assert_array_equal(read_image(data), read_image(WHOLE))
 
 
+@pytest.mark.fault(2)
 @settings(max_examples=100, deadline=None)
 @given(form=st.sampled_from(["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF"]), data=st.data())
 def test_flipped_bytes_never_crash(form, data):
@@ -244,6 +258,7 @@ def test_no_format_that_runs_a_program_is_opened():
     assert not {"EPS", "PS", "PDF", "WMF", "SPIDER"} & set(images._FORMATS)
 
 
+@pytest.mark.fault(35)
 @pytest.mark.parametrize("step", ["load", "convert", "getexif"])
 def test_too_little_memory_is_no_damaged_image(monkeypatch, step):
     def exhausted(*args):

@@ -78,6 +78,7 @@ def refused(path, message):
     assert str(error.value).isprintable()
 
 
+@pytest.mark.fault(18)
 @pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
 def test_a_missing_file_is_named(folder, name):
     (folder / f"{name}.gz").unlink()
@@ -96,6 +97,7 @@ IMAGES = np.zeros((3, 28, 28), np.uint8)
 HEADER = b"\0\0\x08\x03" + struct.pack(">3I", 3, 28, 28)
 
 
+@pytest.mark.fault(18)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -126,6 +128,7 @@ def test_an_idx_file_is_read_as_it_was_written(tmp_path, array):
     np.testing.assert_array_equal(read_idx(tmp_path / "x"), array)
 
 
+@pytest.mark.fault(14)
 def test_no_beginning_of_a_packed_file_is_a_file(tmp_path):
     whole = gzip.compress(idx(mnist_parts(3)["train"][0]))
     for size in range(0, len(whole), 7):
@@ -142,6 +145,7 @@ def test_no_beginning_of_a_packed_file_is_a_file(tmp_path):
             assert str(error).isprintable()
 
 
+@pytest.mark.fault(18)
 @pytest.mark.parametrize(
     "shape", [(2**32 - 1, 28, 28), (2**31, 2**31, 2**31), (60_000, 2**20, 28), (2**24, 28, 28)]
 )
@@ -157,6 +161,7 @@ def test_huge_counts_are_refused_before_memory_is_taken(tmp_path, shape, packed)
     tracemalloc.stop()
 
 
+@pytest.mark.fault(18)
 def test_files_that_do_not_belong_together(folder, parts):
     labels = folder / "train-labels-idx1-ubyte.gz"
     good = parts["train"][1]

@@ -78,6 +78,7 @@ def gadgets(marker):
     }
 
 
+@pytest.mark.fault(17)
 @pytest.mark.parametrize("name", [n.replace(os.system.__module__, "SYSTEM") for n in gadgets("x")])
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_a_gadget_is_refused_and_never_runs(tmp_path, name, protocol):
@@ -110,6 +111,7 @@ def test_a_name_is_shown_escaped_and_short():
 FORTRAN = np.asfortranarray(np.arange(12, dtype=np.uint8).reshape(3, 4))
 
 
+@pytest.mark.fault(17)
 @pytest.mark.parametrize(
     ("array", "message"),
     [
@@ -156,6 +158,7 @@ HUGE = 2**40
 ARRAY = b"cnumpy.core.multiarray\n_reconstruct\n)R"
 
 
+@pytest.mark.fault(17)
 @pytest.mark.parametrize(
     "content",
     [
@@ -209,6 +212,7 @@ def test_operations_that_plain_data_do_not_need_are_refused(operation):
         load_plain_pickle(b"\x80\x02" + operation, "x")
 
 
+@pytest.mark.fault(17)
 @pytest.mark.parametrize(
     "name",
     [b"_codecs\nencode\n", b"numpy\ndtype\n", b"numpy\nndarray\n", b"numpy.core.multiarray\n_reconstruct\n"],

@@ -17,8 +17,10 @@ import pytest
 from PIL import Image
 
 from datasets import cifar10, mnist
-from datasets.errors import ClassMismatchError
+from datasets.download import DOWNLOADS
+from datasets.errors import ClassMismatchError, DataError
 from datasets.loaders import labelled_set
+from tests.download_server import serving
 from tests.made_sets import cifar_parts, mnist_parts, write_mnist, write_python_batches
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,6 +90,7 @@ def test_train_prints_both_scores_and_where_the_run_lies(trained):
     } <= names
 
 
+@pytest.mark.fault(26)
 def test_test_repeats_the_scores_also_after_the_run_was_moved(trained):
     run_dir, _ = trained
     first = json.loads((run_dir / "test.json").read_text())
@@ -105,6 +108,7 @@ def test_test_repeats_the_scores_also_after_the_run_was_moved(trained):
     assert "recall" in done.stdout
 
 
+@pytest.mark.fault(10)
 def test_test_on_another_folder_matches_classes_by_name(trained, folder, tmp_path):
     run_dir, _ = trained
     other = tmp_path / "other"
@@ -121,6 +125,7 @@ def test_test_on_another_folder_matches_classes_by_name(trained, folder, tmp_pat
     assert "red" in done.stderr
 
 
+@pytest.mark.fault(1)
 def test_predict_files_and_folders_in_order(trained, folder, tmp_path):
     run_dir, _ = trained
     output = tmp_path / "rows.csv"
@@ -144,6 +149,7 @@ def test_predict_files_and_folders_in_order(trained, folder, tmp_path):
     assert "not an image" in rows[-1]["error"]
 
 
+@pytest.mark.fault(10)
 def test_images_of_unknown_classes_are_refused_whatever_their_names(trained, folder, tmp_path):
     # the classes of a cats-and-dogs model, and files named like cats in a folder of birds
     for label in ("bird", "cat"):
@@ -200,12 +206,46 @@ def test_a_run_on_an_official_set_is_tested_on_its_files_and_on_images(
     assert "trained on" not in caplog.text
 
 
+def test_a_set_is_downloaded_once_and_verified_in_every_script(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SESSIONNET_CACHE", str(tmp_path / "cache"))
+    run_dir, fetched = tmp_path / "run", tmp_path / "cache" / "downloads" / "mnist"
+    options = [
+        "--data.val_fraction",
+        0,
+        "--train.batch_size",
+        5,
+        "--run-dir",
+        run_dir,
+        "--train.select",
+        "last",
+    ]
+    made = write_mnist(tmp_path / "made", mnist_parts())
+    with serving(tmp_path) as (server, certificate):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        files = tuple(server.add(path.name, path.read_bytes()) for path in made.iterdir())
+        monkeypatch.setitem(DOWNLOADS, "mnist", files)
+        recipe = ["--config", "mini-resnet-mnist", "--train.num_epochs", 1]
+        call(monkeypatch, "train.py", *recipe, "--download", *options)
+    assert sorted(path.name for path in fetched.iterdir()) == sorted(file.name for file in files)
+    assert json.loads((run_dir / "test.json").read_text())["num_images"] == 20
+    call(monkeypatch, "test.py", "--run", run_dir)
+    damaged = fetched / files[0].name
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    for script, arguments in (
+        ("test.py", ["--run", run_dir]),
+        ("train.py", ["--resume", run_dir, "--download"]),
+    ):
+        with pytest.raises(DataError, match="is not the official file: expected .* bytes, got "):
+            call(monkeypatch, script, *arguments)
+
+
 def test_testing_on_the_training_images_is_said(trained, folder):
     done = run("test.py", "--run", trained[0], "--data-dir", folder)
     assert done.returncode == 0
     assert "holds the images that the run was trained on" in done.stderr
 
 
+@pytest.mark.fault(1)
 def test_predict_with_nothing_readable(trained, folder, tmp_path):
     output = tmp_path / "rows.json"
     done = run("predict.py", "--run", trained[0], folder / "red" / "broken.jpg", "--output", output)
@@ -234,6 +274,7 @@ def test_a_net_of_ones_own_is_trained_by_its_dotted_path(folder, tmp_path):
     assert "unknown option 'sale'; did you mean 'scale'" in done.stderr
 
 
+@pytest.mark.fault(38)
 def test_ctrl_c_saves_and_resume_goes_on(tmp_path):
     run_dir = tmp_path / "run"
     command = [sys.executable, str(ROOT / "train.py"), "--run-dir", str(run_dir), "--train.num_epochs", "4"]
@@ -259,6 +300,7 @@ def refused(*arguments, script="train.py", cwd=None):
     return done.returncode, done.stderr
 
 
+@pytest.mark.fault(19, 20)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -287,6 +329,8 @@ def refused(*arguments, script="train.py", cwd=None):
         (["--train.num_epoch", 3], "unknown option --train.num_epoch; did you mean 'train.num_epochs'"),
         (["photos"], "photos stands alone; did you mean --data-dir photos?"),
         (["--config", "alexnet-asirra", "--train.batch_size", 0], "train.batch_size is 0"),
+        (["--download"], "the data set 'digits' cannot be downloaded, only asirra, cifar10, mnist; leave"),
+        (["--downlaod"], "unknown option --downlaod; did you mean 'download'"),
         (["--config", "nothing.yaml"], "there is no recipe nothing.yaml; those in"),
         (["--resume", "x", "--config", "y"], "leave out --config and --run-dir"),
     ],
@@ -297,6 +341,7 @@ def test_bad_arguments_exit_with_2(arguments, message):
     assert message in stderr
 
 
+@pytest.mark.fault(20)
 def test_a_recipe_with_a_misspelt_key(tmp_path):
     recipe = tmp_path / "my.yaml"
     recipe.write_text("train: {batchsize: 3}\n")
@@ -305,6 +350,7 @@ def test_a_recipe_with_a_misspelt_key(tmp_path):
     assert "my.yaml: unknown option train.batchsize; did you mean 'batch_size'" in stderr
 
 
+@pytest.mark.fault(21, 22)
 def test_a_used_run_directory_and_a_file_as_run_directory(tmp_path):
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "x").touch()
@@ -316,6 +362,7 @@ def test_a_used_run_directory_and_a_file_as_run_directory(tmp_path):
     assert "Not a directory; choose another with --run-dir" in stderr or "File exists; choose" in stderr
 
 
+@pytest.mark.fault(23)
 def test_resume_with_other_options_lists_the_differences(trained):
     code, stderr = refused("--resume", trained[0], "--train.batch_size", 4, "--model.name", "alexnet")
     assert code == 4
@@ -323,6 +370,7 @@ def test_resume_with_other_options_lists_the_differences(trained):
     assert "model.name is 'alexnet', was 'smallnet'" in stderr
 
 
+@pytest.mark.fault(23)
 def test_resume_with_other_images(trained, folder, tmp_path):
     other = shutil.copytree(folder, tmp_path / "photos")
     (other / "red" / "01.png").unlink()
@@ -331,6 +379,7 @@ def test_resume_with_other_images(trained, folder, tmp_path):
     assert "files were added, removed or edited" in done.stderr
 
 
+@pytest.mark.fault(25)
 def test_runs_that_are_none(tmp_path):
     assert refused("--resume", tmp_path)[0] == 4
     code, stderr = refused(script="test.py", cwd=tmp_path)
@@ -339,6 +388,7 @@ def test_runs_that_are_none(tmp_path):
     assert "train with train.py" in stderr
 
 
+@pytest.mark.fault(36)
 def test_two_runs_in_one_directory(tmp_path):
     (tmp_path / "run").mkdir()
     with (tmp_path / "run" / ".lock").open("a+") as lock:
@@ -350,6 +400,7 @@ def test_two_runs_in_one_directory(tmp_path):
     assert "is in use by process 123 on host; wait for it, or choose another" in stderr
 
 
+@pytest.mark.fault(19)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -378,6 +429,7 @@ def test_test_refuses_other_images_than_the_runs(trained, folder):
     assert "files were added, removed or edited" in done.stderr
 
 
+@pytest.mark.fault(9)
 def test_missing_data(tmp_path):
     done = run("train.py", "--data-dir", tmp_path / "nowhere", cwd=tmp_path)
     assert done.returncode == 3

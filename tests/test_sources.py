@@ -38,12 +38,14 @@ JUNK = [
 ]
 
 
+@pytest.mark.fault(8)
 def test_a_folder_lists_images_sorted_and_ignores_the_rest(tmp_path):
     write(tmp_path, "dog/b.PNG", "dog/a.jpg", "cat/z.jpeg", "a.webp", *JUNK)
     (tmp_path / "empty").mkdir()
     assert names_of(open_source(tmp_path)) == ["a.webp", "cat/z.jpeg", "dog/a.jpg", "dog/b.PNG"]
 
 
+@pytest.mark.fault(8)
 def test_an_archive_lists_and_reads_the_same_way(tmp_path):
     members = {name: name.encode() for name in ["dog/b.PNG", "dog/a.jpg", *JUNK, "empty/"]}
     source = open_source(zipped(tmp_path / "pets.zip", members))
@@ -52,6 +54,7 @@ def test_an_archive_lists_and_reads_the_same_way(tmp_path):
     assert source.files()[0].size == 9
 
 
+@pytest.mark.fault(16)
 def test_reading_an_archive_writes_nothing_wherever_its_names_point(tmp_path):
     (tmp_path / "in").mkdir()
     members = {"../../up.jpg": b"u", "/cat/root.jpg": b"r", "C:\\dog\\1.jpg": b"c"}
@@ -61,6 +64,7 @@ def test_reading_an_archive_writes_nothing_wherever_its_names_point(tmp_path):
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["e.zip", "in"]
 
 
+@pytest.mark.fault(11)
 def test_a_loop_of_links_ends_and_other_links_are_followed(tmp_path):
     write(tmp_path / "images", "cat/a.jpg")
     write(tmp_path / "elsewhere", "b.jpg")
@@ -69,6 +73,7 @@ def test_a_loop_of_links_ends_and_other_links_are_followed(tmp_path):
     assert names_of(open_source(tmp_path / "images")) == ["cat/a.jpg", "dog/b.jpg"]
 
 
+@pytest.mark.fault(11)
 def test_files_that_cannot_be_read_are_listed_and_fail_when_read(tmp_path):
     (tmp_path / "dangling.jpg").symlink_to(tmp_path / "absent")
     (tmp_path / "itself.jpg").symlink_to(tmp_path / "itself.jpg")
@@ -80,6 +85,7 @@ def test_files_that_cannot_be_read_are_listed_and_fail_when_read(tmp_path):
             source.read(name)
 
 
+@pytest.mark.fault(11)
 def test_names_of_any_kind_are_read(tmp_path):
     odd = ["고양이.jpg", "two\nlines.jpg", os.fsdecode(b"\xff\xfe.jpg")]
     write(tmp_path, *odd)
@@ -88,6 +94,7 @@ def test_names_of_any_kind_are_read(tmp_path):
     assert all(source.read(name) == b"x" for name in odd)
 
 
+@pytest.mark.fault(12)
 def test_the_stamp_changes_with_the_content_even_if_the_time_is_put_back(tmp_path):
     write(tmp_path, "a.jpg", content=b"one")
     before = os.stat(tmp_path / "a.jpg")
@@ -97,6 +104,7 @@ def test_the_stamp_changes_with_the_content_even_if_the_time_is_put_back(tmp_pat
     assert open_source(tmp_path).files()[0] != stamp
 
 
+@pytest.mark.fault(9)
 def test_a_missing_path_lists_what_is_beside_it(tmp_path):
     write(tmp_path, "pets.zip")
     with pytest.raises(DataError, match=r"no folder or zip archive at '.*pest.zip' \(in '.*': 'pets.zip'\)"):
@@ -105,6 +113,7 @@ def test_a_missing_path_lists_what_is_beside_it(tmp_path):
         open_source(tmp_path / "no" / "where")
 
 
+@pytest.mark.fault(14)
 def test_what_is_no_archive_or_a_cut_one_is_an_error(tmp_path):
     whole = zipped(tmp_path / "a.zip", {"a.jpg": b"x" * 1000}).read_bytes()
     for content in (b"", b"text", whole[:-30]):
@@ -113,6 +122,7 @@ def test_what_is_no_archive_or_a_cut_one_is_an_error(tmp_path):
             open_source(tmp_path / "b.zip")
 
 
+@pytest.mark.fault(14)
 def test_a_damaged_member_fails_alone(tmp_path):
     path = zipped(tmp_path / "a.zip", {"a.jpg": b"first" * 20, "b.jpg": b"second"})
     data = bytearray(path.read_bytes())

@@ -1,0 +1,92 @@
+"""Looks at images before training: `python -m datasets.check DIR`. Decodes each once and changes nothing."""
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from datasets.check_report import Report, lines_of, report_of
+from datasets.errors import DataError, OptionError, StorageError, escape_name
+from datasets.inspection import inspect
+
+_NAME = "datasets.check"
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(message)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Checks, prints the report, and returns the exit code."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    try:
+        return _check(arguments)
+    except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{_NAME}: interrupted\n")
+        return 130
+    except (DataError, MemoryError) as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        told = error if isinstance(error, DataError) else StorageError("out of memory: close other programs")
+        sys.stderr.write(f"{_NAME}: {' '.join(str(told).split())}\n")
+        return told.exit_code
+
+
+def _check(argv: Sequence[str]) -> int:
+    arguments = _parser().parse_args(argv)
+    output = None if arguments.json is None else Path(arguments.json)
+    if output is not None and not output.absolute().parent.is_dir():
+        raise StorageError(f"there is no folder for --json '{escape_name(str(output))}'; create it first")
+    report = report_of(inspect(arguments.path))
+    for line in lines_of(report):
+        sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+    if output is not None:
+        _write(report, output)
+    return DataError.exit_code if report["unreadable"] else 0
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog=f"python -m {_NAME}",
+        description="Look at images before training on them. Each is decoded once; nothing is changed or kept. "
+        "Lists files that cannot be read and why, images that are read but odd (grey, CMYK, palette, transparent, "
+        "16 bits, animated, turned by EXIF, a suffix of another format), images that are there more than once "
+        "(the same upright pixels, however the file is packed) inside and across train, val and test, sizes, and "
+        "the number of images of each class and part.",
+        epilog="Exit codes: 0 all images can be read, 2 usage, 3 some cannot or there are none, 6 the report "
+        "cannot be written.",
+    )
+    parser.add_argument(
+        "path", metavar="DIR", help="folder or zip of images, as for train.py --data-dir, of any data set"
+    )
+    parser.add_argument("--json", metavar="FILE", help="also write everything that was found to this file")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _write(report: Report, path: Path) -> None:
+    """Under another name first, so that no half of a report is ever taken for a whole one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StorageError(
+            f"the report cannot be written to '{escape_name(str(path))}' ({error.strerror}); choose another --json"
+        ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

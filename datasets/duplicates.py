@@ -1,0 +1,62 @@
+"""Images that are there twice: the same pixels, whatever the file is called and however it is packed.
+
+Digests of files are taken while they are decoded into the cache, of the squares that the network sees, and are kept
+there; those of sets that come as arrays when they are loaded, of the images as they came.
+"""
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from datasets.errors import escape_name
+
+DIGEST_BYTES = 16  # so that two of a billion different images have the same one with a chance of 1 in 10^21
+_NAMED = 3  # pairs that a warning names
+
+logger = logging.getLogger(__name__)
+
+
+def pixel_digest(image: np.ndarray) -> bytes:
+    """A digest of DIGEST_BYTES of one image's size and pixels: (H, W, C) uint8."""
+    size = np.array(image.shape, np.uint32).tobytes()
+    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=DIGEST_BYTES, salt=size).digest()
+
+
+def pixel_digests(images: np.ndarray) -> np.ndarray:
+    """The digest of each image: (N, H, W, C) uint8 -> (N, DIGEST_BYTES) uint8."""
+    joined = b"".join(map(pixel_digest, images))
+    return np.frombuffer(joined, np.uint8).reshape(len(images), DIGEST_BYTES)
+
+
+def warn_of_shared(
+    parts: Mapping[str, np.ndarray], digests: np.ndarray, names: Sequence[str], *, learned: str
+) -> None:
+    """A warning for each other part of a set that holds images of the part that is learned from.
+
+    :param parts: the rows of each part by its name, for people.
+    :param digests: (N, DIGEST_BYTES) of all images.
+    :param names: N names of all images.
+    :param learned: a key of parts.
+    """
+    seen = {digests[row].tobytes(): row for row in parts[learned][::-1]}  # the first of equal ones
+    for part, rows in parts.items():
+        found = [(row, seen.get(digests[row].tobytes())) for row in rows] if part != learned else []
+        pairs = [(row, twin) for row, twin in found if twin is not None]
+        if pairs:
+            named = ", ".join(
+                f"'{escape_name(names[row])}' is '{escape_name(names[twin])}'" for row, twin in pairs[:_NAMED]
+            )
+            more = f" and {len(pairs) - _NAMED} more" if len(pairs) > _NAMED else ""
+            logger.warning(
+                "%d image%s of the %s set %s also in the %s set, so its score says too much (%s%s); "
+                "remove them from one of the two",
+                len(pairs),
+                "s" * (len(pairs) > 1),
+                part,
+                "are" if len(pairs) > 1 else "is",
+                learned,
+                named,
+                more,
+            )

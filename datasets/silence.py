@@ -1,0 +1,35 @@
+"""Keeps the warnings of Pillow away from people, also where several threads decode."""
+
+import threading
+import warnings
+from typing import Any
+
+
+class SilentPillow:
+    """Keeps Pillow's warnings about odd files from a person who asked for none.
+
+    `warnings.catch_warnings` is one for the whole process; with several threads inside, the first one sets
+    it and the last one takes it back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._caught = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+
+    def __exit__(self, *exception: Any) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._caught.__exit__(*exception)
+
+
+SILENCE = SilentPillow()
