@@ -21,7 +21,7 @@ from benchmarks.decoding import processor
 from datasets.cifar10 import load_cifar10
 from datasets.splits import Splits
 from learning.errors import UsageError
-from learning.files import write_text
+from learning.files import check_writable, write_text
 from learning.schedules import CosineSchedule
 from learning.scripts import ScriptParser, run_script
 
@@ -110,10 +110,14 @@ def figures(
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = ScriptParser(description=str(__doc__).splitlines()[0])
+    parser = ScriptParser(prog="python -m benchmarks.cifar10_peer", description=str(__doc__).splitlines()[0])
     parser.add_argument("data_dir", metavar="DATA_DIR", help="CIFAR-10: the official archive, or its folder")
-    parser.add_argument("--epochs", type=int, default=30, help="default: 30")
-    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument(
+        "--epochs", type=int, default=30, help="passes over the training images (default: 30)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the order, the crops and the initial weights (default: 0)"
+    )
     parser.add_argument("--batch-size", type=int, default=128, help="images in one update (default: 128)")
     parser.add_argument("--limit", type=int, metavar="N", help="use only so many images of each part, to try")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where to write the figures, as JSON")
@@ -129,6 +133,8 @@ def main() -> None:
     """Train, print a line for each epoch, and write the figures to a file if asked to."""
     arguments = parse()
     require_torch()
+    if arguments.output:
+        check_writable(arguments.output)
     splits = load_cifar10(arguments.data_dir, val_fraction=0.0, sample_size=arguments.limit)
     from benchmarks.torch_resnet import Settings
 

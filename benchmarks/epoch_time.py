@@ -26,7 +26,7 @@ from rich.table import Table
 
 from benchmarks.cifar10_peer import require_torch
 from benchmarks.decoding import processor
-from learning.files import write_text
+from learning.files import check_writable, write_text
 from learning.scripts import ScriptParser, run_script
 
 RECIPE = "resnet20-cifar10-fast"
@@ -176,7 +176,7 @@ def print_table(result: dict[str, dict[str, float]], name: str, cores: int) -> N
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = ScriptParser(description=str(__doc__).splitlines()[0])
+    parser = ScriptParser(prog="python -m benchmarks.epoch_time", description=str(__doc__).splitlines()[0])
     parser.add_argument("data_dir", metavar="DATA_DIR", help="CIFAR-10: the official archive, or its folder")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each side (default: 5)")
     parser.add_argument("--steps", type=int, default=100, help="updates in a round (default: 100)")
@@ -194,6 +194,8 @@ def main() -> None:
     """Measure, print, and write the figures to a file if asked to."""
     arguments = parse()
     require_torch()
+    if arguments.output:
+        check_writable(arguments.output)
     load_before = os.getloadavg()[0]
     rates = measure(
         str(Path(arguments.data_dir).resolve()), arguments.rounds, arguments.steps, arguments.limit

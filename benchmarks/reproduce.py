@@ -1,10 +1,11 @@
 """All recipes: what their sources reached, and what they reached here.
 
-    python -m benchmarks.reproduce [--markdown]
+    python -m benchmarks.reproduce [--readme]
     python -m benchmarks.reproduce --add RUN [--recipe NAME]
 
-The recipes are those in configs/. What was measured comes from the committed files in benchmarks/results/ alone,
-as the runs wrote them; --add copies those of a finished run there. What was published stands in `PUBLISHED`.
+The recipes are those in configs/. What was measured comes from the committed files in benchmarks/results/ alone, as
+the runs wrote them; --add copies those of a finished run there, --readme puts the table into README.md. What was
+published stands in `PUBLISHED`.
 """
 
 import argparse
@@ -20,11 +21,13 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.documents import rewrite
 from learning.cli import CONFIGS
 from learning.errors import CheckpointError, DirectoryInUseError, UsageError
 from learning.scripts import ScriptParser, announce, run_script
 
 RESULTS = Path(__file__).resolve().parent / "results"
+README = Path(__file__).resolve().parent.parent / "README.md"
 RUN_FILES = ("test.json", "run.json", "history.csv", "timing.csv")
 PEER_OF, PEER_FILE = "resnet20-cifar10-fast", "cifar10-peer.json"
 COLUMNS = ("recipe", "source", "published", "measured", "images", "minutes", "epochs", "date")
@@ -60,7 +63,7 @@ def recipes(configs: Path = CONFIGS) -> list[str]:
 
 
 def row(recipe: str, results: Path = RESULTS) -> dict[str, str]:
-    """One line of the table, by COLUMNS: measured values are empty where there are none."""
+    """One line of the table, by COLUMNS. Without results `measured` says so and what belongs to it is empty."""
     published = PUBLISHED.get(recipe, Published("", ""))
     if recipe == PEER_OF and _peer(results):
         published = published._replace(accuracy=_peer(results))
@@ -68,7 +71,7 @@ def row(recipe: str, results: Path = RESULTS) -> dict[str, str]:
     tests = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("test*.json"))]
     measured = ", ".join(map(_scores, tests)) if tests else NOT_RUN
     images = ", ".join(sorted({f"{test['num_images']:,} {test['split']}" for test in tests}))
-    seconds = [float(line["seconds"]) for line in _read_csv(folder / "timing.csv")]
+    seconds = [float(line["seconds"]) for line in read_csv(folder / "timing.csv")]
     info = _read_json(folder / "run.json")
     values = {
         "recipe": recipe,
@@ -77,7 +80,7 @@ def row(recipe: str, results: Path = RESULTS) -> dict[str, str]:
         "measured": measured,
         "images": images,
         "minutes": f"{math.fsum(seconds) / 60:.0f}" if seconds else "",
-        "epochs": str(len(_read_csv(folder / "history.csv")) or ""),
+        "epochs": str(len(read_csv(folder / "history.csv")) or ""),
         "date": str(info.get("started", ""))[:10],
     }
     return {column: values[column] for column in COLUMNS}
@@ -98,7 +101,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _read_csv(path: Path) -> list[dict[str, str]]:
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file with a header; none where there is no file."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
@@ -132,7 +136,6 @@ def add(run_path: Path, recipe: str | None, results: Path = RESULTS, configs: Pa
     from learning.run_directory import RunDirectory
 
     run = RunDirectory(run_path)
-    finished_state(run)
     name = run.config.recipe if recipe is None else recipe
     if name not in recipes(configs):
         raise UsageError(f"there is no recipe {name}; give one with --recipe: {', '.join(recipes(configs))}")
@@ -144,6 +147,7 @@ def add(run_path: Path, recipe: str | None, results: Path = RESULTS, configs: Pa
         raise DirectoryInUseError(
             f"{folder} holds results; remove them first, if others are to take their place"
         )
+    finished_state(run)  # last, because it imports TensorFlow
     folder.mkdir(parents=True)
     for file in RUN_FILES:
         shutil.copyfile(run.path / file, folder / file)
@@ -152,8 +156,8 @@ def add(run_path: Path, recipe: str | None, results: Path = RESULTS, configs: Pa
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = ScriptParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    parser = ScriptParser(prog="python -m benchmarks.reproduce", description=str(__doc__).splitlines()[0])
+    parser.add_argument("--readme", action="store_true", help="also write the table into README.md")
     parser.add_argument("--add", type=Path, metavar="RUN", help="first copy the results of a finished run")
     parser.add_argument(
         "--recipe", metavar="NAME", help="what --add's results are of (default: the run says)"
@@ -174,10 +178,9 @@ def main() -> None:
             f"results of {arguments.add} are now in {add(arguments.add, arguments.recipe)}", file=sys.stderr
         )
     rows = [row(recipe) for recipe in recipes()]
-    if arguments.markdown:
-        print(markdown(rows))
-    else:
-        print_table(rows)
+    if arguments.readme:
+        rewrite(README, "recipes", markdown(rows))
+    print_table(rows)
 
 
 if __name__ == "__main__":

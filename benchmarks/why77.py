@@ -147,15 +147,17 @@ def call_train(arguments: Sequence[str]) -> int:
 
 def parse() -> argparse.Namespace:
     """The command line, with absolute paths."""
-    parser = ScriptParser(description=str(__doc__).splitlines()[0])
+    parser = ScriptParser(prog="python -m benchmarks.why77", description=str(__doc__).splitlines()[0])
     parser.add_argument(
         "data_dir", type=Path, metavar="DATA_DIR", help="CIFAR-10: the official archive, or its folder"
     )
     parser.add_argument("runs_dir", type=Path, metavar="RUNS_DIR", help="where the runs go")
     parser.add_argument("--epochs", type=int, default=20, help="the most of each run (default: 20)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="default: 0 1")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0, 1], help="every row is trained with each (default: 0 1)"
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="use only so many images of each part, to try")
-    parser.add_argument("--report", action="store_true", help="only report what is there")
+    parser.add_argument("--report", action="store_true", help="train nothing, report what is there")
     parser.add_argument(
         "--report-root",
         type=Path,

@@ -1,8 +1,8 @@
 """The runs of benchmarks/why77.py as figures, a table and a picture."""
 
-import csv
 import json
 import math
+import shutil
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,16 +11,16 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.decoding import processor
+from benchmarks.documents import rewrite
+from benchmarks.reproduce import read_csv
 from benchmarks.why77 import ROOT, ROWS, Row, is_finished, run_path, shown_command
-from learning.errors import UsageError
 from learning.figures import save
 from learning.files import write_text
 
 RESULTS = Path("benchmarks/results/why-77.json")
 PICTURE = Path("docs/why-77.png")
 TEXT = Path("docs/why-77.md")
-BEGIN = "<!-- the table of benchmarks/why77.py begins -->"
-END = "<!-- the table of benchmarks/why77.py ends -->"
+PART = "table"
 POST, PAPER = 0.7719, 0.9125  # test accuracies: the post's, and the paper's on the official files
 RUN_COLOUR, MEAN_COLOUR = "#4c72b0", "#dd8452"
 
@@ -41,12 +41,6 @@ def read_run(path: Path) -> dict[str, Any]:
         "versions": info["versions"],
         "started": info["started"],
     }
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file with a header."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def gather(runs_dir: Path, epochs: int, seeds: Sequence[int], limit: int | None = None) -> dict[str, Any]:
@@ -119,14 +113,6 @@ def section(figures: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def rewritten(text: str, content: str) -> str:
-    """`text` with `content` between its two markers. UsageError where they are not there once each, in order."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise UsageError(f"{TEXT} must hold the lines {BEGIN} and {END}, once each; put them back")
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n\n{content}\n\n{END}{rest.split(END)[1]}"
-
-
 def draw(figures: dict[str, Any], path: Path) -> None:
     """The test accuracy of each row: a point per seed, a line at their mean."""
     names = [row["name"] for row in figures["rows"]]
@@ -157,13 +143,12 @@ def report(runs_dir: Path, root: Path, epochs: int, seeds: Sequence[int], limit:
     :param root: this clone, or another folder, which gets its text from this clone where it has none.
     """
     figures = gather(runs_dir, epochs, seeds, limit)
-    own = root / TEXT
-    text = (own if own.is_file() else ROOT / TEXT).read_text(encoding="utf-8")
-    text = rewritten(text, section(figures))
-    for path in (RESULTS, PICTURE):
+    for path in (RESULTS, TEXT):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
+    if not (root / TEXT).is_file():
+        shutil.copyfile(ROOT / TEXT, root / TEXT)
+    rewrite(root / TEXT, PART, section(figures))
     if any(row["runs"] for row in figures["rows"]):
         write_text(root / RESULTS, json.dumps(figures, indent=1) + "\n")
         draw(figures, root / PICTURE)
-    write_text(own, text)
     print(table(figures))

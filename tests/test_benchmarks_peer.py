@@ -11,17 +11,13 @@ from benchmarks import cifar10_peer  # noqa: E402
 from benchmarks.torch_resnet import Batches, Peer, ResNet20, Settings  # noqa: E402
 from datasets.dataset import DataSet  # noqa: E402
 from learning.errors import UsageError  # noqa: E402
+from tests.made_sets import cifar_parts, write_binary_batches  # noqa: E402
 
 
 @pytest.fixture
 def cifar(tmp_path):
     """The six binary batches of CIFAR-10, four images each."""
-    rng = np.random.default_rng(0)
-    for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
-        records = rng.integers(0, 256, (4, 3073), dtype=np.uint8)
-        records[:, 0] %= 10
-        (tmp_path / f"{name}.bin").write_bytes(records.tobytes())
-    return tmp_path
+    return write_binary_batches(tmp_path, cifar_parts(4))
 
 
 def make_set(num_images=6, size=8):

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks import cifar10_peer, epoch_time, reproduce, why77, why77_report
-from datasets.errors import DataError
+from benchmarks.documents import rewrite
+from datasets.errors import DataError, StorageError
 from learning.cli import parse_train
 from learning.errors import CheckpointError, DirectoryInUseError, UsageError
 from learning.run_directory import RunDirectory
@@ -221,7 +222,7 @@ def test_table_of_gathered_figures(runs):
 def test_a_report_rewrites_its_part_of_the_text_and_nothing_else(runs, tmp_path, capsys):
     text = tmp_path / why77_report.TEXT
     text.parent.mkdir()
-    text.write_text(f"above\n\n{why77_report.BEGIN}\nold\n{why77_report.END}\n\nbelow\n")
+    text.write_text("above\n\n<!-- begin table -->\nold\n<!-- end table -->\n\nbelow\n")
     why77_report.report(runs, tmp_path, 20, [0, 1])
     once = text.read_text()
     assert once.startswith("above\n\n<!--")
@@ -245,15 +246,26 @@ def test_without_runs_there_is_a_table_but_no_picture(tmp_path):
     assert not (tmp_path / why77_report.RESULTS).exists()
 
 
-def test_the_text_of_the_project_has_the_markers():
-    text = (why77.ROOT / why77_report.TEXT).read_text()
-    assert why77_report.rewritten(text, "new").count("new\n") == 1
-
-
-def test_lost_markers_are_named():
-    for text in ("", why77_report.BEGIN, f"{why77_report.END}\n{why77_report.BEGIN}", 2 * why77_report.BEGIN):
+def test_lost_markers_are_named(tmp_path):
+    begin, end = "<!-- begin table -->", "<!-- end table -->"
+    path = tmp_path / "text.md"
+    for text in ("", begin, f"{end}\n{begin}", f"{begin}{end}" * 2):
+        path.write_text(text)
         with pytest.raises(UsageError, match="must hold the lines"):
-            why77_report.rewritten(text, "new")
+            rewrite(path, "table", "new")
+        assert path.read_text() == text
+
+
+def test_only_what_stands_between_the_markers_changes(tmp_path):
+    path = tmp_path / "text.md"
+    path.write_text("before\n<!-- begin table -->\nold\n<!-- end table -->\nafter")
+    rewrite(path, "table", "new")
+    assert path.read_text() == "before\n<!-- begin table -->\n\nnew\n\n<!-- end table -->\nafter"
+
+
+def test_the_readme_has_the_table_of_the_committed_results():
+    table = reproduce.markdown([reproduce.row(recipe) for recipe in reproduce.recipes()])
+    assert table in reproduce.README.read_text(), "run: python -m benchmarks.reproduce --readme"
 
 
 # benchmarks/epoch_time.py
@@ -296,6 +308,14 @@ def test_the_error_of_a_side_comes_back():
 
 
 # benchmarks/cifar10_peer.py
+
+
+@pytest.mark.parametrize("benchmark", [cifar10_peer, epoch_time])
+def test_an_output_that_cannot_be_written_is_said_before_the_work(benchmark, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: True)
+    monkeypatch.setattr("sys.argv", ["benchmark", "data", "--output", str(tmp_path / "no" / "x.json")])
+    with pytest.raises(StorageError, match="choose another --output"):
+        benchmark.main()
 
 
 def test_missing_torch_is_one_line(monkeypatch):

@@ -83,6 +83,7 @@ class TestContract:
         for score in (0.5, evaluator.worst_score):
             assert not evaluator.is_better(score, score)
 
+    @pytest.mark.fault(40)
     @pytest.mark.parametrize("curr", [math.nan, math.inf, -math.inf])
     def test_score_that_is_not_finite_never_wins(self, evaluator, curr):
         for best in (0.5, evaluator.worst_score, math.nan):

@@ -226,6 +226,7 @@ class TestRunPage:
             write_run_page(tmp_path)
         assert not list(tmp_path.iterdir())
 
+    @pytest.mark.fault(42)
     @pytest.mark.parametrize(
         ("name", "text"),
         [

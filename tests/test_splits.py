@@ -7,6 +7,7 @@ from datasets.errors import DataError, OptionError
 from datasets.splits import make_splits, sample_rows, split_indices
 
 NAMES = [f"{i:03d}.jpg" for i in range(100)]
+DIGESTS = np.arange(64, dtype=np.uint8).reshape(4, 16)  # no two images alike
 LABELS = np.array([0] * 60 + [1] * 40)
 
 
@@ -109,11 +110,11 @@ def test_the_fingerprint_changes_with_the_split_and_the_content():
     images = np.zeros((4, 2, 2, 1), np.uint8)
     whole = DataSet(images, np.eye(2)[[0, 1, 0, 1]], class_names=["a", "b"], file_names=NAMES[:4])
     rows = [np.array([0, 1]), np.array([], int), np.array([2, 3])]
-    one = make_splits(whole, rows, content="x")
+    one = make_splits(whole, rows, content="x", digests=DIGESTS)
     assert one.val is None
     assert one.class_names == ("a", "b")
-    assert one.fingerprint == make_splits(whole, rows, content="x").fingerprint
-    assert one.fingerprint != make_splits(whole, rows, content="y").fingerprint
-    assert one.fingerprint != make_splits(whole, rows[::-1], content="x").fingerprint
+    assert one.fingerprint == make_splits(whole, rows, content="x", digests=DIGESTS).fingerprint
+    assert one.fingerprint != make_splits(whole, rows, content="y", digests=DIGESTS).fingerprint
+    assert one.fingerprint != make_splits(whole, rows[::-1], content="x", digests=DIGESTS).fingerprint
     with pytest.raises(DataError, match="no images are left to train on"):
-        make_splits(whole, rows[1:] + rows[:1], content="x")
+        make_splits(whole, rows[1:] + rows[:1], content="x", digests=DIGESTS)
