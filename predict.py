@@ -18,7 +18,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="also write the rows to a .csv or .json file"
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args()
     if arguments.top_k < 1:
         parser.error(f"--top-k is {arguments.top_k}; it must be at least 1")

@@ -19,7 +19,6 @@ def parse() -> argparse.Namespace:
         help="any labelled folder or zip: its test/ where it has train/ and test/, else all of it; for a run on "
         "cifar10 or mnist also the official files (default: what the run held out)",
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser.parse_args()
 
 

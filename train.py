@@ -28,14 +28,11 @@ def train(arguments: TrainArguments, path: Path) -> None:
     run = None if arguments.resume is None else RunDirectory(path)
     splits = experiment.open_data(config, run)
     experiment.check_fits(config, splits)
-    train_set = splits.train
-    input_shape = (train_set.crop_size, train_set.crop_size, train_set.images.shape[-1])
-    mean = experiment.image_mean(config, train_set)
-    model = experiment.build_model(config, input_shape, len(splits.class_names), mean)
-    optimizer = experiment.build_optimizer(config, model, splits)
+    optimizer = experiment.build_training(config, splits)
+    model = optimizer.model
     if run is None:
-        run = RunDirectory.create(path, config, experiment.run_info(splits, input_shape))
-        experiment.draw_training_images(train_set, path, augment=config.train.augment_train)
+        run = RunDirectory.create(path, config, experiment.run_info(splits, model.input_shape))
+        experiment.draw_training_images(splits.train, path, augment=config.train.augment_train)
     print("\n".join(experiment.summary_lines(config, model, splits, path)), flush=True)
 
     with experiment.open_session(model, config.train.threads) as sess:

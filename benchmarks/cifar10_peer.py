@@ -17,13 +17,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.arguments import cifar10_parser, require_counts
 from benchmarks.decoding import processor
 from datasets.cifar10 import load_cifar10
 from datasets.splits import Splits
 from learning.errors import UsageError
 from learning.files import check_writable, write_text
 from learning.schedules import CosineSchedule
-from learning.scripts import ScriptParser, run_script
+from learning.scripts import run_script
 
 if TYPE_CHECKING:
     from benchmarks.torch_resnet import Peer, Settings
@@ -110,8 +111,7 @@ def figures(
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = ScriptParser(prog="python -m benchmarks.cifar10_peer", description=str(__doc__).splitlines()[0])
-    parser.add_argument("data_dir", metavar="DATA_DIR", help="CIFAR-10: the official archive, or its folder")
+    parser = cifar10_parser("cifar10_peer", str(__doc__))
     parser.add_argument(
         "--epochs", type=int, default=30, help="passes over the training images (default: 30)"
     )
@@ -119,13 +119,9 @@ def parse() -> argparse.Namespace:
         "--seed", type=int, default=0, help="of the order, the crops and the initial weights (default: 0)"
     )
     parser.add_argument("--batch-size", type=int, default=128, help="images in one update (default: 128)")
-    parser.add_argument("--limit", type=int, metavar="N", help="use only so many images of each part, to try")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where to write the figures, as JSON")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args()
-    for option in ("epochs", "batch_size"):
-        if getattr(arguments, option) < 1:
-            parser.error(f"--{option.replace('_', '-')} is {getattr(arguments, option)}; give 1 or more")
+    require_counts(parser, arguments, "epochs", "batch_size")
     return arguments
 
 

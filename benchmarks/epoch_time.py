@@ -24,10 +24,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.arguments import cifar10_parser, require_counts
 from benchmarks.cifar10_peer import require_torch
 from benchmarks.decoding import processor
 from learning.files import check_writable, write_text
-from learning.scripts import ScriptParser, run_script
+from learning.scripts import run_script
 
 RECIPE = "resnet20-cifar10-fast"
 LEARNING_RATE = 0.01  # of every step: the speed does not depend on it, but the loss must stay finite
@@ -47,10 +48,8 @@ def project_side(link: Connection, data_dir: str, limit: int | None) -> None:
     splits = experiment.open_data(config)
     experiment.check_fits(config, splits)
     train_set, train = splits.train, config.train
-    shape = (train_set.crop_size, train_set.crop_size, train_set.images.shape[-1])
-    mean = experiment.image_mean(config, train_set)
-    model = experiment.build_model(config, shape, len(splits.class_names), mean)
-    optimizer = experiment.build_optimizer(config, model, splits)
+    optimizer = experiment.build_training(config, splits)
+    model = optimizer.model
     with (
         experiment.open_session(model, train.threads) as sess,
         Prefetcher(train_set, train.batch_size, augment=train.augment_train) as batches,
@@ -176,17 +175,12 @@ def print_table(result: dict[str, dict[str, float]], name: str, cores: int) -> N
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = ScriptParser(prog="python -m benchmarks.epoch_time", description=str(__doc__).splitlines()[0])
-    parser.add_argument("data_dir", metavar="DATA_DIR", help="CIFAR-10: the official archive, or its folder")
+    parser = cifar10_parser("epoch_time", str(__doc__))
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each side (default: 5)")
     parser.add_argument("--steps", type=int, default=100, help="updates in a round (default: 100)")
-    parser.add_argument("--limit", type=int, metavar="N", help="use only so many images of each part, to try")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where to write the figures, as JSON")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args()
-    for option in ("rounds", "steps"):
-        if getattr(arguments, option) < 1:
-            parser.error(f"--{option} is {getattr(arguments, option)}; give 1 or more")
+    require_counts(parser, arguments, "rounds", "steps")
     return arguments
 
 

@@ -136,10 +136,8 @@ def train_epoch(folder: Path, num_images: int, seed: int) -> dict[str, Any]:
         splits = experiment.open_data(config)
         loading_seconds = time.perf_counter() - start
         loaded = anonymous_bytes()
-        shape = (CROP_SIZE, CROP_SIZE, 3)
-        model = experiment.build_model(config, shape, len(splits.class_names), splits.train.image_mean)
-        optimizer = experiment.build_optimizer(config, model, splits)
-        with experiment.open_session(model) as sess:
+        optimizer = experiment.build_training(config, splits)
+        with experiment.open_session(optimizer.model) as sess:
             optimizer.train(sess, run, verbose=False)
         epoch_seconds = time.perf_counter() - start - loading_seconds
     return {

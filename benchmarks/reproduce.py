@@ -162,7 +162,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--recipe", metavar="NAME", help="what --add's results are of (default: the run says)"
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args()
     if arguments.recipe is not None and arguments.add is None:
         parser.error("--recipe means nothing without --add RUN")

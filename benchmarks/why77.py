@@ -18,11 +18,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.arguments import cifar10_parser
 from learning.cli import parse_train
 from learning.config import RunConfig
 from learning.errors import UsageError
 from learning.run_directory import CONFIG_FILE, RunDirectory
-from learning.scripts import ScriptParser, run_script
+from learning.scripts import run_script
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = "resnet20-cifar10-post"
@@ -147,16 +148,12 @@ def call_train(arguments: Sequence[str]) -> int:
 
 def parse() -> argparse.Namespace:
     """The command line, with absolute paths."""
-    parser = ScriptParser(prog="python -m benchmarks.why77", description=str(__doc__).splitlines()[0])
-    parser.add_argument(
-        "data_dir", type=Path, metavar="DATA_DIR", help="CIFAR-10: the official archive, or its folder"
-    )
+    parser = cifar10_parser("why77", str(__doc__))
     parser.add_argument("runs_dir", type=Path, metavar="RUNS_DIR", help="where the runs go")
     parser.add_argument("--epochs", type=int, default=20, help="the most of each run (default: 20)")
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[0, 1], help="every row is trained with each (default: 0 1)"
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="use only so many images of each part, to try")
     parser.add_argument("--report", action="store_true", help="train nothing, report what is there")
     parser.add_argument(
         "--report-root",
@@ -165,11 +162,11 @@ def parse() -> argparse.Namespace:
         metavar="DIR",
         help="the folder with benchmarks/results/ and docs/ to write to (default: this clone)",
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args()
     if arguments.limit is not None and arguments.report_root == ROOT:
         parser.error("--limit is for trying: give --report-root too, so that the real figures stay")
-    arguments.data_dir, arguments.runs_dir = arguments.data_dir.resolve(), arguments.runs_dir.resolve()
+    arguments.data_dir = Path(arguments.data_dir).resolve()
+    arguments.runs_dir = arguments.runs_dir.resolve()
     return arguments
 
 

@@ -4,17 +4,11 @@
 digits", 1998), enlarged so that a convolutional network has something to convolve.
 """
 
-import hashlib
-from dataclasses import asdict
-
 import numpy as np
 
+from datasets.arrays import array_dataset, parted
 from datasets.crops import Crops
-from datasets.dataset import DataSet
-from datasets.duplicates import pixel_digests
-from datasets.errors import OptionError
-from datasets.images import resize_image
-from datasets.splits import Splits, make_splits, split_indices
+from datasets.splits import Splits, split_indices
 
 CLASS_NAMES = tuple("0123456789")
 _WHITEST = 16  # the set counts the dark pixels in blocks of 4x4
@@ -46,22 +40,17 @@ def load_digits_splits(
     """
     from sklearn.datasets import load_digits  # slow to import
 
-    if channels != 1:
-        raise OptionError(f"channels is {channels}, but the digits are grey; give 1")
-    crops = Crops(crop_size=crop_size, reflect=reflect, padding=padding, redraw=redraw)
-    crops.check(image_size, image_size, channels)
-
     digits = load_digits()
-    small = np.round(digits.images * (255 / _WHITEST)).astype(np.uint8)  # (N, 8, 8)
-    images = np.stack([resize_image(image[..., None], image_size, image_size) for image in small])
+    images = np.round(digits.images * (255 / _WHITEST)).astype(np.uint8)[..., np.newaxis]  # (N, 8, 8, 1)
     names = [f"digit{i:04d}" for i in range(len(images))]
-    whole = DataSet(
-        images,
-        np.eye(len(CLASS_NAMES), dtype=np.uint8)[digits.target],
-        class_names=CLASS_NAMES,
-        file_names=names,
+    whole = array_dataset(
+        (images, digits.target),
+        names,
+        CLASS_NAMES,
+        Crops(crop_size=crop_size, reflect=reflect, padding=padding, redraw=redraw),
+        image_size=image_size,
+        channels=channels,
         seed=seed,
-        **asdict(crops),
     )
     indices = split_indices(
         names,
@@ -71,9 +60,4 @@ def load_digits_splits(
         seed=seed,
         class_names=CLASS_NAMES,
     )
-    return make_splits(
-        whole,
-        indices,
-        content=hashlib.sha256(images.tobytes()).hexdigest(),
-        digests=pixel_digests(small[..., None]),
-    )
+    return parted(whole, indices, images)

@@ -131,6 +131,7 @@ class CheckpointStore:
             raise CheckpointError(
                 f"the checkpoint {folder} is damaged: its state is that of update {state.global_step}"
             )
+        self._best_steps[step] = state.best_step
         return state
 
     def selected(self, state: TrainingState) -> tuple[int, int]:
@@ -222,7 +223,7 @@ class CheckpointStore:
         """The best step as of `step`; `step` itself where that cannot be read."""
         if step not in self._best_steps:
             try:
-                self._best_steps[step] = self.read_state(step).best_step
+                self.read_state(step)
             except CheckpointError:
                 return step
         return self._best_steps[step]

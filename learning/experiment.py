@@ -77,11 +77,6 @@ def check_fits(config: RunConfig, splits: Splits) -> None:
         raise UsageError(f"{error}") from error
 
 
-def image_mean(config: RunConfig, train_set: DataSet) -> np.ndarray:
-    """What the configured network subtracts, in [0, 1]: (C,) or (h, w, C)."""
-    return train_set.pixel_mean if config.data.mean == "pixel" else train_set.image_mean
-
-
 def build_model(
     config: RunConfig, input_shape: tuple[int, ...], num_classes: int, image_mean: Any = 0.0
 ) -> ConvNet:
@@ -117,10 +112,17 @@ def open_session(model: ConvNet, threads: int = 0) -> v1.Session:
     return v1.Session(graph=model.graph, config=config)
 
 
-def build_optimizer(config: RunConfig, model: ConvNet, splits: Splits) -> Optimizer:
-    """The configured optimizer on the training set, judged on the validation set."""
+def build_training(config: RunConfig, splits: Splits) -> Optimizer:
+    """The configured network for the training images, as `model` of the optimizer that trains it on them.
+
+    It subtracts their mean, of each channel or of each pixel, and is judged on the validation set.
+    """
+    train_set = splits.train
+    input_shape = (train_set.crop_size, train_set.crop_size, train_set.images.shape[-1])
+    mean = train_set.pixel_mean if config.data.mean == "pixel" else train_set.image_mean
+    model = build_model(config, input_shape, len(splits.class_names), mean)
     evaluator = EVALUATORS[config.train.evaluator]()
-    return OPTIMIZERS[config.optimizer.name](model, splits.train, evaluator, splits.val, config=config)
+    return OPTIMIZERS[config.optimizer.name](model, train_set, evaluator, splits.val, config=config)
 
 
 def held_out(splits: Splits) -> tuple[DataSet, str]:

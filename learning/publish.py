@@ -122,7 +122,6 @@ def main() -> None:
     parser.add_argument(
         "target", type=Path, metavar="TARGET", help="the folder to make, such as pretrained/NAME"
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments: argparse.Namespace = parser.parse_args()
     run = RunDirectory(arguments.run)
     announce(f"starting TensorFlow and loading {run.path} ...")

@@ -6,13 +6,17 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from learning.errors import StorageError, UsageError
 
 
 class ScriptParser(argparse.ArgumentParser):
-    """An argparse parser whose complaint is one line."""
+    """An argparse parser whose complaint is one line, with the option --debug that `run_script` looks for."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)

@@ -38,12 +38,10 @@ def finished(tmp_path_factory):
         train=TrainConfig(batch_size=512, num_epochs=3, augment_pred=False),
     )
     splits = experiment.open_data(config)
-    shape = (10, 10, 1)
-    model = experiment.build_model(config, shape, 10, experiment.image_mean(config, splits.train))
-    optimizer = experiment.build_optimizer(config, model, splits)
+    optimizer = experiment.build_training(config, splits)
     path = tmp_path_factory.mktemp("publish") / "run"
-    run = RunDirectory.create(path, config, experiment.run_info(splits, shape))
-    with experiment.open_session(model) as sess:
+    run = RunDirectory.create(path, config, experiment.run_info(splits, (10, 10, 1)))
+    with experiment.open_session(optimizer.model) as sess:
         optimizer.train(sess, path, verbose=False)
     (path / "test.json").write_text('{"num_images": 359}')
     store = experiment.CheckpointStore(path)
