@@ -1,0 +1,110 @@
+"""What a measurement leaves behind: its table for people, its JSON, and on what it ran."""
+
+import importlib.util
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.sides import Rates, Spread, best_peer, ratios
+from learning.files import write_text
+
+CPU_INFO = Path("/proc/cpuinfo")
+PACKAGES = ("tensorflow", "keras", "torch", "numpy", "scikit-image", "pillow")
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_tile")  # that decide how fast a product is
+
+
+def processor() -> tuple[str, int]:
+    """The processor's name, and how many of its cores this process may use."""
+    names = _cpu_info("model name") or [platform.processor() or platform.machine()]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return names[0], cores or 1
+
+
+def environment(threads: int) -> dict[str, Any]:
+    """On what the figures were taken: machine, what else it was doing, versions, date."""
+    name, cores = processor()
+    flags = _cpu_info("flags")
+    known = flags[0].split() if flags else []
+    return {
+        "processor": name,
+        "cores": cores,
+        "threads": threads,
+        "flags": [flag for flag in FLAGS if flag in known],
+        "load_before": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "versions": {"python": platform.python_version()}
+        | {package: version(package) for package in PACKAGES if _is_installed(package)},
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def summary(
+    rates: Rates,
+    failures: Mapping[str, str],
+    gflop: float | None = None,
+    ceilings: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """What the rates say, ready for JSON.
+
+    :param rates: images/s of every contestant in every round.
+    :param failures: why a contestant could not take part.
+    :param gflop: cost of one image, in 10^9 multiplications and additions.
+    :param ceilings: GFLOP/s that are possible at most, by contestant: gives each its share of the limit.
+    """
+    peer = best_peer(rates)
+    found: dict[str, Any] = {
+        "images_per_second": {name: Spread.of(values)._asdict() for name, values in rates.items()},
+        "best_peer": peer,
+        "ratio": None if peer is None else Spread.of(ratios(rates, peer))._asdict(),
+        "left_out": dict(failures),
+        "rates": rates,
+    }
+    if gflop is not None and ceilings is not None:
+        found["gflop_per_image"] = gflop
+        found["share_of_ceiling"] = {
+            name: Spread.of(values).median * gflop / ceilings[name] for name, values in rates.items()
+        }
+    return found
+
+
+def print_table(title: str, found: Mapping[str, Any]) -> None:
+    """The result for people."""
+    shares = found.get("share_of_ceiling", {})
+    table = Table(title=title)
+    table.add_column("images/s")
+    for column in ("median", "smallest", "largest", *(["of the ceiling"] if shares else [])):
+        table.add_column(column, justify="right")
+    for name, spread in found["images_per_second"].items():
+        row = [f"{spread[which]:.4g}" for which in ("median", "min", "max")]
+        table.add_row(name, *row, *([f"{100 * shares[name]:.0f}%"] if shares else []))
+    if found["ratio"]:
+        ratio = [f"{found['ratio'][which]:.2f}" for which in ("median", "min", "max")]
+        table.add_row(f"project / {found['best_peer']}", *ratio, *([""] if shares else []))
+    for name, reason in found["left_out"].items():
+        table.add_row(f"{name}: {reason}")
+    Console().print(table)
+
+
+def write(path: Path, figures: Mapping[str, Any]) -> None:
+    """The figures as JSON."""
+    write_text(path, json.dumps(figures, indent=1) + "\n")
+
+
+def _cpu_info(key: str) -> list[str]:
+    """The values of `key` in /proc/cpuinfo, one a core; empty where there is no such file."""
+    if not CPU_INFO.exists():
+        return []
+    lines = CPU_INFO.read_text().splitlines()
+    return [line.split(":", 1)[1].strip() for line in lines if line.split(":")[0].strip() == key]
+
+
+def _is_installed(package: str) -> bool:
+    names = {"scikit-image": "skimage", "pillow": "PIL"}
+    return importlib.util.find_spec(names.get(package, package)) is not None

@@ -1,0 +1,157 @@
+"""Contestants of a measurement, each in a process of its own, that take turns on the same machine.
+
+A contestant is a function of this package that builds what it needs and returns a step: a function without
+arguments that does a piece of work and returns how many images that was. While one works the others sleep; in
+every round each works once for the same time, and who comes first moves on, so that all meet the same state of the
+machine. Figures of different runs are not comparable; ratios within a round are.
+"""
+
+import multiprocessing
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+PAUSE = 0.5  # seconds between two turns, for threads to go to sleep
+PROJECT = "project"
+
+Step = Callable[[], int]
+Rates = dict[str, list[float]]
+
+
+class Contestant(NamedTuple):
+    """`build(*arguments)` makes the step; it is called in the contestant's own process and must be picklable."""
+
+    build: Callable[..., Step]
+    arguments: tuple[Any, ...] = ()
+
+
+class Spread(NamedTuple):
+    """What is told of several measurements."""
+
+    median: float
+    min: float
+    max: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> "Spread":
+        """The median and the extremes of `values`, of which there is at least one."""
+        return cls(statistics.median(values), min(values), max(values))
+
+
+def measure(
+    contestants: Mapping[str, Contestant],
+    *,
+    rounds: int,
+    seconds: float,
+    tell: Callable[[str], None] = print,
+    warm_steps: int = 3,
+) -> tuple[Rates, dict[str, str]]:
+    """Images per second of every contestant in every round, and why some could not take part.
+
+    :param rounds: turns of each.
+    :param seconds: of a turn; a step that has begun is finished.
+    :param tell: gets a line of progress.
+    :param warm_steps: of each before the first round.
+    :raises Exception: what went wrong in the project itself; a peer that fails is left out, with its reason.
+    """
+    workers: dict[str, _Worker] = {}
+    failures: dict[str, str] = {}
+    try:
+        for name, contestant in contestants.items():
+            tell(f"{name}: building")
+            try:
+                workers[name] = _Worker(contestant, warm_steps)
+            except Exception as error:
+                if name == PROJECT:
+                    raise
+                failures[name] = f"{type(error).__name__}: {error}".splitlines()[0]
+                tell(f"{name}: left out, {failures[name]}")
+        rates: Rates = {name: [] for name in workers}
+        names = list(workers)
+        for number in range(rounds):
+            first = number % len(names)
+            for name in names[first:] + names[:first]:
+                rates[name].append(workers[name].images_per_second(seconds))
+            tell(f"round {number + 1}: " + ", ".join(f"{name} {rates[name][-1]:.4g}" for name in names))
+    finally:
+        for worker in workers.values():
+            worker.close()
+    return rates, failures
+
+
+def best_peer(rates: Rates) -> str | None:
+    """The name of the peer with the largest median; None where the project is alone."""
+    peers = [name for name in rates if name != PROJECT]
+    return max(peers, key=lambda name: statistics.median(rates[name])) if peers else None
+
+
+def ratios(rates: Rates, peer: str) -> list[float]:
+    """The project's rate over the peer's, round by round."""
+    return [ours / theirs for ours, theirs in zip(rates[PROJECT], rates[peer], strict=True)]
+
+
+class _Worker:
+    """One contestant in its process; what goes wrong there is raised here."""
+
+    def __init__(self, contestant: Contestant, warm_steps: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._link, other = context.Pipe()
+        self._process = context.Process(target=_work, args=(other, contestant, warm_steps), daemon=True)
+        self._process.start()
+        other.close()
+        try:
+            self._receive()
+        except Exception:
+            self._process.join()
+            raise
+
+    def images_per_second(self, seconds: float) -> float:
+        time.sleep(PAUSE)
+        self._link.send(seconds)
+        images, elapsed = self._receive()
+        return images / elapsed
+
+    def close(self) -> None:
+        if self._process.is_alive():
+            self._link.send(None)
+        self._process.join()
+
+    def _receive(self) -> Any:
+        try:
+            answered = self._link.recv()
+        except EOFError:
+            self._process.join()
+            raise RuntimeError(f"its process ended with code {self._process.exitcode}") from None
+        if isinstance(answered, Exception):
+            raise answered
+        return answered
+
+
+def _work(link: Connection, contestant: Contestant, warm_steps: int) -> None:
+    """The process of a contestant: build, warm up, and take turns until None comes."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        step = contestant.build(*contestant.arguments)
+        for _ in range(warm_steps):
+            step()
+        link.send(None)
+        while (seconds := link.recv()) is not None:
+            link.send(take_turn(step, seconds))
+    except Exception as error:
+        try:
+            link.send(error)
+        except Exception:  # some cannot be pickled
+            link.send(RuntimeError(f"{type(error).__name__}: {error}"))
+
+
+def take_turn(step: Step, seconds: float, clock: Callable[[], float] = time.perf_counter) -> tuple[int, float]:
+    """Steps for so many seconds, at least one: the images they were, and the time they took."""
+    start = clock()
+    images, elapsed = step(), clock() - start
+    while elapsed < seconds:
+        images += step()
+        elapsed = clock() - start
+    return images, elapsed
