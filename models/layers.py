@@ -13,6 +13,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
+from models.filter_gradients import GRADIENT, products_pay
+
 
 def _named_seed(name: str) -> int:
     """A 31-bit number from the current scope and `name`: the same for the same place in any graph."""
@@ -73,7 +75,10 @@ def conv2d(x: tf.Tensor, W: tf.Variable, stride: int, padding: str = "SAME") -> 
         SAME differs from it where the stride is 2, with one zero more at the bottom and on the right.
     """
     x, padding = _padded(x, int(W.shape[0]), stride, padding, 0.0)
-    return tf.nn.conv2d(x, tf.cast(W, x.dtype), strides=[1, stride, stride, 1], padding=padding)
+    filters = tf.cast(W, x.dtype)
+    overrides = {"Conv2D": GRADIENT} if products_pay(x, filters, stride, padding) else {}
+    with v1.get_default_graph().gradient_override_map(overrides):
+        return tf.nn.conv2d(x, filters, strides=[1, stride, stride, 1], padding=padding)
 
 
 def max_pool(x: tf.Tensor, side_l: int, stride: int, padding: str = "SAME") -> tf.Tensor:

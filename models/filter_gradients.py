@@ -1,0 +1,92 @@
+"""The gradient of a convolution with respect to its filters, as matrix products: faster where images are small.
+
+A filter's gradient at offset (i, j) is the product of the pixels that the offset meets, (N * H' * W', ic)
+transposed, with the gradients of the output, (N * H' * W', oc). Where the output is small or the stride is 2,
+TensorFlow's own kernel is far from what a matrix product reaches; where images are large and channels few,
+cutting the windows out costs more than the products save. docs/performance.md has the times of both, shape by
+shape, from which `products_pay` was drawn.
+"""
+
+import tensorflow as tf
+
+GRADIENT = "Conv2DFiltersByProducts"
+
+
+# Of the output, pixels: with more the kernel is as fast. By dtype and by whether the filter is a single pixel.
+LARGEST_SIDE = {
+    (tf.float32, False): 8,
+    (tf.float32, True): 14,
+    (tf.bfloat16, False): 14,
+    (tf.bfloat16, True): 28,
+}
+FEWEST_CHANNELS = 128  # of the output
+
+
+def products_pay(x: tf.Tensor, filters: tf.Tensor, stride: int, padding: str) -> bool:
+    """Whether a step is faster with the products; on a GPU TensorFlow's own kernel always is.
+
+    :param x: (N, H, W, ic).
+    :param filters: (fh, fw, ic, oc).
+    :param stride: of the convolution (pixels).
+    :param padding: SAME or VALID.
+    """
+    height, width = x.shape[1:3]
+    side, other_side, _, outputs = (int(size) for size in filters.shape)
+    if height is None or width is None or side != other_side or outputs < FEWEST_CHANNELS:
+        return False
+    if tf.config.list_physical_devices("GPU"):
+        return False
+    if stride > 1 and side > 1:
+        return True  # there the kernel is slow on large images too
+    pixels = _outputs_along(height, side, stride, padding) * _outputs_along(width, side, stride, padding)
+    return pixels <= LARGEST_SIDE.get((x.dtype, side == 1), 0) ** 2
+
+
+@tf.RegisterGradient(GRADIENT)
+def _conv2d_gradients(op: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
+    """The gradients of a Conv2D operation with respect to its input and its filters."""
+    x, filters = op.inputs
+    strides, padding = op.get_attr("strides"), op.get_attr("padding").decode()
+    by_input = tf.raw_ops.Conv2DBackpropInput(
+        input_sizes=tf.shape(x), filter=filters, out_backprop=upstream, strides=strides, padding=padding
+    )
+    return [by_input, filter_gradient(x, upstream, int(filters.shape[0]), strides[1], padding)]
+
+
+def filter_gradient(x: tf.Tensor, upstream: tf.Tensor, side: int, stride: int, padding: str) -> tf.Tensor:
+    """The sum over images and pixels of x times upstream, for each place in the filter.
+
+    :param x: (N, H, W, ic), what was convolved.
+    :param upstream: (N, H', W', oc), the gradient of the result.
+    :param side: of the square filter (pixels).
+    :param stride: of the convolution (pixels).
+    :param padding: SAME or VALID.
+    :return: (side, side, ic, oc).
+    """
+    height, width = int(upstream.shape[1]), int(upstream.shape[2])
+    inputs, outputs = int(x.shape[3]), int(upstream.shape[3])
+    edges = [_zeros_along(int(size), side, stride, padding) for size in x.shape[1:3]]
+    if any(sum(edge) for edge in edges):
+        x = tf.pad(x, [[0, 0], *edges, [0, 0]])
+    rows = tf.reshape(upstream, [-1, outputs])  # (N * H' * W', oc)
+    size = [-1, (height - 1) * stride + 1, (width - 1) * stride + 1, inputs]
+    products = []
+    for offset in ((i, j) for i in range(side) for j in range(side)):
+        window = tf.slice(x, [0, *offset, 0], size)
+        if stride > 1:
+            window = tf.nn.avg_pool2d(window, 1, stride, "VALID")  # quicker than a strided slice
+        products.append(tf.matmul(tf.reshape(window, [-1, inputs]), rows, transpose_a=True))
+    return tf.reshape(tf.stack(products), [side, side, inputs, outputs])
+
+
+def _outputs_along(size: int, side: int, stride: int, padding: str) -> int:
+    """Output pixels of a convolution along an axis of `size` pixels."""
+    return -(-size // stride) if padding == "SAME" else -(-(size - side + 1) // stride)
+
+
+def _zeros_along(size: int, side: int, stride: int, padding: str) -> list[int]:
+    """The zeros that TensorFlow adds before and behind an axis of `size` pixels."""
+    if padding == "VALID":
+        return [0, 0]
+    missing = max((_outputs_along(size, side, stride, padding) - 1) * stride + side - size, 0)
+    return [missing // 2, missing - missing // 2]

@@ -1,0 +1,103 @@
+"""models/filter_gradients.py against TensorFlow's own gradients."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from models import layers
+from models.filter_gradients import filter_gradient, products_pay
+
+CASES = [  # height, width, side, stride, padding
+    (7, 7, 3, 1, "SAME"),
+    (7, 6, 3, 1, "VALID"),
+    (8, 8, 3, 2, "SAME"),
+    (9, 8, 3, 2, "SAME"),
+    (10, 10, 3, 2, "VALID"),
+    (8, 8, 1, 1, "SAME"),
+    (9, 8, 1, 2, "SAME"),
+    (11, 12, 5, 3, "VALID"),
+    (6, 6, 4, 1, "SAME"),
+    (5, 5, 2, 4, "SAME"),
+]
+
+
+def gradients(x, filters, upstream, stride, padding):
+    """Those of TensorFlow and those of the products: [(fh, fw, ic, oc), (fh, fw, ic, oc)]."""
+    with tf.Graph().as_default(), v1.Session() as sess:
+        images = v1.placeholder(x.dtype, [None, *x.shape[1:]])
+        weights = tf.constant(filters)
+        out = tf.nn.conv2d(images, weights, stride, padding)
+        own = tf.gradients(out, weights, grad_ys=tf.constant(upstream))[0]
+        products = filter_gradient(images, tf.constant(upstream), filters.shape[0], stride, padding)
+        return sess.run([own, products], {images: x})
+
+
+@pytest.mark.parametrize(("height", "width", "side", "stride", "padding"), CASES)
+def test_products_are_tensorflows_gradient(height, width, side, stride, padding):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, height, width, 4)).astype(np.float32)
+    filters = rng.normal(size=(side, side, 4, 5)).astype(np.float32)
+    with tf.Graph().as_default():
+        out_shape = tf.nn.conv2d(tf.constant(x), tf.constant(filters), stride, padding).shape
+    own, products = gradients(x, filters, rng.normal(size=out_shape).astype(np.float32), stride, padding)
+    np.testing.assert_allclose(products, own, rtol=1e-5, atol=1e-5)
+
+
+def test_by_hand():
+    # one image [[1, 2], [3, 4]], a 2x2 filter at its only place, gradient 10: ten times the image
+    x = np.array([[1, 2], [3, 4]], np.float32).reshape(1, 2, 2, 1)
+    upstream = np.full((1, 1, 1, 1), 10, np.float32)
+    with tf.Graph().as_default(), v1.Session() as sess:
+        found = sess.run(filter_gradient(tf.constant(x), tf.constant(upstream), 2, 1, "VALID"))
+    assert found.reshape(2, 2).tolist() == [[10, 20], [30, 40]]
+
+
+def test_bfloat16_is_as_near_to_float32_as_tensorflows_own():
+    rng = np.random.default_rng(0)
+    x, upstream = (rng.normal(size=(4, 7, 7, 64)).astype(np.float32) for _ in range(2))
+    filters = np.zeros((3, 3, 64, 64), np.float32)
+    exact, _ = gradients(x, filters, upstream, 1, "SAME")
+    bfloat16 = tf.bfloat16.as_numpy_dtype
+    own, products = gradients(
+        x.astype(bfloat16), filters.astype(bfloat16), upstream.astype(bfloat16), 1, "SAME"
+    )
+    own_error, error = (np.abs(g.astype(np.float32) - exact).max() for g in (own, products))
+    assert error < 1.5 * own_error
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "depths", "stride", "pays"),
+    [
+        (7, 3, (512, 512), 1, True),
+        (56, 3, (64, 64), 1, False),
+        (32, 3, (16, 32), 2, False),
+        (28, 3, (256, 256), 2, True),
+        (14, 1, (256, 1024), 1, True),
+        (56, 1, (64, 256), 1, False),
+    ],
+)
+def test_conv2d_takes_the_products_where_they_pay(size, side, depths, stride, pays):
+    with tf.Graph().as_default() as graph:
+        x = v1.placeholder(tf.float32, [None, size, size, depths[0]])
+        filters = v1.get_variable("weights", [side, side, *depths], use_resource=True)
+        out = layers.conv2d(x, filters, stride)
+        assert products_pay(x, filters, stride, "SAME") is pays
+        gradient = tf.gradients(out, [x, filters])
+        kernels = [op for op in graph.get_operations() if op.type == "Conv2DBackpropFilter"]
+        assert (not kernels) is pays
+        assert [g.shape.as_list() for g in gradient] == [[None, size, size, depths[0]], [side, side, *depths]]
+
+
+def test_a_gpu_keeps_its_own_kernel(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    with tf.Graph().as_default():
+        x = v1.placeholder(tf.float32, [None, 7, 7, 512])
+        assert not products_pay(x, tf.zeros([3, 3, 512, 512]), 1, "SAME")
+
+
+def test_images_of_unknown_size_keep_the_kernel():
+    with tf.Graph().as_default():
+        x = v1.placeholder(tf.float32, [None, None, None, 512])
+        assert not products_pay(x, tf.zeros([3, 3, 512, 512]), 1, "SAME")
+        assert "_gradient_op_type" not in layers.conv2d(x, tf.zeros([3, 3, 512, 512]), 1).op.node_def.attr
