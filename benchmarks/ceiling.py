@@ -2,13 +2,18 @@
 
     python -m benchmarks.ceiling [--threads 2] [--rounds 5] [--seconds 2]
 
-TensorFlow and PyTorch multiply two 2048x2048 matrices in turns, in float32 and in bfloat16. The larger median of the
-two is the ceiling of that precision: no convolution comes nearer to what the processor has.
+TensorFlow and PyTorch multiply two 2048x2048 matrices in turns, in float32 and in bfloat16. The larger median of
+the two is the ceiling of that precision: no convolution comes nearer to what the processor has.
 """
 
 from collections.abc import Callable
 
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.commands import conditions, keep, measurement_parser, parse_measurement
 from benchmarks.sides import PROJECT, Contestant, Spread, Step, measure
+from learning.scripts import run_script
 
 SIDE = 2048
 GFLOP = 2 * SIDE**3 / 1e9  # of one product
@@ -17,8 +22,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 def tensorflow_product(precision: str, threads: int) -> Step:
     """One product in a session."""
-    import tensorflow as tf
-    import tensorflow.compat.v1 as v1
+    from learning.experiment import tf, v1  # imported without their messages
 
     graph = tf.Graph()
     with graph.as_default():
@@ -52,7 +56,7 @@ def _step(product: Callable[[], object]) -> Step:
 def ceiling(
     threads: int, *, rounds: int = 5, seconds: float = 2.0, tell: Callable[[str], None] = print
 ) -> dict[str, dict[str, float]]:
-    """GFLOP/s by precision and library, the median of the rounds: {"float32": {"tensorflow": ..., "torch": ...}}."""
+    """GFLOP/s by precision and library, medians: {"float32": {"tensorflow": ..., "torch": ...}, ...}."""
     found = {}
     for precision in PRECISIONS:
         contestants = {
@@ -60,10 +64,31 @@ def ceiling(
             "torch": Contestant(torch_product, (precision, threads)),
         }
         rates, _ = measure(
-            contestants, rounds=rounds, seconds=seconds, tell=lambda line: tell(f"{precision} {line}")
+            contestants,
+            rounds=rounds,
+            seconds=seconds,
+            tell=lambda line, precision=precision: tell(f"{precision} {line}"),  # type: ignore[misc]
         )
         names = {PROJECT: "tensorflow"}
         found[precision] = {
             names.get(name, name): GFLOP * Spread.of(values).median for name, values in rates.items()
         }
     return found
+
+
+def main() -> None:
+    """Measure, print, and write the figures to a file if asked to."""
+    arguments = parse_measurement(measurement_parser("ceiling", str(__doc__), rounds=5, seconds=2.0))
+    figures = conditions(arguments)
+    found = ceiling(arguments.threads, rounds=arguments.rounds, seconds=arguments.seconds)
+    table = Table(title=f"Product of two matrices of side {SIDE}, GFLOP/s")
+    for column in ("", *PRECISIONS):
+        table.add_column(column, justify="right" if column else "left")
+    for library in dict.fromkeys(name for rates in found.values() for name in rates):
+        table.add_row(library, *(f"{found[precision].get(library, 0):.4g}" for precision in PRECISIONS))
+    Console().print(table)
+    keep(arguments, figures | {"gflops": found})
+
+
+if __name__ == "__main__":
+    run_script(main)

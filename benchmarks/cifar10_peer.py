@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.arguments import cifar10_parser, require_counts
-from benchmarks.decoding import processor
+from benchmarks.figures import processor
 from datasets.cifar10 import load_cifar10
 from datasets.splits import Splits
 from learning.errors import UsageError
@@ -27,7 +27,7 @@ from learning.schedules import CosineSchedule
 from learning.scripts import run_script
 
 if TYPE_CHECKING:
-    from benchmarks.torch_resnet import Peer, Settings
+    from benchmarks.torch_cifar10 import Peer, Settings
 
 TEST_EVERY = 5  # epochs
 
@@ -40,7 +40,7 @@ def require_torch() -> None:
 
 def train(splits: Splits, settings: "Settings") -> dict[str, Any]:
     """Train the peer on `splits.train`, test it on `splits.test`; the figures, ready for JSON."""
-    from benchmarks.torch_resnet import Peer
+    from benchmarks.torch_cifar10 import Peer
 
     steps_per_epoch = splits.train.num_examples // settings.batch_size
     if steps_per_epoch == 0:
@@ -132,7 +132,7 @@ def main() -> None:
     if arguments.output:
         check_writable(arguments.output)
     splits = load_cifar10(arguments.data_dir, val_fraction=0.0, sample_size=arguments.limit)
-    from benchmarks.torch_resnet import Settings
+    from benchmarks.torch_cifar10 import Settings
 
     settings = Settings(
         batch_size=arguments.batch_size, epochs=arguments.epochs, seed=arguments.seed, threads=processor()[1]

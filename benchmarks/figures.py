@@ -18,7 +18,8 @@ from learning.files import write_text
 
 CPU_INFO = Path("/proc/cpuinfo")
 PACKAGES = ("tensorflow", "keras", "torch", "numpy", "scikit-image", "pillow")
-FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_tile")  # that decide how fast a product is
+# what decides how fast a matrix product is
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_tile")
 
 
 def processor() -> tuple[str, int]:

@@ -1,24 +1,22 @@
 """Memory of training from decoded images: 25,000 images of 256x256 against 256 of them.
 
-    python -m benchmarks.memory [--images 25000] [--folder DIR] [--json FILE]
+    python -m benchmarks.memory [--images 25000] [--folder DIR] [--peers] [--json FILE]
 
 Two labelled folders of JPEG files are made, a few hundred pictures under many names, and decoded into the
 cache. Then a fresh process for each folder loads it from that cache, builds a small network and trains one
 epoch with validation, while a thread reads the anonymous memory of the process (RssAnon, Linux) every 20 ms:
 what the process has for itself, without the pages of mapped files, which the system takes back when it needs
 them. What the set of images costs is the difference of the two peaks; its goal is below 300 MB.
+
+With --peers instead: the memory of training AlexNet on such a set, beside PyTorch and Keras (see memory_peers.py).
 """
 
 import argparse
 import json
-import multiprocessing
 import platform
 import shutil
 import tempfile
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
@@ -29,8 +27,10 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.decoding import processor
-from datasets.errors import DataError, StorageError
+from benchmarks import memory_peers
+from benchmarks.figures import processor
+from benchmarks.watch import PeakMemory, anonymous_bytes, in_fresh_process, require_linux
+from datasets.errors import StorageError
 from datasets.folder import load_folder
 from datasets.images import resize_image
 from learning.scripts import run_script
@@ -40,37 +40,6 @@ FEW = 256  # images of the set that the other is compared with
 DISTINCT = 200  # pictures; further files are further names of these
 CLASSES = ("cat", "dog")
 GOAL = 300e6  # bytes
-INTERVAL = 0.02  # seconds between two looks at the memory
-STATUS = Path("/proc/self/status")
-
-
-def anonymous_bytes() -> int:
-    """RssAnon of this process: its resident memory that no file stands behind."""
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith("RssAnon:"))
-    return int(line.split()[1]) * 1024
-
-
-class PeakMemory:
-    """Watches `anonymous_bytes` on a thread while a `with` block runs; `peak` is the largest value seen."""
-
-    def __init__(self, read: Callable[[], int] = anonymous_bytes, interval: float = INTERVAL) -> None:
-        self.peak = read()
-        self._read, self._interval = read, interval
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
-
-    def __enter__(self) -> "PeakMemory":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        self._done.set()
-        self._thread.join()
-        self.peak = max(self.peak, self._read())
-
-    def _watch(self) -> None:
-        while not self._done.wait(self._interval):
-            self.peak = max(self.peak, self._read())
 
 
 def bytes_needed(num_images: int) -> int:
@@ -150,19 +119,13 @@ def train_epoch(folder: Path, num_images: int, seed: int) -> dict[str, Any]:
     }
 
 
-def in_fresh_process(folder: Path, num_images: int, seed: int) -> dict[str, Any]:
-    """`train_epoch` in an interpreter that has done nothing else."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(train_epoch, folder, num_images, seed).result()
-
-
 def measure(folder: Path, num_images: int, seed: int) -> dict[str, Any]:
     """Both sets decoded and trained on: {"few": ..., "many": ..., "difference_bytes": ..., ...}."""
     if not (folder / str(num_images)).exists():
         check_room(folder, bytes_needed(num_images))
     prepare(folder, FEW, seed)
     decoding_seconds = prepare(folder, num_images, seed)
-    few, many = (in_fresh_process(folder, count, seed) for count in (FEW, num_images))
+    few, many = (in_fresh_process(train_epoch, folder, count, seed) for count in (FEW, num_images))
     return {
         "few": few,
         "many": many,
@@ -200,26 +163,39 @@ def print_table(result: dict[str, Any]) -> None:
     console.print(versions)
 
 
-def main() -> None:
-    """Measures, prints, and writes the figures to a file if asked to."""
+def parse() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--images", type=int, default=25000, help="of the larger set (default: 25000)")
     parser.add_argument(
         "--folder", type=Path, help="made if need be, kept, and used again (default: temporary)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of images and training (default: 0)")
+    parser.add_argument("--peers", action="store_true", help="AlexNet beside PyTorch and Keras instead")
+    parser.add_argument("--quick", action="store_true", help="with --peers: toy sizes, to see that it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures")
     arguments = parser.parse_args()
-    if not STATUS.exists():
-        raise DataError(f"there is no {STATUS}, so memory cannot be measured here; run this on Linux")
     if arguments.images <= FEW:
         parser.error(f"--images is {arguments.images}; give more than the {FEW} that it is compared with")
+    if arguments.quick and not arguments.peers:
+        parser.error("--quick is for --peers; give fewer --images")
+    return arguments
+
+
+def main() -> None:
+    """Measures, prints, and writes the figures to a file if asked to."""
+    arguments = parse()
+    require_linux()
     if arguments.folder is not None:
         arguments.folder.mkdir(parents=True, exist_ok=True)
     place = nullcontext(arguments.folder) if arguments.folder else tempfile.TemporaryDirectory()
-    with place as folder:
-        result = measure(Path(folder).resolve(), arguments.images, arguments.seed)
-    print_table(result)
+    with place as name:
+        folder = Path(name).resolve()
+        if arguments.peers:
+            result = memory_peers.compare(folder, arguments.images, is_quick=arguments.quick)
+        else:
+            result = measure(folder, arguments.images, arguments.seed)
+            print_table(result)
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 

@@ -48,6 +48,7 @@ def measure(
     seconds: float,
     tell: Callable[[str], None] = print,
     warm_steps: int = 3,
+    in_processes: bool = True,
 ) -> tuple[Rates, dict[str, str]]:
     """Images per second of every contestant in every round, and why some could not take part.
 
@@ -55,15 +56,17 @@ def measure(
     :param seconds: of a turn; a step that has begun is finished.
     :param tell: gets a line of progress.
     :param warm_steps: of each before the first round.
+    :param in_processes: False lets all work in this process: no figures, but a quick look whether they do work.
     :raises Exception: what went wrong in the project itself; a peer that fails is left out, with its reason.
     """
-    workers: dict[str, _Worker] = {}
+    employ = _Worker if in_processes else _Here
+    workers: dict[str, _Worker | _Here] = {}
     failures: dict[str, str] = {}
     try:
         for name, contestant in contestants.items():
             tell(f"{name}: building")
             try:
-                workers[name] = _Worker(contestant, warm_steps)
+                workers[name] = employ(contestant, warm_steps)
             except Exception as error:
                 if name == PROJECT:
                     raise
@@ -91,6 +94,20 @@ def best_peer(rates: Rates) -> str | None:
 def ratios(rates: Rates, peer: str) -> list[float]:
     """The project's rate over the peer's, round by round."""
     return [ours / theirs for ours, theirs in zip(rates[PROJECT], rates[peer], strict=True)]
+
+
+class _Here:
+    """One contestant in this process."""
+
+    def __init__(self, contestant: Contestant, warm_steps: int) -> None:
+        self._step = _warm_step(contestant, warm_steps)
+
+    def images_per_second(self, seconds: float) -> float:
+        images, elapsed = take_turn(self._step, seconds)
+        return images / elapsed
+
+    def close(self) -> None:
+        pass
 
 
 class _Worker:
@@ -134,9 +151,7 @@ def _work(link: Connection, contestant: Contestant, warm_steps: int) -> None:
     """The process of a contestant: build, warm up, and take turns until None comes."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        step = contestant.build(*contestant.arguments)
-        for _ in range(warm_steps):
-            step()
+        step = _warm_step(contestant, warm_steps)
         link.send(None)
         while (seconds := link.recv()) is not None:
             link.send(take_turn(step, seconds))
@@ -147,7 +162,17 @@ def _work(link: Connection, contestant: Contestant, warm_steps: int) -> None:
             link.send(RuntimeError(f"{type(error).__name__}: {error}"))
 
 
-def take_turn(step: Step, seconds: float, clock: Callable[[], float] = time.perf_counter) -> tuple[int, float]:
+def _warm_step(contestant: Contestant, warm_steps: int) -> Step:
+    """The contestant's step, after so many of them."""
+    step = contestant.build(*contestant.arguments)
+    for _ in range(warm_steps):
+        step()
+    return step
+
+
+def take_turn(
+    step: Step, seconds: float, clock: Callable[[], float] = time.perf_counter
+) -> tuple[int, float]:
     """Steps for so many seconds, at least one: the images they were, and the time they took."""
     start = clock()
     images, elapsed = step(), clock() - start

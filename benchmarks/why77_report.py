@@ -10,8 +10,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.decoding import processor
 from benchmarks.documents import rewrite
+from benchmarks.figures import processor
 from benchmarks.reproduce import read_csv
 from benchmarks.why77 import ROOT, ROWS, Row, is_finished, run_path, shown_command
 from learning.figures import save

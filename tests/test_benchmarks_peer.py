@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from benchmarks import cifar10_peer  # noqa: E402
-from benchmarks.torch_resnet import Batches, Peer, ResNet20, Settings  # noqa: E402
+from benchmarks.torch_cifar10 import Batches, Peer, Settings, started_net  # noqa: E402
 from datasets.dataset import DataSet  # noqa: E402
 from learning.errors import UsageError  # noqa: E402
 from tests.made_sets import cifar_parts, write_binary_batches  # noqa: E402
@@ -27,14 +27,13 @@ def make_set(num_images=6, size=8):
 
 
 def test_the_net_has_the_parameters_of_the_projects():
-    assert sum(p.numel() for p in ResNet20().parameters()) == 269_722
-    assert ResNet20()(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+    assert sum(p.numel() for p in started_net(10).parameters()) == 269_722
+    assert started_net(10)(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
 
 
 def test_a_shortcut_is_the_subsampled_input_between_zeros():
-    net = ResNet20().eval()
-    block = net.blocks[3]  # 16 to 32 channels, stride 2
-    torch.nn.init.zeros_(block.norm2.weight)  # nothing but the shortcut is left
+    block = started_net(10).eval().layer2[0]  # 16 to 32 channels, stride 2
+    torch.nn.init.zeros_(block.bn2.weight)  # nothing but the shortcut is left
     x = torch.rand(1, 16, 8, 8)
     out = block(x)
     torch.testing.assert_close(out[:, 8:24], x[:, :, ::2, ::2])

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import cifar10_peer, epoch_time, reproduce, why77, why77_report
 from benchmarks.documents import rewrite
-from datasets.errors import DataError, StorageError
+from datasets.errors import StorageError
 from learning.cli import parse_train
 from learning.errors import CheckpointError, DirectoryInUseError, UsageError
 from learning.run_directory import RunDirectory
@@ -268,46 +268,7 @@ def test_the_readme_has_the_table_of_the_committed_results():
     assert table in reproduce.README.read_text(), "run: python -m benchmarks.reproduce --readme"
 
 
-# benchmarks/epoch_time.py
-
-
-def test_ratios_are_of_the_same_round():
-    found = epoch_time.summary({"project": [200.0, 300.0, 100.0], "peer": [100.0, 100.0, 100.0]})
-    assert found["ratio"] == {"median": 2.0, "min": 1.0, "max": 3.0}
-    assert found["project"] == {"median": 200.0, "min": 100.0, "max": 300.0}
-
-
-class Link:
-    """One end of a pipe: what is received was given, what is sent is kept."""
-
-    def __init__(self, *received):
-        self.received, self.sent = list(received), []
-
-    def recv(self):
-        return self.received.pop(0)
-
-    def send(self, value):
-        self.sent.append(value)
-
-
-def test_a_side_makes_the_steps_that_it_is_asked_for():
-    link, steps = Link(5, 7, None), []
-    epoch_time.serve(link, lambda: steps.append(1), batch_size=128)
-    assert len(steps) == epoch_time.WARM_STEPS + 12
-    assert link.sent[0] == 128
-    assert len(link.sent) == 3
-
-
-def test_the_error_of_a_side_comes_back():
-    def work(link, data_dir, limit):
-        raise DataError(f"nothing in {data_dir}")
-
-    link = Link()
-    epoch_time.answer(link, work, "here", None)
-    assert [str(error) for error in link.sent] == ["nothing in here"]
-
-
-# benchmarks/cifar10_peer.py
+# benchmarks/cifar10_peer.py and benchmarks/epoch_time.py
 
 
 @pytest.mark.parametrize("benchmark", [cifar10_peer, epoch_time])

@@ -138,8 +138,8 @@ def check(**differences):
 
 
 def torch_resnet(block, depths, **options):
-    def peer(peers):
-        return peers.ResNet(getattr(peers, block), depths, (64, 128, 256, 512), CLASSES, **options)
+    def peer(nets):
+        return nets.ResNet(getattr(nets, block), depths, (64, 128, 256, 512), CLASSES, **options)
 
     return peer
 
@@ -167,7 +167,7 @@ def torch_resnet(block, depths, **options):
             32,
             4,
             TORCHVISION,
-            lambda peers: peers.ResNet(peers.PaddedBlock, (3, 3, 3), (16, 32, 64), CLASSES, pool=False),
+            lambda nets: nets.build("resnet20", 32, CLASSES),
             id="resnet20-option-a",
         ),
         pytest.param(
@@ -175,17 +175,18 @@ def torch_resnet(block, depths, **options):
             99,  # the least side whose last pool is more than one pixel, so that the order in fc6 matters
             4,
             {"local_response_norm": True},
-            lambda peers: peers.AlexNet(CLASSES, 256 * 2 * 2),
+            lambda nets: nets.build("alexnet", 99, CLASSES, local_response_norm=True),
             id="alexnet",
         ),
     ],
 )
 def test_pytorch(net, side, batch, options, make_peer, session):
     torch = pytest.importorskip("torch")
+    from benchmarks import torch_nets
     from tests import peers_torch
 
     ours = build(net, side, batch, session, weight_decay=1e-4, **options)
-    peer = make_peer(peers_torch)
+    peer = make_peer(torch_nets)
 
     def converted(name, value):
         return peers_torch.to_torch(value, (256, 2, 2) if name == "fc6/weights" else None)
@@ -228,11 +229,12 @@ def test_pytorch(net, side, batch, options, make_peer, session):
 def test_keras_resnet20_of_the_cifar_post(session):
     import keras
 
+    from benchmarks import keras_nets
     from tests import peers_keras
 
     # l2(0.0001) is 0.0001 * sum(w ** 2); here the sum is halved, and biases and norms have no decay in Keras
     ours = build(ResNet20, 32, 4, session, weight_decay=0.0002, weight_decay_on="weights", **POST_CIFAR)
-    peer = peers_keras.resnet20(CLASSES)
+    peer = keras_nets.cifar_post_resnet20(CLASSES)
     variables = {name: peers_keras.keras_variable(peer, name) for name in ours.variables}
 
     def load(values):

@@ -17,9 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.torch_nets import RESNETS, ResNet
 from datasets.dataset import DataSet
-
-STAGES, WIDTHS = (3, 3, 3), (16, 32, 64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,50 +38,15 @@ class Settings:
     threads: int = 1
 
 
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut without parameters (He et al. 2016, section 3.3, option A)."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.norm1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(outputs)
-        self.stride, self.missing = stride, outputs - inputs
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.norm1(self.conv1(x)))
-        out = self.norm2(self.conv2(out))
-        if self.missing or self.stride != 1:
-            half = self.missing // 2
-            x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, half, self.missing - half))
-        return F.relu(out + x)
-
-
-class ResNet20(nn.Module):
-    """269,722 parameters for 10 classes, starting at He's values: He et al. 2016, section 4.2, n = 3."""
-
-    def __init__(self, num_classes: int = 10) -> None:
-        super().__init__()
-        blocks, inputs = [], WIDTHS[0]
-        for stage, (count, width) in enumerate(zip(STAGES, WIDTHS, strict=True)):
-            for number in range(count):
-                blocks.append(BasicBlock(inputs, width, 2 if stage and not number else 1))
-                inputs = width
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, WIDTHS[0], 3, 1, 1, bias=False), nn.BatchNorm2d(WIDTHS[0]), nn.ReLU()
-        )
-        self.blocks = nn.Sequential(*blocks)
-        self.fc = nn.Linear(inputs, num_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        nn.init.normal_(self.fc.weight, std=0.01)
-        nn.init.zeros_(self.fc.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (N, num_classes) of images (N, 3, H, W)."""
-        return self.fc(self.blocks(self.stem(x)).mean(dim=(2, 3)))
+def started_net(num_classes: int) -> ResNet:
+    """The net with He's initial values, as the project's: He et al. 2015b; 269,722 parameters for 10 classes."""
+    net = RESNETS["resnet20"](num_classes=num_classes)
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+    nn.init.normal_(net.fc.weight, std=0.01)
+    nn.init.zeros_(net.fc.bias)
+    return net
 
 
 class Batches:
@@ -137,8 +101,8 @@ class Peer:
         torch.manual_seed(settings.seed)
         self.settings = settings
         self.batches = Batches(train_set, settings.padding, torch.Generator().manual_seed(settings.seed))
-        net: Any = ResNet20(int(train_set.num_classes or 0))  # the types of torch lack `memory_format`
-        self.net: ResNet20 = net.to(memory_format=torch.channels_last)
+        net: Any = started_net(int(train_set.num_classes or 0))  # the types of torch lack `memory_format`
+        self.net: ResNet = net.to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.SGD(
             self.net.parameters(),
             lr=settings.learning_rate,

@@ -1,0 +1,87 @@
+"""What the commands that measure speed share: their options, the post's place beside the peers, and the output."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.arguments import require_counts
+from benchmarks.figures import environment, processor, summary, write
+from benchmarks.sides import Rates, Spread, ratios
+from learning.errors import UsageError
+from learning.files import check_writable
+from learning.scripts import ScriptParser
+
+POST = "post"  # the way of the AlexNet post: measured, but no peer that the project is held against
+QUICK = {"rounds": 1, "seconds": 0.0}  # what --quick says
+
+
+def measurement_parser(
+    program: str, description: str, *, rounds: int, seconds: float | None = None
+) -> ScriptParser:
+    """A parser that knows --quick, --rounds, --seconds, --threads and --output.
+
+    :param program: the module's name in this package.
+    :param description: of which the first line is shown.
+    :param rounds: the default of --rounds.
+    :param seconds: the default of --seconds; None: the work decides how long it takes, and there is no such option.
+    """
+    parser = ScriptParser(prog=f"python -m benchmarks.{program}", description=description.splitlines()[0])
+    parser.add_argument(
+        "--quick", action="store_true", help="toy sizes and one round, to see that it works: no figures"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=rounds, help=f"measurements of each (default: {rounds})"
+    )
+    if seconds is not None:
+        parser.add_argument(
+            "--seconds", type=float, default=seconds, help=f"of a measurement (default: {seconds:g})"
+        )
+    cores = processor()[1]
+    parser.add_argument("--threads", type=int, default=cores, help=f"of each library (default: {cores})")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where to write the figures, as JSON")
+    return parser
+
+
+def parse_measurement(parser: ScriptParser) -> argparse.Namespace:
+    """The checked command line; --quick has set rounds and seconds."""
+    arguments = parser.parse_args()
+    require_counts(parser, arguments, "rounds", "threads")
+    seconds = getattr(arguments, "seconds", 0.0)
+    if seconds < 0:
+        raise UsageError(f"--seconds is {seconds:g}; give 0 or more")
+    if arguments.quick:
+        vars(arguments).update({name: value for name, value in QUICK.items() if name in arguments})
+    if arguments.output:
+        check_writable(arguments.output)
+    return arguments
+
+
+def conditions(arguments: argparse.Namespace) -> dict[str, Any]:
+    """How the figures are taken, to be asked before they are: the machine, and the options."""
+    names = ("quick", "rounds", "seconds", "threads")
+    options = {name: getattr(arguments, name) for name in names if name in arguments}
+    return {"environment": environment(arguments.threads), "options": options}
+
+
+def keep(arguments: argparse.Namespace, figures: Mapping[str, Any]) -> None:
+    """Writes the figures where --output says."""
+    if arguments.output:
+        write(arguments.output, figures)
+
+
+def summary_beside_post(rates: Rates, failures: Mapping[str, str]) -> dict[str, Any]:
+    """`figures.summary` against the best peer, with the post's rate, and the ratio to that as `ratio_to_post`."""
+    found = summary({name: values for name, values in rates.items() if name != POST}, failures)
+    if POST in rates:
+        found["images_per_second"][POST] = Spread.of(rates[POST])._asdict()
+        found["ratio_to_post"] = Spread.of(ratios(rates, POST))._asdict()
+        found["rates"] = rates
+    return found
+
+
+def print_post(found: Mapping[str, Any]) -> None:
+    """The ratio to the post's way, where it was measured."""
+    if "ratio_to_post" in found:
+        median, smallest, largest = (found["ratio_to_post"][which] for which in ("median", "min", "max"))
+        print(f"project / post: {median:.2f} ({smallest:.2f} to {largest:.2f})")

@@ -1,0 +1,210 @@
+"""Ten-crop prediction, images/s: the project against PyTorch, Keras and the AlexNet post's own way.
+
+    python -m benchmarks.inference [NET ...] [--rounds 5] [--seconds 10] [--output FILE]
+
+From 256x256 bytes in memory to probabilities that are the mean of ten windows: AlexNet (windows of 227 pixels, two
+classes) and ResNet-50 (224 pixels, 1,000 classes), in float32 and in bfloat16, 16 images and so 160 windows at a
+time. Weights are drawn at random, and nothing is read from disk. What the project does in bfloat16 is held against
+the peers' best, whatever its precision.
+
+- project: a `DataSet` and `ConvNet.predict`, as predict.py --ten-crop and test.py do;
+- torch: the windows stacked as in torchvision's documentation of `TenCrop`, channels_last, inference_mode;
+- keras: one `tf.function` that cuts the windows and calls the net;
+- post: float32 arrays, windows cut by numpy for each image, and one run of the project's float32 graph for each of
+  the ten windows.
+"""
+
+import argparse
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks import libraries, post_way
+from benchmarks.ceiling import PRECISIONS
+from benchmarks.commands import (
+    POST,
+    conditions,
+    keep,
+    measurement_parser,
+    parse_measurement,
+    print_post,
+    summary_beside_post,
+)
+from benchmarks.figures import print_table
+from benchmarks.made import noise
+from benchmarks.sides import PROJECT, Contestant, Step, measure
+from datasets.augment import corner_center_windows
+from datasets.dataset import DataSet
+from learning.scripts import run_script
+
+MEAN = 0.5  # of the pixels, which every contestant subtracts
+
+
+class Case(NamedTuple):
+    """A net and its images.
+
+    :param name: of the net, in every library.
+    :param options: of the net.
+    """
+
+    name: str
+    options: dict[str, Any]
+    image_size: int
+    crop_size: int
+    num_classes: int
+    batch_size: int  # images, ten windows each
+    precisions: tuple[str, ...] = PRECISIONS
+
+
+CASES = (Case("alexnet", {}, 256, 227, 2, 16), Case("resnet50", {}, 256, 224, 1000, 16))
+QUICK_CASES = (
+    Case("alexnet", {}, 72, 67, 2, 1, ("float32",)),
+    Case("resnet50", {"stages": (1, 1, 1, 1)}, 20, 16, 10, 1, ("bfloat16",)),
+)
+
+
+def _images(case: Case) -> np.ndarray:
+    return noise(case.batch_size, case.image_size, seed=0)
+
+
+def _ten_crops(images: Any, crop_size: int, mirror: Callable[[Any], Any]) -> list[Any]:
+    """The ten windows (N, h, w, C) of a test, in the project's order, of images (N, H, W, C) of any library."""
+    height, width = images.shape[1:3]
+    tops, lefts, flips = corner_center_windows(height, width, crop_size)
+    crops = []
+    for top, left, flip in zip(tops.tolist(), lefts.tolist(), flips.tolist(), strict=True):
+        crop = images[:, top : top + crop_size, left : left + crop_size]
+        crops.append(mirror(crop) if flip else crop)
+    return crops
+
+
+def project_step(case: Case, precision: str, threads: int) -> Step:
+    """The images through `ConvNet.predict`."""
+    model, sess = _project(case, precision, threads)
+    images = _images(case)
+
+    def step() -> int:
+        dataset = DataSet(images, crop_size=case.crop_size)
+        return len(model.predict(sess, dataset, batch_size=10 * case.batch_size, augment_pred=True))
+
+    return step
+
+
+def post_step(case: Case, threads: int) -> Step:
+    """The images in the post's way, on the project's float32 graph."""
+    model, sess = _project(case, "float32", threads)
+    images = post_way.as_floats(_images(case))
+
+    def run(crops: np.ndarray) -> np.ndarray:
+        return sess.run(model.pred, model.feed(crops))
+
+    return lambda: len(post_way.predict(run, images, case.crop_size))
+
+
+def _project(case: Case, precision: str, threads: int) -> tuple[Any, Any]:
+    return libraries.project_model(
+        case.name,
+        precision,
+        case.crop_size,
+        case.num_classes,
+        threads,
+        mean=MEAN,
+        options=case.options,
+    )
+
+
+def torch_step(case: Case, precision: str, threads: int) -> Step:
+    """The images as a PyTorch user predicts them; cut as bytes, which is faster than as numbers."""
+    torch = libraries.torch(threads)
+    from benchmarks.torch_nets import build
+
+    net: Any = build(case.name, case.crop_size, case.num_classes, **case.options)
+    net = net.to(memory_format=torch.channels_last).eval()  # the types of torch lack `memory_format`
+    images = torch.from_numpy(_images(case))  # (N, H, W, 3)
+
+    @torch.inference_mode()
+    def step() -> int:
+        crops = torch.stack(_ten_crops(images, case.crop_size, lambda crop: crop.flip(2)), dim=1)
+        pixels = crops.flatten(0, 1).permute(0, 3, 1, 2)  # (10 N, 3, h, w), channels_last in memory
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            logits = net(pixels.float().div_(255.0).sub_(MEAN))
+        pred = torch.softmax(logits.float(), dim=1)
+        return len(pred.view(len(images), 10, -1).mean(dim=1).numpy())
+
+    return step
+
+
+def keras_step(case: Case, precision: str, threads: int) -> Step:
+    """The images as a Keras user predicts them, all of it in one `tf.function`."""
+    tf = libraries.tensorflow(threads)
+    from benchmarks.keras_nets import build
+
+    with libraries.keras_policy(precision):
+        net = build(case.name, case.crop_size, case.num_classes, **case.options)
+    images = _images(case)
+
+    @tf.function
+    def predict(pixels: Any) -> Any:
+        crops = tf.stack(_ten_crops(pixels, case.crop_size, lambda crop: tf.reverse(crop, [2])), axis=1)
+        crops = tf.reshape(crops, [-1, case.crop_size, case.crop_size, 3])  # (10 N, h, w, 3)
+        pred = tf.nn.softmax(net(crops, training=False))  # the net takes bytes and gives float32
+        return tf.reduce_mean(tf.reshape(pred, [-1, 10, case.num_classes]), axis=1)
+
+    return lambda: len(predict(images).numpy())
+
+
+def contestants(case: Case, precision: str, threads: int) -> dict[str, Contestant]:
+    """The project in `precision`, and the peers in all that may be faster; the post only computes in float32."""
+    found = {PROJECT: Contestant(project_step, (case, precision, threads))}
+    for other in ["float32"] if precision == "float32" else PRECISIONS:
+        found[f"torch {other}"] = Contestant(torch_step, (case, other, threads))
+        found[f"keras {other}"] = Contestant(keras_step, (case, other, threads))
+    if precision == "float32":
+        found[POST] = Contestant(post_step, (case, threads))
+    return found
+
+
+def measure_case(case: Case, precision: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The figures of one net, printed, and ready for JSON."""
+    title = f"ten-crop prediction, {case.name}, {precision}"
+    print(title, flush=True)
+    threads = 0 if arguments.quick else arguments.threads  # what runs in this process cannot choose them
+    rates, failures = measure(
+        contestants(case, precision, threads),
+        rounds=arguments.rounds,
+        seconds=arguments.seconds,
+        in_processes=not arguments.quick,
+        warm_steps=0 if arguments.quick else 2,
+    )
+    found = summary_beside_post(rates, failures)
+    print_table(title, found)
+    print_post(found)
+    return found
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = measurement_parser("inference", str(__doc__), rounds=5, seconds=10.0)
+    names = [case.name for case in CASES]
+    parser.add_argument("nets", nargs="*", metavar="NET", help=f"of {', '.join(names)} (default: all)")
+    arguments = parse_measurement(parser)
+    if not set(arguments.nets) <= set(names):
+        parser.error(f"the nets are {', '.join(arguments.nets)}; there are {', '.join(names)}")
+    arguments.nets = arguments.nets or names
+    return arguments
+
+
+def main() -> None:
+    """Measure, print, and write the figures to a file if asked to."""
+    arguments = parse()
+    figures = {**conditions(arguments), "nets": {}}
+    for case in QUICK_CASES if arguments.quick else CASES:
+        for precision in case.precisions if case.name in arguments.nets else ():
+            found = measure_case(case, precision, arguments)
+            figures["nets"].setdefault(case.name, {})[precision] = found
+            keep(arguments, figures)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,154 @@
+"""The networks as a Keras user writes them: peers of the measurements, and the CIFAR post's own for parity.
+
+A layer has the name of the project's variable scope: stage1_block2_conv1, and its normalisation
+stage1_block2_conv1_norm. Importing this module imports Keras.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+from keras import layers, regularizers
+
+EXPANSION = 4  # a bottleneck block gives four times as many channels as its 3x3 convolution has
+
+
+class Style(NamedTuple):
+    """What the convolutions and normalisations of a net have in common."""
+
+    use_bias: bool = False
+    weight_decay: float = 0.0  # of a regulariser in the loss; 0.0 leaves it to the optimizer
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+
+    def regularizer(self) -> keras.Regularizer | None:
+        return regularizers.l2(self.weight_decay) if self.weight_decay else None
+
+    def conv_norm(self, x: Any, name: str, filters: int, side: int, stride: int) -> Any:
+        """A convolution and its normalisation."""
+        x = layers.Conv2D(
+            filters,
+            side,
+            strides=stride,
+            padding="same",
+            use_bias=self.use_bias,
+            kernel_regularizer=self.regularizer(),
+            kernel_initializer="he_normal",
+            name=name,
+        )(x)
+        norm = layers.BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, name=f"{name}_norm")
+        return norm(x)
+
+
+PLAIN = Style()
+POST = Style(
+    use_bias=True, weight_decay=0.0001, momentum=0.99, epsilon=1e-3
+)  # Keras' own norm, as the post has it
+
+
+def basic_block(x: Any, name: str, width: int, stride: int, style: Style, *, pads: bool = False) -> Any:
+    """Two 3x3 convolutions; where the shape changes a projection, or with `pads` option A of the paper."""
+    if stride == 1 and x.shape[-1] == width:
+        shortcut = x
+    elif pads:
+        shortcut = padded(x, width, stride)
+    else:
+        shortcut = style.conv_norm(x, f"{name}_shortcut", width, 1, stride)
+    x = layers.ReLU()(style.conv_norm(x, f"{name}_conv1", width, 3, stride))
+    return layers.ReLU()(layers.add([shortcut, style.conv_norm(x, f"{name}_conv2", width, 3, 1)]))
+
+
+def padded(x: Any, depth: int, stride: int) -> Any:
+    """Every `stride`-th pixel, between channels of zeros; the pooling is faster on a CPU than a strided slice."""
+    half = (depth - x.shape[-1]) // 2
+    x = layers.AveragePooling2D(1, stride)(x)
+    return keras.ops.pad(x, [[0, 0], [0, 0], [0, 0], [half, depth - x.shape[-1] - half]])
+
+
+def bottleneck(x: Any, name: str, width: int, stride: int, style: Style) -> Any:
+    """1x1, 3x3, 1x1 with the stride on the 3x3; a projection where the shape changes."""
+    depth = EXPANSION * width
+    shortcut = x
+    if stride != 1 or x.shape[-1] != depth:
+        shortcut = style.conv_norm(x, f"{name}_shortcut", depth, 1, stride)
+    x = layers.ReLU()(style.conv_norm(x, f"{name}_conv1", width, 1, 1))
+    x = layers.ReLU()(style.conv_norm(x, f"{name}_conv2", width, 3, stride))
+    return layers.ReLU()(layers.add([shortcut, style.conv_norm(x, f"{name}_conv3", depth, 1, 1)]))
+
+
+def resnet(
+    x: Any,
+    num_classes: int,
+    *,
+    block: Any,
+    stages: Sequence[int],
+    widths: Sequence[int],
+    pool: bool = True,
+    first_stage_stride: int = 1,
+    style: Style = PLAIN,
+) -> Any:
+    """Logits (N, num_classes) of images (N, H, W, 3). Without `pool` the stem is the CIFAR one."""
+    side, stride = (7, 2) if pool else (3, 1)
+    x = layers.ReLU()(style.conv_norm(x, "stem", widths[0], side, stride))
+    if pool:
+        x = layers.MaxPooling2D(3, 2, padding="same")(x)
+    for stage, (num_blocks, width) in enumerate(zip(stages, widths, strict=True), start=1):
+        for number in range(1, num_blocks + 1):
+            starts_stage = 2 if stage > 1 else first_stage_stride
+            x = block(x, f"stage{stage}_block{number}", width, starts_stage if number == 1 else 1, style)
+    x = layers.GlobalAveragePooling2D()(x)
+    return layers.Dense(num_classes, kernel_regularizer=style.regularizer(), name="fc")(x)
+
+
+class LocalResponseNorm(layers.Layer):
+    """Krizhevsky et al. 2012, section 3.3, in float32: TensorFlow has no bfloat16 kernel for a CPU."""
+
+    def call(self, x: Any) -> Any:
+        wide = tf.cast(x, tf.float32)
+        out = tf.nn.local_response_normalization(wide, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75)
+        return tf.cast(out, x.dtype)
+
+
+def alexnet(x: Any, num_classes: int, *, dropout_prob: float = 0.0, local_response_norm: bool = False) -> Any:
+    """Logits (N, num_classes) of images (N, H, W, 3), in one tower."""
+    convolution = partial(layers.Conv2D, padding="same", activation="relu")
+    pool = layers.MaxPooling2D(3, 2)
+    normalise = LocalResponseNorm() if local_response_norm else layers.Identity()
+    x = convolution(96, 11, strides=4, padding="valid", name="conv1")(x)
+    x = convolution(256, 5, name="conv2")(pool(normalise(x)))
+    x = convolution(384, 3, name="conv3")(pool(normalise(x)))
+    x = convolution(384, 3, name="conv4")(x)
+    x = layers.Flatten()(pool(convolution(256, 3, name="conv5")(x)))
+    for name in ("fc6", "fc7"):
+        x = layers.Dense(4096, activation="relu", name=name)(x)
+        x = layers.Dropout(dropout_prob)(x)
+    return layers.Dense(num_classes, name="fc8")(x)
+
+
+NETS: dict[str, Callable[..., Any]] = {
+    "alexnet": alexnet,
+    "resnet18": partial(resnet, block=basic_block, stages=(2, 2, 2, 2), widths=(64, 128, 256, 512)),
+    "resnet20": partial(
+        resnet, block=partial(basic_block, pads=True), stages=(3, 3, 3), widths=(16, 32, 64), pool=False
+    ),
+    "resnet50": partial(resnet, block=bottleneck, stages=(3, 4, 6, 3), widths=(64, 128, 256, 512)),
+}
+
+
+def build(name: str, side: int, num_classes: int, **options: Any) -> keras.Model:
+    """The net of a name in the project's catalogue: images (N, side, side, 3) of bytes to float32 logits.
+
+    :param options: of the net, named as the project's.
+    """
+    images = keras.Input((side, side, 3), dtype="uint8")
+    logits = NETS[name](layers.Rescaling(1 / 255, offset=-0.5)(images), num_classes, **options)
+    return keras.Model(images, layers.Activation("linear", dtype="float32")(logits))
+
+
+def cifar_post_resnet20(num_classes: int) -> keras.Model:
+    """The CIFAR post's: (N, 32, 32, 3) to probabilities (N, num_classes); the first stage has stride 2, too."""
+    images = keras.Input((32, 32, 3))
+    logits = NETS["resnet20"](images, num_classes, block=basic_block, first_stage_stride=2, style=POST)
+    return keras.Model(images, layers.Softmax()(logits))

@@ -1,0 +1,67 @@
+"""The libraries, ready to be measured with so many threads; each is imported when it is asked for."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+
+def project_model(
+    name: str,
+    precision: str,
+    crop_size: int,
+    num_classes: int,
+    threads: int,
+    *,
+    mean: float = 0.0,
+    options: Mapping[str, Any] | None = None,
+) -> tuple[Any, Any]:
+    """A net of the catalogue with its initial weights, and a session on it, as the scripts open it.
+
+    :param threads: of the session; 0: one per core.
+    """
+    from learning import experiment
+    from learning.config import RunConfig
+
+    config = RunConfig.from_dict({"model": {"name": name, "precision": precision, "options": options or {}}})
+    model = experiment.build_model(config, (crop_size, crop_size, 3), num_classes, mean)
+    sess = experiment.open_session(model, threads)
+    sess.run([variable.initializer for variable in model.variables])
+    return model, sess
+
+
+def tensorflow(threads: int) -> Any:
+    """TensorFlow as users of its eager side get it.
+
+    :param threads: 0 leaves the number to it; else nothing in the process may have used TensorFlow yet.
+    """
+    from learning.experiment import tf  # imported without its messages
+
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    return tf
+
+
+@contextmanager
+def keras_policy(precision: str) -> Iterator[None]:
+    """The precision of the Keras layers that are made meanwhile, float32 or bfloat16; variables stay float32."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def torch(threads: int) -> Any:
+    """PyTorch.
+
+    :param threads: 0 leaves the number to it.
+    """
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+    return torch

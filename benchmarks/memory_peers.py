@@ -1,0 +1,203 @@
+"""Memory of training AlexNet on many images from a memory map: the project, PyTorch and Keras.
+
+Images are bytes of 256x256 in a file, black and therefore without room on disk; a batch is 128 random windows of
+227 pixels. Each contestant makes some updates in a fresh process, as its users would: the project through its data
+set and prefetching; PyTorch through a `DataLoader` with two worker processes; Keras by `fit` on tf.data. Meanwhile
+the memory that no file stands behind is read, of the process and all that it started: private pages, and, once for
+all who share them, such as the batches that torch's workers hand over.
+"""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import libraries
+from benchmarks.ceiling import PRECISIONS
+from benchmarks.figures import environment, processor
+from benchmarks.made import open_splits, write_blank
+from benchmarks.sides import PROJECT
+from benchmarks.watch import PeakMemory, family_bytes, in_fresh_process, in_this_process
+
+NUM_CLASSES = 2
+INTERVAL = 0.1  # seconds between two looks, of which each takes some milliseconds
+LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.001, 0.9, 5e-4
+
+
+class Work(NamedTuple):
+    """What each makes."""
+
+    num_images: int
+    image_size: int = 256
+    crop_size: int = 227
+    batch_size: int = 128
+    updates: int = 30
+    workers: int = 2  # of torch's loader
+    precisions: tuple[str, ...] = PRECISIONS
+
+
+QUICK = Work(8, image_size=72, crop_size=67, batch_size=2, updates=1, workers=0, precisions=("bfloat16",))
+
+
+def train_project(path: Path, work: Work, precision: str) -> None:
+    """Updates through `Prefetcher`, as learning/training.py makes them."""
+    from datasets.prefetch import Prefetcher
+    from learning import experiment
+    from learning.config import RunConfig
+
+    net = {"name": "alexnet", "precision": precision, "options": {"dropout_prob": 0.5}}
+    config = RunConfig.from_dict({"model": net, "train": {"batch_size": work.batch_size}})
+    optimizer = experiment.build_training(config, open_splits(path, NUM_CLASSES, work.crop_size))
+    model = optimizer.model
+    with (
+        experiment.open_session(model) as sess,
+        Prefetcher(optimizer.train_set, work.batch_size) as batches,
+    ):
+        sess.run(optimizer.initialize)
+        for _ in range(work.updates):
+            images, labels, _ = next(batches)
+            feed = model.feed(images, labels, is_train=True)
+            feed[optimizer.learning_rate_placeholder] = LEARNING_RATE
+            sess.run([optimizer.optimize, model.loss, model.pred], feed)
+
+
+class Windows:
+    """Random windows of the images in a file as torch's loader takes them: (3, h, w) uint8 and a class number."""
+
+    def __init__(self, path: Path, crop_size: int) -> None:
+        self.images, self.crop_size = np.load(path, mmap_mode="r", allow_pickle=False), crop_size
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        import torch
+
+        top, left = torch.randint(self.images.shape[1] - self.crop_size + 1, (2,)).tolist()
+        crop = np.array(self.images[index, top : top + self.crop_size, left : left + self.crop_size])
+        pixels = torch.from_numpy(crop).permute(2, 0, 1)
+        return (pixels.flip(2) if torch.rand(()) < 0.5 else pixels), index % NUM_CLASSES
+
+
+def train_torch(path: Path, work: Work, precision: str) -> None:
+    """The training loop of PyTorch's documentation, in channels_last."""
+    torch = libraries.torch(0)
+    from benchmarks.torch_nets import build
+
+    net: Any = build("alexnet", work.crop_size, NUM_CLASSES, dropout_prob=0.5)
+    net = net.to(memory_format=torch.channels_last)  # the types of torch lack `memory_format`
+    optimizer = torch.optim.SGD(
+        net.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY, fused=True
+    )
+    dataset = Windows(path, work.crop_size)
+    sampler = torch.utils.data.RandomSampler(
+        dataset, num_samples=work.updates * work.batch_size, replacement=True
+    )
+    loader = torch.utils.data.DataLoader(
+        dataset, batch_size=work.batch_size, sampler=sampler, num_workers=work.workers
+    )
+    for images, classes in loader:
+        optimizer.zero_grad(set_to_none=True)
+        pixels = (images.float() / 255 - 0.5).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            logits = net(pixels)
+        torch.nn.functional.cross_entropy(logits.float(), classes).backward()
+        optimizer.step()
+
+
+def train_keras(path: Path, work: Work, precision: str) -> None:
+    """`fit` on a pipeline that reads the chosen images of the file."""
+    tf = libraries.tensorflow(0)
+    import keras
+
+    from benchmarks.keras_nets import build
+
+    images = np.load(path, mmap_mode="r", allow_pickle=False)
+    shape = images.shape[1:]
+
+    def read(index: Any) -> Any:
+        pixels = tf.ensure_shape(tf.numpy_function(lambda row: images[row], [index], tf.uint8), shape)
+        crop = tf.image.random_crop(pixels, [work.crop_size, work.crop_size, 3])
+        return tf.image.random_flip_left_right(crop), index % NUM_CLASSES
+
+    order = tf.data.Dataset.range(len(images)).shuffle(len(images)).repeat()
+    batches = order.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(work.batch_size)
+    with libraries.keras_policy(precision):
+        model = build("alexnet", work.crop_size, NUM_CLASSES, dropout_prob=0.5)
+    model.compile(
+        keras.optimizers.SGD(LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=False,
+    )
+    model.fit(batches.prefetch(tf.data.AUTOTUNE), steps_per_epoch=work.updates, shuffle=False, verbose=0)
+
+
+CONTESTANTS: dict[str, Callable[[Path, Work, str], None]] = {
+    PROJECT: train_project,
+    "torch": train_torch,
+    "keras": train_keras,
+}
+
+
+def peak_of(name: str, path: Path, work: Work, precision: str) -> dict[str, Any]:
+    """The largest memory of a contestant while it trains; to be called in a fresh process."""
+    with PeakMemory(read=family_bytes, interval=INTERVAL) as memory:
+        CONTESTANTS[name](path, work, precision)
+    return {"contestant": name, "precision": precision, "peak_bytes": memory.peak}
+
+
+def measure_peers(folder: Path, work: Work, call: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
+    """The peak of every contestant in both precisions, those that could not take part with the reason.
+
+    :param call: how `peak_of` is called: `watch.in_fresh_process`, or here.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        path = Path(name) / "images.npy"
+        write_blank(path, work.num_images, work.image_size)
+        return [
+            _row(contestant, precision, lambda *case: call(peak_of, *case), path, work)
+            for precision in work.precisions
+            for contestant in CONTESTANTS
+        ]
+
+
+def _row(
+    contestant: str, precision: str, peak: Callable[..., dict[str, Any]], path: Path, work: Work
+) -> dict[str, Any]:
+    """What `peak_of` says; of a peer that fails, why."""
+    print(f"{contestant}, {precision}", flush=True)
+    try:
+        return peak(contestant, path, work, precision)
+    except Exception as error:
+        if contestant == PROJECT:
+            raise
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        return {"contestant": contestant, "precision": precision, "left_out": reason}
+
+
+def print_peers(rows: list[dict[str, Any]], work: Work) -> None:
+    """The result for people."""
+    table = Table(title=f"AlexNet on {work.num_images:,} images, batch {work.batch_size}: peak memory")
+    for column in ("contestant", "precision", "MB"):
+        table.add_column(column, justify="right" if column == "MB" else "left")
+    for row in rows:
+        value = f"{row['peak_bytes'] / 1e6:,.0f}" if "peak_bytes" in row else row["left_out"]
+        table.add_row(row["contestant"], row["precision"], value)
+    Console().print(table)
+
+
+def compare(folder: Path, num_images: int, *, is_quick: bool) -> dict[str, Any]:
+    """All of it, printed, and ready for JSON.
+
+    :param folder: where the file of the images is made, and removed again.
+    :param is_quick: toy sizes in this process, to see that it works.
+    """
+    found: dict[str, Any] = {"environment": environment(processor()[1])}
+    work = QUICK if is_quick else Work(num_images)
+    rows = measure_peers(folder, work, in_this_process if is_quick else in_fresh_process)
+    print_peers(rows, work)
+    return found | {"work": work._asdict(), "peaks": rows}

@@ -1,0 +1,202 @@
+"""The measurement of training steps: that every contestant works, on which nets, and what a step costs."""
+
+import json
+from importlib import import_module
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from benchmarks import ceiling, training
+from benchmarks.sides import PROJECT
+from learning.errors import UsageError
+from tests.conftest import whole_net
+
+CEILINGS = {
+    "float32": {"tensorflow": 100.0, "torch": 120.0},
+    "bfloat16": {"tensorflow": 400.0, "torch": 300.0},
+}
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """The benchmark's `main` with a command line."""
+
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["training", *map(str, arguments)])
+        return training.main()
+
+    return call
+
+
+def one_case(name, **changes):
+    net = training.NETS[name]
+    case = training.Case(net.network, net.side, net.num_classes, 2, net.rule, net.options, 0)
+    return case._replace(**changes)
+
+
+@pytest.fixture
+def one_torch_thread():
+    """So that PyTorch's threads do not wait for each other where others work at the same time."""
+    torch = import_module("torch") if find_spec("torch") else None
+    before = torch.get_num_threads() if torch else 0
+    if torch:
+        torch.set_num_threads(1)
+    yield
+    if torch:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["alexnet", "resnet20"],
+        pytest.param(["resnet18", "resnet50", "alexnet-lrn"], marks=pytest.mark.long),
+    ],
+    ids="-".join,
+)
+def test_a_quick_run_has_every_contestant(names, command, one_torch_thread, tmp_path, capsys):
+    command(*names, "--quick", "--precision", "bfloat16", "--output", tmp_path / "out.json")
+    figures = json.loads((tmp_path / "out.json").read_text())
+    assert [found["network"] for found in figures["cases"]] == [training.NETS[name].network for name in names]
+    peers = {f"{library} {precision}" for library in ("torch", "keras") for precision in ceiling.PRECISIONS}
+    for found in figures["cases"]:
+        rates, left_out = found["images_per_second"], found["left_out"]
+        assert set(rates) | set(left_out) == {PROJECT} | peers
+        assert all("No module named 'torch'" in reason for reason in left_out.values())
+        assert all(spread["median"] > 0 for spread in rates.values())
+        assert found["batch_size"] == 4
+    assert (figures["options"]["quick"], figures["ceiling_gflops"]) == (True, None)
+    assert "project / " in capsys.readouterr().out
+
+
+def test_options_choose_the_cases(command, monkeypatch):
+    asked = []
+    monkeypatch.setattr(training, "measure_case", lambda *arguments: asked.append(arguments[:2]) or {})
+    monkeypatch.setattr(training, "print_table", lambda *arguments: None)
+    monkeypatch.setattr(training, "ceiling", lambda threads: CEILINGS)
+    command("resnet20", "resnet50", "--batch-size", 3, 5, "--precision", "float32", "--threads", 7)
+    assert [(case.network, case.batch_size, precision) for case, precision in asked] == [
+        ("resnet20", 3, "float32"),
+        ("resnet20", 5, "float32"),
+        ("resnet50", 3, "float32"),
+        ("resnet50", 5, "float32"),
+    ]
+    assert {case.threads for case, _ in asked} == {7}
+    asked.clear()
+    command()
+    assert [(case.network, case.side, case.batch_size) for case, _ in asked[::2]] == [
+        ("alexnet", 227, 64),
+        ("alexnet", 227, 128),
+        ("resnet50", 224, 16),
+        ("resnet50", 224, 32),
+        ("resnet18", 224, 32),
+        ("resnet20", 32, 128),
+    ]
+    assert [precision for _, precision in asked[:2]] == ["float32", "bfloat16"]
+
+
+def test_impossible_options_are_named(command):
+    with pytest.raises(UsageError, match="'resnet21' is not one of alexnet, resnet50"):
+        command("resnet21")
+    with pytest.raises(UsageError, match="--batch-size is 0; give 1 or more"):
+        command("alexnet", "--batch-size", 0)
+
+
+def test_in_bfloat16_the_peers_may_take_part_in_float32():
+    case = one_case("resnet20")
+    assert set(training.contestants(case, "float32", compiled=True)) == {
+        PROJECT, "torch float32", "torch float32 compiled", "keras float32",
+    }  # fmt: skip
+    found = training.contestants(case, "bfloat16", compiled=True)
+    assert len(found) == 1 + 2 * 3
+    assert found["torch float32 compiled"].arguments == (case, "float32", True)
+    assert found[PROJECT].arguments == (case, "bfloat16")
+
+
+def test_every_contestant_has_the_limit_of_its_precision():
+    names = [PROJECT, "torch float32 compiled", "keras bfloat16"]
+    assert training.limits(names, "bfloat16", CEILINGS) == {
+        PROJECT: 400.0, "torch float32 compiled": 120.0, "keras bfloat16": 400.0,
+    }  # fmt: skip
+    assert training.limits([PROJECT], "float32", CEILINGS) == {PROJECT: 120.0}
+
+
+def test_the_cost_of_a_step_worked_out_by_hand():
+    # one block a stage, 8x8 pixels: stem, three times two 3x3 convolutions on 8x8, 4x4 and 2x2, and the last layer
+    forward = 64 * 27 * 16 + 2 * 64 * 144 * 16
+    forward += 16 * (144 * 32 + 288 * 32) + 4 * (288 * 64 + 576 * 64) + 64 * 10
+    found = training.gflop_per_image(one_case("resnet20", side=8, options={"stages": (1, 1, 1)}))
+    assert found == pytest.approx(6 * forward / 1e9)
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet18", "resnet20", "resnet50"])
+def test_keras_nets_have_the_projects_parameters(name):
+    from benchmarks.keras_nets import build
+
+    ours = whole_net(name)
+    peer = build(name, ours.input_shape[0], ours.num_classes)
+    assert sum(int(np.prod(v.shape)) for v in peer.trainable_variables) == ours.num_parameters
+    assert peer.input.dtype == "uint8"
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet18", "resnet20", "resnet50"])
+def test_torch_nets_have_the_projects_parameters(name):
+    pytest.importorskip("torch")
+    from benchmarks.torch_nets import build
+
+    ours = whole_net(name)
+    peer = build(name, ours.input_shape[0], ours.num_classes)
+    assert sum(p.numel() for p in peer.parameters()) == ours.num_parameters
+
+
+def test_dropout_is_where_the_projects_is():
+    torch = pytest.importorskip("torch")
+    from benchmarks.torch_nets import build
+
+    net = build("alexnet", 67, 2, dropout_prob=0.5)
+    torch.manual_seed(0)
+    images, kept = torch.rand(2, 3, 67, 67), []
+    for layer in (net.fc7, net.fc8):
+        layer.register_forward_hook(lambda layer, inputs, out: kept.append(inputs[0]))
+    net.train()(images)
+    net.eval()(images)
+    zeros = [(values == 0).float().mean().item() for values in kept]
+    assert all(dropped > whole + 0.1 for dropped, whole in zip(zeros[:2], zeros[2:], strict=True))
+
+
+def test_the_ceiling_is_the_median_of_the_products(monkeypatch):
+    rates = {PROJECT: [1.0, 3.0, 2.0], "torch": [4.0, 4.0, 10.0]}
+    monkeypatch.setattr(ceiling, "measure", lambda contestants, **options: (rates, {}))
+    found = ceiling.ceiling(threads=1)
+    assert set(found) == {"float32", "bfloat16"}
+    product = 2 * 2048**3 / 1e9
+    assert found["float32"] == {"tensorflow": 2 * product, "torch": 4 * product}
+
+
+def test_the_ceilings_command(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(ceiling, "ceiling", lambda threads, **options: CEILINGS)
+    monkeypatch.setattr("sys.argv", ["ceiling", "--threads", "2", "--output", str(tmp_path / "out.json")])
+    ceiling.main()
+    lines = [" ".join(line.replace("│", " ").split()) for line in capsys.readouterr().out.splitlines()]
+    assert {"tensorflow 100 400", "torch 120 300"} <= set(lines)
+    assert json.loads((tmp_path / "out.json").read_text())["gflops"] == CEILINGS
+
+
+def test_a_step_of_the_project_trains(monkeypatch):
+    monkeypatch.setattr(training, "LEARNING_RATE", 0.05)
+    case = one_case("resnet20", side=8, batch_size=8, options={"stages": (1, 1, 1)})
+    losses = []
+    run = tf.compat.v1.Session.run
+
+    def noting(session, fetches, feed_dict=None):
+        values = run(session, fetches, feed_dict)
+        if feed_dict:
+            losses.append(float(values[1]))
+        return values
+
+    monkeypatch.setattr(tf.compat.v1.Session, "run", noting)
+    step = training.project_step(case, "float32")
+    assert [step() for _ in range(15)] == [8] * 15
+    assert losses[-1] < losses[0] / 2
