@@ -34,15 +34,16 @@ def main() -> None:
 
     if arguments.data_dir is None:
         dataset, split = experiment.held_out(experiment.open_data(run.config, run))
-        name = "test"
+        name, found = "test", {}  # run.json names the unreadable files
     else:
-        dataset, split = experiment.open_labelled(run, arguments.data_dir), arguments.data_dir
+        dataset, bad_files = experiment.open_labelled(run, arguments.data_dir)
         experiment.warn_of_training_images(run, dataset, arguments.data_dir)
-        name = f"test-{Path(arguments.data_dir).resolve().stem}"
+        name, split = f"test-{Path(arguments.data_dir).resolve().stem}", arguments.data_dir
+        found = {"bad_files": bad_files}
     model, sess, epoch = experiment.load_run(run)
     train = run.config.train
     results = evaluate(sess, model, dataset, evaluator=train.evaluator, batch_size=train.batch_size)
-    results |= {"split": split, "epoch": epoch}
+    results |= {"split": split, "epoch": epoch, **found}
     write_results(results, run.path, name)
     print("\n".join([f"run: {run.path}", *score_lines(results), *detail_lines(results)]))
     print(f"written: {run.path / name}.json, {name}-confusion.png")

@@ -225,7 +225,8 @@ def _report_bad(source: Source, images: CachedImages, options: DecodeOptions) ->
         return
     total = len(images.names) + len(images.bad)
     named = "; ".join(f"'{escape_name(name)}': {reason}" for name, reason in images.bad[:_NAMED])
-    more = f"; and {len(images.bad) - _NAMED} more" if len(images.bad) > _NAMED else ""
+    rest = len(images.bad) - _NAMED
+    more = f"; and {rest} more, which python -m datasets.check names" if rest > 0 else ""
     what = f"{len(images.bad)} of {total} images in '{escape_name(str(source.path))}' cannot be decoded"
     if options.strict or len(images.bad) > options.max_bad_fraction * total:
         raise DataError(f"{what} ({named}{more}); remove them, or allow more with --data.max_bad_fraction")

@@ -10,6 +10,7 @@ archive or as the folder that it unpacks to:
 import lzma
 import tarfile
 import zlib
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from datasets.splits import Splits
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32  # pixels
 PIXELS = 3 * SIDE * SIDE  # bytes of an image, channel after channel
-MAX_BATCH_BYTES = 100 * 2**20  # an official batch has 31 million bytes
+MAX_BATCH_BYTES = 45 * 2**20  # an official batch has 31 million bytes; pickled anew, half of them may double
 MAX_HEADER_BYTES = 2**20  # of what an archive says about a member
 MAX_MEMBERS = 100  # that are looked at; an official archive has 9
 TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
@@ -39,7 +40,7 @@ _TAR_ERRORS = (  # what the readers raise on damaged archives
     *(OSError, EOFError, ValueError, RecursionError),
     *(tarfile.TarError, zlib.error, lzma.LZMAError),
 )
-_Contents = dict[str, tuple[str, bytes]]  # file name and content of each batch by its name without a suffix
+_Contents = Iterator[tuple[str, str, bytes]]  # of each batch its name without a suffix, file name and content
 
 
 def load_cifar10(
@@ -119,14 +120,9 @@ def _read_batches(path: Path) -> dict[str, Part]:
     shown = escape_name(str(path))
     if not path.exists():
         raise DataError(f"there is no '{shown}'; give the CIFAR-10 archive or folder")
-    files, archives = _batch_files(path), _archives(path)
-    contents: _Contents = {}
-    if files:
-        contents = {name: (file.name, _read_file(file)) for name, file in files.items()}
-    elif archives:
-        check_official(archives[0])
-        contents = _read_archive(archives[0])
-    missing = [name for name in _BATCHES if name not in contents]
+    # One after another: no two are in memory before they are looked into.
+    batches = {name: _decode(f"{shown}/{file}", file, content) for name, file, content in _contents(path)}
+    missing = [name for name in _BATCHES if name not in batches]
     if len(missing) == len(_BATCHES):
         raise DataError(
             f"no CIFAR-10 batches in '{shown}'; give the official archive or its unpacked folder, or for images in "
@@ -134,7 +130,17 @@ def _read_batches(path: Path) -> dict[str, Part]:
         )
     if missing:
         raise DataError(f"'{shown}' lacks {', '.join(missing)}; unpack the archive again")
-    return {name: _decode(f"{shown}/{file}", file, content) for name, (file, content) in contents.items()}
+    return batches
+
+
+def _contents(path: Path) -> _Contents:
+    """The batches of a folder or an archive, each read when it is asked for."""
+    files, archives = _batch_files(path), _archives(path)
+    if files:
+        yield from ((name, file.name, _read_file(file)) for name, file in files.items())
+    elif archives:
+        check_official(archives[0])
+        yield from _read_archive(archives[0])
 
 
 def _read_file(path: Path) -> bytes:
@@ -159,7 +165,6 @@ class _Member(tarfile.TarInfo):
 
 def _read_archive(path: Path) -> _Contents:
     """The batches of a tar archive, read member by member; nothing is ever extracted."""
-    found = {}
     try:
         with tarfile.open(path, tarinfo=_Member) as archive:
             for member in islice(archive, MAX_MEMBERS):
@@ -168,13 +173,12 @@ def _read_archive(path: Path) -> _Contents:
                 if member.isreg() and name in _BATCHES:
                     _check_bytes(f"{path}/{file}", member.size, MAX_BATCH_BYTES)
                     stream = archive.extractfile(member)
-                    found[name] = (file, stream.read() if stream else b"")
+                    yield name, file, stream.read() if stream else b""
     except _TAR_ERRORS as error:
         reason = escape_name(" ".join(str(error).split()))
         raise DataError(
             f"'{escape_name(str(path))}' cannot be read as a tar archive ({reason}); download it again"
         ) from error
-    return found
 
 
 def _check_bytes(name: str, size: int, most: int) -> None:

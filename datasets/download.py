@@ -2,14 +2,17 @@
 
 Only https is spoken, also after a redirect, with certificates checked as `requests` does. A file is written to
 NAME.part in the folder where it shall be, which a later try goes on with, and gets its name once its size and its
-hash are right.
+hash are right. A transfer that is cut or stalls is tried again a few times.
 """
 
 import contextlib
 import fcntl
+import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +21,9 @@ from datasets.errors import DataError, OptionError, StorageError, escape_name
 from datasets.official import ASIRRA, CIFAR10_PYTHON, MNIST, OfficialFile, compare, sha256
 
 TIMEOUT = 30  # seconds without a connection or a byte
+WAITS = (2, 5, 10)  # seconds before each further try of a transfer that was cut
+MIN_RATE = 1000  # bytes a second that are worth waiting for,
+WINDOW = 60  # over so many seconds
 _CHUNK = 2**18
 # What --download fetches for a data set.
 DOWNLOADS: dict[str, tuple[OfficialFile, ...]] = {
@@ -25,6 +31,12 @@ DOWNLOADS: dict[str, tuple[OfficialFile, ...]] = {
     "cifar10": (CIFAR10_PYTHON,),
     "mnist": MNIST,
 }
+
+logger = logging.getLogger(__name__)
+
+
+class _CutError(DataError):
+    """The transfer began and did not come to its end: another try may well go on."""
 
 
 def fetch(name: str, folder: Path | str | None = None) -> Path:
@@ -36,7 +48,7 @@ def fetch(name: str, folder: Path | str | None = None) -> Path:
     :param folder: where the files shall be; None: downloads/NAME in `datasets.cache.default_cache_dir`.
     :return: what the loader takes: the file, or the folder of several.
     :raises DataError: a file that is there and is not the official one, which stays as it is; a server that cannot
-        be reached, stalls, leaves https or sends something else.
+        be reached, stalls again and again, hardly sends anything, leaves https or sends something else.
     :raises StorageError: the folder cannot be written.
     """
     folder = default_cache_dir() / "downloads" / name if folder is None else Path(folder).expanduser()
@@ -100,14 +112,24 @@ def _held(part: Path) -> Iterator[IO[bytes]]:
 
 
 def _transfer(file: OfficialFile, stream: IO[bytes]) -> None:
-    """Appends what is missing of the file."""
+    """Appends what is missing of the file, in several tries where it has to be."""
+    for wait in WAITS:
+        try:
+            return _try_transfer(file, stream)
+        except _CutError as error:
+            logger.warning("%s: this is done in %g seconds", error, wait)
+            time.sleep(wait)
+    _try_transfer(file, stream)
+
+
+def _try_transfer(file: OfficialFile, stream: IO[bytes]) -> None:
     if os.fstat(stream.fileno()).st_size > file.size:
         stream.truncate(0)
     done = os.fstat(stream.fileno()).st_size
     if done == file.size:
         return
     from pooch import HTTPDownloader  # slow to import
-    from requests import RequestException
+    from requests import HTTPError, RequestException
 
     headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={done}-"} if done else {})}
     with _Sink(file, stream, done) as sink:
@@ -117,11 +139,12 @@ def _transfer(file: OfficialFile, stream: IO[bytes]) -> None:
         try:
             download(file.url, sink, None)
         except RequestException as error:
-            raise DataError(
+            is_cut = sink.has_begun and not isinstance(error, HTTPError)
+            raise (_CutError if is_cut else DataError)(
                 f"{file.url} cannot be downloaded ({' '.join(str(error).split())}); what came is kept, try again"
             ) from error
     if sink.done != file.size:
-        raise DataError(
+        raise _CutError(
             f"{file.url} ended after {sink.done} of {file.size} bytes; what came is kept, try again"
         )
 
@@ -136,6 +159,12 @@ class _Sink:
         self._file, self._stream, self.done = file, stream, done
         self._response: Any = None
         self._bar: Any = None
+        self._window = time.monotonic(), done  # when it began, and the bytes that there were
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the server answered."""
+        return self._response is not None
 
     def __enter__(self) -> "_Sink":
         if sys.stdout.isatty():
@@ -157,6 +186,7 @@ class _Sink:
         """Called with the head of every answer, redirects among them, before anything more is asked for."""
         self._response = response
         response.raw.headers.pop("content-encoding", None)  # an archive is not to be unpacked on its way
+        response.raw.stream = partial(_pieces, response.raw)
         shown = escape_name(response.url)
         if response.is_redirect:
             from requests.compat import urljoin
@@ -193,8 +223,23 @@ class _Sink:
                 f"{self._file.url} sends more than the {self._file.size} bytes of the official file"
             )
         self._stream.write(chunk)
+        self._check_rate()
         if self._bar is not None:
             self._bar.update(self._task, completed=self.done)
+
+    def _check_rate(self) -> None:
+        """Gives up on a server that keeps the connection alive and hardly sends anything."""
+        start, done = self._window
+        now = time.monotonic()
+        if now - start < WINDOW:
+            return
+        rate = (self.done - done) / (now - start)
+        if rate < MIN_RATE:
+            raise DataError(
+                f"{self._file.url} sends {rate:.0f} bytes a second; the {self.done} of {self._file.size} bytes "
+                "that came are kept, and the next try goes on from there"
+            )
+        self._window = now, self.done
 
     def _start_again(self) -> None:
         self.done = 0
@@ -202,6 +247,12 @@ class _Sink:
 
     def flush(self) -> None:
         self._stream.flush()
+
+
+def _pieces(raw: Any, amount: int, decode_content: bool | None = None) -> Iterator[bytes]:
+    """The bytes of an answer as they come; to wait for `amount` of them would be to wait for a slow server."""
+    while piece := raw.read1(amount):
+        yield piece
 
 
 def _verify(file: OfficialFile, part: Path) -> None:

@@ -85,7 +85,7 @@ def labelled_set(
     cache_dir: Path | str | None = None,
     max_bad_fraction: float = 0.05,
     strict: bool = False,
-) -> DataSet:
+) -> tuple[DataSet, list[tuple[str, str]]]:
     """Loads any labelled folder or archive as one set, with the labels of a model that exists.
 
     Where there are train/ and test/, only test/ is taken; else everything is. The classes of a folder are
@@ -94,6 +94,7 @@ def labelled_set(
     :param class_names: the model's classes in order; the labels are one-hot in that order, (N, K) uint8.
     :param name: the data set that the model was trained on. Where path holds its own form (the batches of
         cifar10, the files of mnist), the official test images are taken.
+    :return: the set; and (name, reason) of each file that was left out because it cannot be decoded.
     :raises ClassMismatchError: the folder has a class that the model does not know.
     :raises DataError: as `datasets.folder.load_folder`.
     """
@@ -104,7 +105,7 @@ def labelled_set(
         splits = load_splits(name, path, **options)
         if splits.class_names != tuple(class_names):
             raise _mismatch(path, splits.class_names, class_names)
-        return cast(DataSet, splits.test)  # which an official set always has
+        return cast(DataSet, splits.test), []  # an official set always has one
     decode = DecodeOptions(
         size=image_size,
         channels=channels,
@@ -119,7 +120,7 @@ def labelled_set(
     classes = {name: label for files in labelled.values() for name, label in files}
     _check_classes(source, set(classes.values()), class_names)
     cached = load_images(source, sorted(classes), decode)
-    return labelled_dataset(cached, classes, tuple(class_names), crops)
+    return labelled_dataset(cached, classes, tuple(class_names), crops), cached.bad
 
 
 def _label_rule(source: Source, class_names: Sequence[str]) -> LabelRule:

@@ -9,6 +9,7 @@ The four official IDX files, packed with gzip or not:
 import gzip
 import struct
 import zlib
+from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from datasets.splits import Splits
 CLASS_NAMES = tuple("0123456789")
 SIDE = 28  # pixels
 MAX_IMAGES = 1_000_000  # refused before memory is taken; MNIST has 60,000
+_CHUNK = 2**20
 _UNSIGNED_BYTE = 8  # the only type of IDX that is read
 _PARTS = ("train", "t10k")
 _KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
@@ -134,13 +136,23 @@ def read_idx(path: Path) -> np.ndarray:
             if shape[0] > MAX_IMAGES or max(shape[1:], default=0) > SIDE:
                 raise DataError(f"'{_shown(path)}' says that it holds {shape}; MNIST holds (60000, 28, 28)")
             expected = int(np.prod(shape))
-            content = file.read(expected + 1)
+            found = _count_bytes(file, expected)
+            content = file.read(expected) if found == expected else b""
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"'{_shown(path)}' cannot be read ({error}); download it again") from error
-    if len(content) != expected:
-        found = "more" if len(content) > expected else str(len(content))
-        raise DataError(f"'{_shown(path)}' should hold {expected} bytes of data and holds {found}")
+    if found != expected:
+        shown = "more" if found > expected else str(found)
+        raise DataError(f"'{_shown(path)}' should hold {expected} bytes of data and holds {shown}")
     return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _count_bytes(file: gzip.GzipFile | BufferedReader, most: int) -> int:
+    """How many bytes follow, at most most + 1; none is kept, for a packed file may unpack to any number."""
+    start, count = file.tell(), 0
+    while count <= most and (chunk := file.read(min(_CHUNK, most + 1 - count))):
+        count += len(chunk)
+    file.seek(start)
+    return count
 
 
 def _shown(path: Path) -> str:

@@ -7,6 +7,7 @@ pickle those are known that build plain values; the others could take memory tha
 
 import io
 import pickle
+import struct
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -14,6 +15,9 @@ import numpy as np
 
 from datasets.errors import DataError, escape_name
 
+MAX_OPERATIONS = 300_000  # an official batch has some 40,000; each may take a hundred bytes
+_MAX_PIECE = 2**20  # bytes of a line or a frame: Python's frames have 64 KiB, large values stand outside
+_LAST_LATIN1 = 0xC3  # the highest byte in UTF-8 of the characters up to 255
 _SHOWN = 100  # characters of a file's own words that a message repeats
 _OPERATIONS = (
     pickle.PROTO + pickle.FRAME + pickle.STOP + pickle.MARK + pickle.NONE + pickle.NEWTRUE + pickle.NEWFALSE
@@ -94,16 +98,48 @@ class _Encoder:
 
 
 class _KnownOperations(dict[int, Any]):
+    """What is done for each operation, so many times in all: objects are far larger than what asks for them."""
+
+    def __init__(self, known: dict[int, Any]) -> None:
+        super().__init__(known)
+        self._left = MAX_OPERATIONS
+
+    def __getitem__(self, operation: int) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise DataError(
+                f"has more than {MAX_OPERATIONS} operations, so it is no data file; do not use it"
+            )
+        return super().__getitem__(operation)
+
     def __missing__(self, operation: int) -> NoReturn:
         raise DataError(f"is no pickle of plain data: it has the operation {bytes([operation])!r}")
 
 
+class _Lines(io.BytesIO):
+    """Bytes that have no huge line, for the reader copies it several times."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(_MAX_PIECE + 1)
+        if len(line) > _MAX_PIECE:
+            raise DataError(f"has a line of more than {_MAX_PIECE} bytes; do not use this file")
+        return line
+
+
 # The reader in Python, not the one in C: its memo is a dictionary, so that a huge index takes no memory.
 class _PlainUnpickler(pickle._Unpickler):
-    dispatch = _KnownOperations({code: pickle._Unpickler.dispatch[code] for code in _OPERATIONS})
+    read: Callable[[int], bytes]  # these three are set by `load`
+    append: Callable[[Any], None]
+    _unframer: Any
 
     def __init__(self, content: bytes) -> None:
-        super().__init__(io.BytesIO(content), encoding="bytes")
+        super().__init__(_Lines(content), encoding="bytes")
+        known: dict[int, Any] = {code: pickle._Unpickler.dispatch[code] for code in _OPERATIONS}
+        known |= {
+            pickle.FRAME[0]: _PlainUnpickler.load_frame,
+            pickle.BINUNICODE[0]: _PlainUnpickler.load_text,
+        }
+        self.dispatch = _KnownOperations(known)  # type: ignore[misc]
         self._stand_ins: dict[tuple[str, str], Callable[..., Any]] = {
             ("numpy", "ndarray"): _Array,
             ("numpy", "dtype"): _Dtype,
@@ -111,6 +147,21 @@ class _PlainUnpickler(pickle._Unpickler):
             ("numpy._core.multiarray", "_reconstruct"): _Array,
             ("_codecs", "encode"): _Encoder(len(content)),
         }
+
+    def load_frame(self) -> None:
+        """A frame is copied as a whole, so a large one is refused."""
+        (size,) = struct.unpack("<Q", self.read(8))
+        if size > _MAX_PIECE:
+            raise DataError(f"has a frame of {size} bytes; do not use this file")
+        self._unframer.load_frame(size)
+
+    def load_text(self) -> None:
+        """A long text may be bytes in the way of Python 3; any other would take four times its room."""
+        (size,) = struct.unpack("<I", self.read(4))
+        text = self.read(size)
+        if size > _MAX_PIECE and np.frombuffer(text, np.uint8).max() > _LAST_LATIN1:
+            raise DataError("holds a long text; do not use this file")
+        self.append(str(text, "utf-8", "surrogatepass"))
 
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
         if (module, name) not in self._stand_ins:

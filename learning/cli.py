@@ -13,6 +13,7 @@ from jsonargparse import ArgumentParser
 
 from learning.config import SECTIONS, RunConfig, check_keys
 from learning.errors import CheckpointError, UsageError
+from learning.files import MAX_YAML_BYTES, parse_yaml
 from learning.run_directory import RunDirectory
 from models.catalogue import model_path
 from models.hyperparameters import suggestion
@@ -161,11 +162,12 @@ def _recipe_path(recipe: str | None, given: dict[str, Any]) -> Path:
 def _read_recipe(parser: _Parser, path: Path) -> dict[str, Any]:
     """The recipe's nested values, of the right names and types."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        with path.open(encoding="utf-8") as file:
+            values = parse_yaml(file.read(MAX_YAML_BYTES + 1)) or {}
     except FileNotFoundError as error:
         known = ", ".join(sorted(file.stem for file in CONFIGS.glob("*.yaml")))
         raise UsageError(f"there is no recipe {path}; those in {CONFIGS} are: {known}") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise UsageError(f"cannot read the recipe {path}: {' '.join(str(error).split())}") from error
     try:
         check_keys(values)

@@ -85,6 +85,8 @@ def build_model(
     options = {"weight_decay": model.weight_decay, "weight_decay_on": model.weight_decay_on, **model.options}
     try:
         network = model_class(model.name)
+        if not (isinstance(network, type) and issubclass(network, ConvNet)):  # before it is called
+            raise ValueError("it is no ConvNet subclass; give MODULE.CLASS of one")
         with tf.Graph().as_default():
             return network(
                 input_shape,
@@ -163,8 +165,11 @@ def load_run(run: RunDirectory) -> tuple[ConvNet, v1.Session, int]:
     return model, sess, load_selected(sess, model, run.path, run.config.train.select)
 
 
-def open_labelled(run: RunDirectory, data_dir: str) -> DataSet:
-    """Labelled images as a test set for a run, with its classes, image size and crops: see `labelled_set`."""
+def open_labelled(run: RunDirectory, data_dir: str) -> tuple[DataSet, list[tuple[str, str]]]:
+    """Labelled images as a test set for a run, with its classes, image size and crops: see `labelled_set`.
+
+    :return: the set; and (name, reason) of each file that was left out.
+    """
     data = run.config.data
     return labelled_set(
         data_dir,

@@ -13,7 +13,7 @@ from datasets.dataset import DataSet
 from datasets.errors import DataError
 from datasets.images import IMAGE_SUFFIXES, read_resized
 from datasets.listing import warn_of_undecoded
-from datasets.sources import open_source
+from datasets.sources import FolderSource, open_source
 from learning.files import write_csv, write_text
 from learning.run_directory import RunDirectory
 from models.convnet import ConvNet
@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 
 class ImageFile(NamedTuple):
-    """An image to label: its name for people, and how to get its bytes (OSError or DataError where that fails)."""
+    """An image to label: its name for people, and how to get its bytes (DataError where that fails)."""
 
     name: str
     read: Callable[[], bytes]
@@ -51,7 +51,8 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
             names = [file.name for file in source.files()]
             found.extend(ImageFile(str(path / name), partial(source.read, name)) for name in names)
         elif path.exists() or path.is_symlink():
-            found.append(ImageFile(str(path), path.read_bytes))
+            # By the rules of a folder: no pipe is waited for, and nothing is read that is too large.
+            found.append(ImageFile(str(path), partial(FolderSource(path.parent).read, path.name)))
         else:
             raise DataError(f"there is no file or folder {path}; give images or folders of images")
     if not found:
@@ -93,8 +94,6 @@ def _decode(files: Sequence[ImageFile], size: int, channels: int) -> tuple[list[
         try:
             images.append(read_resized(file.read(), size, channels=channels))
             reasons.append("")
-        except OSError as error:
-            reasons.append(error.strerror or str(error))
         except DataError as error:
             reasons.append(str(error))
     return images, reasons

@@ -15,12 +15,11 @@ import yaml
 
 from learning.config import RunConfig
 from learning.errors import CheckpointError, DirectoryInUseError, StorageError
-from learning.files import MAX_JSON_BYTES, parse_json, read_text, write_text
+from learning.files import MAX_JSON_BYTES, MAX_YAML_BYTES, parse_json, parse_yaml, read_text, write_text
 
 CONFIG_FILE = "config.yaml"
 INFO_FILE = "run.json"
 LOCK_FILE = ".lock"
-MAX_INFO_BYTES = 256 * 2**20  # it names every unreadable file
 MAX_SIDE = 10_000  # pixels of an input; more is no image of this project but an attack on memory
 UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 PACKAGES = ("tensorflow", "numpy", "pillow", "scikit-image", "scikit-learn")
@@ -44,9 +43,8 @@ class RunDirectory:
                 "give the folder that train.py made (by default under runs/)"
             )
         try:
-            text = read_text(self.path / CONFIG_FILE, MAX_JSON_BYTES)
-            self.config = RunConfig.from_dict(yaml.safe_load(text))
-            self.info = parse_json(read_text(self.path / INFO_FILE, MAX_INFO_BYTES))
+            self.config = RunConfig.from_dict(parse_yaml(read_text(self.path / CONFIG_FILE, MAX_YAML_BYTES)))
+            self.info = parse_json(read_text(self.path / INFO_FILE, MAX_JSON_BYTES))
             self.class_names = tuple(str(name) for name in self.info["class_names"])
             self.input_shape = tuple(int(size) for size in self.info["input_shape"])
             if len(self.input_shape) != 3 or not all(0 < size <= MAX_SIDE for size in self.input_shape):

@@ -82,7 +82,7 @@ class TrainingState:
         if len(text) > MAX_BYTES:
             raise CheckpointError(f"{where} is larger than {MAX_BYTES} bytes")
         try:
-            state = cls(**_from_plain(parse_json(text)))
+            state = cls(**_from_plain(parse_json(text, max_values=1000 + len(text) // 4)))
         except (ValueError, TypeError, RecursionError) as error:
             raise CheckpointError(f"{where} is not a training state: {error}") from error
         state._check(where)

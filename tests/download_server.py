@@ -90,8 +90,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         half = len(body) // 2
         self.wfile.write(body[:half])
-        if behaviour.startswith("cut"):
+        if behaviour.startswith("cut") and not (behaviour == "cut twice" and len(self.server.ranges) > 2):
             return
+        if behaviour == "drip":
+            for byte in body[half : half + 300]:
+                self.wfile.write(bytes([byte]))
+                if self.server.go_on.wait(0.01):
+                    return
         if behaviour == "stall":
             self.server.halfway.set()
             self.server.go_on.wait(30)

@@ -7,11 +7,13 @@ files, so nothing of the project is imported.
 """
 
 import ast
+import json
 from pathlib import Path
+from typing import Any
 
 TESTS = Path(__file__).resolve().parent
 PAGE = TESTS.parent / "docs" / "faults.md"
-SOAK = "<!-- soak -->"  # what stands between two of these in the page is kept
+RESULTS = TESTS.parent / "benchmarks" / "results"
 
 # number: (what happens, what the project does then)
 GROUPS: dict[str, dict[int, tuple[str, str]]] = {
@@ -40,7 +42,9 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
     "Archives and formats": {
         14: ("an archive is cut off or is not the published one, also one that the user brought",
              "exit 3 with what was expected and found, before anything is unpacked"),
-        15: ("a download is killed", "nothing lies under the final name; the next try works"),
+        15: ("a download is cut, stalls, drips or is killed",
+             "it is tried again a few times, from where it was; nothing lies under the final name before it is "
+             "whole, and the next try goes on"),
         16: ("an archive with `..`, absolute paths, links, devices or a bomb",
              "exit 3 or passed over; nothing is written outside, no memory taken"),
         17: ("a pickle or a NumPy file that would run code", "it is refused and does not run"),
@@ -123,8 +127,11 @@ def _marked(function: ast.FunctionDef) -> list[int]:
     return [ast.literal_eval(argument) for mark in marks for argument in mark.args]
 
 
-def page(soak: str = "") -> str:
-    """The whole of docs/faults.md, around the text about the soak."""
+def page(results: Path = RESULTS) -> str:
+    """The whole of docs/faults.md.
+
+    :param results: the folder with what the long runs wrote.
+    """
     by_row = proofs()
     lines = [
         "# Faults, what the project does, and the tests that prove it",
@@ -148,19 +155,62 @@ def page(soak: str = "") -> str:
             lines.append(
                 f"| {number} | {fault} | {behaviour} | {'<br>'.join(filter(None, (tests, missing)))} |"
             )
-    return "\n".join([*lines, "", "## Soak", "", SOAK, soak.strip() or "Not run yet.", SOAK, ""])
+    return "\n".join([*lines, "", "## The long runs", "", *long_runs(results), ""])
 
 
-def written_soak() -> str:
-    """What docs/faults.md says of the soak: written by hand or by another program, and kept."""
-    parts = PAGE.read_text(encoding="utf-8").split(SOAK) if PAGE.exists() else []
-    return parts[1] if len(parts) == 3 else ""
+def long_runs(results: Path) -> list[str]:
+    """What the programs found that are too long for the tests: a line for each figure that they left."""
+    lines = []
+    for command, name, told in (
+        ("python -m tests.soak FOLDER", "soak.json", _soak_lines),
+        ("python -m tests.bad_tree IMAGES_DIR FOLDER", "bad-tree.json", _bad_tree_lines),
+    ):
+        path = results / name
+        found = told(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else ["not run yet"]
+        lines += [f"- `{command}`:", *(f"  - {line}" for line in found)]
+    return lines
+
+
+def _soak_lines(figures: dict[str, Any]) -> list[str]:
+    """The phases of the soak that were run."""
+    lines = []
+    for key, title in (("kills", "kill -9 at random moments"), ("load", "the same under load")):
+        if key in figures:
+            phase = figures[key]
+            lines.append(
+                f"{title}: {phase['kills']} kills in {phase['runs']} runs, of which {phase['different']} did not "
+                f"end in the bits of the run left in peace ({phase['seconds'] / 60:.0f} minutes)"
+            )
+    if "full_disk" in figures:
+        phase = figures["full_disk"]
+        lines.append(
+            f"a disk ({phase['way']}) that was full {phase['cycles']} times: {phase['damaged']} damaged "
+            f"checkpoints, {phase['different']} runs that ended otherwise"
+        )
+    return lines
+
+
+def _bad_tree_lines(figures: dict[str, Any]) -> list[str]:
+    """What was planted, and what each script made of it."""
+    lines = [
+        f"{figures['images']} photographs, {figures['odd']} of them in odd forms or under odd names, and "
+        f"{figures['bad']} files of {figures['kinds']} kinds that cannot be read"
+    ]
+    if figures["left_out"]:
+        lines.append(f"kinds that the machine could not have: {', '.join(figures['left_out'])}")
+    for step in ("check", "train", "test", "predict"):
+        found = figures[step]
+        named = figures["bad"] - len(found["missing"])
+        lines.append(
+            f"{step}: named {named} of {figures['bad']}, and {len(found['too_many'])} that can be read"
+        )
+    return lines
 
 
 def main() -> None:
     """Write the page."""
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page(written_soak()), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")
     print(f"written: {PAGE}; rows without a test: {sorted(rows().keys() - proofs().keys()) or 'none'}")
 
 

@@ -34,6 +34,7 @@ def server(running, monkeypatch):
     """The server, trusted, with one file that is the data set `x`."""
     server, certificate = running
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    monkeypatch.setattr(download, "WAITS", ())
     server.behaviour = "good"
     server.ranges.clear()
     server.halfway.clear()
@@ -111,6 +112,57 @@ def test_what_goes_wrong_is_told_and_the_next_try_works(server, folder, monkeypa
     assert fetch("x", folder).read_bytes() == CONTENT
     assert names_in(folder) == ["x.bin"]
     assert (server.ranges == [None]) == (not kept)
+
+
+@pytest.mark.fault(15)
+@pytest.mark.parametrize(("waits", "tries"), [((0.01, 0.02), 3), ((0.01,), 2)])
+def test_a_cut_transfer_is_tried_again_and_gone_on_with(server, folder, monkeypatch, caplog, waits, tries):
+    monkeypatch.setattr(download, "WAITS", waits)
+    server.behaviour = "cut twice"
+    if tries == 3:
+        assert fetch("x", folder).read_bytes() == CONTENT
+    else:
+        with pytest.raises(DataError, match="what came is kept, try again"):
+            fetch("x", folder)
+        assert (folder / "x.bin.part").stat().st_size == 2_250_000
+    assert server.ranges == [None, "bytes=1500000-", "bytes=2250000-"][:tries]
+    said = [record.getMessage() for record in caplog.records]
+    assert [text.rpartition(": ")[2] for text in said] == [
+        f"this is done in {wait} seconds" for wait in waits
+    ]
+
+
+@pytest.mark.fault(15)
+def test_a_stalled_transfer_is_tried_again(server, folder, monkeypatch):
+    monkeypatch.setattr(download, "WAITS", (0.01,))
+    monkeypatch.setattr(download, "TIMEOUT", 0.2)
+    server.behaviour = "stall"
+    with pytest.raises(DataError, match=r"timed out.*what came is kept"):
+        fetch("x", folder)
+    assert server.ranges == [None, "bytes=1500000-"]
+
+
+@pytest.mark.parametrize("behaviour", ["wrong bytes", "announces more", "redirect /moved/absent"])
+def test_what_another_try_would_not_mend_is_not_tried_again(server, folder, monkeypatch, caplog, behaviour):
+    monkeypatch.setattr(download, "WAITS", (0.01,))
+    server.behaviour = behaviour
+    with pytest.raises(DataError):
+        fetch("x", folder)
+    assert not caplog.records
+
+
+@pytest.mark.fault(15)
+def test_a_server_that_hardly_sends_anything_is_given_up(server, folder, monkeypatch):
+    monkeypatch.setattr(download, "WINDOW", 0.5)
+    monkeypatch.setattr(download, "MIN_RATE", 10_000_000)
+    server.behaviour = "drip"
+    message = r"x.bin sends \d+ bytes a second; the 1500\d\d\d of 3000000 bytes that came are kept"
+    with pytest.raises(DataError, match=message):
+        fetch("x", folder)
+    assert (folder / "x.bin.part").stat().st_size > 1_500_000
+    server.behaviour = "good"
+    assert fetch("x", folder).read_bytes() == CONTENT
+    assert server.ranges[-1].startswith("bytes=1500")
 
 
 def test_redirects_that_stay_with_https_are_followed(server, folder):

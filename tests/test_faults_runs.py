@@ -13,7 +13,9 @@ import pytest
 
 from learning.checkpoints import CheckpointStore
 from learning.checksums import write_checksums
-from learning.errors import CheckpointError
+from learning.config import ModelConfig, RunConfig
+from learning.errors import CheckpointError, UsageError
+from learning.experiment import build_model
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = ["--data.image_size", "12", "--data.crop_size", "10", "--model.options.width", "2"]
@@ -115,6 +117,14 @@ def test_an_impossible_value_is_found_without_tensorflow(value):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert f"{name} is {text}" in done.stdout
+
+
+@pytest.mark.fault(42)
+@pytest.mark.parametrize("name", ["os.system", "collections.Counter", "models.convnet.np"])
+def test_a_configuration_can_call_nothing_but_networks(name):
+    config = RunConfig(model=ModelConfig(name=name))
+    with pytest.raises(UsageError, match=f"model {name}: it is no ConvNet subclass"):
+        build_model(config, (10, 10, 3), 2)
 
 
 SIGNALLED = """

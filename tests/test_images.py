@@ -1,8 +1,6 @@
 import io
-import struct
 import tracemalloc
 import warnings
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,6 +11,7 @@ from PIL import Image
 
 from datasets import images
 from datasets.images import ImageError, read_image, read_resized, resize_image
+from tests import bombs
 
 
 def smooth(height=24, width=36):
@@ -25,21 +24,6 @@ def encoded(pixels, form="JPEG", **options):
     file = io.BytesIO()
     picture.save(file, form, **options)
     return file.getvalue()
-
-
-def png_header(width, height):
-    """A PNG that claims a size and holds next to nothing."""
-
-    def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b""))
-        + chunk(b"IEND", b"")
-    )
 
 
 @pytest.mark.fault(3)
@@ -196,7 +180,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path):
 def test_an_image_of_many_pixels_is_refused_before_it_takes_memory(side):
     tracemalloc.start()
     with pytest.raises(ImageError, match="more than the 67108864 pixels that are decoded"):
-        read_image(png_header(side, side))
+        read_image(bombs.png(side, side))
     assert tracemalloc.get_traced_memory()[1] < 5_000_000
     tracemalloc.stop()
 

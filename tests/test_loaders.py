@@ -28,7 +28,7 @@ def folders(*folders, num_images=10):
 
 def labelled(root, class_names, **options):
     sizes = {"image_size": 8, "crop_size": 6, "cache_dir": root.parent / "cache"}
-    return labelled_set(root, class_names, **{**sizes, **options})
+    return labelled_set(root, class_names, **{**sizes, **options})[0]
 
 
 def options_for(name, root):

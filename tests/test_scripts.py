@@ -20,6 +20,7 @@ from datasets import cifar10, mnist
 from datasets.download import DOWNLOADS
 from datasets.errors import ClassMismatchError, DataError
 from datasets.loaders import labelled_set
+from learning.prediction import image_files
 from tests.download_server import serving
 from tests.made_sets import cifar_parts, mnist_parts, write_mnist, write_python_batches
 
@@ -243,6 +244,15 @@ def test_testing_on_the_training_images_is_said(trained, folder):
     done = run("test.py", "--run", trained[0], "--data-dir", folder)
     assert done.returncode == 0
     assert "holds the images that the run was trained on" in done.stderr
+
+
+@pytest.mark.fault(11)
+def test_no_pipe_is_waited_for_and_no_device_read_to_its_end(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "zeros.jpg").symlink_to("/dev/zero")
+    for file in image_files([str(tmp_path / "pipe.jpg"), str(tmp_path / "zeros.jpg")]):
+        with pytest.raises(DataError, match=r"cannot be read \(not a regular file\)"):
+            file.read()
 
 
 @pytest.mark.fault(1)
