@@ -22,9 +22,12 @@ def train(arguments: TrainArguments, path: Path) -> None:
     from learning import experiment
     from learning.evaluation import evaluate, score_lines, write_results
     from learning.page import write_run_page
+    from learning.precision import with_precision
     from learning.run_directory import RunDirectory
 
-    config = arguments.config
+    config, reason = with_precision(arguments.config)
+    if reason:
+        print(reason, flush=True)
     run = None if arguments.resume is None else RunDirectory(path)
     splits = experiment.open_data(config, run)
     experiment.check_fits(config, splits)

@@ -76,7 +76,18 @@ def _option_names() -> list[str]:
     nested = [
         f"{name}.{field}" for name, section in SECTIONS.items() for field in section.__dataclass_fields__
     ]
-    return ["config", "data-dir", "download", "run-dir", "resume", "debug", "recipe", *nested]
+    return [
+        "config",
+        "data-dir",
+        "download",
+        "precision",
+        "profile",
+        "run-dir",
+        "resume",
+        "debug",
+        "recipe",
+        *nested,
+    ]
 
 
 def _train_parser() -> _Parser:
@@ -105,6 +116,17 @@ def _train_parser() -> _Parser:
         help="fetch the official files of asirra, cifar10 or mnist first and verify them; into --data-dir, or into "
         "the cache",
     )
+    parser.add_argument(
+        "--precision",
+        choices=["auto", "float32", "bfloat16"],
+        help="of the computation; auto: bfloat16 where the machine is fast in it",
+    )
+    parser.add_argument(
+        "--profile",
+        type=int,
+        metavar="N",
+        help="write a timeline of update N and a table of its costliest operations",
+    )
     parser.add_argument("--run-dir", metavar="DIR", help="where the run goes (default: runs/<time>-<recipe>)")
     parser.add_argument("--resume", metavar="RUN", help="go on with the run in this directory, exactly")
     parser.add_argument("--recipe", help="name of the run (default: the name of the recipe's file)")
@@ -123,6 +145,9 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
     given.pop("debug", None)
     if given.pop("download", False):
         given.setdefault("data", {})["download"] = True
+    for option, section in (("precision", "model"), ("profile", "train")):
+        if (value := given.pop(option, None)) is not None:
+            given.setdefault(section, {})[option] = value
     for section in SECTIONS:
         given.get(section, {}).pop("__path__", None)  # of a file given for a whole section
     recipe, run_dir, resume = (given.pop(key, None) for key in ("config", "run_dir", "resume"))

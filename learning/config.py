@@ -52,7 +52,7 @@ class RunConfig:
 
         The cosine schedule depends on the length of the run, so with it num_epochs does.
         """
-        kept = ("keep_checkpoints", "save_every_steps", "select", "tensorboard")
+        kept = ("keep_checkpoints", "save_every_steps", "select", "tensorboard", "profile")
         return kept if self.schedule.name == "cosine" else ("num_epochs", *kept)
 
     def flat(self) -> dict[str, Any]:

@@ -75,6 +75,8 @@ def check_fits(config: RunConfig, splits: Splits) -> None:
         EVALUATORS[config.train.evaluator]().score(labels, pred)
     except ValueError as error:
         raise UsageError(f"{error}") from error
+    if (config.train.profile or 0) > total_steps:
+        raise UsageError(f"train.profile is {config.train.profile}, and there are {total_steps} updates")
 
 
 def build_model(
@@ -82,6 +84,10 @@ def build_model(
 ) -> ConvNet:
     """Build the configured network in a graph of its own. UsageError for an option that it does not take."""
     model = config.model
+    if model.precision == "auto":
+        raise UsageError(
+            "model.precision is 'auto' and was not chosen yet; see learning.precision.with_precision"
+        )
     options = {"weight_decay": model.weight_decay, "weight_decay_on": model.weight_decay_on, **model.options}
     try:
         network = model_class(model.name)

@@ -69,6 +69,11 @@ class Monitor:
             what = "was already finished" if finished else "goes on"
             self._console.print(f"the run {what} after {state.global_step} updates, {state.epoch} epochs")
 
+    def tell(self, text: str) -> None:
+        """Lines for people beside those of the epochs."""
+        if self._verbose:
+            self._console.print(text, markup=False)
+
     def on_step(self, state: TrainingState, loss: float, learning_rate: float) -> None:
         """After every update."""
         self._epoch_steps += 1

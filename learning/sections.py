@@ -95,14 +95,15 @@ class ModelConfig:
             smallnet, or the dotted path of your own ConvNet subclass.
         weight_decay: L2 coefficient.
         weight_decay_on: all trained variables (the AlexNet post), or only weights.
-        precision: dtype of the computation; variables and loss are float32 in any case.
+        precision: dtype of the computation; variables and loss are float32 in any case. auto takes bfloat16 where
+            the processor or GPU has units for it, and the run keeps what was chosen.
         options: further options of the network, by the names of its _build_model's parameters.
     """
 
     name: str = "smallnet"
     weight_decay: float = 0.0005
     weight_decay_on: Literal["all", "weights"] = "all"
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -198,6 +199,8 @@ class TrainConfig:
         save_every_steps: also save in the middle of an epoch, every so many updates.
         keep_checkpoints: how many of the newest checkpoints stay, besides the best.
         tensorboard: also write events for TensorBoard.
+        profile: also write a timeline of this update, counting from 1, and a table of its costliest operations, as
+            --profile does.
     """
 
     batch_size: int = 256
@@ -212,6 +215,7 @@ class TrainConfig:
     save_every_steps: int | None = None
     keep_checkpoints: int = 2
     tensorboard: bool = False
+    profile: int | None = None
 
     def __post_init__(self) -> None:
         _check_positive("train", self, "batch_size", "num_epochs", "keep_checkpoints")
@@ -219,3 +223,5 @@ class TrainConfig:
         _check(self.seed < 2**31, "train.seed", self.seed, "below 2147483648")
         if self.save_every_steps is not None:
             _check_positive("train", self, "save_every_steps")
+        if self.profile is not None:
+            _check_positive("train", self, "profile")

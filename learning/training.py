@@ -19,6 +19,7 @@ from learning.checkpoints import CheckpointStore
 from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, NonFiniteError, StorageError
 from learning.files import storage_reason
 from learning.interrupts import SignalGuard
+from learning.profiling import run_profiled
 from learning.progress import HISTORY_FILE, Monitor
 from learning.run_directory import hold
 from learning.schedule_building import build_schedule
@@ -190,7 +191,11 @@ class TrainingLoop:
         images, labels, cursor = next(batches)
         rate = optimizer.curr_learning_rate
         feed = {**model.feed(images, labels, is_train=True), optimizer.learning_rate_placeholder: rate}
-        _, loss, pred = self.sess.run([optimizer.optimize, model.loss, model.pred], feed)
+        fetches = [optimizer.optimize, model.loss, model.pred]
+        if self.config.train.profile == self.state.global_step + 1:
+            _, loss, pred = self._run_profiled(fetches, feed, monitor)
+        else:
+            _, loss, pred = self.sess.run(fetches, feed)
         if not math.isfinite(loss):
             raise NonFiniteError(
                 f"the loss is {loss} at update {self.state.global_step + 1}, nothing of it was saved; "
@@ -201,6 +206,14 @@ class TrainingLoop:
         self.state.step_losses.append(float(loss))
         monitor.on_step(self.state, float(loss), rate)
         return labels, pred
+
+    def _run_profiled(self, fetches: list[Any], feed: dict[Any, Any], monitor: Monitor) -> list[Any]:
+        """One update under TensorFlow's tracer."""
+        step = self.config.train.profile
+        with self._logging():
+            values, table = run_profiled(self.sess, fetches, feed, self.store.save_dir / f"profile-{step}")
+            monitor.tell(f"update {step}, also in profile-{step}.operations.csv and .timeline.json:\n{table}")
+        return values
 
     def _end_epoch(self, labels: np.ndarray, pred: np.ndarray) -> bool:
         """Score the last minibatch and the validation set; returns whether this epoch is the best so far."""

@@ -45,6 +45,7 @@ KNOWN_KEYS = frozenset(
         "save_every_steps",
         "keep_checkpoints",
         "tensorboard",
+        "profile",
     }
 )
 

@@ -1,0 +1,53 @@
+"""learning/profiling.py: the table worked out by hand, and a profiled run beside one that was left in peace."""
+
+import csv
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from learning.cli import parse_train
+from learning.errors import UsageError
+from learning.experiment import check_fits, open_data
+from learning.profiling import Cost, costs
+from tests.test_training import assert_same_state, train
+
+
+def node(label, microseconds):
+    return SimpleNamespace(
+        node_name="name", timeline_label=label, op_start_rel_micros=5, op_end_rel_micros=5 + microseconds
+    )
+
+
+def test_times_are_summed_by_kind_the_costliest_first():
+    nodes = [
+        node("a = Relu(x)", 500),
+        node("b = Conv2D(x, w)", 2000),
+        node("c = Relu(b)", 700),
+        node("odd", 10),
+    ]
+    assert costs(nodes) == [Cost("Conv2D", 2.0, 1), Cost("Relu", 1.2, 2), Cost("name", 0.01, 1)]
+
+
+def test_a_profiled_update_computes_the_same_bits_and_leaves_its_files(session, tmp_path):
+    peace = train(session, tmp_path / "peace")
+    profiled = train(session, tmp_path / "profiled", profile=5)
+    assert_same_state(peace, profiled)
+    events = json.loads((tmp_path / "profiled/profile-5.timeline.json").read_text())["traceEvents"]
+    assert any("Conv2D" in str(event) for event in events)
+    with (tmp_path / "profiled/profile-5.operations.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["operation", "milliseconds", "calls", "share"]
+    assert sum(float(row["share"]) for row in rows) == pytest.approx(1)
+    assert any("Conv2D" in row["operation"] for row in rows)
+
+
+def test_an_update_that_never_comes_is_an_error():
+    config = parse_train(["--profile", "100000"]).config
+    with pytest.raises(UsageError, match=r"train.profile is 100000, and there are \d+ updates"):
+        check_fits(config, open_data(config))
+
+
+def test_the_short_options_are_those_of_the_sections():
+    config = parse_train(["--profile", "7", "--precision", "auto"]).config
+    assert (config.train.profile, config.model.precision) == (7, "auto")
