@@ -1,0 +1,194 @@
+"""The tables of docs/performance.md, from the committed figures in benchmarks/results.
+
+    python -m benchmarks.performance
+
+Every table is of one JSON file, which one command writes; a table whose file is missing says how to make it. The
+text around the tables is written by hand.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.documents import rewrite
+from benchmarks.filter_gradients import Shape, filter_text, images_text
+from learning.scripts import ScriptParser, run_script
+
+RESULTS = Path(__file__).resolve().parent / "results"
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+STEP_GOALS = {"float32": 1.1, "bfloat16": 1.3}
+SMALL_NET_GOAL = 1.5  # ResNet-20 in bfloat16
+TEN_CROP_GOAL, DECODE_GOAL, BATCH_GOAL = 1.3, 1.2, 15_000
+
+Figures = Mapping[str, Any]
+
+
+def spread(values: Mapping[str, float]) -> str:
+    """1.31 (1.25 to 1.40)."""
+    return f"{values['median']:.2f} ({values['min']:.2f} to {values['max']:.2f})"
+
+
+def rate(values: Mapping[str, float]) -> str:
+    """The median with as many digits as it deserves."""
+    median = values["median"]
+    return f"{median:,.0f}" if median >= 100 else f"{median:.3g}"
+
+
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    """A table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def machine(figures: Figures) -> str:
+    """On what, when, by which versions."""
+    found = figures["environment"]
+    flags = ", ".join(found["flags"]) or "none of the flags that matter"
+    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+    load = found["load_before"]
+    beside = "" if load is None else f"; load before {load:.1f}"
+    return (
+        f"{found['processor']}, {found['cores']} cores, {found['threads']} threads, {flags}; {versions}; "
+        f"{found['date']}{beside}."
+    )
+
+
+def training_table(figures: Figures) -> str:
+    """Images/s of a training step, each with its share of the limit, beside the best peer."""
+    header = ["net", "batch", "precision", "project", "best peer", "ratio", "goal"]
+    rows = []
+    for case in figures["cases"]:
+        rates, shares, peer = case["images_per_second"], case.get("share_of_ceiling", {}), case["best_peer"]
+        texts = [
+            f"{rate(rates[name])}{_share(shares, name)}" for name in ("project", *([peer] if peer else []))
+        ]
+        is_small = case["network"] == "resnet20" and case["precision"] == "bfloat16"
+        goal = SMALL_NET_GOAL if is_small else STEP_GOALS[case["precision"]]
+        ratio = spread(case["ratio"]) if peer else ""
+        best = f"{texts[1]} {peer}" if peer else "none installed"
+        rows.append(
+            [case["network"], f"{case['batch_size']}", case["precision"], texts[0], best, ratio, f"{goal}"]
+        )
+    limits = ", ".join(
+        f"{precision} {max(found.values()):.0f} GFLOP/s"
+        for precision, found in figures["ceiling_gflops"].items()
+    )
+    return f"Matrix product of 2048x2048, the larger of TensorFlow's and PyTorch's: {limits}.\n\n" + markdown(
+        header, rows
+    )
+
+
+def _share(shares: Mapping[str, float], name: str) -> str:
+    return f" ({shares[name]:.0%} of the limit)" if name in shares else ""
+
+
+def inference_table(figures: Figures) -> str:
+    """Images/s of ten-crop prediction."""
+    rows = [
+        [net, precision, rate(found["images_per_second"]["project"]), *_beside(found, TEN_CROP_GOAL)]
+        for net, by_precision in figures["nets"].items()
+        for precision, found in by_precision.items()
+    ]
+    return markdown(["net", "precision", "project", "best peer", "ratio", "goal", "to the post's way"], rows)
+
+
+def input_table(figures: Figures) -> str:
+    """Images/s of decoding and of cutting batches."""
+    parts = (
+        ("decoding JPEGs", "decode", f"{DECODE_GOAL}, to the post 10"),
+        ("`next_batch`, one core", "next_batch", f"{BATCH_GOAL:,} images/s"),
+    )
+    rows = [
+        [what, rate(figures[key]["images_per_second"]["project"]), *_beside(figures[key], goal)]
+        for what, key, goal in parts
+        if key in figures
+    ]
+    return markdown(["what", "project", "best peer", "ratio", "goal", "to the post's way"], rows)
+
+
+def _beside(found: Figures, goal: object) -> list[str]:
+    """Best peer, ratio to it, goal, ratio to the post."""
+    peer = found["best_peer"]
+    best = f"{rate(found['images_per_second'][peer])} {peer}" if peer else "none installed"
+    post = spread(found["ratio_to_post"]) if "ratio_to_post" in found else ""
+    return [best, spread(found["ratio"]) if peer else "", f"{goal}", post]
+
+
+def epoch_table(figures: Figures) -> str:
+    """The loop around the updates."""
+    rows = [
+        [recipe, rate(found["images_per_second"]["project"]), spread(found["ratio"]), f"{figures['goal']}"]
+        for recipe, found in figures["recipes"].items()
+    ]
+    return markdown(["recipe", "epoch, images/s", "to the bare step", "goal"], rows)
+
+
+def start_table(figures: Figures) -> str:
+    """Seconds until the first update is done."""
+    rows = [[name, spread(seconds)] for name, seconds in figures["seconds"].items()]
+    rows += [["project / keras", spread(figures["ratio"])]] if figures["ratio"] else []
+    return markdown(["from starting the process to the end of the first update", "seconds"], rows)
+
+
+def scaling_table(figures: Figures) -> str:
+    """How time and memory grow."""
+    rows = []
+    for what, found in figures["sweeps"].items():
+        for row in found["rows"]:
+            peak = f"{row['peak_bytes'] / 1e6:,.0f}"
+            rows.append(
+                [what, f"{row['size']:,}", f"{row['images_per_second']:,.0f}", f"{row['seconds']:.3g}", peak]
+            )
+        exponents = found["exponents"]
+        rows.append([what, "exponent", "", f"{exponents['seconds']:.2f}", f"{exponents['peak_bytes']:.2f}"])
+    return markdown(["what grows", "size", "images/s", "seconds", "peak RssAnon, MB"], rows)
+
+
+def filter_table(figures: Figures) -> str:
+    """Both ways to the gradient of the filters."""
+    rows = []
+    for row in figures["rows"]:
+        shape = Shape(*row["shape"])
+        times = [f"{row[way]:.2f}" for way in ("forward", "kernel", "products")]
+        gain, taken = f"{row['kernel'] / row['products']:.2f}", "yes" if row["taken"] else ""
+        rows.append([row["precision"], images_text(shape), filter_text(shape), *times, gain, taken])
+    return markdown(
+        ["precision", "images", "filter", "forward, ms", "kernel, ms", "products, ms", "gain", "taken"], rows
+    )
+
+
+TABLES: dict[str, Callable[[Figures], str]] = {
+    "training": training_table,
+    "inference": inference_table,
+    "input": input_table,
+    "epoch": epoch_table,
+    "start": start_table,
+    "scaling": scaling_table,
+    "filter_gradients": filter_table,
+}
+
+
+def sections() -> Iterator[tuple[str, str]]:
+    """Name and content of every part of the document that this program writes."""
+    for name, table in TABLES.items():
+        path = RESULTS / f"{name}.json"
+        if path.exists():
+            figures = json.loads(path.read_text(encoding="utf-8"))
+            yield name, f"{table(figures)}\n\n{machine(figures)}"
+        else:
+            output = f"benchmarks/results/{path.name}"
+            yield name, f"Not measured yet: `python -m benchmarks.{name} --output {output}`."
+
+
+def main() -> None:
+    """Write the tables."""
+    parser = ScriptParser(prog="python -m benchmarks.performance", description=str(__doc__).splitlines()[0])
+    parser.parse_args()
+    for name, content in sections():
+        rewrite(DOCUMENT, name, content)
+    print(f"written: {DOCUMENT}")
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,94 @@
+"""benchmarks/performance.py and benchmarks/filter_gradients.py: the tables of docs/performance.md."""
+
+import json
+
+import pytest
+
+from benchmarks import filter_gradients, performance
+from benchmarks.documents import rewrite
+
+ENVIRONMENT = {
+    "processor": "a processor",
+    "cores": 2,
+    "threads": 2,
+    "flags": ["avx2"],
+    "load_before": 0.25,
+    "versions": {"python": "3.11", "numpy": "2.0"},
+    "date": "2026-01-02",
+}
+CASE = {
+    "network": "resnet20",
+    "batch_size": 128,
+    "precision": "bfloat16",
+    "images_per_second": {
+        "project": {"median": 1234.0, "min": 1, "max": 2},
+        "torch float32": {"median": 8.25, "min": 1, "max": 2},
+    },
+    "share_of_ceiling": {"project": 0.5, "torch float32": 0.25},
+    "best_peer": "torch float32",
+    "ratio": {"median": 1.5, "min": 1.25, "max": 1.75},
+}
+
+
+def test_the_document_has_the_tables_of_the_committed_results(tmp_path):
+    copy = tmp_path / "performance.md"
+    copy.write_text(performance.DOCUMENT.read_text(encoding="utf-8"), encoding="utf-8")
+    for name, content in performance.sections():
+        rewrite(copy, name, content)
+    assert copy.read_text() == performance.DOCUMENT.read_text(), "run: python -m benchmarks.performance"
+
+
+def test_a_training_row():
+    ceilings = {
+        "float32": {"tensorflow": 100.0, "torch": 90.0},
+        "bfloat16": {"tensorflow": 200.0, "torch": 210.0},
+    }
+    text = performance.training_table({"ceiling_gflops": ceilings, "cases": [CASE]})
+    assert "float32 100 GFLOP/s, bfloat16 210 GFLOP/s" in text
+    assert text.splitlines()[-1] == (
+        "| resnet20 | 128 | bfloat16 | 1,234 (50% of the limit) | 8.25 (25% of the limit) torch float32 "
+        "| 1.50 (1.25 to 1.75) | 1.5 |"
+    )
+
+
+def test_without_a_peer_there_is_no_ratio():
+    alone = {
+        **CASE,
+        "images_per_second": {"project": CASE["images_per_second"]["project"]},
+        "best_peer": None,
+    }
+    text = performance.training_table({"ceiling_gflops": {}, "cases": [{**alone, "network": "alexnet"}]})
+    assert text.splitlines()[-1].endswith("| none installed |  | 1.3 |")
+
+
+def test_what_it_ran_on_is_said():
+    assert performance.machine({"environment": ENVIRONMENT}) == (
+        "a processor, 2 cores, 2 threads, avx2; python 3.11, numpy 2.0; 2026-01-02; load before 0.2."
+    )
+
+
+def test_a_missing_file_says_how_to_make_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(performance, "RESULTS", tmp_path)
+    found = dict(performance.sections())
+    assert found.keys() == performance.TABLES.keys()
+    assert found["start"] == (
+        "Not measured yet: `python -m benchmarks.start --output benchmarks/results/start.json`."
+    )
+
+
+def test_operations_of_a_convolution_by_hand():
+    # 2 images, 4x4 pixels of output, 9 places, 3 and 5 channels: 2 * 16 * 9 * 15 multiply-adds
+    shape = filter_gradients.Shape(2, 8, 3, 5, stride=2)
+    assert filter_gradients.gflop(shape) == pytest.approx(2 * 2 * 16 * 9 * 15 / 1e9)
+    assert filter_gradients.images_text(shape) == "2 x 8x8x3"
+    assert filter_gradients.filter_text(shape) == "3x3, 5 channels, stride 2"
+
+
+def test_a_quick_measurement_of_the_filter_gradients(monkeypatch, tmp_path):
+    output = tmp_path / "filter_gradients.json"
+    monkeypatch.setattr("sys.argv", ["filter_gradients", "--quick", "--output", str(output)])
+    filter_gradients.main()
+    figures = json.loads(output.read_text())
+    assert [row["taken"] for row in figures["rows"]] == [True] * 4
+    assert all(row[way] > 0 for row in figures["rows"] for way in filter_gradients.WAYS)
+    assert "| 2 x 7x7x4 | 3x3, 128 channels |" in performance.filter_table(figures)
