@@ -162,6 +162,8 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
                 f"{resume} holds no optimizer state: it was published for test.py and predict.py; train anew"
             )
         values = run.config.as_dict()
+        if given.get("model", {}).get("precision") == "auto":
+            del given["model"]["precision"]  # the run keeps what was chosen
         _check_resumable(run.config, given)
     else:
         values = _read_recipe(parser, _recipe_path(recipe, given))

@@ -21,28 +21,34 @@ class Cost(NamedTuple):
     calls: int
 
 
-def run_profiled(
-    sess: v1.Session, fetches: list[Any], feed: dict[Any, Any], stem: Path
-) -> tuple[list[Any], str]:
-    """`sess.run` that also writes STEM.timeline.json and STEM.operations.csv.
-
-    The timeline opens in chrome://tracing or ui.perfetto.dev. Operations run side by side: their times add up to
-    more than the update took. What is computed is what an unwatched run computes.
-
-    :return: the values of the fetches, and a table for people.
-    """
+def run_traced(sess: v1.Session, fetches: list[Any], feed: dict[Any, Any]) -> tuple[list[Any], Any]:
+    """`sess.run`, and what TensorFlow saw of every operation: its StepStats. Values are those of any other run."""
     metadata = v1.RunMetadata()
     options = v1.RunOptions(trace_level=v1.RunOptions.FULL_TRACE)
     values = sess.run(fetches, feed, options=options, run_metadata=metadata)
-    stats = metadata.step_stats
-    write_text(
-        stem.with_name(f"{stem.name}.timeline.json"), timeline.Timeline(stats).generate_chrome_trace_format()
-    )
+    return values, metadata.step_stats
+
+
+def operations_file(folder: Path, step: int) -> Path:
+    """Where the table of an update lies."""
+    return folder / f"profile-{step}.operations.csv"
+
+
+def write_profile(stats: Any, folder: Path, step: int) -> str:
+    """Write profile-STEP.timeline.json and profile-STEP.operations.csv; the table's beginning for people.
+
+    The timeline opens in chrome://tracing or ui.perfetto.dev. Operations run side by side: their times add up to
+    more than the update took.
+    """
+    trace = timeline.Timeline(stats).generate_chrome_trace_format()
+    write_text(folder / f"profile-{step}.timeline.json", trace)
     found = costs(node for device in stats.dev_stats for node in device.node_stats)
     total = sum(cost.milliseconds for cost in found)
-    rows = [{**cost._asdict(), "share": cost.milliseconds / total} for cost in found]
-    write_csv(stem.with_name(f"{stem.name}.operations.csv"), rows)
-    return values, "\n".join(_lines(found, total))
+    write_csv(
+        operations_file(folder, step),
+        [{**cost._asdict(), "share": cost.milliseconds / total} for cost in found],
+    )
+    return "\n".join(_lines(found, total))
 
 
 def costs(nodes: Iterable[Any]) -> list[Cost]:

@@ -64,8 +64,16 @@ class RunDirectory:
             "versions": {"python": platform.python_version(), **versions},
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
+        text = json.dumps(facts, indent=1)
+        try:  # nobody should train for hours and find the run unreadable
+            parse_json(text if len(text) <= MAX_JSON_BYTES else "")
+        except ValueError as error:
+            raise StorageError(
+                f"{path / INFO_FILE} would be larger than what is read again: {len(info.get('bad_files', ()))} "
+                "unreadable files are named in it; remove these, python -m datasets.check lists them"
+            ) from error
         path.mkdir(parents=True, exist_ok=True)
-        write_text(path / INFO_FILE, json.dumps(facts, indent=1))
+        write_text(path / INFO_FILE, text)
         _write_config(path, config)
         return cls(path)
 

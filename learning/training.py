@@ -16,10 +16,17 @@ import tensorflow.compat.v1 as v1
 
 from datasets.prefetch import Prefetcher
 from learning.checkpoints import CheckpointStore
-from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, NonFiniteError, StorageError
+from learning.errors import (
+    CheckpointError,
+    DirectoryInUseError,
+    Interrupted,
+    NonFiniteError,
+    StorageError,
+    UsageError,
+)
 from learning.files import storage_reason
 from learning.interrupts import SignalGuard
-from learning.profiling import run_profiled
+from learning.profiling import operations_file, run_traced, write_profile
 from learning.progress import HISTORY_FILE, Monitor
 from learning.run_directory import hold
 from learning.schedule_building import build_schedule
@@ -143,6 +150,12 @@ class TrainingLoop:
             self.optimizer.train_set.cursor = state.cursor
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"cannot resume {self.store.save_dir}: {error}") from error
+        profile = self.config.train.profile
+        is_past = profile is not None and profile <= state.global_step
+        if is_past and not operations_file(self.store.save_dir, profile or 0).exists():
+            raise UsageError(
+                f"train.profile is {profile}, and {state.global_step} updates are done; choose a later one"
+            )
         self.optimizer.state = state
         with self._logging():
             self.store.clean()
@@ -193,7 +206,7 @@ class TrainingLoop:
         feed = {**model.feed(images, labels, is_train=True), optimizer.learning_rate_placeholder: rate}
         fetches = [optimizer.optimize, model.loss, model.pred]
         if self.config.train.profile == self.state.global_step + 1:
-            _, loss, pred = self._run_profiled(fetches, feed, monitor)
+            _, loss, pred = self._run_profiled(self.config.train.profile, fetches, feed, monitor)
         else:
             _, loss, pred = self.sess.run(fetches, feed)
         if not math.isfinite(loss):
@@ -207,12 +220,20 @@ class TrainingLoop:
         monitor.on_step(self.state, float(loss), rate)
         return labels, pred
 
-    def _run_profiled(self, fetches: list[Any], feed: dict[Any, Any], monitor: Monitor) -> list[Any]:
-        """One update under TensorFlow's tracer."""
-        step = self.config.train.profile
-        with self._logging():
-            values, table = run_profiled(self.sess, fetches, feed, self.store.save_dir / f"profile-{step}")
-            monitor.tell(f"update {step}, also in profile-{step}.operations.csv and .timeline.json:\n{table}")
+    def _run_profiled(
+        self, step: int, fetches: list[Any], feed: dict[Any, Any], monitor: Monitor
+    ) -> list[Any]:
+        """Update `step` under TensorFlow's tracer."""
+        values, stats = run_traced(self.sess, fetches, feed)
+        try:
+            table = write_profile(stats, self.store.save_dir, step)
+        except OSError as error:
+            reason = storage_reason(error, self.store.save_dir)
+            raise StorageError(
+                f"cannot write the profile of update {step} in {self.store.save_dir}: {reason}; make room, or "
+                "resume with --train.profile null"
+            ) from error
+        monitor.tell(f"update {step}, also in {operations_file(self.store.save_dir, step)}:\n{table}")
         return values
 
     def _end_epoch(self, labels: np.ndarray, pred: np.ndarray) -> bool:

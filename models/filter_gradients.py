@@ -4,7 +4,7 @@ A filter's gradient at offset (i, j) is the product of the pixels that the offse
 transposed, with the gradients of the output, (N * H' * W', oc). Where the output is small or the stride is 2,
 TensorFlow's own kernel is far from what a matrix product reaches; where images are large and channels few,
 cutting the windows out costs more than the products save. docs/performance.md has the times of both, shape by
-shape, from which `products_pay` was drawn.
+shape; `products_pay` was drawn from such times, on processors with and without AMX.
 """
 
 import tensorflow as tf
@@ -20,6 +20,8 @@ LARGEST_SIDE = {
     (tf.bfloat16, True): 28,
 }
 FEWEST_CHANNELS = 128  # of the output
+FEWEST_INPUTS = 32  # channels: below, a product is a thin one
+LARGEST_FILTER = 5  # pixels: what was measured
 
 
 def products_pay(x: tf.Tensor, filters: tf.Tensor, stride: int, padding: str) -> bool:
@@ -31,8 +33,10 @@ def products_pay(x: tf.Tensor, filters: tf.Tensor, stride: int, padding: str) ->
     :param padding: SAME or VALID.
     """
     height, width = x.shape[1:3]
-    side, other_side, _, outputs = (int(size) for size in filters.shape)
-    if height is None or width is None or side != other_side or outputs < FEWEST_CHANNELS:
+    side, other_side, inputs, outputs = (int(size) for size in filters.shape)
+    if height is None or width is None or side != other_side or side > LARGEST_FILTER:
+        return False
+    if inputs < FEWEST_INPUTS or outputs < FEWEST_CHANNELS:
         return False
     if tf.config.list_physical_devices("GPU"):
         return False
@@ -47,6 +51,7 @@ def _conv2d_gradients(op: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
     """The gradients of a Conv2D operation with respect to its input and its filters."""
     x, filters = op.inputs
     strides, padding = op.get_attr("strides"), op.get_attr("padding").decode()
+    upstream = tf.ensure_shape(upstream, op.outputs[0].shape)  # what lies behind may have lost it
     by_input = tf.raw_ops.Conv2DBackpropInput(
         input_sizes=tf.shape(x), filter=filters, out_backprop=upstream, strides=strides, padding=padding
     )

@@ -43,8 +43,8 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
         14: ("an archive is cut off or is not the published one, also one that the user brought",
              "exit 3 with what was expected and found, before anything is unpacked"),
         15: ("a download is cut, stalls, drips or is killed",
-             "it is tried again a few times, from where it was; nothing lies under the final name before it is "
-             "whole, and the next try goes on"),
+             "a cut or stalled one is tried again a few times, from where it was, a dripping one given up; nothing "
+             "lies under the final name before it is whole, and the next try goes on"),
         16: ("an archive with `..`, absolute paths, links, devices or a bomb",
              "exit 3 or passed over; nothing is written outside, no memory taken"),
         17: ("a pickle or a NumPy file that would run code", "it is refused and does not run"),

@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as v1
 
 from models import layers
 from models.filter_gradients import filter_gradient, products_pay
+from models.nn import ResNet, SmallNet
 
 CASES = [  # height, width, side, stride, padding
     (7, 7, 3, 1, "SAME"),
@@ -75,6 +76,8 @@ def test_bfloat16_is_as_near_to_float32_as_tensorflows_own():
         (28, 3, (256, 256), 2, True),
         (14, 1, (256, 1024), 1, True),
         (56, 1, (64, 256), 1, False),
+        (56, 7, (3, 128), 2, False),
+        (14, 3, (16, 128), 2, False),
     ],
 )
 def test_conv2d_takes_the_products_where_they_pay(size, side, depths, stride, pays):
@@ -101,3 +104,50 @@ def test_images_of_unknown_size_keep_the_kernel():
         x = v1.placeholder(tf.float32, [None, None, None, 512])
         assert not products_pay(x, tf.zeros([3, 3, 512, 512]), 1, "SAME")
         assert "_gradient_op_type" not in layers.conv2d(x, tf.zeros([3, 3, 512, 512]), 1).op.node_def.attr
+
+
+def test_a_step_through_a_net_agrees_with_the_kernels(monkeypatch):
+    """ResNet's strided block with PyTorch's padding, both ways: loss and every gradient."""
+    images = np.random.default_rng(0).integers(0, 256, size=(2, 28, 28, 3), dtype=np.uint8)
+    options = {"stages": (1, 1), "widths": (32, 128), "padding": "SYMMETRIC"}
+    found = []
+    for pays in (products_pay, lambda *arguments: False):
+        monkeypatch.setattr(layers, "products_pay", pays)
+        with tf.Graph().as_default():
+            model = ResNet((28, 28, 3), 2, **options)
+            gradients_op = tf.gradients(model.loss, model.trainable_variables)
+            kinds = [op.type for op in model.graph.get_operations()]
+            with v1.Session() as sess:
+                sess.run(v1.global_variables_initializer())
+                feed = model.feed(images, np.eye(2, dtype=np.uint8), is_train=True)
+                values = sess.run([model.loss, *gradients_op], feed)
+            found.append((values, kinds.count("Conv2DBackpropFilter")))
+    (products, num_kernels), (kernels, all_kernels) = found
+    assert (num_kernels, all_kernels) == (3, 6)  # products: both convolutions and the shortcut of stage 2
+    for ours, own in zip(products, kernels, strict=True):
+        np.testing.assert_allclose(ours, own, rtol=1e-3, atol=1e-5 * np.abs(own).max())
+
+
+def test_two_trainings_with_products_end_in_the_same_bits():
+    """The digits' net takes products from its second stage on."""
+    images = np.random.default_rng(0).integers(0, 256, size=(16, 28, 28, 1), dtype=np.uint8)
+    labels = np.eye(10, dtype=np.uint8)[np.arange(16) % 10]
+    ends = []
+    for _ in range(2):
+        with tf.Graph().as_default():
+            model = SmallNet((28, 28, 1), 10)
+            update = v1.train.GradientDescentOptimizer(0.1).minimize(model.loss)
+            assert any(
+                "transpose_a" in op.node_def.attr and op.get_attr("transpose_a") for op in _gradients(model)
+            )
+            with v1.Session() as sess:
+                sess.run(v1.global_variables_initializer())
+                for _ in range(3):
+                    sess.run(update, model.feed(images, labels, is_train=True))
+                ends.append(sess.run(model.trainable_variables))
+    for one, other in zip(*ends, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def _gradients(model):
+    return [op for op in model.graph.get_operations() if "Conv2D_grad" in op.name]

@@ -1,13 +1,16 @@
 """learning/profiling.py: the table worked out by hand, and a profiled run beside one that was left in peace."""
 
 import csv
+import errno
 import json
 from types import SimpleNamespace
 
 import pytest
+import tensorflow as tf
 
+from learning import training
 from learning.cli import parse_train
-from learning.errors import UsageError
+from learning.errors import StorageError, UsageError
 from learning.experiment import check_fits, open_data
 from learning.profiling import Cost, costs
 from tests.test_training import assert_same_state, train
@@ -40,6 +43,31 @@ def test_a_profiled_update_computes_the_same_bits_and_leaves_its_files(session, 
     assert list(rows[0]) == ["operation", "milliseconds", "calls", "share"]
     assert sum(float(row["share"]) for row in rows) == pytest.approx(1)
     assert any("Conv2D" in row["operation"] for row in rows)
+
+
+def test_what_goes_wrong_in_the_update_is_not_blamed_on_the_disk(session, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
+
+    monkeypatch.setattr(training, "run_traced", fail)
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        train(session, tmp_path, profile=2)
+
+
+def test_a_profile_that_cannot_be_written_is_said(session, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(training, "write_profile", fail)
+    with pytest.raises(StorageError, match="cannot write the profile of update 2 .*No space left"):
+        train(session, tmp_path, profile=2)
+
+
+def test_an_update_that_is_past_cannot_be_profiled(session, tmp_path):
+    train(session, tmp_path, num_epochs=2, profile=3)
+    train(session, tmp_path, num_epochs=3, profile=3, resume=True)  # its table is there
+    with pytest.raises(UsageError, match=r"train.profile is 2, and 12 updates are done"):
+        train(session, tmp_path, num_epochs=4, profile=2, resume=True)
 
 
 def test_an_update_that_never_comes_is_an_error():
