@@ -330,7 +330,7 @@ def refused(*arguments, script="train.py", cwd=None):
         (["--train.evaluator", "acuracy"], "did you mean 'accuracy'"),
         (["--train.batch_sze", 8], "unknown option --train.batch_sze; did you mean 'train.batch_size'"),
         (["--model.name", "no_module.Net"], "unknown model 'no_module.Net'"),
-        (["--model.precision", "float16"], "model.precision is float16; it must be: float32, bfloat16"),
+        (["--model.precision", "float16"], "model.precision is float16; it must be: auto, float32, bfloat16"),
         (
             ["--optimizer.beta1", 0.5],
             "--optimizer.beta1 means nothing to optimizer.name nesterov, only to adam",
