@@ -11,6 +11,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import libraries
 from benchmarks.commands import conditions, keep, measurement_parser, parse_measurement
 from benchmarks.sides import PROJECT, Contestant, Spread, Step, measure
 from learning.scripts import run_script
@@ -38,9 +39,7 @@ def tensorflow_product(precision: str, threads: int) -> Step:
 
 def torch_product(precision: str, threads: int) -> Step:
     """One product, out of place."""
-    import torch
-
-    torch.set_num_threads(threads)
+    torch = libraries.torch(threads)
     matrix = torch.ones(SIDE, SIDE, dtype=getattr(torch, precision))
     return _step(lambda: matrix @ matrix)
 

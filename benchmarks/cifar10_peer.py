@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.arguments import cifar10_parser, require_counts
+from benchmarks.commands import cifar10_parser, require_counts
 from benchmarks.figures import processor
 from datasets.cifar10 import load_cifar10
 from datasets.splits import Splits

@@ -1,11 +1,12 @@
-"""What the commands that measure speed share: their options, the post's place beside the peers, and the output."""
+"""What the commands that measure share: their options, where they work, the post's place, and the output."""
 
 import argparse
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arguments import require_counts
 from benchmarks.figures import environment, processor, summary, write
 from benchmarks.sides import Rates, Spread, ratios
 from learning.errors import UsageError
@@ -17,22 +18,23 @@ QUICK = {"rounds": 1, "seconds": 0.0}  # what --quick says
 
 
 def measurement_parser(
-    program: str, description: str, *, rounds: int, seconds: float | None = None
+    program: str, description: str, *, rounds: int | None = None, seconds: float | None = None
 ) -> ScriptParser:
     """A parser that knows --quick, --rounds, --seconds, --threads and --output.
 
     :param program: the module's name in this package.
     :param description: of which the first line is shown.
-    :param rounds: the default of --rounds.
+    :param rounds: the default of --rounds; None: all is measured once, and there is no such option.
     :param seconds: the default of --seconds; None: the work decides how long it takes, and there is no such option.
     """
-    parser = ScriptParser(prog=f"python -m benchmarks.{program}", description=description.splitlines()[0])
+    parser = _parser(program, description)
     parser.add_argument(
         "--quick", action="store_true", help="toy sizes and one round, to see that it works: no figures"
     )
-    parser.add_argument(
-        "--rounds", type=int, default=rounds, help=f"measurements of each (default: {rounds})"
-    )
+    if rounds is not None:
+        parser.add_argument(
+            "--rounds", type=int, default=rounds, help=f"measurements of each (default: {rounds})"
+        )
     if seconds is not None:
         parser.add_argument(
             "--seconds", type=float, default=seconds, help=f"of a measurement (default: {seconds:g})"
@@ -46,7 +48,7 @@ def measurement_parser(
 def parse_measurement(parser: ScriptParser) -> argparse.Namespace:
     """The checked command line; --quick has set rounds and seconds."""
     arguments = parser.parse_args()
-    require_counts(parser, arguments, "rounds", "threads")
+    require_counts(parser, arguments, *(name for name in ("rounds", "threads") if name in arguments))
     seconds = getattr(arguments, "seconds", 0.0)
     if seconds < 0:
         raise UsageError(f"--seconds is {seconds:g}; give 0 or more")
@@ -55,6 +57,41 @@ def parse_measurement(parser: ScriptParser) -> argparse.Namespace:
     if arguments.output:
         check_writable(arguments.output)
     return arguments
+
+
+def cifar10_parser(program: str, description: str) -> ScriptParser:
+    """A parser that knows DATA_DIR and --limit, named and described as by `measurement_parser`."""
+    parser = _parser(program, description)
+    add_cifar10_options(parser)
+    return parser
+
+
+def add_cifar10_options(parser: ScriptParser) -> None:
+    """DATA_DIR and --limit."""
+    parser.add_argument("data_dir", metavar="DATA_DIR", help="CIFAR-10: the official archive, or its folder")
+    parser.add_argument("--limit", type=int, metavar="N", help="use only so many images of each part, to try")
+
+
+def require_counts(parser: ScriptParser, arguments: argparse.Namespace, *options: str) -> None:
+    """The parser's error for an option that is below 1; options by their names in the namespace."""
+    for option in options:
+        if getattr(arguments, option) < 1:
+            parser.error(f"--{option.replace('_', '-')} is {getattr(arguments, option)}; give 1 or more")
+
+
+def _parser(program: str, description: str) -> ScriptParser:
+    return ScriptParser(prog=f"python -m benchmarks.{program}", description=description.splitlines()[0])
+
+
+@contextmanager
+def working_folder(folder: Path | None) -> Iterator[Path]:
+    """The folder, made if need be and kept; a temporary one where none is given."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder.resolve()
+    else:
+        with tempfile.TemporaryDirectory() as name:
+            yield Path(name).resolve()
 
 
 def conditions(arguments: argparse.Namespace) -> dict[str, Any]:

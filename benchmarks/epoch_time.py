@@ -3,19 +3,26 @@
     python -m benchmarks.epoch_time DATA_DIR [--rounds 5] [--seconds 20] [--output FILE]
 
 Both make whole training steps, batches included: the project those of configs/resnet20-cifar10-fast.yaml, through
-its data set, its prefetching and its optimizer's op, the peer those of benchmarks/torch_cifar10.py. Each lives in a
-process of its own, and they take turns (benchmarks/sides.py).
+its data set, its prefetching and its optimizer's op, the peer those of benchmarks/torch_cifar10.py. Both cut their
+batches ahead, on a thread. Each lives in a process of its own, and they take turns (benchmarks/sides.py).
 """
 
 import argparse
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
-from benchmarks.arguments import cifar10_parser, require_counts
+from benchmarks import libraries
 from benchmarks.cifar10_peer import require_torch
-from benchmarks.figures import environment, print_table, processor, summary, write
+from benchmarks.commands import (
+    add_cifar10_options,
+    conditions,
+    keep,
+    measurement_parser,
+    parse_measurement,
+)
+from benchmarks.figures import print_table, summary
 from benchmarks.sides import PROJECT, Contestant, Step, measure
-from learning.files import check_writable
 from learning.scripts import run_script
 
 RECIPE = "resnet20-cifar10-fast"
@@ -23,12 +30,13 @@ LEARNING_RATE = 0.01  # of every step: the speed does not depend on it, but the 
 WARM_STEPS = 10  # of each before the first round
 
 
-def project_step(data_dir: str, limit: int | None) -> Step:
+def project_step(data_dir: str, limit: int | None, threads: int) -> Step:
     """The step of the recipe's training loop."""
     from learning.cli import parse_train
 
     sample = [] if limit is None else ["--data.sample_size", str(limit)]
-    config = parse_train(["--config", RECIPE, "--data-dir", data_dir, *sample]).config
+    options = ["--data-dir", data_dir, "--train.threads", str(threads), *sample]
+    config = parse_train(["--config", RECIPE, *options]).config
     from datasets.prefetch import Prefetcher
     from learning import experiment
 
@@ -36,33 +44,26 @@ def project_step(data_dir: str, limit: int | None) -> Step:
     experiment.check_fits(config, splits)
     train = config.train
     optimizer = experiment.build_training(config, splits)
-    model = optimizer.model
-    sess = experiment.open_session(model, train.threads)
-    sess.run(optimizer.initialize)
+    sess = experiment.open_session(optimizer.model, train.threads)
     batches = Prefetcher(splits.train, train.batch_size, augment=train.augment_train)
-
-    def step() -> int:
-        images, labels, _ = next(batches)
-        feed = model.feed(images, labels, is_train=True)
-        feed[optimizer.learning_rate_placeholder] = LEARNING_RATE
-        sess.run([optimizer.optimize, model.loss, model.pred], feed)
-        return len(images)
-
-    return step
+    return libraries.project_update(optimizer, sess, batches, LEARNING_RATE)
 
 
-def torch_step(data_dir: str, limit: int | None) -> Step:
-    """The step of the peer, through the set again and again."""
+def torch_step(data_dir: str, limit: int | None, threads: int) -> Step:
+    """The step of the peer, through the set again and again; the next batch is cut meanwhile."""
     from benchmarks.torch_cifar10 import Peer, Settings
     from datasets.cifar10 import load_cifar10
 
     splits = load_cifar10(data_dir, val_fraction=0.0, sample_size=limit)
-    peer = Peer(splits.train, Settings(threads=processor()[1]))
+    peer = Peer(splits.train, Settings(threads=threads))
     size = peer.settings.batch_size
     batches = (batch for _ in count() for batch in peer.batches.epoch(size))
+    cutter = ThreadPoolExecutor(1)
+    ahead = [cutter.submit(next, batches)]
 
     def step() -> int:
-        images, labels = next(batches)
+        images, labels = ahead.pop().result()
+        ahead.append(cutter.submit(next, batches))
         peer.step(images, labels, LEARNING_RATE)
         return len(images)
 
@@ -71,38 +72,27 @@ def torch_step(data_dir: str, limit: int | None) -> Step:
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = cifar10_parser("epoch_time", str(__doc__))
-    parser.add_argument("--rounds", type=int, default=5, help="measurements of each side (default: 5)")
-    parser.add_argument("--seconds", type=float, default=20, help="of a measurement (default: 20)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="where to write the figures, as JSON")
-    arguments = parser.parse_args()
-    require_counts(parser, arguments, "rounds", "seconds")
-    return arguments
+    parser = measurement_parser("epoch_time", str(__doc__), rounds=5, seconds=20.0)
+    add_cifar10_options(parser)
+    return parse_measurement(parser)
 
 
 def main() -> None:
     """Measure, print, and write the figures to a file if asked to."""
     arguments = parse()
     require_torch()
-    if arguments.output:
-        check_writable(arguments.output)
-    name, cores = processor()
-    figures = {
-        "environment": environment(cores),
-        "recipe": RECIPE,
-        "options": {"rounds": arguments.rounds, "seconds": arguments.seconds, "limit": arguments.limit},
-    }
-    given = (str(Path(arguments.data_dir).resolve()), arguments.limit)
+    figures = {**conditions(arguments), "recipe": RECIPE, "limit": arguments.limit}
+    given = (str(Path(arguments.data_dir).resolve()), arguments.limit, arguments.threads)
     rates, failures = measure(
         {PROJECT: Contestant(project_step, given), "torch": Contestant(torch_step, given)},
         rounds=arguments.rounds,
         seconds=arguments.seconds,
-        warm_steps=WARM_STEPS,
+        warm_steps=1 if arguments.quick else WARM_STEPS,
+        in_processes=not arguments.quick,
     )
     found = summary(rates, failures)
-    print_table(f"ResNet-20, batch 128, bfloat16, whole training steps on {name}, {cores} cores", found)
-    if arguments.output:
-        write(arguments.output, figures | found)
+    print_table("ResNet-20, batch 128, bfloat16, whole training steps", found)
+    keep(arguments, figures | found)
 
 
 if __name__ == "__main__":

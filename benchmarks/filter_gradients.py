@@ -55,7 +55,7 @@ SHAPES = (
     Shape(16, 14, 1024, 2048, filter_side=1, stride=2),
     Shape(16, 14, 512, 512, stride=2),
 )
-QUICK_SHAPES = (Shape(2, 7, 4, 128), Shape(2, 8, 4, 128, stride=2))
+QUICK_SHAPES = (Shape(2, 7, 32, 128), Shape(2, 8, 32, 128, stride=2))
 
 
 def gflop(shape: Shape) -> float:

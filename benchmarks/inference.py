@@ -8,7 +8,8 @@ time. Weights are drawn at random, and nothing is read from disk. What the proje
 the peers' best, whatever its precision.
 
 - project: a `DataSet` and `ConvNet.predict`, as predict.py --ten-crop and test.py do;
-- torch: the windows stacked as in torchvision's documentation of `TenCrop`, channels_last, inference_mode;
+- torch: the windows stacked as in torchvision's documentation of `TenCrop`, channels_last, inference_mode, and once
+  more with the net compiled;
 - keras: one `tf.function` that cuts the windows and calls the net;
 - post: float32 arrays, windows cut by numpy for each image, and one run of the project's float32 graph for each of
   the ten windows.
@@ -54,14 +55,14 @@ class Case(NamedTuple):
     crop_size: int
     num_classes: int
     batch_size: int  # images, ten windows each
-    precisions: tuple[str, ...] = PRECISIONS
 
 
 CASES = (Case("alexnet", {}, 256, 227, 2, 16), Case("resnet50", {}, 256, 224, 1000, 16))
 QUICK_CASES = (
-    Case("alexnet", {}, 72, 67, 2, 1, ("float32",)),
-    Case("resnet50", {"stages": (1, 1, 1, 1)}, 20, 16, 10, 1, ("bfloat16",)),
+    Case("alexnet", {}, 72, 67, 2, 1),
+    Case("resnet50", {"stages": (1,), "widths": (4,)}, 20, 16, 10, 1),
 )
+QUICK_NETS = ("resnet50",)
 
 
 def _images(case: Case) -> np.ndarray:
@@ -114,13 +115,14 @@ def _project(case: Case, precision: str, threads: int) -> tuple[Any, Any]:
     )
 
 
-def torch_step(case: Case, precision: str, threads: int) -> Step:
+def torch_step(case: Case, precision: str, threads: int, is_compiled: bool) -> Step:
     """The images as a PyTorch user predicts them; cut as bytes, which is faster than as numbers."""
     torch = libraries.torch(threads)
     from benchmarks.torch_nets import build
 
     net: Any = build(case.name, case.crop_size, case.num_classes, **case.options)
     net = net.to(memory_format=torch.channels_last).eval()  # the types of torch lack `memory_format`
+    net = torch.compile(net) if is_compiled else net
     images = torch.from_numpy(_images(case))  # (N, H, W, 3)
 
     @torch.inference_mode()
@@ -154,11 +156,16 @@ def keras_step(case: Case, precision: str, threads: int) -> Step:
     return lambda: len(predict(images).numpy())
 
 
-def contestants(case: Case, precision: str, threads: int) -> dict[str, Contestant]:
-    """The project in `precision`, and the peers in all that may be faster; the post only computes in float32."""
+def contestants(case: Case, precision: str, threads: int, *, compiled: bool) -> dict[str, Contestant]:
+    """The project in `precision`, and the peers in all that may be faster; the post only computes in float32.
+
+    :param compiled: whether PyTorch takes part compiled, too.
+    """
     found = {PROJECT: Contestant(project_step, (case, precision, threads))}
     for other in ["float32"] if precision == "float32" else PRECISIONS:
-        found[f"torch {other}"] = Contestant(torch_step, (case, other, threads))
+        found[f"torch {other}"] = Contestant(torch_step, (case, other, threads, False))
+        if compiled:
+            found[f"torch {other} compiled"] = Contestant(torch_step, (case, other, threads, True))
         found[f"keras {other}"] = Contestant(keras_step, (case, other, threads))
     if precision == "float32":
         found[POST] = Contestant(post_step, (case, threads))
@@ -171,7 +178,7 @@ def measure_case(case: Case, precision: str, arguments: argparse.Namespace) -> d
     print(title, flush=True)
     threads = 0 if arguments.quick else arguments.threads  # what runs in this process cannot choose them
     rates, failures = measure(
-        contestants(case, precision, threads),
+        contestants(case, precision, threads, compiled=not arguments.quick),
         rounds=arguments.rounds,
         seconds=arguments.seconds,
         in_processes=not arguments.quick,
@@ -187,11 +194,12 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = measurement_parser("inference", str(__doc__), rounds=5, seconds=10.0)
     names = [case.name for case in CASES]
-    parser.add_argument("nets", nargs="*", metavar="NET", help=f"of {', '.join(names)} (default: all)")
+    default = "(default: all; with --quick resnet50)"
+    parser.add_argument("nets", nargs="*", metavar="NET", help=f"of {', '.join(names)} {default}")
     arguments = parse_measurement(parser)
     if not set(arguments.nets) <= set(names):
         parser.error(f"the nets are {', '.join(arguments.nets)}; there are {', '.join(names)}")
-    arguments.nets = arguments.nets or names
+    arguments.nets = arguments.nets or (QUICK_NETS if arguments.quick else names)
     return arguments
 
 
@@ -200,7 +208,7 @@ def main() -> None:
     arguments = parse()
     figures = {**conditions(arguments), "nets": {}}
     for case in QUICK_CASES if arguments.quick else CASES:
-        for precision in case.precisions if case.name in arguments.nets else ():
+        for precision in PRECISIONS if case.name in arguments.nets else ():
             found = measure_case(case, precision, arguments)
             figures["nets"].setdefault(case.name, {})[precision] = found
             keep(arguments, figures)

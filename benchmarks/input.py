@@ -5,7 +5,7 @@
 decode: JPEG files of 500x375 pixels, made from a seed, become 256x256 pixels.
 - project: builds a cache entry, on disk and complete, with nothing to start from;
 - tf.data: read, decode and resize in parallel, as TensorFlow's guide has it;
-- torch: Pillow's open, convert and resize in two worker processes of a `DataLoader`;
+- torch: Pillow's open, convert and resize in a `DataLoader` of as many worker processes as others have threads;
 - post: scikit-image, one file after the other; it gets a part of them, since it takes so much longer.
 
 next_batch: 256 random windows of 227 pixels, half of them mirrored, out of images of 256, on one core.
@@ -37,6 +37,7 @@ from benchmarks.figures import print_table
 from benchmarks.input_files import decoders
 from benchmarks.made import HEIGHT, WIDTH, class_numbers, noise, write_photos
 from benchmarks.sides import PROJECT, Contestant, Step, measure
+from benchmarks.windows import Windows
 from datasets.dataset import DataSet
 from learning.scripts import run_script
 
@@ -44,12 +45,10 @@ from learning.scripts import run_script
 class Sizes(NamedTuple):
     """How much is measured.
 
-    :param workers: processes of torch's loader of files; 0: none beside its own.
     :param one_core: whether batches are cut on one core, whatever the process has.
     """
 
     num_photos: int
-    workers: int
     num_images: int
     image_size: int
     crop_size: int
@@ -57,8 +56,8 @@ class Sizes(NamedTuple):
     one_core: bool
 
 
-FULL = Sizes(200, workers=2, num_images=512, image_size=256, crop_size=227, batch_size=256, one_core=True)
-QUICK = Sizes(4, workers=0, num_images=16, image_size=32, crop_size=24, batch_size=8, one_core=False)
+FULL = Sizes(200, num_images=512, image_size=256, crop_size=227, batch_size=256, one_core=True)
+QUICK = Sizes(4, num_images=16, image_size=32, crop_size=24, batch_size=8, one_core=False)
 
 
 def _keep_to_core(sizes: Sizes) -> None:
@@ -95,31 +94,15 @@ def tensorflow_batches(sizes: Sizes) -> Step:
     return lambda: len(next(batches)[0])
 
 
-class Crops:
-    """Windows as a data set that torch's loader takes: item i is a (C, h, w) uint8 tensor and a class number."""
-
-    def __init__(self, torch: Any, images: Any, labels: np.ndarray, crop_size: int) -> None:
-        self.torch, self.images, self.labels, self.crop_size = torch, images, labels, crop_size
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[Any, int]:
-        room = self.images.shape[1] - self.crop_size + 1
-        top, left = self.torch.randint(room, (2,)).tolist()
-        crop = self.images[index, top : top + self.crop_size, left : left + self.crop_size].permute(2, 0, 1)
-        return (crop.flip(2) if self.torch.rand(()) < 0.5 else crop), int(self.labels[index])
-
-
 def torch_batches(sizes: Sizes) -> Step:
     """A training batch of a `DataLoader`."""
     _keep_to_core(sizes)
     torch = libraries.torch(int(sizes.one_core))
     images, numbers = _images_and_labels(sizes)
-    dataset = Crops(torch, torch.from_numpy(images), numbers, sizes.crop_size)
+    dataset = Windows(images, numbers, sizes.crop_size)
     sampler = torch.utils.data.RandomSampler(dataset, num_samples=10**9, replacement=True)
     batches = iter(torch.utils.data.DataLoader(dataset, batch_size=sizes.batch_size, sampler=sampler))
-    return lambda: len(next(batches)[0])
+    return lambda: len(next(batches)[0].permute(0, 3, 1, 2))  # channels_last, (B, C, h, w)
 
 
 def post_batches(sizes: Sizes) -> Step:
@@ -174,7 +157,7 @@ def main() -> None:
         folder = Path(name)
         write_photos(folder, sizes.num_photos, seed=0)
         title = f"JPEG {WIDTH}x{HEIGHT} to {side}x{side}"
-        found = measure_part(title, decoders(folder, side, threads, sizes.workers), arguments)
+        found = measure_part(title, decoders(folder, side, threads), arguments)
     figures["decode"] = found
     keep(arguments, figures)
     title = f"batches of {sizes.batch_size}, {crop_size} of {side}, one core"

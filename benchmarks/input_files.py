@@ -87,16 +87,15 @@ def _paths(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def decoders(folder: Path, size: int, threads: int, workers: int) -> dict[str, Contestant]:
+def decoders(folder: Path, size: int, threads: int) -> dict[str, Contestant]:
     """Who decodes the files in `folder`.
 
     :param size: side of the decoded squares, pixels.
-    :param threads: of each; 0 leaves the number to it.
-    :param workers: processes of torch's loader; 0: none beside its own.
+    :param threads: of each, and worker processes of torch's loader; 0 leaves the number to it, and torch has none.
     """
     return {
         PROJECT: Contestant(project_decoding, (folder, size, threads)),
         "tf.data": Contestant(tensorflow_decoding, (folder, size, threads)),
-        "torch": Contestant(torch_decoding, (folder, size, workers)),
+        "torch": Contestant(torch_decoding, (folder, size, threads)),
         POST: Contestant(post_decoding, (folder, size)),
     }

@@ -3,10 +3,20 @@
 The net is models/smallnet.py, the images are those of configs/digits.yaml, and so are batch size and update rule.
 """
 
+import argparse
 from typing import Any
 
 MARK = "first step done"
 BATCH_SIZE, SIZE, CROP_SIZE, NUM_CLASSES, WIDTH = 64, 32, 28, 10, 32
+
+
+def limit_threads(threads: int) -> None:
+    """As `libraries.tensorflow`, but without anything of the project, whose import would count as Keras' time."""
+    import tensorflow as tf
+
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
 def build_model(mean: float) -> Any:
@@ -33,6 +43,9 @@ def build_model(mean: float) -> Any:
 
 def main() -> None:
     """Load, build, take a step, say so."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.keras_digits")
+    parser.add_argument("--threads", type=int, default=0, help="of TensorFlow (default: it decides)")
+    limit_threads(parser.parse_args().threads)
     import keras
     import numpy as np
     from sklearn.datasets import load_digits

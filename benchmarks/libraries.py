@@ -1,6 +1,6 @@
 """The libraries, ready to be measured with so many threads; each is imported when it is asked for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,6 +27,27 @@ def project_model(
     sess = experiment.open_session(model, threads)
     sess.run([variable.initializer for variable in model.variables])
     return model, sess
+
+
+def project_update(
+    optimizer: Any, sess: Any, batches: Iterator[Any], learning_rate: float
+) -> Callable[[], int]:
+    """The step of learning/training.py; the variables get their initial values here.
+
+    :param batches: images and labels, and perhaps more, of each update.
+    :param learning_rate: of every update.
+    """
+    model = optimizer.model
+    sess.run(optimizer.initialize)
+
+    def step() -> int:
+        images, labels, *_ = next(batches)
+        feed = model.feed(images, labels, is_train=True)
+        feed[optimizer.learning_rate_placeholder] = learning_rate
+        sess.run([optimizer.optimize, model.loss, model.pred], feed)
+        return len(images)
+
+    return step
 
 
 def tensorflow(threads: int) -> Any:

@@ -1,4 +1,4 @@
-"""Images that are made for a measurement: photographs as JPEG files, and arrays that lie on disk."""
+"""Images that are made for a measurement: JPEG files, alone and in labelled folders, and arrays on disk."""
 
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from datasets.splits import Splits
 
 HEIGHT, WIDTH = 375, 500  # of a photograph, pixels
 BLOCK = 256  # images of noise that an array repeats
+DISTINCT = 200  # pictures of a labelled folder; further files are further names of these
+CLASSES = ("cat", "dog")
 
 
 def make_photo(rng: np.random.Generator) -> np.ndarray:
@@ -30,6 +32,22 @@ def write_photos(folder: Path, num_images: int, seed: int) -> list[Path]:
     for path in paths:
         Image.fromarray(make_photo(rng)).save(path, quality=90)
     return paths
+
+
+def write_tree(root: Path, num_images: int, side: int, seed: int) -> None:
+    """Makes ROOT/CLASS/*.jpg: `DISTINCT` pictures of `side` pixels, the other files are hard links to them."""
+    from PIL import Image
+
+    rng = np.random.default_rng(seed)
+    for i in range(num_images):
+        path = root / CLASSES[i % len(CLASSES)] / f"{i:06d}.jpg"
+        if i < DISTINCT:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            coarse = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(resize_image(coarse, side, side)).save(path, quality=90)
+        else:
+            first = i % DISTINCT
+            path.hardlink_to(root / CLASSES[first % len(CLASSES)] / f"{first:06d}.jpg")
 
 
 def noise(num_images: int, side: int, seed: int) -> np.ndarray:

@@ -1,12 +1,15 @@
 """Memory of training AlexNet on many images from a memory map: the project, PyTorch and Keras.
 
+    python -m benchmarks.memory_peers [--images 25000] [--folder DIR] [--output FILE]
+
 Images are bytes of 256x256 in a file, black and therefore without room on disk; a batch is 128 random windows of
 227 pixels. Each contestant makes some updates in a fresh process, as its users would: the project through its data
-set and prefetching; PyTorch through a `DataLoader` with two worker processes; Keras by `fit` on tf.data. Meanwhile
-the memory that no file stands behind is read, of the process and all that it started: private pages, and, once for
-all who share them, such as the batches that torch's workers hand over.
+set and prefetching; PyTorch through a `DataLoader` with as many worker processes as each library has threads; Keras
+by `fit` on tf.data. Meanwhile the memory that no file stands behind is read, of the process and all that it
+started: private pages, and, once for all who share them, such as the batches that torch's workers hand over.
 """
 
+import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +21,19 @@ from rich.table import Table
 
 from benchmarks import libraries
 from benchmarks.ceiling import PRECISIONS
-from benchmarks.figures import environment, processor
-from benchmarks.made import open_splits, write_blank
+from benchmarks.commands import (
+    conditions,
+    keep,
+    measurement_parser,
+    parse_measurement,
+    require_counts,
+    working_folder,
+)
+from benchmarks.made import class_numbers, open_splits, write_blank
 from benchmarks.sides import PROJECT
-from benchmarks.watch import PeakMemory, family_bytes, in_fresh_process, in_this_process
+from benchmarks.watch import PeakMemory, family_bytes, in_fresh_process, in_this_process, require_linux
+from benchmarks.windows import Windows
+from learning.scripts import run_script
 
 NUM_CLASSES = 2
 INTERVAL = 0.1  # seconds between two looks, of which each takes some milliseconds
@@ -36,11 +48,11 @@ class Work(NamedTuple):
     crop_size: int = 227
     batch_size: int = 128
     updates: int = 30
-    workers: int = 2  # of torch's loader
+    threads: int = 0  # of each library, and worker processes of torch's loader; 0 leaves the number to it
     precisions: tuple[str, ...] = PRECISIONS
 
 
-QUICK = Work(8, image_size=72, crop_size=67, batch_size=2, updates=1, workers=0, precisions=("bfloat16",))
+QUICK = Work(8, image_size=72, crop_size=67, batch_size=2, updates=1, precisions=("bfloat16",))
 
 
 def train_project(path: Path, work: Work, precision: str) -> None:
@@ -52,40 +64,18 @@ def train_project(path: Path, work: Work, precision: str) -> None:
     net = {"name": "alexnet", "precision": precision, "options": {"dropout_prob": 0.5}}
     config = RunConfig.from_dict({"model": net, "train": {"batch_size": work.batch_size}})
     optimizer = experiment.build_training(config, open_splits(path, NUM_CLASSES, work.crop_size))
-    model = optimizer.model
     with (
-        experiment.open_session(model) as sess,
+        experiment.open_session(optimizer.model, work.threads) as sess,
         Prefetcher(optimizer.train_set, work.batch_size) as batches,
     ):
-        sess.run(optimizer.initialize)
+        step = libraries.project_update(optimizer, sess, batches, LEARNING_RATE)
         for _ in range(work.updates):
-            images, labels, _ = next(batches)
-            feed = model.feed(images, labels, is_train=True)
-            feed[optimizer.learning_rate_placeholder] = LEARNING_RATE
-            sess.run([optimizer.optimize, model.loss, model.pred], feed)
-
-
-class Windows:
-    """Random windows of the images in a file as torch's loader takes them: (3, h, w) uint8 and a class number."""
-
-    def __init__(self, path: Path, crop_size: int) -> None:
-        self.images, self.crop_size = np.load(path, mmap_mode="r", allow_pickle=False), crop_size
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[Any, int]:
-        import torch
-
-        top, left = torch.randint(self.images.shape[1] - self.crop_size + 1, (2,)).tolist()
-        crop = np.array(self.images[index, top : top + self.crop_size, left : left + self.crop_size])
-        pixels = torch.from_numpy(crop).permute(2, 0, 1)
-        return (pixels.flip(2) if torch.rand(()) < 0.5 else pixels), index % NUM_CLASSES
+            step()
 
 
 def train_torch(path: Path, work: Work, precision: str) -> None:
     """The training loop of PyTorch's documentation, in channels_last."""
-    torch = libraries.torch(0)
+    torch = libraries.torch(work.threads)
     from benchmarks.torch_nets import build
 
     net: Any = build("alexnet", work.crop_size, NUM_CLASSES, dropout_prob=0.5)
@@ -93,16 +83,17 @@ def train_torch(path: Path, work: Work, precision: str) -> None:
     optimizer = torch.optim.SGD(
         net.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY, fused=True
     )
-    dataset = Windows(path, work.crop_size)
+    images = np.load(path, mmap_mode="c", allow_pickle=False)  # what is only read stays the file's
+    dataset = Windows(images, class_numbers(len(images), NUM_CLASSES), work.crop_size)
     sampler = torch.utils.data.RandomSampler(
         dataset, num_samples=work.updates * work.batch_size, replacement=True
     )
     loader = torch.utils.data.DataLoader(
-        dataset, batch_size=work.batch_size, sampler=sampler, num_workers=work.workers
+        dataset, batch_size=work.batch_size, sampler=sampler, num_workers=work.threads
     )
-    for images, classes in loader:
+    for windows, classes in loader:
         optimizer.zero_grad(set_to_none=True)
-        pixels = (images.float() / 255 - 0.5).contiguous(memory_format=torch.channels_last)
+        pixels = windows.permute(0, 3, 1, 2).float() / 255 - 0.5  # (B, 3, h, w), in memory channels_last
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
             logits = net(pixels)
         torch.nn.functional.cross_entropy(logits.float(), classes).backward()
@@ -111,7 +102,7 @@ def train_torch(path: Path, work: Work, precision: str) -> None:
 
 def train_keras(path: Path, work: Work, precision: str) -> None:
     """`fit` on a pipeline that reads the chosen images of the file."""
-    tf = libraries.tensorflow(0)
+    tf = libraries.tensorflow(work.threads)
     import keras
 
     from benchmarks.keras_nets import build
@@ -190,14 +181,27 @@ def print_peers(rows: list[dict[str, Any]], work: Work) -> None:
     Console().print(table)
 
 
-def compare(folder: Path, num_images: int, *, is_quick: bool) -> dict[str, Any]:
-    """All of it, printed, and ready for JSON.
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = measurement_parser("memory_peers", str(__doc__))
+    parser.add_argument("--images", type=int, default=25000, help="to choose from (default: 25000)")
+    parser.add_argument("--folder", type=Path, help="where their file is made (default: temporary)")
+    arguments = parse_measurement(parser)
+    require_counts(parser, arguments, "images")
+    return arguments
 
-    :param folder: where the file of the images is made, and removed again.
-    :param is_quick: toy sizes in this process, to see that it works.
-    """
-    found: dict[str, Any] = {"environment": environment(processor()[1])}
-    work = QUICK if is_quick else Work(num_images)
-    rows = measure_peers(folder, work, in_this_process if is_quick else in_fresh_process)
+
+def main() -> None:
+    """Measure, print, and write the figures to a file if asked to."""
+    arguments = parse()
+    require_linux()
+    figures = conditions(arguments)
+    work = QUICK if arguments.quick else Work(arguments.images, threads=arguments.threads)
+    with working_folder(arguments.folder) as folder:
+        rows = measure_peers(folder, work, in_this_process if arguments.quick else in_fresh_process)
     print_peers(rows, work)
-    return found | {"work": work._asdict(), "peaks": rows}
+    keep(arguments, figures | {"work": work._asdict(), "peaks": rows})
+
+
+if __name__ == "__main__":
+    run_script(main)

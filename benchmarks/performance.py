@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.documents import rewrite
 from benchmarks.filter_gradients import Shape, filter_text, images_text
+from benchmarks.scaling import EXPONENTS
 from learning.scripts import ScriptParser, run_script
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -63,12 +64,12 @@ def training_table(figures: Figures) -> str:
         texts = [
             f"{rate(rates[name])}{_share(shares, name)}" for name in ("project", *([peer] if peer else []))
         ]
-        is_small = case["network"] == "resnet20" and case["precision"] == "bfloat16"
+        is_small = case["net"] == "resnet20" and case["precision"] == "bfloat16"
         goal = SMALL_NET_GOAL if is_small else STEP_GOALS[case["precision"]]
         ratio = spread(case["ratio"]) if peer else ""
         best = f"{texts[1]} {peer}" if peer else "none installed"
         rows.append(
-            [case["network"], f"{case['batch_size']}", case["precision"], texts[0], best, ratio, f"{goal}"]
+            [case["net"], f"{case['batch_size']}", case["precision"], texts[0], best, ratio, f"{goal}"]
         )
     limits = ", ".join(
         f"{precision} {max(found.values()):.0f} GFLOP/s"
@@ -140,8 +141,9 @@ def scaling_table(figures: Figures) -> str:
             rows.append(
                 [what, f"{row['size']:,}", f"{row['images_per_second']:,.0f}", f"{row['seconds']:.3g}", peak]
             )
-        exponents = found["exponents"]
-        rows.append([what, "exponent", "", f"{exponents['seconds']:.2f}", f"{exponents['peak_bytes']:.2f}"])
+        for which, text in EXPONENTS.items():
+            exponents = found[which]
+            rows.append([what, text, "", f"{exponents['seconds']:.2f}", f"{exponents['peak_bytes']:.2f}"])
     return markdown(["what grows", "size", "images/s", "seconds", "peak RssAnon, MB"], rows)
 
 

@@ -11,6 +11,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
@@ -57,7 +58,8 @@ def measure(
     :param tell: gets a line of progress.
     :param warm_steps: of each before the first round.
     :param in_processes: False lets all work in this process: no figures, but a quick look whether they do work.
-    :raises Exception: what went wrong in the project itself; a peer that fails is left out, with its reason.
+    :raises Exception: what went wrong in the project itself; a peer that fails, in whatever round, is left out: its
+        reason is told, its rates are not.
     """
     employ = _Worker if in_processes else _Here
     workers: dict[str, _Worker | _Here] = {}
@@ -68,21 +70,35 @@ def measure(
             try:
                 workers[name] = employ(contestant, warm_steps)
             except Exception as error:
-                if name == PROJECT:
-                    raise
-                failures[name] = f"{type(error).__name__}: {error}".splitlines()[0]
+                failures[name] = _reason(name, error)
                 tell(f"{name}: left out, {failures[name]}")
         rates: Rates = {name: [] for name in workers}
-        names = list(workers)
         for number in range(rounds):
-            first = number % len(names)
-            for name in names[first:] + names[:first]:
-                rates[name].append(workers[name].images_per_second(seconds))
-            tell(f"round {number + 1}: " + ", ".join(f"{name} {rates[name][-1]:.4g}" for name in names))
+            for name in _in_turns(list(rates), number):
+                try:
+                    rates[name].append(workers[name].images_per_second(seconds))
+                except Exception as error:
+                    failures[name] = _reason(name, error)
+                    del rates[name]
+                    tell(f"{name}: left out from round {number + 1}, {failures[name]}")
+            tell(f"round {number + 1}: " + ", ".join(f"{name} {rates[name][-1]:.4g}" for name in rates))
     finally:
         for worker in workers.values():
             worker.close()
     return rates, failures
+
+
+def _reason(name: str, error: Exception) -> str:
+    """Why a peer is left out, one line; where the project failed its exception is raised."""
+    if name == PROJECT:
+        raise error
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _in_turns(names: list[str], number: int) -> list[str]:
+    """The names in the order of that round."""
+    first = number % len(names)
+    return names[first:] + names[:first]
 
 
 def best_peer(rates: Rates) -> str | None:
@@ -119,30 +135,30 @@ class _Worker:
         self._process = context.Process(target=_work, args=(other, contestant, warm_steps), daemon=True)
         self._process.start()
         other.close()
-        try:
-            self._receive()
-        except Exception:
-            self._process.join()
-            raise
+        self._receive()
 
     def images_per_second(self, seconds: float) -> float:
         time.sleep(PAUSE)
-        self._link.send(seconds)
+        self._send(seconds)
         images, elapsed = self._receive()
         return images / elapsed
 
     def close(self) -> None:
-        if self._process.is_alive():
-            self._link.send(None)
+        self._send(None)
         self._process.join()
+
+    def _send(self, message: float | None) -> None:
+        with suppress(OSError):  # of a process that has ended `_receive` tells
+            self._link.send(message)
 
     def _receive(self) -> Any:
         try:
             answered = self._link.recv()
-        except EOFError:
+        except (EOFError, OSError):
             self._process.join()
             raise RuntimeError(f"its process ended with code {self._process.exitcode}") from None
         if isinstance(answered, Exception):
+            self._process.join()
             raise answered
         return answered
 

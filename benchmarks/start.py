@@ -9,6 +9,7 @@ bound: it also holds the run's directory, the picture of the training images and
 benchmarks/keras_digits.py says itself when its first step is done, and writes nothing.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,60 +27,75 @@ from benchmarks.sides import PROJECT, Contestant, Rates, Spread, Step, measure
 from learning.scripts import run_script
 
 ROOT = Path(__file__).resolve().parent.parent
+STDOUT, STDERR = "stdout", "stderr"  # files of what a started process says
 GOAL = 8.0  # seconds
 POLL = 0.002  # seconds between two looks for the checkpoint
 PATIENCE = 300.0  # seconds after which a process has failed
 
 
-def wait_until(is_done: Callable[[], bool], process: subprocess.Popen[Any]) -> None:
-    """Returns once it is done; RuntimeError where the process ends without it, or takes too long."""
+def wait_until(is_done: Callable[[], bool], process: subprocess.Popen[Any], stderr: Path) -> None:
+    """Returns once it is done; RuntimeError where the process ends without it, or takes too long.
+
+    :param stderr: where the process complains; the last line becomes part of the error.
+    """
     deadline = time.perf_counter() + PATIENCE
     while not is_done():
         if process.poll() is not None and not is_done():
-            raise RuntimeError(f"it ended with code {process.returncode} before its first update")
+            raise RuntimeError(
+                f"it ended with code {process.returncode} before its first update{_last_line(stderr)}"
+            )
         if time.perf_counter() > deadline:
-            raise RuntimeError(f"no update within {PATIENCE:g} s")
+            raise RuntimeError(f"no update within {PATIENCE:g} s{_last_line(stderr)}")
         time.sleep(POLL)
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return f": {lines[-1].strip()}" if lines else ""
 
 
 def project_start(threads: int) -> Step:
     """One start of train.py, ended after its first update."""
 
-    def step() -> int:
-        with tempfile.TemporaryDirectory() as name:
-            run = Path(name) / "run"
-            options = ["--config", "digits", "--run-dir", str(run), "--train.threads", str(threads)]
-            command = [sys.executable, "train.py", *options, "--train.save_every_steps", "1"]
-            process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-            try:
-                wait_until(lambda: any(run.glob("checkpoints/step-*")), process)
-            finally:
-                process.kill()
-                process.wait()
-        return 1
+    def command(folder: Path) -> list[str]:
+        options = ["--config", "digits", "--run-dir", str(folder / "run"), "--train.threads", str(threads)]
+        return [sys.executable, "train.py", *options, "--train.save_every_steps", "1"]
 
-    return step
+    return _start(command, lambda folder: any(folder.glob("run/checkpoints/step-*")))
 
 
-def keras_start() -> Step:
+def keras_start(threads: int) -> Step:
     """One start of benchmarks/keras_digits.py."""
 
+    def command(folder: Path) -> list[str]:
+        return [sys.executable, "-m", "benchmarks.keras_digits", "--threads", str(threads)]
+
+    return _start(command, lambda folder: MARK in (folder / STDOUT).read_text(encoding="utf-8"))
+
+
+def _start(command: Callable[[Path], list[str]], is_done: Callable[[Path], bool]) -> Step:
+    """Starts the command until it is done.
+
+    :param command: with a folder of its own, where what it says is kept, too.
+    :param is_done: by what lies in that folder.
+    """
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+
     def step() -> int:
-        with tempfile.TemporaryFile("w+") as said:
-            command = [sys.executable, "-m", "benchmarks.keras_digits"]
-            process = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.DEVNULL)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            with open(folder / STDOUT, "wb") as stdout, open(folder / STDERR, "wb") as stderr:
+                process = subprocess.Popen(
+                    command(folder), cwd=ROOT, env=environment, stdout=stdout, stderr=stderr
+                )
             try:
-                wait_until(lambda: MARK in _text(Path(f"/proc/self/fd/{said.fileno()}")), process)
+                wait_until(lambda: is_done(folder), process, folder / STDERR)
             finally:
                 process.kill()
                 process.wait()
         return 1
 
     return step
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
 
 
 def summary_of_starts(rates: Rates, failures: dict[str, str]) -> dict[str, Any]:
@@ -119,7 +135,7 @@ def main() -> None:
     figures = conditions(arguments)
     contestants = {
         PROJECT: Contestant(project_start, (arguments.threads,)),
-        "keras": Contestant(keras_start),
+        "keras": Contestant(keras_start, (arguments.threads,)),
     }
     rates, failures = measure(
         contestants,

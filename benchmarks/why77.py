@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.arguments import cifar10_parser
+from benchmarks.commands import cifar10_parser
 from learning.cli import parse_train
 from learning.config import RunConfig
 from learning.errors import UsageError

@@ -4,6 +4,8 @@ import importlib.util
 import json
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,9 +24,13 @@ from benchmarks import (
     start,
     watch,
 )
+from benchmarks.windows import Windows
 from datasets.augment import corner_center_crop_reflect
 from datasets.dataset import DataSet
+from learning.config import RunConfig
 from learning.errors import UsageError
+from learning.experiment import build_model
+from learning.optimizers import Optimizer
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 PEERS = ["torch", "keras"] if HAS_TORCH else ["keras"]
@@ -34,9 +40,9 @@ PEERS = ["torch", "keras"] if HAS_TORCH else ["keras"]
 def quick(monkeypatch, tmp_path):
     """Runs a command with --quick and gives the figures that it wrote."""
 
-    def call(module, *options, output="--output"):
+    def call(module, *options):
         path = tmp_path / "figures.json"
-        monkeypatch.setattr("sys.argv", ["benchmark", "--quick", output, str(path), *options])
+        monkeypatch.setattr("sys.argv", ["benchmark", "--quick", "--output", str(path), *options])
         module.main()
         return json.loads(path.read_text())
 
@@ -51,9 +57,10 @@ def left_out(found):
 # that they work
 
 
-def test_inference(quick):
-    nets = quick(inference)["nets"]
-    single, half = nets["alexnet"]["float32"], nets["resnet50"]["bfloat16"]
+@pytest.mark.parametrize("net", ["resnet50", pytest.param("alexnet", marks=pytest.mark.long)])
+def test_inference(net, quick):
+    nets = quick(inference, net)["nets"]
+    single, half = nets[net]["float32"], nets[net]["bfloat16"]
     names = {f"{peer} float32" for peer in PEERS}
     assert set(single["images_per_second"]) == {"project", "post"} | names
     assert set(half["images_per_second"]) == {"project"} | names | {f"{peer} bfloat16" for peer in PEERS}
@@ -71,12 +78,33 @@ def test_input(quick):
         assert figures[part]["best_peer"] in ("tf.data", "torch")
 
 
-def test_an_epoch(quick):
+def test_an_epoch_has_all_images_and_ends_with_a_checkpoint(quick, monkeypatch):
+    seen, train = [], Optimizer.train
+
+    def noting(optimizer, sess, run, **options):
+        train(optimizer, sess, run, **options)
+        seen.append(
+            (optimizer.train_set.num_examples, [path.name for path in Path(run).glob("checkpoints/step-*")])
+        )
+
+    monkeypatch.setattr(Optimizer, "train", noting)
     (found,) = quick(epoch)["recipes"].values()
     assert set(found["images_per_second"]) == {"project", "bare step"}
-    assert found["ratio"]["median"] < 1
+    assert found["num_images"] == 16
+    assert seen
+    assert all(images == 16 and names == ["step-00000002"] for images, names in seen)
 
 
+def test_compiled_nets_predict_too():
+    found = inference.contestants(inference.CASES[0], "bfloat16", 2, compiled=True)
+    assert {name for name in found if "compiled" in name} == {
+        "torch float32 compiled", "torch bfloat16 compiled",
+    }  # fmt: skip
+    assert found["torch float32 compiled"].arguments == (inference.CASES[0], "float32", 2, True)
+    assert "post" not in found
+
+
+@pytest.mark.long
 def test_scaling(quick):
     found = quick(scaling)["sweeps"]
     assert {name: [row["size"] for row in sweep["rows"]] for name, sweep in found.items()} == {
@@ -86,22 +114,108 @@ def test_scaling(quick):
         "files": [20, 40],
     }
     assert [row["images"] for row in found["files"]["rows"]] == [20, 40]
-    assert all(row["peak_bytes"] > 1e6 for row in found["batch size"]["rows"])
 
 
+def test_the_peak_of_updates_is_what_was_held_while_building(tmp_path, monkeypatch):
+    build, held = scaling._build_training, []
+
+    def holding_more_for_a_while(*arguments):
+        more = np.ones(200_000_000, np.uint8)
+        held.append(watch.anonymous_bytes())
+        time.sleep(5 * watch.INTERVAL)
+        del more
+        return build(*arguments)
+
+    monkeypatch.setattr(scaling, "_build_training", holding_more_for_a_while)
+    made.write_blank(tmp_path / "images.npy", 8, scaling.SIDE)
+    found = scaling.update_cell(tmp_path / "images.npy", batch_size=2, threads=1, seconds=0.0)
+    assert found["images"] == 2
+    assert found["seconds"] > 0
+    assert found["peak_bytes"] > held[0] - 10e6
+
+
+def test_opening_a_folder_counts_its_files(tmp_path):
+    made.write_tree(tmp_path / "files", 20, 16, seed=0)
+    assert scaling.start_cell(tmp_path / "files", tmp_path / "cache")["images"] == 20
+
+
+@pytest.mark.long
 def test_the_memory_of_the_peers(quick):
-    rows = quick(memory, "--peers", output="--json")["peaks"]
-    assert {row["contestant"] for row in rows if row.get("peak_bytes", 0) > 1e6} == {"project", *PEERS}
+    kept = np.ones(400_000_000, np.uint8)
+    rows = quick(memory_peers)["peaks"]
+    assert {row["contestant"] for row in rows if row.get("peak_bytes", 0) > kept.nbytes} == {
+        "project",
+        *PEERS,
+    }
     assert {row["precision"] for row in rows} == {"bfloat16"}
 
 
-def test_starting_train_py_takes_as_long_as_until_its_first_checkpoint():
-    assert start.project_start(threads=1)() == 1
+@pytest.mark.long
+def test_the_memory_of_training(quick):
+    figures = quick(memory)
+    assert (figures["few"]["num_images"], figures["many"]["num_images"]) == (256, 300)
+    assert figures["difference_bytes"] == figures["many"]["peak_bytes"] - figures["few"]["peak_bytes"]
 
 
-def test_the_peer_of_the_start_says_when_its_step_is_done(capsys):
+@pytest.fixture
+def stub(monkeypatch, tmp_path):
+    """Stands a script in the place of one that `start` starts; gives the file in which it may leave words."""
+
+    def write(path, text):
+        script = tmp_path / path
+        script.parent.mkdir(exist_ok=True)
+        script.write_text("import os, sys, time\n" + text)
+        monkeypatch.setattr(start, "ROOT", tmp_path)
+        monkeypatch.delenv("PYTHONPATH", raising=False)
+        return tmp_path / "words"
+
+    return write
+
+
+def test_starting_train_py_takes_as_long_as_until_its_first_checkpoint(stub):
+    words = stub(
+        "train.py",
+        "run = sys.argv[sys.argv.index('--run-dir') + 1]\n"
+        "open('words', 'w').write(' '.join(sys.argv[-4:]))\n"
+        "os.makedirs(run + '/checkpoints/step-1')\n"
+        "time.sleep(60)\n",
+    )
+    assert start.project_start(threads=3)() == 1
+    assert words.read_text() == "--train.threads 3 --train.save_every_steps 1"
+
+
+def test_starting_keras_takes_as_long_as_until_it_says_so(stub):
+    words = stub(
+        "benchmarks/keras_digits.py",
+        "open('words', 'w').write(' '.join([*sys.argv[1:], os.environ['KERAS_BACKEND']]))\n"
+        f"print('{start.MARK}', flush=True)\n"
+        "time.sleep(60)\n",
+    )
+    assert start.keras_start(threads=3)() == 1
+    assert words.read_text() == "--threads 3 tensorflow"
+
+
+def test_a_start_of_keras_that_fails_says_why(stub):
+    stub("benchmarks/keras_digits.py", "sys.exit('first\\nNo module named keras')")
+    with pytest.raises(
+        RuntimeError, match="ended with code 1 before its first update: No module named keras"
+    ):
+        start.keras_start(threads=1)()
+
+
+@pytest.mark.long
+def test_the_peer_of_the_start_says_when_its_step_is_done(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["keras_digits"])
     keras_digits.main()
     assert start.MARK in capsys.readouterr().out
+
+
+def test_the_peer_of_the_start_has_the_net_of_the_recipe():
+    config = RunConfig.from_dict({"model": {"name": "smallnet"}})
+    side = keras_digits.CROP_SIZE
+    ours = build_model(config, (side, side, 1), keras_digits.NUM_CLASSES)
+    peer = keras_digits.build_model(mean=0.5)
+    assert sum(int(np.prod(v.shape)) for v in peer.trainable_variables) == ours.num_parameters
 
 
 # what they compute
@@ -130,6 +244,18 @@ def test_medians_of_a_cell_and_how_the_cells_grow():
     assert found["exponents"] == {"seconds": pytest.approx(1), "peak_bytes": pytest.approx(0)}
 
 
+def test_growth_between_the_two_largest_sizes_counts_on_its_own():
+    def work(size):
+        return {"seconds": max(size, 100) / 100, "images": size, "peak_bytes": 100}
+
+    sweep = {size: scaling.Cell(work, (size,)) for size in (1, 10, 100, 1000)}
+    found = scaling.measure_sweep(sweep, 1, watch.in_this_process)
+    assert found["exponents"]["seconds"] == pytest.approx(
+        0.3
+    )  # offsets -1.5, -0.5, 0.5, 1.5 from the mean: 1.5 / 5
+    assert found["last_exponents"] == {"seconds": pytest.approx(1), "peak_bytes": pytest.approx(0)}
+
+
 @pytest.mark.parametrize(
     ("largest", "expected"), [(10**6, (10**3, 10**4, 10**5, 10**6)), (2000, (1000,)), (50, (50,))]
 )
@@ -139,8 +265,12 @@ def test_data_sets_grow_tenfold(largest, expected):
 
 def test_faster_than_linear_is_told(capsys):
     row = {"size": 1, "seconds": 1, "images_per_second": 1, "peak_bytes": 1}
-    for exponent, is_told in ((1.0, False), (1.2, True)):
-        found = {"rows": [row], "exponents": {"seconds": exponent, "peak_bytes": 0.5}}
+    for exponent, last, is_told in ((1.0, 1.0, False), (1.2, 1.0, True), (1.0, 1.2, True)):
+        found = {
+            "rows": [row],
+            "exponents": {"seconds": exponent, "peak_bytes": 0.5},
+            "last_exponents": {"seconds": last, "peak_bytes": 0.5},
+        }
         scaling.print_sweep("files", found)
         assert ("faster than linearly" in capsys.readouterr().out) == is_told
 
@@ -162,17 +292,19 @@ def test_starts_are_told_in_seconds():
     assert start.summary_of_starts({"project": [0.25]}, {"keras": "no"})["ratio"] is None
 
 
-def test_a_start_that_fails_says_so():
+def test_a_start_that_fails_in_silence_says_so(tmp_path):
+    (tmp_path / "stderr").touch()
     process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
-    with pytest.raises(RuntimeError, match="ended with code 3"):
-        start.wait_until(lambda: False, process)
+    with pytest.raises(RuntimeError, match="ended with code 3 before its first update$"):
+        start.wait_until(lambda: False, process, tmp_path / "stderr")
 
 
-def test_a_start_that_takes_too_long_says_so(monkeypatch):
+def test_a_start_that_takes_too_long_says_so(monkeypatch, tmp_path):
+    (tmp_path / "stderr").write_text("waiting\n")
     monkeypatch.setattr(start, "PATIENCE", 0.0)
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    with pytest.raises(RuntimeError, match="no update within"):
-        start.wait_until(lambda: False, process)
+    with pytest.raises(RuntimeError, match="no update within 0 s: waiting"):
+        start.wait_until(lambda: False, process, tmp_path / "stderr")
     process.communicate()
 
 
@@ -205,7 +337,27 @@ def test_the_post_loads_floats(tmp_path):
     assert 0 <= image.min() < image.max() <= 1
 
 
-# the ten windows of the peers, made images, memory
+# the windows of the peers, made images, memory
+
+
+@pytest.mark.skipif(not HAS_TORCH, reason="needs torch")
+def test_the_windows_of_torchs_loader_are_windows_in_channels_last():
+    import torch
+
+    images = made.noise(2, 5, seed=0)
+    windows = Windows(images, np.array([7, 8]), 4)
+    expected = [images[1, top : top + 4, left : left + 4] for top in range(2) for left in range(2)]
+    expected += [window[:, ::-1] for window in expected]
+    found = set()
+    torch.manual_seed(0)
+    for _ in range(100):
+        crop, number = windows[1]
+        assert number == 8
+        found |= {i for i, window in enumerate(expected) if np.array_equal(crop, window)}
+    assert found == set(range(8))
+    (batch, numbers) = next(iter(torch.utils.data.DataLoader(windows, batch_size=2)))
+    assert numbers.tolist() == [7, 8]
+    assert batch.permute(0, 3, 1, 2).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_the_ten_windows_of_the_peers_are_the_projects():
@@ -228,6 +380,23 @@ def test_made_photographs_have_the_size_of_a_photograph():
     photo = made.make_photo(np.random.default_rng(0))
     assert photo.shape == (375, 500, 3)
     assert photo.std() > 20
+
+
+def test_a_labelled_folder_repeats_its_pictures(tmp_path, monkeypatch):
+    monkeypatch.setattr(made, "DISTINCT", 3)
+    made.write_tree(tmp_path, 4, 8, seed=0)
+    names = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.jpg"))
+    assert names == ["cat/000000.jpg", "cat/000002.jpg", "dog/000001.jpg", "dog/000003.jpg"]
+    assert (tmp_path / "dog/000003.jpg").samefile(tmp_path / "cat/000000.jpg")
+
+
+def test_a_peak_in_between_is_seen():
+    with watch.PeakMemory() as memory:
+        before = watch.anonymous_bytes()
+        kept = np.ones(100_000_000, np.uint8)
+        time.sleep(5 * watch.INTERVAL)
+        del kept
+    assert memory.peak > before + 95e6
 
 
 def test_the_memory_of_children_counts():
@@ -296,3 +465,20 @@ def test_what_quick_sets(monkeypatch):
     assert "seconds" not in arguments
     options = commands.conditions(arguments)["options"]
     assert options == {"quick": True, "rounds": 1, "threads": arguments.threads}
+
+
+def test_what_is_measured_once_has_no_rounds(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["benchmark", "--quick"])
+    assert "rounds" not in commands.parse_measurement(commands.measurement_parser("x", "Text."))
+    monkeypatch.setattr("sys.argv", ["benchmark", "--rounds", "2"])
+    with pytest.raises(UsageError, match="--rounds"):
+        commands.parse_measurement(commands.measurement_parser("x", "Text."))
+
+
+def test_a_folder_that_is_named_is_made_and_kept(tmp_path):
+    with commands.working_folder(tmp_path / "a" / "b") as folder:
+        assert folder == tmp_path / "a" / "b"
+    assert folder.is_dir()
+    with commands.working_folder(None) as folder:
+        assert folder.is_dir()
+    assert not folder.exists()

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import ceiling, training
+from benchmarks import ceiling, training, training_steps
 from benchmarks.sides import PROJECT
 from learning.errors import UsageError
+from learning.experiment import build_model
 from tests.conftest import whole_net
 
+WIDE_NETS = ("alexnet", "resnet18", "resnet50")
 CEILINGS = {
     "float32": {"tensorflow": 100.0, "torch": 120.0},
     "bfloat16": {"tensorflow": 400.0, "torch": 300.0},
@@ -32,7 +34,7 @@ def command(monkeypatch):
 
 def one_case(name, **changes):
     net = training.NETS[name]
-    case = training.Case(net.network, net.side, net.num_classes, 2, net.rule, net.options, 0)
+    case = training_steps.Case(name, net.network, net.side, net.num_classes, 2, net.rule, net.options, 0)
     return case._replace(**changes)
 
 
@@ -51,15 +53,15 @@ def one_torch_thread():
 @pytest.mark.parametrize(
     "names",
     [
-        ["alexnet", "resnet20"],
-        pytest.param(["resnet18", "resnet50", "alexnet-lrn"], marks=pytest.mark.long),
+        ["resnet20"],
+        pytest.param(["alexnet", "resnet18", "resnet50", "alexnet-lrn"], marks=pytest.mark.long),
     ],
     ids="-".join,
 )
 def test_a_quick_run_has_every_contestant(names, command, one_torch_thread, tmp_path, capsys):
     command(*names, "--quick", "--precision", "bfloat16", "--output", tmp_path / "out.json")
     figures = json.loads((tmp_path / "out.json").read_text())
-    assert [found["network"] for found in figures["cases"]] == [training.NETS[name].network for name in names]
+    assert [found["net"] for found in figures["cases"]] == names
     peers = {f"{library} {precision}" for library in ("torch", "keras") for precision in ceiling.PRECISIONS}
     for found in figures["cases"]:
         rates, left_out = found["images_per_second"], found["left_out"]
@@ -127,11 +129,13 @@ def test_the_cost_of_a_step_worked_out_by_hand():
     # one block a stage, 8x8 pixels: stem, three times two 3x3 convolutions on 8x8, 4x4 and 2x2, and the last layer
     forward = 64 * 27 * 16 + 2 * 64 * 144 * 16
     forward += 16 * (144 * 32 + 288 * 32) + 4 * (288 * 64 + 576 * 64) + 64 * 10
-    found = training.gflop_per_image(one_case("resnet20", side=8, options={"stages": (1, 1, 1)}))
+    found = training_steps.gflop_per_image(one_case("resnet20", side=8, options={"stages": (1, 1, 1)}))
     assert found == pytest.approx(6 * forward / 1e9)
 
 
-@pytest.mark.parametrize("name", ["alexnet", "resnet18", "resnet20", "resnet50"])
+@pytest.mark.parametrize(
+    "name", ["resnet20", *(pytest.param(name, marks=pytest.mark.long) for name in WIDE_NETS)]
+)
 def test_keras_nets_have_the_projects_parameters(name):
     from benchmarks.keras_nets import build
 
@@ -141,13 +145,26 @@ def test_keras_nets_have_the_projects_parameters(name):
     assert peer.input.dtype == "uint8"
 
 
-@pytest.mark.parametrize("name", ["alexnet", "resnet18", "resnet20", "resnet50"])
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_narrow_keras_nets_have_the_projects_parameters(name):
+    from benchmarks.keras_nets import build
+
+    options = {"stages": (1, 2), "widths": (4, 8)}
+    case = one_case(name, side=16, num_classes=3, options=options)
+    with tf.Graph().as_default():
+        ours = build_model(training_steps.run_config(case, "float32"), (16, 16, 3), 3)
+    peer = build(name, 16, 3, **options)
+    assert sum(int(np.prod(v.shape)) for v in peer.trainable_variables) == ours.num_parameters
+
+
+@pytest.mark.parametrize("name", ["resnet20", *WIDE_NETS])
 def test_torch_nets_have_the_projects_parameters(name):
-    pytest.importorskip("torch")
+    torch = pytest.importorskip("torch")
     from benchmarks.torch_nets import build
 
     ours = whole_net(name)
-    peer = build(name, ours.input_shape[0], ours.num_classes)
+    with torch.device("meta"):  # shapes without memory
+        peer = build(name, ours.input_shape[0], ours.num_classes)
     assert sum(p.numel() for p in peer.parameters()) == ours.num_parameters
 
 
@@ -185,7 +202,7 @@ def test_the_ceilings_command(monkeypatch, tmp_path, capsys):
 
 
 def test_a_step_of_the_project_trains(monkeypatch):
-    monkeypatch.setattr(training, "LEARNING_RATE", 0.05)
+    monkeypatch.setattr(training_steps, "LEARNING_RATE", 0.05)
     case = one_case("resnet20", side=8, batch_size=8, options={"stages": (1, 1, 1)})
     losses = []
     run = tf.compat.v1.Session.run
@@ -197,6 +214,6 @@ def test_a_step_of_the_project_trains(monkeypatch):
         return values
 
     monkeypatch.setattr(tf.compat.v1.Session, "run", noting)
-    step = training.project_step(case, "float32")
+    step = training_steps.project_step(case, "float32")
     assert [step() for _ in range(15)] == [8] * 15
     assert losses[-1] < losses[0] / 2

@@ -17,7 +17,7 @@ ENVIRONMENT = {
     "date": "2026-01-02",
 }
 CASE = {
-    "network": "resnet20",
+    "net": "resnet20",
     "batch_size": 128,
     "precision": "bfloat16",
     "images_per_second": {
@@ -57,7 +57,7 @@ def test_without_a_peer_there_is_no_ratio():
         "images_per_second": {"project": CASE["images_per_second"]["project"]},
         "best_peer": None,
     }
-    text = performance.training_table({"ceiling_gflops": {}, "cases": [{**alone, "network": "alexnet"}]})
+    text = performance.training_table({"ceiling_gflops": {}, "cases": [{**alone, "net": "alexnet"}]})
     assert text.splitlines()[-1].endswith("| none installed |  | 1.3 |")
 
 
@@ -76,6 +76,20 @@ def test_a_missing_file_says_how_to_make_it(monkeypatch, tmp_path):
     )
 
 
+def test_growth_is_told_over_all_sizes_and_the_two_largest():
+    row = {"size": 1000, "images_per_second": 500.0, "seconds": 2.0, "peak_bytes": 3e6}
+    found = {
+        "rows": [row],
+        "exponents": {"seconds": 0.5, "peak_bytes": 0.0},
+        "last_exponents": {"seconds": 1.0, "peak_bytes": 0.25},
+    }
+    assert performance.scaling_table({"sweeps": {"files": found}}).splitlines()[2:] == [
+        "| files | 1,000 | 500 | 2 | 3 |",
+        "| files | exponent |  | 0.50 | 0.00 |",
+        "| files | of the two largest |  | 1.00 | 0.25 |",
+    ]
+
+
 def test_operations_of_a_convolution_by_hand():
     # 2 images, 4x4 pixels of output, 9 places, 3 and 5 channels: 2 * 16 * 9 * 15 multiply-adds
     shape = filter_gradients.Shape(2, 8, 3, 5, stride=2)
@@ -91,4 +105,4 @@ def test_a_quick_measurement_of_the_filter_gradients(monkeypatch, tmp_path):
     figures = json.loads(output.read_text())
     assert [row["taken"] for row in figures["rows"]] == [True] * 4
     assert all(row[way] > 0 for row in figures["rows"] for way in filter_gradients.WAYS)
-    assert "| 2 x 7x7x4 | 3x3, 128 channels |" in performance.filter_table(figures)
+    assert "| 2 x 7x7x32 | 3x3, 128 channels |" in performance.filter_table(figures)

@@ -36,6 +36,23 @@ def leaving():
     os._exit(7)
 
 
+def stopping(steps, ending):
+    """Steps for so many times, then ends."""
+    left = [steps]
+
+    def step():
+        if left[0] == 0:
+            ending()
+        left[0] -= 1
+        return 1
+
+    return step
+
+
+def refuse():
+    raise DataError("no more\nof this")
+
+
 class Unpicklable(Exception):
     def __reduce__(self):
         raise pickle.PicklingError("cannot be sent")
@@ -94,6 +111,29 @@ def test_a_peer_that_fails_is_left_out_with_the_first_line_of_its_reason():
     assert failures == {"peer": "ModuleNotFoundError: No module named 'peer'"}
 
 
+def test_a_peer_that_fails_later_is_left_out_with_its_rates_and_the_others_go_on():
+    lines, calls = [], []
+    rates, failures = here(
+        {
+            PROJECT: Contestant(counting, (calls, PROJECT)),
+            "failing": Contestant(stopping, (1, refuse)),
+            "lasting": Contestant(counting, (calls, "lasting")),
+        },
+        rounds=3,
+        warm_steps=0,
+        tell=lines.append,
+    )
+    assert {name: len(values) for name, values in rates.items()} == {PROJECT: 3, "lasting": 3}
+    assert failures == {"failing": "DataError: no more"}
+    assert "failing: left out from round 2, DataError: no more" in lines
+    assert "failing" not in lines[-1]
+
+
+def test_what_fails_later_in_the_project_is_raised():
+    with pytest.raises(DataError, match="no more"):
+        here({PROJECT: Contestant(stopping, (1, refuse))}, rounds=3, warm_steps=0)
+
+
 def test_what_fails_in_the_project_is_raised():
     with pytest.raises(DataError, match="nothing there"):
         here({PROJECT: Contestant(failing, (DataError("nothing there"),))})
@@ -111,6 +151,8 @@ def test_every_contestant_has_its_own_process(no_pause):
             "raises": Contestant(failing, (DataError("not for me"),)),
             "unpicklable": Contestant(raising_unpicklable),
             "leaves": Contestant(leaving),
+            "raises later": Contestant(stopping, (4, refuse)),  # after three steps to warm up, and a round
+            "leaves later": Contestant(stopping, (4, leaving)),
         },
         rounds=2,
         seconds=0.0,
@@ -121,6 +163,8 @@ def test_every_contestant_has_its_own_process(no_pause):
         "raises": "DataError: not for me",
         "unpicklable": "RuntimeError: Unpicklable: here",
         "leaves": "RuntimeError: its process ended with code 7",
+        "raises later": "DataError: no more",
+        "leaves later": "RuntimeError: its process ended with code 7",
     }
 
 
