@@ -9,23 +9,14 @@ benchmarks/results/why-77.json, docs/why-77.png and the table in docs/why-77.md.
 """
 
 import argparse
-import dataclasses
 import shlex
-import signal
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.commands import cifar10_parser
-from learning.cli import parse_train
-from learning.config import RunConfig
-from learning.errors import UsageError
-from learning.run_directory import CONFIG_FILE, RunDirectory
+from benchmarks.runs import ROOT, bring_to_end, next_arguments
 from learning.scripts import run_script
 
-ROOT = Path(__file__).resolve().parent.parent
 RECIPE = "resnet20-cifar10-post"
 
 
@@ -92,58 +83,14 @@ def run_path(runs_dir: Path, row: Row, seed: int) -> Path:
     return runs_dir / f"{row.name}-seed{seed}"
 
 
-def is_finished(path: Path) -> bool:
-    """Whether the run in `path` came to its end: `train.py` tests last."""
-    return (path / "test.json").is_file()
-
-
-def next_arguments(path: Path, options: Sequence[str], data_dir: Path) -> list[str] | None:
-    """What to call `train.py` with to bring the run in `path` to its end; None where it is there.
-
-    :raises UsageError: another run is in `path`.
-    """
-    if not (path / CONFIG_FILE).is_file():
-        return [*options, "--data-dir", str(data_dir), "--run-dir", str(path)]
-    found, wanted = RunDirectory(path).config, parse_train(options).config
-    if _without_paths(found) != _without_paths(wanted):
-        raise UsageError(
-            f"{path} holds a run with other options than are asked for now; choose another RUNS_DIR, or the "
-            "--epochs and --limit that it was made with"
-        )
-    return None if is_finished(path) else ["--resume", str(path)]
-
-
-def _without_paths(config: RunConfig) -> RunConfig:
-    data = dataclasses.replace(config.data, cache_dir=None)
-    return dataclasses.replace(config, data_dir=None, data=data)
-
-
-def bring_to_end(row: Row, seed: int, arguments: argparse.Namespace) -> None:
-    """Train what one run lacks by `train.py`, or with --report see that it is the one that is asked for.
-
-    SystemExit with the exit code of `train.py` where it has another than 0.
-    """
+def complete(row: Row, seed: int, arguments: argparse.Namespace) -> None:
+    """Train what one run lacks, or with --report see that it is the one that is asked for."""
     path = run_path(arguments.runs_dir, row, seed)
     options = train_options(row, seed=seed, epochs=arguments.epochs, limit=arguments.limit)
-    command = next_arguments(path, options, arguments.data_dir)
-    if command is None or arguments.report:
-        print(f"{path.name}: {'finished' if command is None else 'not finished'}", flush=True)
-        return
-    print(f"{path.name}: python train.py {shlex.join(command)}", flush=True)
-    code = call_train(command)
-    if code != 0:
-        sys.exit(code if code > 0 else 128 - code)
-
-
-def call_train(arguments: Sequence[str]) -> int:
-    """`python train.py ARGUMENTS`; returns its exit code. A signal to stop lets it save first."""
-    process = subprocess.Popen([sys.executable, str(ROOT / "train.py"), *arguments], cwd=ROOT)
-    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:  # a Ctrl-C reaches train.py by itself
-            continue
+    if not arguments.report:
+        bring_to_end(path, options, arguments.data_dir)
+    elif next_arguments(path, options, arguments.data_dir) is not None:
+        print(f"{path.name}: not finished", flush=True)
 
 
 def parse() -> argparse.Namespace:
@@ -175,7 +122,7 @@ def main() -> None:
     arguments = parse()
     for seed in arguments.seeds:
         for row in ROWS:
-            bring_to_end(row, seed, arguments)
+            complete(row, seed, arguments)
     from benchmarks.why77_report import report
 
     report(arguments.runs_dir, arguments.report_root, arguments.epochs, arguments.seeds, arguments.limit)

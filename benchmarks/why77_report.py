@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from benchmarks.documents import rewrite
 from benchmarks.figures import processor
 from benchmarks.reproduce import read_csv
-from benchmarks.why77 import ROOT, ROWS, Row, is_finished, run_path, shown_command
+from benchmarks.runs import ROOT, is_finished
+from benchmarks.why77 import ROWS, Row, run_path, shown_command
 from learning.figures import save
 from learning.files import write_text
 

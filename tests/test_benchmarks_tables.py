@@ -1,6 +1,5 @@
 """What the benchmarks make of results: tables, commands and texts, from made-up files."""
 
-import argparse
 import csv
 import json
 import shutil
@@ -8,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import cifar10_peer, epoch_time, reproduce, why77, why77_report
+from benchmarks import cifar10_peer, epoch_time, precision, reproduce, runs, why77, why77_report
 from benchmarks.documents import rewrite
 from datasets.errors import StorageError
 from learning.cli import parse_train
@@ -155,13 +154,13 @@ def test_a_run_is_started_then_resumed_then_left_alone(tmp_path):
     path = tmp_path / "run"
     options = why77.train_options(why77.ROWS[1], seed=0, epochs=20)
     data = tmp_path / "data"
-    assert why77.next_arguments(path, options, data) == [
+    assert runs.next_arguments(path, options, data) == [
         *options, "--data-dir", str(data), "--run-dir", str(path),
     ]  # fmt: skip
     make_run(path, options)
-    assert why77.next_arguments(path, options, data) == ["--resume", str(path)]
+    assert runs.next_arguments(path, options, data) == ["--resume", str(path)]
     (path / "test.json").write_text("{}")
-    assert why77.next_arguments(path, options, data) is None
+    assert runs.next_arguments(path, options, data) is None
 
 
 @pytest.mark.parametrize("change", [{"epochs": 2}, {"limit": 256}, {"seed": 1}])
@@ -170,16 +169,38 @@ def test_another_run_in_the_place_is_no_result(tmp_path, change):
     (tmp_path / "run" / "test.json").write_text("{}")
     options = why77.train_options(why77.ROWS[0], seed=0, epochs=20)
     with pytest.raises(UsageError, match="other options"):
-        why77.next_arguments(tmp_path / "run", options, tmp_path)
+        runs.next_arguments(tmp_path / "run", options, tmp_path)
 
 
 @pytest.mark.parametrize(("code", "expected"), [(4, 4), (143, 143), (-9, 137)])
 def test_what_ends_a_run_ends_the_whole(tmp_path, monkeypatch, code, expected):
-    monkeypatch.setattr(why77, "call_train", lambda arguments: code)
-    arguments = argparse.Namespace(runs_dir=tmp_path, data_dir=tmp_path, epochs=2, limit=None, report=False)
+    monkeypatch.setattr(runs, "call_train", lambda arguments: code)
     with pytest.raises(SystemExit) as end:
-        why77.bring_to_end(why77.ROWS[0], 0, arguments)
+        runs.bring_to_end(tmp_path / "run", why77.train_options(why77.ROWS[0], seed=0, epochs=2), tmp_path)
     assert end.value.code == expected
+
+
+def test_precisions_are_compared_by_their_means(tmp_path, monkeypatch):
+    accuracies = {"float32": [0.5, 0.7, 0.6], "bfloat16": [0.7, 0.6, 0.65]}
+
+    def finish(path, options, data_dir):
+        which, seed = path.name.removeprefix("digits-").split("-seed")
+        assert options == [
+            *("--config", "digits", "--precision", which, "--train.seed", seed, "--train.num_epochs", "4"),
+        ]
+        path.mkdir()
+        score = {"crops": 1, "accuracy": accuracies[which][int(seed)]}
+        (path / "test.json").write_text(json.dumps({"scores": [score]}))
+
+    monkeypatch.setattr(precision, "bring_to_end", finish)
+    output = tmp_path / "precision.json"
+    words = [str(tmp_path), "--epochs", "4", "--output", str(output)]
+    monkeypatch.setattr("sys.argv", ["precision", *words])
+    precision.main()
+    found = json.loads(output.read_text())
+    assert found["means"] == pytest.approx({"float32": 0.6, "bfloat16": 0.65})
+    assert found["ranges"] == {"float32": [0.5, 0.7], "bfloat16": [0.6, 0.7]}
+    assert found["difference"] == pytest.approx(0.05)
 
 
 def test_a_trial_does_not_overwrite_the_figures(monkeypatch):
@@ -192,7 +213,7 @@ def test_a_trial_does_not_overwrite_the_figures(monkeypatch):
 
 
 @pytest.fixture
-def runs(tmp_path):
+def finished(tmp_path):
     """The first row with both seeds, the second with one, the others missing."""
     root = tmp_path / "runs"
     for number, seed, accuracy in ((0, 0, 0.7), (0, 1, 0.72), (1, 0, 0.75)):
@@ -200,8 +221,8 @@ def runs(tmp_path):
     return root
 
 
-def test_gathered_figures(runs):
-    figures = why77_report.gather(runs, 20, [0, 1])
+def test_gathered_figures(finished):
+    figures = why77_report.gather(finished, 20, [0, 1])
     first, second, third = figures["rows"][:3]
     assert (first["accuracy"], first["gain"], first["epochs"], first["minutes"]) == (0.71, None, 2, 2.5)
     assert (second["accuracy"], second["gain"]) == (0.75, 0.04)
@@ -211,26 +232,26 @@ def test_gathered_figures(runs):
     json.dumps(figures, allow_nan=False)
 
 
-def test_table_of_gathered_figures(runs):
-    lines = why77_report.table(why77_report.gather(runs, 20, [0, 1])).splitlines()
+def test_table_of_gathered_figures(finished):
+    lines = why77_report.table(why77_report.gather(finished, 20, [0, 1])).splitlines()
     assert len(lines) == 2 + len(why77.ROWS)
     assert lines[2].endswith("| 71.00% | 70.00%, 72.00% |  | 2.0 | 2.5 |")
     assert lines[3].endswith("| 75.00% | 75.00%, not run yet | +4.00 | 2.0 | 2.5 |")
     assert lines[4].endswith("| not run yet | not run yet, not run yet |  |  |  |")
 
 
-def test_a_report_rewrites_its_part_of_the_text_and_nothing_else(runs, tmp_path, capsys):
+def test_a_report_rewrites_its_part_of_the_text_and_nothing_else(finished, tmp_path, capsys):
     text = tmp_path / why77_report.TEXT
     text.parent.mkdir()
     text.write_text("above\n\n<!-- begin table -->\nold\n<!-- end table -->\n\nbelow\n")
-    why77_report.report(runs, tmp_path, 20, [0, 1])
+    why77_report.report(finished, tmp_path, 20, [0, 1])
     once = text.read_text()
     assert once.startswith("above\n\n<!--")
     assert once.endswith("-->\n\nbelow\n")
     assert "old" not in once
     assert capsys.readouterr().out.strip() in once
     assert "![" in once
-    why77_report.report(runs, tmp_path, 20, [0, 1])
+    why77_report.report(finished, tmp_path, 20, [0, 1])
     assert text.read_text() == once
     assert (tmp_path / why77_report.PICTURE).read_bytes().startswith(b"\x89PNG")
     figures = json.loads((tmp_path / why77_report.RESULTS).read_text())
