@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from learning.scripts import ScriptParser, announce, run_script
+from learning.scripts import ScriptParser, announce, outlive_reader, run_script
 
 
 def parse() -> argparse.Namespace:
@@ -35,6 +35,7 @@ def main() -> None:
     run = RunDirectory(arguments.run or newest_run())
     if arguments.output:
         check_writable(arguments.output)
+        outlive_reader()  # the file counts, not what is printed
     announce(f"starting TensorFlow and loading {run.path} ...")
     from learning import experiment, prediction
 

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from learning.cli import TrainArguments, parse_train
-from learning.scripts import announce, run_script
+from learning.scripts import announce, outlive_reader, run_script
 
 
 def main() -> None:
     """Parse, hold the run directory, train, print the scores."""
     arguments = parse_train()
+    outlive_reader()
     from learning.run_directory import default_path, locked
 
     path = Path(arguments.resume or arguments.run_dir or default_path(arguments.config.recipe))

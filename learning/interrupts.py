@@ -1,16 +1,17 @@
-"""Ctrl-C and SIGTERM as a request that the training loop answers at its next boundary."""
+"""Ctrl-C, SIGTERM and a closed terminal as a request that the training loop answers at its next boundary."""
 
 import os
 import signal
 import threading
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class SignalGuard:
-    """While active, the first SIGINT or SIGTERM sets `received`; a second one ends the process at once.
+    """While active, the first of SIGNALS sets `received`; a second SIGINT or SIGTERM ends the process at once.
 
+    A terminal that is closed may send SIGHUP twice; under `nohup` it is ignored, and stays so.
     Handlers can only be set on the main thread; elsewhere nothing is changed and nothing is received.
     """
 
@@ -20,7 +21,8 @@ class SignalGuard:
 
     def __enter__(self) -> "SignalGuard":
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._handle) for number in SIGNALS}
+            heard = [n for n in SIGNALS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
+            self._previous = {number: signal.signal(number, self._handle) for number in heard}
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -28,6 +30,6 @@ class SignalGuard:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
+        if self.received is not None and number != signal.SIGHUP:
             os._exit(128 + number)  # every checkpoint is published by a rename: leaving now breaks none
-        self.received = number
+        self.received = self.received or number

@@ -38,9 +38,11 @@ class RunDirectory:
         """Open an existing run. CheckpointError where there is none, or it cannot be read."""
         self.path = Path(path)
         if not (self.path / CONFIG_FILE).is_file():
+            what = (
+                f"is no run directory: it holds no {CONFIG_FILE}" if self.path.exists() else "does not exist"
+            )
             raise CheckpointError(
-                f"{self.path} is no run directory: it holds no {CONFIG_FILE}; "
-                "give the folder that train.py made (by default under runs/)"
+                f"{self.path} {what}; give the folder that train.py made (by default under runs/)"
             )
         try:
             self.config = RunConfig.from_dict(parse_yaml(read_text(self.path / CONFIG_FILE, MAX_YAML_BYTES)))

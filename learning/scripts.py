@@ -22,6 +22,39 @@ class ScriptParser(argparse.ArgumentParser):
         raise UsageError(message)
 
 
+class _Output:
+    """A stream whose reader may leave: what is written after that goes nowhere."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """As the stream's."""
+        try:
+            return int(self._stream.write(text))
+        except BrokenPipeError:
+            self._leave()
+            return len(text)
+
+    def flush(self) -> None:
+        """As the stream's."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._leave()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _leave(self) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+
+def outlive_reader() -> None:
+    """Let the work go on when nobody reads its output any more: a closed terminal, `| head`, a `tee` that ended."""
+    sys.stdout, sys.stderr = _Output(sys.stdout), _Output(sys.stderr)
+
+
 def announce(text: str) -> None:
     """Say what takes the next seconds, where somebody is watching."""
     if sys.stdout.isatty():

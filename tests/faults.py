@@ -81,8 +81,8 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
         36: ("two processes train in one directory",
              "exit 7 for the second, which names the first; a lock ends with its process"),
         37: ("testing while training goes on", "one whole checkpoint is used"),
-        38: ("Ctrl-C or SIGTERM during an update or a save; a second one",
-             "saved at the next boundary, exit 130 or 143, resume exact; the second leaves at once and breaks "
+        38: ("Ctrl-C, SIGTERM or a closed terminal during an update or a save; a second one",
+             "saved at the next boundary, exit 130, 143 or 129, resume exact; the second leaves at once and breaks "
              "nothing"),
     },
     "Numbers": {
@@ -139,7 +139,7 @@ def page(results: Path = RESULTS) -> str:
         "Made by `python -m tests.faults` from the marks of the tests; the tests fail when a row has none. In",
         "every row the scripts print one line that says what is wrong, where, and what to do; a traceback only",
         "with `--debug`. Exit codes: 0 done, 2 usage, 3 data, 4 checkpoint or configuration, 5 NaN or Inf, 6",
-        "storage or memory, 7 directory in use, 130 and 143 stopped by a signal.",
+        "storage or memory, 7 directory in use, 129, 130 and 143 stopped by a signal.",
     ]
     for title, group in GROUPS.items():
         lines += [

@@ -16,6 +16,7 @@ from learning.checksums import write_checksums
 from learning.config import ModelConfig, RunConfig
 from learning.errors import CheckpointError, UsageError
 from learning.experiment import build_model
+from learning.interrupts import SignalGuard
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = ["--data.image_size", "12", "--data.crop_size", "10", "--model.options.width", "2"]
@@ -143,6 +144,21 @@ with SignalGuard() as signals:
 def test_a_second_signal_ends_the_process_at_once(number):
     done = subprocess.run([sys.executable, "-c", SIGNALLED, str(int(number))], cwd=ROOT)
     assert done.returncode == 128 + number
+
+
+@pytest.mark.fault(38)
+def test_a_terminal_may_hang_up_twice_and_nohup_is_respected():
+    with SignalGuard() as signals:
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
+        assert signals.received == signal.SIGHUP
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with SignalGuard() as signals:
+            signal.raise_signal(signal.SIGHUP)
+            assert signals.received is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 LIMITED = """

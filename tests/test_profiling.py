@@ -72,7 +72,7 @@ def test_an_update_that_is_past_cannot_be_profiled(session, tmp_path):
 
 def test_an_update_that_never_comes_is_an_error():
     config = parse_train(["--profile", "100000"]).config
-    with pytest.raises(UsageError, match=r"train.profile is 100000, and there are \d+ updates"):
+    with pytest.raises(UsageError, match=r"train.profile is 100000; choose 1 to \d+, the last update"):
         check_fits(config, open_data(config))
 
 

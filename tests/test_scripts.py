@@ -38,6 +38,15 @@ def run(script, *arguments, cwd=None, timeout=180):
     )
 
 
+def leave_after_a_line(script, *arguments):
+    """Call a script, read one line of its output and close the pipe; returns its exit code."""
+    command = [sys.executable, str(ROOT / script), *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        return process.wait(timeout=180)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A labelled folder: red and blue pictures of several sizes and formats, and one file that is no image."""
@@ -71,6 +80,28 @@ def trained(folder, tmp_path_factory):
     done = run("train.py", "--data-dir", folder, "--run-dir", run_dir, *options)
     assert done.returncode == 0, done.stderr
     return run_dir, done
+
+
+def test_a_reader_that_leaves_stops_no_training(folder, tmp_path):
+    options = (
+        "--train.num_epochs",
+        2,
+        "--train.batch_size",
+        8,
+        "--data.image_size",
+        24,
+        "--data.crop_size",
+        20,
+    )
+    code = leave_after_a_line("train.py", "--data-dir", folder, "--run-dir", tmp_path / "run", *options)
+    assert code == 0
+    assert json.loads((tmp_path / "run" / "test.json").read_text())["scores"]
+
+
+def test_a_reader_that_leaves_does_not_cost_the_file(trained, folder, tmp_path):
+    output = tmp_path / "rows.csv"
+    assert leave_after_a_line("predict.py", "--run", trained[0], folder / "blue", "--output", output) == 0
+    assert len(output.read_text().splitlines()) == 1 + 30
 
 
 def test_train_prints_both_scores_and_where_the_run_lies(trained):
