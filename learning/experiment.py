@@ -76,7 +76,9 @@ def check_fits(config: RunConfig, splits: Splits) -> None:
     except ValueError as error:
         raise UsageError(f"{error}") from error
     if (config.train.profile or 0) > total_steps:
-        raise UsageError(f"train.profile is {config.train.profile}; choose 1 to {total_steps}, the last update")
+        raise UsageError(
+            f"train.profile is {config.train.profile}; choose 1 to {total_steps}, the last update"
+        )
 
 
 def build_model(
