@@ -3,14 +3,17 @@
     python -m benchmarks.epoch_time DATA_DIR [--rounds 5] [--seconds 20] [--output FILE]
 
 Both make whole training steps, batches included: the project those of configs/resnet20-cifar10-fast.yaml, through
-its data set, its prefetching and its optimizer's op, the peer those of benchmarks/torch_cifar10.py. Both cut their
-batches ahead, on a thread. Each lives in a process of its own, and they take turns (benchmarks/sides.py).
+its data set, its prefetching and its optimizer's op, the peer those of benchmarks/torch_cifar10.py, once with its
+batches cut between the updates and once ahead, on a thread, as the project's are: which is faster depends on the
+cores. Each lives in a process of its own, and they take turns (benchmarks/sides.py).
 """
 
 import argparse
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from benchmarks import libraries
 from benchmarks.cifar10_peer import require_torch
@@ -49,8 +52,11 @@ def project_step(data_dir: str, limit: int | None, threads: int) -> Step:
     return libraries.project_update(optimizer, sess, batches, LEARNING_RATE)
 
 
-def torch_step(data_dir: str, limit: int | None, threads: int) -> Step:
-    """The step of the peer, through the set again and again; the next batch is cut meanwhile."""
+def torch_step(data_dir: str, limit: int | None, threads: int, is_ahead: bool) -> Step:
+    """The step of the peer, through the set again and again.
+
+    :param is_ahead: whether the next batch is cut during an update.
+    """
     from benchmarks.torch_cifar10 import Peer, Settings
     from datasets.cifar10 import load_cifar10
 
@@ -58,16 +64,24 @@ def torch_step(data_dir: str, limit: int | None, threads: int) -> Step:
     peer = Peer(splits.train, Settings(threads=threads))
     size = peer.settings.batch_size
     batches = (batch for _ in count() for batch in peer.batches.epoch(size))
-    cutter = ThreadPoolExecutor(1)
-    ahead = [cutter.submit(next, batches)]
+    taken = _ahead(batches) if is_ahead else batches
 
     def step() -> int:
-        images, labels = ahead.pop().result()
-        ahead.append(cutter.submit(next, batches))
+        images, labels = next(taken)
         peer.step(images, labels, LEARNING_RATE)
         return len(images)
 
     return step
+
+
+def _ahead(batches: Iterator[Any]) -> Iterator[Any]:
+    """The same batches, the next of which is made on a thread while one is used."""
+    with ThreadPoolExecutor(1) as cutter:
+        following = cutter.submit(next, batches)
+        while True:
+            batch = following.result()
+            following = cutter.submit(next, batches)
+            yield batch
 
 
 def parse() -> argparse.Namespace:
@@ -84,7 +98,11 @@ def main() -> None:
     figures = {**conditions(arguments), "recipe": RECIPE, "limit": arguments.limit}
     given = (str(Path(arguments.data_dir).resolve()), arguments.limit, arguments.threads)
     rates, failures = measure(
-        {PROJECT: Contestant(project_step, given), "torch": Contestant(torch_step, given)},
+        {
+            PROJECT: Contestant(project_step, given),
+            "torch": Contestant(torch_step, (*given, False)),
+            "torch, batches ahead": Contestant(torch_step, (*given, True)),
+        },
         rounds=arguments.rounds,
         seconds=arguments.seconds,
         warm_steps=1 if arguments.quick else WARM_STEPS,

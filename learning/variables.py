@@ -11,6 +11,8 @@ from learning.errors import CheckpointError
 from learning.files import first_line
 
 PREFIX = "model.ckpt"
+# What TensorFlow's reader raises on damaged files: errors of its own, and those of Python into which it turns them.
+UNREADABLE = (OSError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, tf.errors.OpError)
 
 
 def find_unreadable(folder: Path) -> str | None:
@@ -23,7 +25,7 @@ def find_unreadable(folder: Path) -> str | None:
             return f"its data are shorter than the {num_bytes} bytes of its index"
         for name in shapes:
             reader.get_tensor(name)
-    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+    except UNREADABLE as error:
         return first_line(error)
     return None
 
@@ -44,7 +46,7 @@ def restore(
         _compare(saved, {v.op.name: v.shape.as_list() for v in variables}, checkpoint, exact)
         with sess.graph.as_default():
             v1.train.Saver(variables).restore(sess, prefix)
-    except (tf.errors.OpError, ValueError) as error:
+    except UNREADABLE as error:
         raise CheckpointError(
             f"cannot read the checkpoint {checkpoint}: {first_line(error)}; "
             "remove its folder to use an earlier one"

@@ -1,8 +1,8 @@
 """The gradient of a convolution with respect to its filters, as matrix products: faster where images are small.
 
 A filter's gradient at offset (i, j) is the product of the pixels that the offset meets, (N * H' * W', ic)
-transposed, with the gradients of the output, (N * H' * W', oc). Where the output is small or the stride is 2,
-TensorFlow's own kernel is far from what a matrix product reaches; where images are large and channels few,
+transposed, with the gradients of the output, (N * H' * W', oc). Where the output is small, TensorFlow's own kernel
+is far from what a matrix product reaches, above all where the stride is 2; where images are large and channels few,
 cutting the windows out costs more than the products save. docs/performance.md has the times of both, shape by
 shape; `products_pay` was drawn from such times, on processors with and without AMX.
 """
@@ -15,7 +15,7 @@ GRADIENT = "Conv2DFiltersByProducts"
 # Of the output, pixels: with more the kernel is as fast. By dtype and by whether the filter is a single pixel.
 LARGEST_SIDE = {
     (tf.float32, False): 8,
-    (tf.float32, True): 14,
+    (tf.float32, True): 28,
     (tf.bfloat16, False): 14,
     (tf.bfloat16, True): 28,
 }
@@ -40,8 +40,6 @@ def products_pay(x: tf.Tensor, filters: tf.Tensor, stride: int, padding: str) ->
         return False
     if tf.config.list_physical_devices("GPU"):
         return False
-    if stride > 1 and side > 1:
-        return True  # there the kernel is slow on large images too
     pixels = _outputs_along(height, side, stride, padding) * _outputs_along(width, side, stride, padding)
     return pixels <= LARGEST_SIDE.get((x.dtype, side == 1), 0) ** 2
 

@@ -11,6 +11,7 @@ import threading
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
@@ -22,6 +23,7 @@ from learning.errors import CheckpointError, StorageError
 from learning.files import read_text
 from learning.state import TrainingState
 from learning.variables import restore
+from tests.fuzzing import damaged, often
 
 
 @pytest.fixture
@@ -292,6 +294,26 @@ def test_where_every_checkpoint_is_damaged_all_are_listed(tmp_path, saved, caplo
         assert text in str(raised.value)
     assert raised.value.exit_code == 4
     assert not caplog.records
+
+
+@pytest.mark.fault(29, 31)
+@pytest.mark.parametrize("summed", [True, False])
+def test_whatever_happens_to_its_files_a_checkpoint_is_whole_or_passed_over(tmp_path, saved, summed):
+    sess, variable, save = saved
+    store, rng = CheckpointStore(tmp_path), np.random.default_rng(0)
+    for step in (3, 8):
+        save(store, step)
+    if not summed:
+        (store.path(8) / CHECKSUMS_FILE).unlink()
+    for path in sorted(store.path(8).iterdir()):
+        whole = path.read_bytes()
+        for _ in range(often(12)):
+            path.write_bytes(damaged(whole, rng))
+            step = CheckpointStore(tmp_path).newest_state().global_step
+            assert step == 3 or not summed or path.read_bytes() == whole or path.name == CHECKSUMS_FILE
+            restore(sess, [variable], store.path(step))
+        path.write_bytes(whole)
+    assert CheckpointStore(tmp_path).newest_state().global_step == 8
 
 
 @pytest.mark.fault(29, 34)

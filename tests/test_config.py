@@ -5,6 +5,8 @@ import re
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from learning.cli import CONFIGS
 from learning.config import SECTIONS, RunConfig
@@ -104,3 +106,28 @@ def test_accepted_follows_the_signature():
 def test_suggestion_falls_back_to_the_list():
     assert suggestion("momentun", ["momentum", "seed"]) == "did you mean 'momentum'?"
     assert suggestion("zzz", ["momentum", "seed"]) == "known are: momentum, seed"
+
+
+ANYTHING = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.lists(st.integers(), max_size=3),
+)
+OPTIONS = [(name, field.name) for name, section in SECTIONS.items() for field in dataclasses.fields(section)]
+
+
+@given(chosen=st.dictionaries(st.sampled_from(OPTIONS), ANYTHING, max_size=4))
+@settings(max_examples=300, deadline=None)
+def test_any_values_make_a_configuration_that_survives_its_file_or_an_error(chosen):
+    values = {}
+    for (section, name), value in chosen.items():
+        values.setdefault(section, {})[name] = value
+    try:
+        config = RunConfig.from_dict(values)
+    except (ValueError, TypeError):  # a type is refused by the parser before, see test_scripts
+        return
+    text = yaml.safe_dump(config.as_dict())
+    assert yaml.safe_dump(RunConfig.from_dict(yaml.safe_load(text)).as_dict()) == text

@@ -1,4 +1,7 @@
-"""Damaged files of every kind, the same ones in each run: each is read, or refused in one line."""
+"""Damaged files of every kind, the same ones in each run: each is read, or refused in one line.
+
+`FUZZ=50 python -m pytest tests/test_fuzz_datasets.py tests/test_checkpoints.py` goes on fifty times as long.
+"""
 
 import gzip
 import io
@@ -18,28 +21,8 @@ from datasets.errors import DataError
 from datasets.images import ImageError, inspect_image, read_image, read_resized
 from datasets.mnist import read_idx
 from datasets.plain_pickle import load_plain_pickle
+from tests.fuzzing import damaged, often
 from tests.made_sets import cifar_parts, idx, pack, python2_pickle, write_binary_batches, write_python_batches
-
-
-def damaged(whole, rng):
-    """One of the ways in which files break: flipped, cut, with a hole, a piece twice, foreign bytes, or zeros."""
-    data = bytearray(whole)
-    start, stop = sorted(rng.integers(0, len(data) + 1, 2).tolist())
-    way = rng.integers(0, 6)
-    if way == 0:
-        for position in rng.integers(0, len(data), rng.integers(1, 9)):
-            data[position] = rng.integers(0, 256)
-    elif way == 1:
-        del data[start:]
-    elif way == 2:
-        del data[start:stop]
-    elif way == 3:
-        data[stop:stop] = data[start:stop]
-    elif way == 4:
-        data[start:start] = rng.bytes(rng.integers(1, 40))
-    else:
-        data[start:stop] = bytes(stop - start)
-    return bytes(data)
 
 
 def encoded(form, mode, **options):
@@ -74,7 +57,7 @@ IMAGES = {
 def test_damaged_images_are_read_or_refused_alike_by_every_reader(name):
     rng = np.random.default_rng(sum(name.encode()))
     refused = 0
-    for _ in range(500):
+    for _ in range(often(500)):
         data = damaged(IMAGES[name], rng)
         try:
             pixels = read_image(data)
@@ -97,7 +80,7 @@ def test_damaged_idx_files_are_read_or_refused(tmp_path, packed):
     whole = idx(rng.integers(0, 256, (5, 28, 28), dtype=np.uint8))
     path = tmp_path / ("x.gz" if packed else "x")
     refused = 0
-    for _ in range(400):
+    for _ in range(often(400)):
         path.write_bytes(damaged(gzip.compress(whole, mtime=0) if packed else whole, rng))
         try:
             array = read_idx(path)
@@ -118,7 +101,7 @@ def test_damaged_pickles_are_read_or_refused():
         {"labels": [1, 2], "data": np.zeros((2, 40), np.uint8), "names": ["a", ("b", None)]}
     )
     refused = 0
-    for _ in range(2000):
+    for _ in range(often(2000)):
         try:
             load_plain_pickle(damaged(whole, rng), "x")
         except DataError as error:
@@ -137,7 +120,7 @@ def test_damaged_batches_and_archives_are_read_or_refused(tmp_path, monkeypatch,
     archive = pack(folder, tmp_path / "x.tar", "w")
     for path in (test_batch, archive):
         whole = path.read_bytes()
-        for _ in range(60):
+        for _ in range(often(60)):
             path.write_bytes(damaged(whole, rng))
             try:
                 splits = load_cifar10(folder if path is test_batch else path, val_fraction=0.0)
@@ -152,7 +135,7 @@ def test_damaged_batches_and_archives_are_read_or_refused(tmp_path, monkeypatch,
 
 
 @pytest.mark.fault(18)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=often(200), deadline=None)
 @given(
     kind=st.integers(0, 2**32 - 1) | st.sampled_from([0x801, 0x803]),
     sizes=st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 30), max_size=4),
@@ -171,7 +154,7 @@ def test_any_idx_header_is_read_as_it_says_or_refused(tmp_path_factory, kind, si
 
 
 @pytest.mark.fault(18)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=often(50), deadline=None)
 @given(records=st.integers(0, 3), extra=st.integers(-2, 2), label=st.integers(0, 255))
 def test_any_binary_batch_is_read_as_it_is_or_refused(tmp_path_factory, records, extra, label):
     folder = tmp_path_factory.getbasetemp() / "any_batch"
@@ -189,7 +172,7 @@ def test_any_binary_batch_is_read_as_it_is_or_refused(tmp_path_factory, records,
         assert (test.num_examples, test.labels.argmax(axis=1).tolist()) == (records, [label] * records)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=often(100), deadline=None)
 @given(
     num_images=st.integers(1, 30),
     batch_sizes=st.lists(st.integers(1, 40), min_size=1, max_size=6),
@@ -220,7 +203,7 @@ def test_every_image_comes_once_an_epoch_whatever_the_batches_and_wherever_it_is
     assert seen[: 3 * num_images] == new_set().next_batch(3 * num_images)[1].tolist()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=often(100), deadline=None)
 @given(
     height=st.integers(1, 9),
     width=st.integers(1, 9),
@@ -240,7 +223,7 @@ def test_a_window_is_what_slicing_the_padded_image_gives(height, width, padding,
     np.testing.assert_array_equal(found, expected[:, ::-1] if flip else expected)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=often(100), deadline=None)
 @given(
     height=st.integers(1, 300), width=st.integers(1, 300), data=st.data(), seed=st.integers(0, 2**32),
     reflect=st.booleans(),
