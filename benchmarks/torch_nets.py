@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions; a projection with batch norm where the shape changes."""
+class TwoConvolutions(nn.Module):
+    """Two 3x3 convolutions and a shortcut, which is the subclass's."""
 
     expansion = 1
 
@@ -23,38 +23,43 @@ class BasicBlock(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
+
+    def shortcut(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        return F.relu(out + self.shortcut(x))
+
+
+class BasicBlock(TwoConvolutions):
+    """A projection with batch norm where the shape changes."""
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__(channels, width, stride)
         self.downsample = None
         if stride != 1 or channels != width:
             self.downsample = nn.Sequential(
                 nn.Conv2d(channels, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width)
             )
 
-    def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return F.relu(out + (x if self.downsample is None else self.downsample(x)))
+    def shortcut(self, x: Tensor) -> Tensor:
+        return x if self.downsample is None else self.downsample(x)
 
 
-class PaddedBlock(nn.Module):
-    """Two 3x3 convolutions; option A of the paper: every second pixel, and channels of zeros on both sides."""
-
-    expansion = 1
+class PaddedBlock(TwoConvolutions):
+    """Option A of the paper: every second pixel, and channels of zeros on both sides."""
 
     def __init__(self, channels: int, width: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
+        super().__init__(channels, width, stride)
         self.stride, self.missing = stride, width - channels
 
-    def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        if self.missing:
-            half = self.missing // 2
-            x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, half, self.missing - half))
-        return F.relu(out + x)
+    def shortcut(self, x: Tensor) -> Tensor:
+        if not self.missing:
+            return x
+        half = self.missing // 2
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, half, self.missing - half))
 
 
 class Bottleneck(nn.Module):

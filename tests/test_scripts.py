@@ -25,6 +25,7 @@ from tests.download_server import serving
 from tests.made_sets import cifar_parts, mnist_parts, write_mnist, write_python_batches
 
 ROOT = Path(__file__).resolve().parent.parent
+SMALL = ["--train.batch_size", 8, "--data.image_size", 24, "--data.crop_size", 20]  # for the folder of photos
 
 
 def run(script, *arguments, cwd=None, timeout=180):
@@ -67,33 +68,14 @@ def folder(tmp_path_factory):
 def trained(folder, tmp_path_factory):
     """A finished run on that folder, and what train.py printed."""
     run_dir = tmp_path_factory.mktemp("runs") / "photos"
-    options = [
-        "--train.num_epochs",
-        4,
-        "--train.batch_size",
-        8,
-        "--data.image_size",
-        24,
-        "--data.crop_size",
-        20,
-    ]
-    done = run("train.py", "--data-dir", folder, "--run-dir", run_dir, *options)
+    done = run("train.py", "--data-dir", folder, "--run-dir", run_dir, "--train.num_epochs", 4, *SMALL)
     assert done.returncode == 0, done.stderr
     return run_dir, done
 
 
 def test_a_reader_that_leaves_stops_no_training(folder, tmp_path):
-    options = (
-        "--train.num_epochs",
-        2,
-        "--train.batch_size",
-        8,
-        "--data.image_size",
-        24,
-        "--data.crop_size",
-        20,
-    )
-    code = leave_after_a_line("train.py", "--data-dir", folder, "--run-dir", tmp_path / "run", *options)
+    where = ["--data-dir", folder, "--run-dir", tmp_path / "run"]
+    code = leave_after_a_line("train.py", *where, "--train.num_epochs", 2, *SMALL)
     assert code == 0
     assert json.loads((tmp_path / "run" / "test.json").read_text())["scores"]
 
@@ -304,13 +286,12 @@ def test_a_net_of_ones_own_is_trained_by_its_dotted_path(folder, tmp_path):
         "    def _build_model(self, scale=1.0):\n"
         "        return {'logits': scale * fc_layer(global_average_pool(self.inputs), self.num_classes)}\n"
     )
-    options = ["--data-dir", folder, "--train.num_epochs", 1, "--train.batch_size", 8]
-    sizes = ["--data.image_size", 24, "--data.crop_size", 20]
+    options = ["--data-dir", folder, "--train.num_epochs", 1, *SMALL]
     own = ["--model.name", "my_nets.MyNet", "--run-dir", "out"]
-    done = run("train.py", *options, *sizes, *own, "--model.options.scale", 2, cwd=tmp_path)
+    done = run("train.py", *options, *own, "--model.options.scale", 2, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "test.json").is_file()
-    done = run("train.py", *options, *sizes, *own[:2], "--model.options.sale", 2, cwd=tmp_path)
+    done = run("train.py", *options, *own[:2], "--model.options.sale", 2, cwd=tmp_path)
     assert done.returncode == 2
     assert "unknown option 'sale'; did you mean 'scale'" in done.stderr
 
