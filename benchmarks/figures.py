@@ -15,8 +15,8 @@ from rich.table import Table
 
 from benchmarks.sides import Rates, Spread, best_peer, ratios
 from learning.files import write_text
+from learning.processor import processor_facts
 
-CPU_INFO = Path("/proc/cpuinfo")
 PACKAGES = ("tensorflow", "keras", "torch", "numpy", "scikit-image", "pillow")
 # what decides how fast a matrix product is
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_tile")
@@ -24,7 +24,7 @@ FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_tile"
 
 def processor() -> tuple[str, int]:
     """The processor's name, and how many of its cores this process may use."""
-    names = _cpu_info("model name") or [platform.processor() or platform.machine()]
+    names = processor_facts("model name") or [platform.processor() or platform.machine()]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return names[0], cores or 1
 
@@ -32,7 +32,7 @@ def processor() -> tuple[str, int]:
 def environment(threads: int) -> dict[str, Any]:
     """On what the figures were taken: machine, what else it was doing, versions, date."""
     name, cores = processor()
-    flags = _cpu_info("flags")
+    flags = processor_facts("flags")
     known = flags[0].split() if flags else []
     return {
         "processor": name,
@@ -96,14 +96,6 @@ def print_table(title: str, found: Mapping[str, Any]) -> None:
 def write(path: Path, figures: Mapping[str, Any]) -> None:
     """The figures as JSON."""
     write_text(path, json.dumps(figures, indent=1) + "\n")
-
-
-def _cpu_info(key: str) -> list[str]:
-    """The values of `key` in /proc/cpuinfo, one a core; empty where there is no such file."""
-    if not CPU_INFO.exists():
-        return []
-    lines = CPU_INFO.read_text().splitlines()
-    return [line.split(":", 1)[1].strip() for line in lines if line.split(":")[0].strip() == key]
 
 
 def _is_installed(package: str) -> bool:

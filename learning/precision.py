@@ -1,14 +1,13 @@
 """Which precision of the computation is fast on this machine: what `--precision auto` takes."""
 
 import dataclasses
-from pathlib import Path
 from typing import Literal
 
 import tensorflow as tf
 
 from learning.config import RunConfig
+from learning.processor import processor_facts
 
-CPU_INFO = Path("/proc/cpuinfo")
 BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16")  # processors that multiply in bfloat16
 BFLOAT16_CAPABILITY = (8, 0)  # of a GPU: Ampere and later
 
@@ -33,15 +32,8 @@ def fast_precision() -> tuple[Literal["float32", "bfloat16"], str]:
         capability = tuple(details.get("compute_capability", (0, 0)))
         name = f"the GPU has compute capability {'.'.join(map(str, capability))}"
         return ("bfloat16" if capability >= BFLOAT16_CAPABILITY else "float32"), name
-    found = [flag for flag in BFLOAT16_FLAGS if flag in _processor_flags()]
+    flags = " ".join(processor_facts("flags")).split()
+    found = [flag for flag in BFLOAT16_FLAGS if flag in flags]
     if found:
         return "bfloat16", f"the processor has {' and '.join(found)}"
     return "float32", f"the processor has neither {' nor '.join(BFLOAT16_FLAGS)}"
-
-
-def _processor_flags() -> set[str]:
-    """What Linux says that the processor can do; empty on other systems."""
-    if not CPU_INFO.is_file():
-        return set()
-    lines = CPU_INFO.read_text(encoding="utf-8").splitlines()
-    return {flag for line in lines if line.startswith("flags") for flag in line.partition(":")[2].split()}

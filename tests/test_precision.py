@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import tensorflow as tf
 
-from learning import precision
+from learning import precision, processor
 from learning.config import ModelConfig, RunConfig
 from learning.errors import UsageError
 from learning.experiment import build_model
@@ -23,7 +23,7 @@ def machine(monkeypatch, tmp_path):
             path.write_text(
                 f"processor\t: 0\nmodel name\t: a processor\nflags\t\t: {flags}\n", encoding="utf-8"
             )
-        monkeypatch.setattr(precision, "CPU_INFO", path)
+        monkeypatch.setattr(processor, "CPU_INFO", path)
         monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: list(capabilities))
         monkeypatch.setattr(
             tf.config.experimental, "get_device_details", lambda gpu: {"compute_capability": gpu}
