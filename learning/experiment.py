@@ -3,6 +3,9 @@
 import dataclasses
 import logging
 import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,6 @@ from learning.config import DataConfig, RunConfig
 from learning.errors import CheckpointError, UsageError
 from learning.evaluators import EVALUATORS
 from learning.optimizers import OPTIMIZERS, Optimizer
-from learning.report import draw_image_grid
 from learning.run_directory import RunDirectory
 from learning.schedule_building import build_schedule
 from learning.variables import restore
@@ -227,14 +229,28 @@ def check_same_data(run: RunDirectory, splits: Splits) -> None:
         )
 
 
-def draw_training_images(train_set: DataSet, folder: Path, *, augment: bool) -> None:
-    """augmented.png in `folder`: some training images as the network will see them in epoch 0."""
+@contextmanager
+def drawing_training_images(train_set: DataSet, folder: Path, *, augment: bool) -> Iterator[None]:
+    """augmented.png in `folder`: some training images as the network will see them in epoch 0.
+
+    Drawn by a thread beside what is done inside, so that training need not wait for matplotlib, which takes more
+    than a second; what goes wrong is raised at the end.
+    """
     count = min(32, train_set.num_examples)
     spread = np.linspace(0, train_set.num_examples - 1, count).astype(int)
     images, labels = train_set.batch(spread, augment=augment, is_train=True)
     names = train_set.class_names
     captions = [names[index] for index in np.argmax(labels, axis=1)] if names else [""] * count
-    draw_image_grid(images, captions, folder / "augmented.png")
+
+    def draw() -> None:
+        from learning.report import draw_image_grid  # imports matplotlib
+
+        draw_image_grid(images, captions, folder / "augmented.png")
+
+    with ThreadPoolExecutor(1) as pool:
+        drawn = pool.submit(draw)
+        yield
+    drawn.result()
 
 
 def summary_lines(config: RunConfig, model: ConvNet, splits: Splits, path: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """Texts on matplotlib figures and in tables, and writing a figure as a file: as a whole or not at all."""
 
 import textwrap
+import threading
 import unicodedata
 import warnings
 from pathlib import Path
@@ -10,6 +11,7 @@ from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
 
 DOTS_PER_INCH = 120
+_DRAWING = threading.Lock()  # matplotlib draws in one thread at a time
 # DejaVu, matplotlib's own font, has no Chinese, Japanese or Korean; what the system has of these comes after
 FONTS = ("DejaVu Sans", "Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "AppleGothic")
 
@@ -44,7 +46,7 @@ def save(figure: Figure, path: Path) -> None:
         text.set_fontfamily(families)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with warnings.catch_warnings():
+        with _DRAWING, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing from")
             figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
         temporary.replace(path)
