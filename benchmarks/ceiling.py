@@ -6,7 +6,7 @@ TensorFlow and PyTorch multiply two 2048x2048 matrices in turns, in float32 and 
 the two is the ceiling of that precision: no convolution comes nearer to what the processor has.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from rich.console import Console
 from rich.table import Table
@@ -73,6 +73,19 @@ def ceiling(
             names.get(name, name): GFLOP * Spread.of(values).median for name, values in rates.items()
         }
     return found
+
+
+def limits(
+    names: Iterable[str], precision: str, ceilings: Mapping[str, Mapping[str, float]]
+) -> dict[str, float]:
+    """GFLOP/s that each contestant can reach at most: the best of any library in the precision of its products.
+
+    :param names: PROJECT, or a library, its precision and more, such as "torch bfloat16 compiled".
+    :param precision: the project's.
+    :param ceilings: as `ceiling` gives them.
+    """
+    best = {which: max(found.values()) for which, found in ceilings.items()}
+    return {name: best[precision if name == PROJECT else name.split()[1]] for name in names}
 
 
 def main() -> None:

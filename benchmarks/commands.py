@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import environment, processor, summary, write
-from benchmarks.sides import Rates, Spread, ratios
+from benchmarks.sides import Contestant, Rates, Spread, measure, ratios
 from learning.errors import UsageError
 from learning.files import check_writable
 from learning.scripts import ScriptParser
 
 POST = "post"  # the way of the AlexNet post: measured, but no peer that the project is held against
-QUICK = {"rounds": 1, "seconds": 0.0}  # what --quick says
+QUICK = {
+    "rounds": 1,
+    "seconds": 0.0,
+    "threads": 0,
+}  # what --quick says; 0 leaves the threads to the libraries
 
 
 def measurement_parser(
@@ -46,7 +50,7 @@ def measurement_parser(
 
 
 def parse_measurement(parser: ScriptParser) -> argparse.Namespace:
-    """The checked command line; --quick has set rounds and seconds."""
+    """The checked command line; --quick has set rounds, seconds and threads."""
     arguments = parser.parse_args()
     require_counts(parser, arguments, *(name for name in ("rounds", "threads") if name in arguments))
     seconds = getattr(arguments, "seconds", 0.0)
@@ -107,9 +111,29 @@ def keep(arguments: argparse.Namespace, figures: Mapping[str, Any]) -> None:
         write(arguments.output, figures)
 
 
-def summary_beside_post(rates: Rates, failures: Mapping[str, str]) -> dict[str, Any]:
+def measure_as_asked(
+    contestants: Mapping[str, Contestant], arguments: argparse.Namespace, *, warm_steps: int
+) -> tuple[Rates, dict[str, str]]:
+    """`sides.measure` for the rounds and seconds of the command line; with --quick in this process."""
+    return measure(
+        contestants,
+        rounds=arguments.rounds,
+        seconds=arguments.seconds,
+        warm_steps=warm_steps,
+        in_processes=not arguments.quick,
+    )
+
+
+def summary_beside_post(
+    rates: Rates,
+    failures: Mapping[str, str],
+    gflop: float | None = None,
+    ceilings: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
     """`figures.summary` against the best peer, with the post's rate, and the ratio to that as `ratio_to_post`."""
-    found = summary({name: values for name, values in rates.items() if name != POST}, failures)
+    found = summary(
+        {name: values for name, values in rates.items() if name != POST}, failures, gflop, ceilings
+    )
     if POST in rates:
         found["images_per_second"][POST] = Spread.of(rates[POST])._asdict()
         found["ratio_to_post"] = Spread.of(ratios(rates, POST))._asdict()

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import libraries
-from benchmarks.commands import conditions, keep, measurement_parser, parse_measurement
+from benchmarks.commands import conditions, keep, measure_as_asked, measurement_parser, parse_measurement
 from benchmarks.figures import print_table, summary
 from benchmarks.made import open_splits, write_noise
-from benchmarks.sides import PROJECT, Contestant, Step, measure
+from benchmarks.sides import PROJECT, Contestant, Step
 from learning.scripts import run_script
 
 GOAL = 0.97
@@ -99,7 +99,6 @@ def whole_epoch(case: Case, path: Path, threads: int) -> Step:
 def main() -> None:
     """Measure, print, and write the figures to a file if asked to."""
     arguments = parse_measurement(measurement_parser("epoch", str(__doc__), rounds=3, seconds=60.0))
-    threads = 0 if arguments.quick else arguments.threads  # what runs in this process cannot choose them
     figures = {**conditions(arguments), "goal": GOAL, "recipes": {}}
     for case in QUICK_CASES if arguments.quick else CASES:
         title = f"an epoch of {case.recipe}, {case.num_images:,} images, bfloat16"
@@ -107,16 +106,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "images.npy"
             write_noise(path, case.num_images, case.image_size, seed=0)
-            rates, failures = measure(
-                {
-                    PROJECT: Contestant(whole_epoch, (case, path, threads)),
-                    BARE: Contestant(bare_step, (case, path, threads)),
-                },
-                rounds=arguments.rounds,
-                seconds=arguments.seconds,
-                in_processes=not arguments.quick,
-                warm_steps=0,
-            )
+            given = (case, path, arguments.threads)
+            contestants = {PROJECT: Contestant(whole_epoch, given), BARE: Contestant(bare_step, given)}
+            rates, failures = measure_as_asked(contestants, arguments, warm_steps=0)
         found = summary(rates, failures)
         print_table(title, found)
         print(f"goal: {GOAL} of the bare step, {'met' if found['ratio']['median'] >= GOAL else 'missed'}")

@@ -19,6 +19,7 @@ from benchmarks.commands import conditions, keep, measurement_parser, parse_meas
 from learning.scripts import run_script
 
 WAYS = ("forward", "kernel", "products")
+COLUMNS = ("precision", "images", "filter", *(f"{way}, ms" for way in WAYS), "gain", "taken")
 REPEATS = 3  # of an operation in one run of the session
 
 
@@ -131,15 +132,20 @@ def _race(sess: Any, operations: dict[str, Any], rounds: int) -> dict[str, float
 
 def print_rows(rows: list[dict[str, Any]]) -> None:
     """The result for people."""
-    table = Table(title="gradient of the filters, milliseconds")
-    for column in ("precision", "images", "filter", "forward", "kernel", "products", "gain", "taken"):
+    table = Table(title="gradient of the filters")
+    for column in COLUMNS:
         table.add_column(column, justify="left" if column in ("precision", "taken") else "right")
     for row in rows:
-        shape = Shape(*row["shape"])
-        times = [f"{row[way]:.2f}" for way in WAYS]
-        gain, taken = f"{row['kernel'] / row['products']:.2f}", "yes" if row["taken"] else ""
-        table.add_row(row["precision"], images_text(shape), filter_text(shape), *times, gain, taken)
+        table.add_row(*texts(row))
     Console().print(table)
+
+
+def texts(row: dict[str, Any]) -> list[str]:
+    """A row of `measure_all` for people, by COLUMNS."""
+    shape = Shape(*row["shape"])
+    times = [f"{row[way]:.2f}" for way in WAYS]
+    gain, taken = f"{row['kernel'] / row['products']:.2f}", "yes" if row["taken"] else ""
+    return [row["precision"], images_text(shape), filter_text(shape), *times, gain, taken]
 
 
 def images_text(shape: Shape) -> str:

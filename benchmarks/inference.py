@@ -13,20 +13,23 @@ the peers' best, whatever its precision.
 - keras: one `tf.function` that cuts the windows and calls the net;
 - post: float32 arrays, windows cut by numpy for each image, and one run of the project's float32 graph for each of
   the ten windows.
+
+The share of the machine's limit counts the multiply-adds of ten windows forward.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks import libraries, post_way
-from benchmarks.ceiling import PRECISIONS
+from benchmarks.ceiling import PRECISIONS, ceiling, limits
 from benchmarks.commands import (
     POST,
     conditions,
     keep,
+    measure_as_asked,
     measurement_parser,
     parse_measurement,
     print_post,
@@ -34,7 +37,7 @@ from benchmarks.commands import (
 )
 from benchmarks.figures import print_table
 from benchmarks.made import noise
-from benchmarks.sides import PROJECT, Contestant, Step, measure
+from benchmarks.sides import PROJECT, Contestant, Step
 from datasets.augment import corner_center_windows
 from datasets.dataset import DataSet
 from learning.scripts import run_script
@@ -172,19 +175,21 @@ def contestants(case: Case, precision: str, threads: int, *, compiled: bool) -> 
     return found
 
 
-def measure_case(case: Case, precision: str, arguments: argparse.Namespace) -> dict[str, Any]:
+def measure_case(
+    case: Case,
+    precision: str,
+    arguments: argparse.Namespace,
+    ceilings: Mapping[str, Mapping[str, float]] | None,
+) -> dict[str, Any]:
     """The figures of one net, printed, and ready for JSON."""
     title = f"ten-crop prediction, {case.name}, {precision}"
     print(title, flush=True)
-    threads = 0 if arguments.quick else arguments.threads  # what runs in this process cannot choose them
-    rates, failures = measure(
-        contestants(case, precision, threads, compiled=not arguments.quick),
-        rounds=arguments.rounds,
-        seconds=arguments.seconds,
-        in_processes=not arguments.quick,
-        warm_steps=0 if arguments.quick else 2,
-    )
-    found = summary_beside_post(rates, failures)
+    sides = contestants(case, precision, arguments.threads, compiled=not arguments.quick)
+    rates, failures = measure_as_asked(sides, arguments, warm_steps=0 if arguments.quick else 2)
+    gflop = 10 * libraries.forward_gflop(case.name, case.crop_size, case.num_classes, case.options)
+    peers = [name for name in rates if name != POST]
+    shares = None if ceilings is None else limits(peers, precision, ceilings)
+    found = summary_beside_post(rates, failures, gflop, shares)
     print_table(title, found)
     print_post(found)
     return found
@@ -206,10 +211,12 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Measure, print, and write the figures to a file if asked to."""
     arguments = parse()
-    figures = {**conditions(arguments), "nets": {}}
+    figures: dict[str, Any] = {**conditions(arguments), "ceiling_gflops": None, "nets": {}}
+    if not arguments.quick:
+        figures["ceiling_gflops"] = ceiling(arguments.threads)
     for case in QUICK_CASES if arguments.quick else CASES:
         for precision in PRECISIONS if case.name in arguments.nets else ():
-            found = measure_case(case, precision, arguments)
+            found = measure_case(case, precision, arguments, figures["ceiling_gflops"])
             figures["nets"].setdefault(case.name, {})[precision] = found
             keep(arguments, figures)
 

@@ -28,6 +28,7 @@ from benchmarks.commands import (
     POST,
     conditions,
     keep,
+    measure_as_asked,
     measurement_parser,
     parse_measurement,
     print_post,
@@ -36,7 +37,7 @@ from benchmarks.commands import (
 from benchmarks.figures import print_table
 from benchmarks.input_files import decoders
 from benchmarks.made import HEIGHT, WIDTH, class_numbers, noise, write_photos
-from benchmarks.sides import PROJECT, Contestant, Step, measure
+from benchmarks.sides import PROJECT, Contestant, Step
 from benchmarks.windows import Windows
 from datasets.dataset import DataSet
 from learning.scripts import run_script
@@ -133,13 +134,7 @@ def measure_part(
 ) -> dict[str, Any]:
     """The figures of one of the two, printed, and ready for JSON."""
     print(title, flush=True)
-    rates, failures = measure(
-        contestants,
-        rounds=arguments.rounds,
-        seconds=arguments.seconds,
-        in_processes=not arguments.quick,
-        warm_steps=1,
-    )
+    rates, failures = measure_as_asked(contestants, arguments, warm_steps=1)
     found = summary_beside_post(rates, failures)
     print_table(title, found)
     print_post(found)
@@ -150,14 +145,13 @@ def main() -> None:
     """Measure, print, and write the figures to a file if asked to."""
     arguments = parse_measurement(measurement_parser("input", str(__doc__), rounds=5, seconds=5.0))
     sizes = QUICK if arguments.quick else FULL
-    threads = 0 if arguments.quick else arguments.threads  # what runs in this process cannot choose them
     side, crop_size = sizes.image_size, sizes.crop_size
     figures = {**conditions(arguments), "sizes": sizes._asdict()}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_photos(folder, sizes.num_photos, seed=0)
         title = f"JPEG {WIDTH}x{HEIGHT} to {side}x{side}"
-        found = measure_part(title, decoders(folder, side, threads), arguments)
+        found = measure_part(title, decoders(folder, side, arguments.threads), arguments)
     figures["decode"] = found
     keep(arguments, figures)
     title = f"batches of {sizes.batch_size}, {crop_size} of {side}, one core"

@@ -29,6 +29,17 @@ def project_model(
     return model, sess
 
 
+def forward_gflop(
+    name: str, crop_size: int, num_classes: int, options: Mapping[str, Any] | None = None
+) -> float:
+    """10^9 multiplications and additions of the products in a net of the catalogue, for one image forward."""
+    from models.summary import layer_rows
+
+    model, sess = project_model(name, "float32", crop_size, num_classes, 0, options=options)
+    sess.close()
+    return 2 * sum(row.multiply_adds for row in layer_rows(model)) / 1e9
+
+
 def project_update(
     optimizer: Any, sess: Any, batches: Iterator[Any], learning_rate: float
 ) -> Callable[[], int]:

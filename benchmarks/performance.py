@@ -7,13 +7,12 @@ text around the tables is written by hand.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import filter_gradients, scaling
 from benchmarks.documents import rewrite
-from benchmarks.filter_gradients import Shape, filter_text, images_text
-from benchmarks.scaling import EXPONENTS
 from learning.scripts import ScriptParser, run_script
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -36,7 +35,7 @@ def rate(values: Mapping[str, float]) -> str:
     return f"{median:,.0f}" if median >= 100 else f"{median:.3g}"
 
 
-def markdown(header: list[str], rows: list[list[str]]) -> str:
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -60,38 +59,47 @@ def training_table(figures: Figures) -> str:
     header = ["net", "batch", "precision", "project", "best peer", "ratio", "goal"]
     rows = []
     for case in figures["cases"]:
-        rates, shares, peer = case["images_per_second"], case.get("share_of_ceiling", {}), case["best_peer"]
-        texts = [
-            f"{rate(rates[name])}{_share(shares, name)}" for name in ("project", *([peer] if peer else []))
-        ]
         is_small = case["net"] == "resnet20" and case["precision"] == "bfloat16"
         goal = SMALL_NET_GOAL if is_small else STEP_GOALS[case["precision"]]
-        ratio = spread(case["ratio"]) if peer else ""
-        best = f"{texts[1]} {peer}" if peer else "none installed"
-        rows.append(
-            [case["net"], f"{case['batch_size']}", case["precision"], texts[0], best, ratio, f"{goal}"]
-        )
+        what = [case["net"], f"{case['batch_size']}", case["precision"]]
+        rows.append([*what, *_beside(case, goal)])
+    return f"{_limits(figures)}\n\n{markdown(header, rows)}"
+
+
+def _limits(figures: Figures) -> str:
     limits = ", ".join(
         f"{precision} {max(found.values()):.0f} GFLOP/s"
         for precision, found in figures["ceiling_gflops"].items()
     )
-    return f"Matrix product of 2048x2048, the larger of TensorFlow's and PyTorch's: {limits}.\n\n" + markdown(
-        header, rows
-    )
+    return f"Matrix product of 2048x2048, the larger of TensorFlow's and PyTorch's: {limits}."
 
 
-def _share(shares: Mapping[str, float], name: str) -> str:
-    return f" ({shares[name]:.0%} of the limit)" if name in shares else ""
+def _beside(found: Figures, goal: object) -> list[str]:
+    """The project's rate, the best peer's, the ratio of the two, the goal of that."""
+    peer = found["best_peer"]
+    best = f"{_rate_and_share(found, peer)} {peer}" if peer else "none installed"
+    return [_rate_and_share(found, "project"), best, spread(found["ratio"]) if peer else "", f"{goal}"]
+
+
+def _rate_and_share(found: Figures, name: str) -> str:
+    shares = found.get("share_of_ceiling", {})
+    share = f" ({shares[name]:.0%} of the limit)" if name in shares else ""
+    return f"{rate(found['images_per_second'][name])}{share}"
+
+
+def _to_post(found: Figures) -> str:
+    return spread(found["ratio_to_post"]) if "ratio_to_post" in found else ""
 
 
 def inference_table(figures: Figures) -> str:
     """Images/s of ten-crop prediction."""
     rows = [
-        [net, precision, rate(found["images_per_second"]["project"]), *_beside(found, TEN_CROP_GOAL)]
+        [net, precision, *_beside(found, TEN_CROP_GOAL), _to_post(found)]
         for net, by_precision in figures["nets"].items()
         for precision, found in by_precision.items()
     ]
-    return markdown(["net", "precision", "project", "best peer", "ratio", "goal", "to the post's way"], rows)
+    header = ["net", "precision", "project", "best peer", "ratio", "goal", "to the post's way"]
+    return f"{_limits(figures)}\n\n{markdown(header, rows)}"
 
 
 def input_table(figures: Figures) -> str:
@@ -101,19 +109,11 @@ def input_table(figures: Figures) -> str:
         ("`next_batch`, one core", "next_batch", f"{BATCH_GOAL:,} images/s"),
     )
     rows = [
-        [what, rate(figures[key]["images_per_second"]["project"]), *_beside(figures[key], goal)]
+        [what, *_beside(figures[key], goal), _to_post(figures[key])]
         for what, key, goal in parts
         if key in figures
     ]
     return markdown(["what", "project", "best peer", "ratio", "goal", "to the post's way"], rows)
-
-
-def _beside(found: Figures, goal: object) -> list[str]:
-    """Best peer, ratio to it, goal, ratio to the post."""
-    peer = found["best_peer"]
-    best = f"{rate(found['images_per_second'][peer])} {peer}" if peer else "none installed"
-    post = spread(found["ratio_to_post"]) if "ratio_to_post" in found else ""
-    return [best, spread(found["ratio"]) if peer else "", f"{goal}", post]
 
 
 def epoch_table(figures: Figures) -> str:
@@ -134,30 +134,14 @@ def start_table(figures: Figures) -> str:
 
 def scaling_table(figures: Figures) -> str:
     """How time and memory grow."""
-    rows = []
-    for what, found in figures["sweeps"].items():
-        for row in found["rows"]:
-            peak = f"{row['peak_bytes'] / 1e6:,.0f}"
-            rows.append(
-                [what, f"{row['size']:,}", f"{row['images_per_second']:,.0f}", f"{row['seconds']:.3g}", peak]
-            )
-        for which, text in EXPONENTS.items():
-            exponents = found[which]
-            rows.append([what, text, "", f"{exponents['seconds']:.2f}", f"{exponents['peak_bytes']:.2f}"])
-    return markdown(["what grows", "size", "images/s", "seconds", "peak RssAnon, MB"], rows)
+    sweeps = figures["sweeps"].items()
+    rows = ([what, *row] for what, found in sweeps for row in scaling.texts(found))
+    return markdown(["what grows", "size", *scaling.COLUMNS], rows)
 
 
 def filter_table(figures: Figures) -> str:
     """Both ways to the gradient of the filters."""
-    rows = []
-    for row in figures["rows"]:
-        shape = Shape(*row["shape"])
-        times = [f"{row[way]:.2f}" for way in ("forward", "kernel", "products")]
-        gain, taken = f"{row['kernel'] / row['products']:.2f}", "yes" if row["taken"] else ""
-        rows.append([row["precision"], images_text(shape), filter_text(shape), *times, gain, taken])
-    return markdown(
-        ["precision", "images", "filter", "forward, ms", "kernel, ms", "products, ms", "gain", "taken"], rows
-    )
+    return markdown(filter_gradients.COLUMNS, map(filter_gradients.texts, figures["rows"]))
 
 
 TABLES: dict[str, Callable[[Figures], str]] = {

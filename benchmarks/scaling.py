@@ -37,6 +37,7 @@ SIDE, CROP_SIZE, NUM_CLASSES, WIDTH = 32, 28, 10, 4
 FILE_SIDE = 256  # of the images in files, pixels
 LARGEST_EXPONENT = 1.05  # above which growth is called faster than linear: times scatter
 EXPONENTS = {"exponents": "exponent", "last_exponents": "of the two largest"}  # in the figures, for people
+COLUMNS = ("images/s", "seconds", "peak RssAnon, MB")  # beside the size
 WARM_STEPS = 3
 
 Figures = dict[str, float]  # "seconds" and "peak_bytes"; "images" that took so long
@@ -197,17 +198,25 @@ def slope(sizes: Sequence[float], values: Sequence[float]) -> float:
 def print_sweep(name: str, found: dict[str, Any]) -> None:
     """The result for people."""
     table = Table(title=f"growth over {name}")
-    for column in (name, "seconds", "images/s", "peak RssAnon, MB"):
+    for column in (name, *COLUMNS):
         table.add_column(column, justify="right")
-    for row in found["rows"]:
-        rate, peak = f"{row['images_per_second']:,.0f}", f"{row['peak_bytes'] / 1e6:.0f}"
-        table.add_row(f"{row['size']:,}", f"{row['seconds']:.4g}", rate, peak)
-    for which, text in EXPONENTS.items():
-        exponents = found[which]
-        table.add_row(text, f"{exponents['seconds']:.2f}", "", f"{exponents['peak_bytes']:.2f}")
+    for row in texts(found):
+        table.add_row(*row)
     Console().print(table)
     if max(max(found[which].values()) for which in EXPONENTS) > LARGEST_EXPONENT:
         print(f"missed: something grows faster than linearly over {name}")
+
+
+def texts(found: dict[str, Any]) -> list[list[str]]:
+    """A sweep for people: size and COLUMNS, and the exponents below them."""
+    rows = []
+    for row in found["rows"]:
+        rate, peak = f"{row['images_per_second']:,.0f}", f"{row['peak_bytes'] / 1e6:,.0f}"
+        rows.append([f"{row['size']:,}", rate, f"{row['seconds']:.3g}", peak])
+    for which, text in EXPONENTS.items():
+        exponents = found[which]
+        rows.append([text, "", f"{exponents['seconds']:.2f}", f"{exponents['peak_bytes']:.2f}"])
+    return rows
 
 
 def parse() -> argparse.Namespace:

@@ -16,10 +16,10 @@ import argparse
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from benchmarks.ceiling import PRECISIONS, ceiling
-from benchmarks.commands import conditions, keep, measurement_parser, parse_measurement
+from benchmarks.ceiling import PRECISIONS, ceiling, limits
+from benchmarks.commands import conditions, keep, measure_as_asked, measurement_parser, parse_measurement
 from benchmarks.figures import print_table, summary
-from benchmarks.sides import PROJECT, Contestant, measure
+from benchmarks.sides import PROJECT, Contestant
 from benchmarks.training_steps import Case, gflop_per_image, keras_step, project_step, torch_step
 from learning.scripts import run_script
 
@@ -67,17 +67,6 @@ def contestants(case: Case, precision: str, *, compiled: bool) -> dict[str, Cont
     return found
 
 
-def limits(names: list[str], precision: str, ceilings: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """GFLOP/s that each contestant can reach at most: the best of any library in the precision of its products.
-
-    :param names: as `contestants` gives them.
-    :param precision: the project's.
-    :param ceilings: as `ceiling` gives them.
-    """
-    best = {which: max(found.values()) for which, found in ceilings.items()}
-    return {name: best[precision if name == PROJECT else name.split()[1]] for name in names}
-
-
 def measure_case(
     case: Case,
     precision: str,
@@ -85,13 +74,8 @@ def measure_case(
     ceilings: Mapping[str, Mapping[str, float]] | None,
 ) -> dict[str, Any]:
     """The figures of one measurement, ready for JSON."""
-    rates, failures = measure(
-        contestants(case, precision, compiled=not arguments.quick),
-        rounds=arguments.rounds,
-        seconds=arguments.seconds,
-        warm_steps=1 if arguments.quick else 3,
-        in_processes=not arguments.quick,
-    )
+    sides = contestants(case, precision, compiled=not arguments.quick)
+    rates, failures = measure_as_asked(sides, arguments, warm_steps=1 if arguments.quick else 3)
     shares = None if ceilings is None else limits(list(rates), precision, ceilings)
     return {
         "net": case.net,
@@ -105,14 +89,16 @@ def measure_case(
 
 
 def cases(arguments: argparse.Namespace) -> Iterator[Case]:
-    """What was asked for, in that order; with --quick at toy size, on as many threads as the libraries like."""
+    """What was asked for, in that order; with --quick at toy size."""
     for name in arguments.models or (QUICK_NETS if arguments.quick else DEFAULT_NETS):
         net = NETS[name]
-        sizes, side, options, threads = net.batch_sizes, net.side, net.options, arguments.threads
+        sizes, side, options = net.batch_sizes, net.side, net.options
         if arguments.quick:
-            sizes, side, options, threads = (QUICK_BATCH,), net.quick_side, net.quick_options, 0
+            sizes, side, options = (QUICK_BATCH,), net.quick_side, net.quick_options
         for batch_size in arguments.batch_size or sizes:
-            yield Case(name, net.network, side, net.num_classes, batch_size, net.rule, options, threads)
+            yield Case(
+                name, net.network, side, net.num_classes, batch_size, net.rule, options, arguments.threads
+            )
 
 
 def _model(name: str) -> str:

@@ -56,12 +56,8 @@ def run_config(case: Case, precision: str) -> RunConfig:
 
 
 def gflop_per_image(case: Case) -> float:
-    """10^9 multiplications and additions that a training step needs for one image."""
-    from learning.experiment import build_model
-    from models.summary import layer_rows
-
-    model = build_model(run_config(case, "float32"), (case.side, case.side, 3), case.num_classes)
-    return 3 * 2 * sum(row.multiply_adds for row in layer_rows(model)) / 1e9
+    """10^9 multiplications and additions that a training step needs for one image: forward, and twice backward."""
+    return 3 * libraries.forward_gflop(case.network, case.side, case.num_classes, case.options)
 
 
 def project_step(case: Case, precision: str) -> Step:

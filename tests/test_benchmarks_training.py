@@ -119,10 +119,10 @@ def test_in_bfloat16_the_peers_may_take_part_in_float32():
 
 def test_every_contestant_has_the_limit_of_its_precision():
     names = [PROJECT, "torch float32 compiled", "keras bfloat16"]
-    assert training.limits(names, "bfloat16", CEILINGS) == {
+    assert ceiling.limits(names, "bfloat16", CEILINGS) == {
         PROJECT: 400.0, "torch float32 compiled": 120.0, "keras bfloat16": 400.0,
     }  # fmt: skip
-    assert training.limits([PROJECT], "float32", CEILINGS) == {PROJECT: 120.0}
+    assert ceiling.limits([PROJECT], "float32", CEILINGS) == {PROJECT: 120.0}
 
 
 def test_the_cost_of_a_step_worked_out_by_hand():
