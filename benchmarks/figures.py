@@ -57,7 +57,7 @@ def summary(
     :param rates: images/s of every contestant in every round.
     :param failures: why a contestant could not take part.
     :param gflop: cost of one image, in 10^9 multiplications and additions.
-    :param ceilings: GFLOP/s that are possible at most, by contestant: gives each its share of the limit.
+    :param ceilings: GFLOP/s that are possible at most, by contestant, where known: gives each its share of the limit.
     """
     peer = best_peer(rates)
     found: dict[str, Any] = {
@@ -70,7 +70,9 @@ def summary(
     if gflop is not None and ceilings is not None:
         found["gflop_per_image"] = gflop
         found["share_of_ceiling"] = {
-            name: Spread.of(values).median * gflop / ceilings[name] for name, values in rates.items()
+            name: Spread.of(rates[name]).median * gflop / limit
+            for name, limit in ceilings.items()
+            if name in rates
         }
     return found
 
@@ -84,7 +86,8 @@ def print_table(title: str, found: Mapping[str, Any]) -> None:
         table.add_column(column, justify="right")
     for name, spread in found["images_per_second"].items():
         row = [f"{spread[which]:.4g}" for which in ("median", "min", "max")]
-        table.add_row(name, *row, *([f"{100 * shares[name]:.0f}%"] if shares else []))
+        share = [f"{shares[name]:.0%}" if name in shares else ""] if shares else []
+        table.add_row(name, *row, *share)
     if found["ratio"]:
         ratio = [f"{found['ratio'][which]:.2f}" for which in ("median", "min", "max")]
         table.add_row(f"project / {found['best_peer']}", *ratio, *([""] if shares else []))

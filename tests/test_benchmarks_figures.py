@@ -91,3 +91,11 @@ def test_without_cpuinfo_the_processor_has_some_name(cpu_info):
 def test_figures_are_written_as_json(tmp_path):
     figures.write(tmp_path / "out.json", {"a": [1.5]})
     assert json.loads((tmp_path / "out.json").read_text()) == {"a": [1.5]}
+
+
+def test_a_contestant_without_a_limit_has_no_share_in_the_table(capsys):
+    found = figures.summary(RATES, {}, gflop=2.0, ceilings={PROJECT: 120.0, "peer": 120.0})
+    figures.print_table("rates", found)
+    lines = capsys.readouterr().out.splitlines()
+    assert next(line for line in lines if "project " in line).rstrip(" │").endswith("50%")
+    assert next(line for line in lines if "other" in line).split("│")[-2].strip() == ""
