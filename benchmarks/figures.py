@@ -57,7 +57,7 @@ def summary(
     :param rates: images/s of every contestant in every round.
     :param failures: why a contestant could not take part.
     :param gflop: cost of one image, in 10^9 multiplications and additions.
-    :param ceilings: GFLOP/s that are possible at most, by contestant, where known: gives each its share of the limit.
+    :param ceilings: GFLOP/s that are possible at most, by contestant, where known: its share is told.
     """
     peer = best_peer(rates)
     found: dict[str, Any] = {

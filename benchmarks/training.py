@@ -7,7 +7,8 @@ gradients, weight decay, momentum and the statistics of the normalisations; it i
 are written as their documentation recommends: PyTorch in channels_last with the fused update, bfloat16 by autocast,
 and each once more compiled; Keras on TensorFlow by `train_on_batch`, bfloat16 by its policy mixed_bfloat16, without
 XLA, which is slower on a processor. What the project does in bfloat16 is held against the peers' best setting,
-whatever its precision. Each pads as its users do: TensorFlow and Keras by SAME, PyTorch on all edges alike.
+whatever its precision: the fastest of them in float32 takes part once more. Each pads as its users do: TensorFlow
+and Keras by SAME, PyTorch on all edges alike.
 
 A step counts as three passes of multiply-adds: forward, and backward to the inputs and to the weights.
 """
@@ -53,17 +54,29 @@ DEFAULT_NETS = ("alexnet", "resnet50", "resnet18", "resnet20")  # few train the 
 QUICK_NETS = ("resnet20",)
 
 
-def contestants(case: Case, precision: str, *, compiled: bool) -> dict[str, Contestant]:
-    """The project in `precision`, and the peers in all that may be faster.
+def peers(case: Case, precision: str, *, compiled: bool) -> dict[str, Contestant]:
+    """Who else makes a training step, by names that say how.
 
     :param compiled: whether PyTorch takes part compiled, too.
     """
-    found = {PROJECT: Contestant(project_step, (case, precision))}
-    for other in ["float32"] if precision == "float32" else PRECISIONS:
-        found[f"torch {other}"] = Contestant(torch_step, (case, other, False))
-        if compiled:
-            found[f"torch {other} compiled"] = Contestant(torch_step, (case, other, True))
-        found[f"keras {other}"] = Contestant(keras_step, (case, other))
+    found = {f"torch {precision}": Contestant(torch_step, (case, precision, False))}
+    if compiled:
+        found[f"torch {precision} compiled"] = Contestant(torch_step, (case, precision, True))
+    return found | {f"keras {precision}": Contestant(keras_step, (case, precision))}
+
+
+def contestants(case: Case, precision: str, fastest: str | None, *, compiled: bool) -> dict[str, Contestant]:
+    """The project and its peers in `precision`; in bfloat16 those that may be faster in float32 too.
+
+    :param fastest: the name of the fastest peer in float32; None where it is not known: then all take part.
+    """
+    found = {
+        PROJECT: Contestant(project_step, (case, precision)),
+        **peers(case, precision, compiled=compiled),
+    }
+    if precision != "float32":
+        others = peers(case, "float32", compiled=compiled)
+        found |= others if fastest is None else {fastest: others[fastest]}
     return found
 
 
@@ -72,9 +85,10 @@ def measure_case(
     precision: str,
     arguments: argparse.Namespace,
     ceilings: Mapping[str, Mapping[str, float]] | None,
+    fastest: str | None = None,
 ) -> dict[str, Any]:
-    """The figures of one measurement, ready for JSON."""
-    sides = contestants(case, precision, compiled=not arguments.quick)
+    """The figures of one measurement, ready for JSON; `fastest` as `contestants` takes it."""
+    sides = contestants(case, precision, fastest, compiled=not arguments.quick)
     rates, failures = measure_as_asked(sides, arguments, warm_steps=1 if arguments.quick else 3)
     shares = None if ceilings is None else limits(list(rates), precision, ceilings)
     return {
@@ -140,10 +154,12 @@ def main() -> None:
     if not arguments.quick:
         figures["ceiling_gflops"] = ceiling(arguments.threads)
     for one in cases(arguments):
+        fastest = None
         for precision in PRECISIONS if arguments.precision == "both" else [arguments.precision]:
             title = f"{one.net}, {one.side} pixels, batch {one.batch_size}, {precision}"
             print(title, flush=True)
-            found = measure_case(one, precision, arguments, figures["ceiling_gflops"])
+            found = measure_case(one, precision, arguments, figures["ceiling_gflops"], fastest)
+            fastest = found["best_peer"]
             print_table(f"Training step of {title}", found)
             figures["cases"].append(found)
             keep(arguments, figures)

@@ -15,6 +15,7 @@ from learning.experiment import build_model
 from tests.conftest import whole_net
 
 WIDE_NETS = ("alexnet", "resnet18", "resnet50")
+NO_PEER = {"best_peer": None}
 CEILINGS = {
     "float32": {"tensorflow": 100.0, "torch": 120.0},
     "bfloat16": {"tensorflow": 400.0, "torch": 300.0},
@@ -75,7 +76,7 @@ def test_a_quick_run_has_every_contestant(names, command, one_torch_thread, tmp_
 
 def test_options_choose_the_cases(command, monkeypatch):
     asked = []
-    monkeypatch.setattr(training, "measure_case", lambda *arguments: asked.append(arguments[:2]) or {})
+    monkeypatch.setattr(training, "measure_case", lambda *arguments: asked.append(arguments[:2]) or NO_PEER)
     monkeypatch.setattr(training, "print_table", lambda *arguments: None)
     monkeypatch.setattr(training, "ceiling", lambda threads: CEILINGS)
     command("resnet20", "resnet50", "--batch-size", 3, 5, "--precision", "float32", "--threads", 7)
@@ -108,10 +109,13 @@ def test_impossible_options_are_named(command):
 
 def test_in_bfloat16_the_peers_may_take_part_in_float32():
     case = one_case("resnet20")
-    assert set(training.contestants(case, "float32", compiled=True)) == {
+    assert set(training.contestants(case, "float32", None, compiled=True)) == {
         PROJECT, "torch float32", "torch float32 compiled", "keras float32",
     }  # fmt: skip
-    found = training.contestants(case, "bfloat16", compiled=True)
+    assert set(training.contestants(case, "bfloat16", "keras float32", compiled=True)) == {
+        PROJECT, "torch bfloat16", "torch bfloat16 compiled", "keras bfloat16", "keras float32",
+    }  # fmt: skip
+    found = training.contestants(case, "bfloat16", None, compiled=True)
     assert len(found) == 1 + 2 * 3
     assert found["torch float32 compiled"].arguments == (case, "float32", True)
     assert found[PROJECT].arguments == (case, "bfloat16")
