@@ -176,9 +176,13 @@ def print_peers(rows: list[dict[str, Any]], work: Work) -> None:
     for column in ("contestant", "precision", "MB"):
         table.add_column(column, justify="right" if column == "MB" else "left")
     for row in rows:
-        value = f"{row['peak_bytes'] / 1e6:,.0f}" if "peak_bytes" in row else row["left_out"]
-        table.add_row(row["contestant"], row["precision"], value)
+        table.add_row(row["contestant"], row["precision"], peak_text(row))
     Console().print(table)
+
+
+def peak_text(row: dict[str, Any]) -> str:
+    """Megabytes, or why there are none."""
+    return f"{row['peak_bytes'] / 1e6:,.0f}" if "peak_bytes" in row else str(row["left_out"])
 
 
 def parse() -> argparse.Namespace:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.performance
 
-Every table is of one JSON file, which one command writes; a table whose file is missing says how to make it. The
-text around the tables is written by hand.
+Every table is of one JSON file, NAME.json or NAME-WHATEVER.json, which `python -m benchmarks.NAME` writes; a part
+without any says how to make one. The text around the tables is written by hand.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import filter_gradients, scaling
+from benchmarks import filter_gradients, memory_peers, scaling
 from benchmarks.documents import rewrite
 from learning.scripts import ScriptParser, run_script
 
@@ -144,6 +144,24 @@ def filter_table(figures: Figures) -> str:
     return markdown(filter_gradients.COLUMNS, map(filter_gradients.texts, figures["rows"]))
 
 
+def precision_table(figures: Figures) -> str:
+    """Accuracy in both precisions."""
+    epochs = figures["epochs"] or "all"
+    rows = [
+        [figures["recipe"], f"{epochs}", precision, *(f"{value:.4f}" for value in values)]
+        for precision, values in figures["accuracies"].items()
+    ]
+    seeds = [f"seed {seed}" for seed in figures["seeds"]]
+    table = markdown(["recipe", "epochs", "precision", *seeds], rows)
+    return f"{table}\n\nbfloat16's mean less float32's: {figures['difference']:+.4f}."
+
+
+def memory_table(figures: Figures) -> str:
+    """Peak memory of AlexNet's training in each library."""
+    rows = [[row["contestant"], row["precision"], memory_peers.peak_text(row)] for row in figures["peaks"]]
+    return markdown(["contestant", "precision", "peak, MB"], rows)
+
+
 TABLES: dict[str, Callable[[Figures], str]] = {
     "training": training_table,
     "inference": inference_table,
@@ -152,19 +170,18 @@ TABLES: dict[str, Callable[[Figures], str]] = {
     "start": start_table,
     "scaling": scaling_table,
     "filter_gradients": filter_table,
+    "memory_peers": memory_table,
+    "precision": precision_table,
 }
 
 
 def sections() -> Iterator[tuple[str, str]]:
     """Name and content of every part of the document that this program writes."""
     for name, table in TABLES.items():
-        path = RESULTS / f"{name}.json"
-        if path.exists():
-            figures = json.loads(path.read_text(encoding="utf-8"))
-            yield name, f"{table(figures)}\n\n{machine(figures)}"
-        else:
-            output = f"benchmarks/results/{path.name}"
-            yield name, f"Not measured yet: `python -m benchmarks.{name} --output {output}`."
+        paths = [RESULTS / f"{name}.json", *sorted(RESULTS.glob(f"{name}-*.json"))]
+        measured = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
+        missing = f"Not measured yet: `python -m benchmarks.{name} --output benchmarks/results/{name}.json`."
+        yield name, "\n\n".join(f"{table(one)}\n\n{machine(one)}" for one in measured) or missing
 
 
 def main() -> None:

@@ -76,6 +76,35 @@ def test_a_missing_file_says_how_to_make_it(monkeypatch, tmp_path):
     )
 
 
+def test_a_part_has_a_table_for_each_of_its_files(monkeypatch, tmp_path):
+    monkeypatch.setattr(performance, "RESULTS", tmp_path)
+    found = {"recipe": "digits", "epochs": None, "seeds": [0, 1], "difference": -0.0125}
+    for recipe, epochs in (("digits", None), ("a-recipe", 3)):
+        accuracies = {"float32": [0.5, 0.75], "bfloat16": [0.625, 0.6]}
+        figures = {**found, "recipe": recipe, "epochs": epochs, "accuracies": accuracies}
+        path = tmp_path / f"precision-{recipe}.json"
+        path.write_text(json.dumps({**figures, "environment": ENVIRONMENT}))
+    lines = dict(performance.sections())["precision"].splitlines()
+    assert lines[:6] == [
+        "| recipe | epochs | precision | seed 0 | seed 1 |",
+        "| --- | --- | --- | --- | --- |",
+        "| a-recipe | 3 | float32 | 0.5000 | 0.7500 |",
+        "| a-recipe | 3 | bfloat16 | 0.6250 | 0.6000 |",
+        "",
+        "bfloat16's mean less float32's: -0.0125.",
+    ]
+    assert "| digits | all | float32 | 0.5000 | 0.7500 |" in lines
+
+
+def test_memory_is_told_in_megabytes_or_why_it_is_not_known():
+    row = {"contestant": "project", "precision": "float32", "peak_bytes": 1_234_567_890}
+    failed = {"contestant": "torch", "precision": "float32", "left_out": "no such module"}
+    assert performance.memory_table({"peaks": [row, failed]}).splitlines()[2:] == [
+        "| project | float32 | 1,235 |",
+        "| torch | float32 | no such module |",
+    ]
+
+
 def test_growth_is_told_over_all_sizes_and_the_two_largest():
     row = {"size": 1000, "images_per_second": 500.0, "seconds": 2.0, "peak_bytes": 3e6}
     found = {
