@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets import download, official
+from datasets import download, official, transfer
 from datasets.asirra import load_asirra
 from datasets.cifar10 import load_cifar10
 from datasets.download import DOWNLOADS, fetch
@@ -93,7 +93,7 @@ BROKEN = {  # behaviour: message, bytes that are kept
 @pytest.mark.fault(14, 15)
 @pytest.mark.parametrize("behaviour", BROKEN)
 def test_what_goes_wrong_is_told_and_the_next_try_works(server, folder, monkeypatch, behaviour):
-    monkeypatch.setattr(download, "TIMEOUT", 0.3)
+    monkeypatch.setattr(transfer, "TIMEOUT", 0.3)
     message, kept = BROKEN[behaviour]
     if behaviour == "redirect /absent":
         behaviour = "redirect /moved/absent"
@@ -108,7 +108,7 @@ def test_what_goes_wrong_is_told_and_the_next_try_works(server, folder, monkeypa
         assert kept - 2**18 < (folder / "x.bin.part").stat().st_size <= kept or kept == 0
     server.behaviour = "good"
     server.ranges.clear()
-    monkeypatch.setattr(download, "TIMEOUT", 30)
+    monkeypatch.setattr(transfer, "TIMEOUT", 30)
     assert fetch("x", folder).read_bytes() == CONTENT
     assert names_in(folder) == ["x.bin"]
     assert (server.ranges == [None]) == (not kept)
@@ -135,7 +135,7 @@ def test_a_cut_transfer_is_tried_again_and_gone_on_with(server, folder, monkeypa
 @pytest.mark.fault(15)
 def test_a_stalled_transfer_is_tried_again(server, folder, monkeypatch):
     monkeypatch.setattr(download, "WAITS", (0.01,))
-    monkeypatch.setattr(download, "TIMEOUT", 0.2)
+    monkeypatch.setattr(transfer, "TIMEOUT", 0.2)
     server.behaviour = "stall"
     with pytest.raises(DataError, match=r"timed out.*what came is kept"):
         fetch("x", folder)
@@ -153,8 +153,8 @@ def test_what_another_try_would_not_mend_is_not_tried_again(server, folder, monk
 
 @pytest.mark.fault(15)
 def test_a_server_that_hardly_sends_anything_is_given_up(server, folder, monkeypatch):
-    monkeypatch.setattr(download, "WINDOW", 0.5)
-    monkeypatch.setattr(download, "MIN_RATE", 10_000_000)
+    monkeypatch.setattr(transfer, "WINDOW", 0.5)
+    monkeypatch.setattr(transfer, "MIN_RATE", 10_000_000)
     server.behaviour = "drip"
     message = r"x.bin sends \d+ bytes a second; the 1500\d\d\d of 3000000 bytes that came are kept"
     with pytest.raises(DataError, match=message):
@@ -285,7 +285,7 @@ def test_a_full_disk_is_no_fault_of_the_server(server, folder, monkeypatch):
     def full(sink, chunk):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(download._Sink, "write", full)
+    monkeypatch.setattr(transfer._Sink, "write", full)
     with pytest.raises(StorageError, match="No space left on device"):
         fetch("x", folder)
 
