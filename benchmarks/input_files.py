@@ -31,13 +31,16 @@ def project_decoding(folder: Path, size: int, threads: int) -> Step:
     return step
 
 
-def tensorflow_decoding(folder: Path, size: int, threads: int) -> Step:
-    """All files through a pipeline of tf.data."""
+def tensorflow_decoding(folder: Path, size: int, threads: int, antialias: bool) -> Step:
+    """All files through a pipeline of tf.data.
+
+    :param antialias: whether all pixels of the photograph count, as in Pillow, or the nearest four of each.
+    """
     tf = libraries.tensorflow(threads)
 
     def decode(path: Any) -> Any:
         image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
-        image = tf.image.resize(image, [size, size])
+        image = tf.image.resize(image, [size, size], antialias=antialias)
         return tf.cast(tf.round(image), tf.uint8)
 
     files = tf.data.Dataset.from_tensor_slices([str(path) for path in _paths(folder)])
@@ -95,7 +98,8 @@ def decoders(folder: Path, size: int, threads: int) -> dict[str, Contestant]:
     """
     return {
         PROJECT: Contestant(project_decoding, (folder, size, threads)),
-        "tf.data": Contestant(tensorflow_decoding, (folder, size, threads)),
+        "tf.data": Contestant(tensorflow_decoding, (folder, size, threads, False)),
+        "tf.data smooth": Contestant(tensorflow_decoding, (folder, size, threads, True)),
         "torch": Contestant(torch_decoding, (folder, size, threads)),
         POST: Contestant(post_decoding, (folder, size)),
     }
