@@ -35,9 +35,10 @@ from benchmarks.commands import (
     print_post,
     summary_beside_post,
 )
+from benchmarks.contestants import Steps, contestants
 from benchmarks.figures import print_table
 from benchmarks.made import noise
-from benchmarks.sides import PROJECT, Contestant, Step
+from benchmarks.sides import Contestant, Step
 from datasets.augment import corner_center_windows
 from datasets.dataset import DataSet
 from learning.scripts import run_script
@@ -58,6 +59,7 @@ class Case(NamedTuple):
     crop_size: int
     num_classes: int
     batch_size: int  # images, ten windows each
+    threads: int = 0  # of each library; 0 leaves the number to it
 
 
 CASES = (Case("alexnet", {}, 256, 227, 2, 16), Case("resnet50", {}, 256, 224, 1000, 16))
@@ -83,9 +85,9 @@ def _ten_crops(images: Any, crop_size: int, mirror: Callable[[Any], Any]) -> lis
     return crops
 
 
-def project_step(case: Case, precision: str, threads: int) -> Step:
+def project_step(case: Case, precision: str) -> Step:
     """The images through `ConvNet.predict`."""
-    model, sess = _project(case, precision, threads)
+    model, sess = _project(case, precision)
     images = _images(case)
 
     def step() -> int:
@@ -95,9 +97,9 @@ def project_step(case: Case, precision: str, threads: int) -> Step:
     return step
 
 
-def post_step(case: Case, threads: int) -> Step:
+def post_step(case: Case) -> Step:
     """The images in the post's way, on the project's float32 graph."""
-    model, sess = _project(case, "float32", threads)
+    model, sess = _project(case, "float32")
     images = post_way.as_floats(_images(case))
 
     def run(crops: np.ndarray) -> np.ndarray:
@@ -106,21 +108,21 @@ def post_step(case: Case, threads: int) -> Step:
     return lambda: len(post_way.predict(run, images, case.crop_size))
 
 
-def _project(case: Case, precision: str, threads: int) -> tuple[Any, Any]:
+def _project(case: Case, precision: str) -> tuple[Any, Any]:
     return libraries.project_model(
         case.name,
         precision,
         case.crop_size,
         case.num_classes,
-        threads,
+        case.threads,
         mean=MEAN,
         options=case.options,
     )
 
 
-def torch_step(case: Case, precision: str, threads: int, is_compiled: bool) -> Step:
+def torch_step(case: Case, precision: str, is_compiled: bool) -> Step:
     """The images as a PyTorch user predicts them; cut as bytes, which is faster than as numbers."""
-    torch = libraries.torch(threads)
+    torch = libraries.torch(case.threads)
     from benchmarks.torch_nets import build
 
     net: Any = build(case.name, case.crop_size, case.num_classes, **case.options)
@@ -140,9 +142,9 @@ def torch_step(case: Case, precision: str, threads: int, is_compiled: bool) -> S
     return step
 
 
-def keras_step(case: Case, precision: str, threads: int) -> Step:
+def keras_step(case: Case, precision: str) -> Step:
     """The images as a Keras user predicts them, all of it in one `tf.function`."""
-    tf = libraries.tensorflow(threads)
+    tf = libraries.tensorflow(case.threads)
     from benchmarks.keras_nets import build
 
     with libraries.keras_policy(precision):
@@ -159,20 +161,7 @@ def keras_step(case: Case, precision: str, threads: int) -> Step:
     return lambda: len(predict(images).numpy())
 
 
-def contestants(case: Case, precision: str, threads: int, *, compiled: bool) -> dict[str, Contestant]:
-    """The project in `precision`, and the peers in all that may be faster; the post only computes in float32.
-
-    :param compiled: whether PyTorch takes part compiled, too.
-    """
-    found = {PROJECT: Contestant(project_step, (case, precision, threads))}
-    for other in ["float32"] if precision == "float32" else PRECISIONS:
-        found[f"torch {other}"] = Contestant(torch_step, (case, other, threads, False))
-        if compiled:
-            found[f"torch {other} compiled"] = Contestant(torch_step, (case, other, threads, True))
-        found[f"keras {other}"] = Contestant(keras_step, (case, other, threads))
-    if precision == "float32":
-        found[POST] = Contestant(post_step, (case, threads))
-    return found
+STEPS = Steps(project_step, torch_step, keras_step)
 
 
 def measure_case(
@@ -180,11 +169,14 @@ def measure_case(
     precision: str,
     arguments: argparse.Namespace,
     ceilings: Mapping[str, Mapping[str, float]] | None,
+    fastest: str | None,
 ) -> dict[str, Any]:
-    """The figures of one net, printed, and ready for JSON."""
+    """The figures of one net, printed, and ready for JSON; `fastest` as `contestants` takes it."""
     title = f"ten-crop prediction, {case.name}, {precision}"
     print(title, flush=True)
-    sides = contestants(case, precision, arguments.threads, compiled=not arguments.quick)
+    sides = contestants(STEPS, case, precision, fastest, compiled=not arguments.quick)
+    if precision == "float32":  # the only precision of the post
+        sides[POST] = Contestant(post_step, (case,))
     rates, failures = measure_as_asked(sides, arguments, warm_steps=0 if arguments.quick else 2)
     gflop = 10 * libraries.forward_gflop(case.name, case.crop_size, case.num_classes, case.options)
     peers = [name for name in rates if name != POST]
@@ -215,8 +207,10 @@ def main() -> None:
     if not arguments.quick:
         figures["ceiling_gflops"] = ceiling(arguments.threads)
     for case in QUICK_CASES if arguments.quick else CASES:
+        case, fastest = case._replace(threads=arguments.threads), None
         for precision in PRECISIONS if case.name in arguments.nets else ():
-            found = measure_case(case, precision, arguments, figures["ceiling_gflops"])
+            found = measure_case(case, precision, arguments, figures["ceiling_gflops"], fastest)
+            fastest = found["best_peer"]
             figures["nets"].setdefault(case.name, {})[precision] = found
             keep(arguments, figures)
 

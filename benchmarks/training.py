@@ -19,11 +19,12 @@ from typing import Any, NamedTuple
 
 from benchmarks.ceiling import PRECISIONS, ceiling, limits
 from benchmarks.commands import conditions, keep, measure_as_asked, measurement_parser, parse_measurement
+from benchmarks.contestants import Steps, contestants
 from benchmarks.figures import print_table, summary
-from benchmarks.sides import PROJECT, Contestant
 from benchmarks.training_steps import Case, gflop_per_image, keras_step, project_step, torch_step
 from learning.scripts import run_script
 
+STEPS = Steps(project_step, torch_step, keras_step)
 QUICK_BATCH = 4
 
 
@@ -54,32 +55,6 @@ DEFAULT_NETS = ("alexnet", "resnet50", "resnet18", "resnet20")  # few train the 
 QUICK_NETS = ("resnet20",)
 
 
-def peers(case: Case, precision: str, *, compiled: bool) -> dict[str, Contestant]:
-    """Who else makes a training step, by names that say how.
-
-    :param compiled: whether PyTorch takes part compiled, too.
-    """
-    found = {f"torch {precision}": Contestant(torch_step, (case, precision, False))}
-    if compiled:
-        found[f"torch {precision} compiled"] = Contestant(torch_step, (case, precision, True))
-    return found | {f"keras {precision}": Contestant(keras_step, (case, precision))}
-
-
-def contestants(case: Case, precision: str, fastest: str | None, *, compiled: bool) -> dict[str, Contestant]:
-    """The project and its peers in `precision`; in bfloat16 those that may be faster in float32 too.
-
-    :param fastest: the name of the fastest peer in float32; None where it is not known: then all take part.
-    """
-    found = {
-        PROJECT: Contestant(project_step, (case, precision)),
-        **peers(case, precision, compiled=compiled),
-    }
-    if precision != "float32":
-        others = peers(case, "float32", compiled=compiled)
-        found |= others if fastest is None else {fastest: others[fastest]}
-    return found
-
-
 def measure_case(
     case: Case,
     precision: str,
@@ -88,7 +63,7 @@ def measure_case(
     fastest: str | None = None,
 ) -> dict[str, Any]:
     """The figures of one measurement, ready for JSON; `fastest` as `contestants` takes it."""
-    sides = contestants(case, precision, fastest, compiled=not arguments.quick)
+    sides = contestants(STEPS, case, precision, fastest, compiled=not arguments.quick)
     rates, failures = measure_as_asked(sides, arguments, warm_steps=1 if arguments.quick else 3)
     shares = None if ceilings is None else limits(list(rates), precision, ceilings)
     return {

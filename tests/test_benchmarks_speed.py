@@ -63,7 +63,8 @@ def test_inference(net, quick):
     single, half = nets[net]["float32"], nets[net]["bfloat16"]
     names = {f"{peer} float32" for peer in PEERS}
     assert set(single["images_per_second"]) == {"project", "post"} | names
-    assert set(half["images_per_second"]) == {"project"} | names | {f"{peer} bfloat16" for peer in PEERS}
+    halves = {f"{peer} bfloat16" for peer in PEERS}
+    assert set(half["images_per_second"]) == {"project", single["best_peer"]} | halves
     assert not left_out(single) | left_out(half)
     assert single["best_peer"] in names
     assert single["ratio_to_post"]["median"] > 0
@@ -93,15 +94,6 @@ def test_an_epoch_has_all_images_and_ends_with_a_checkpoint(quick, monkeypatch):
     assert found["num_images"] == 16
     assert seen
     assert all(images == 16 and names == ["step-00000002"] for images, names in seen)
-
-
-def test_compiled_nets_predict_too():
-    found = inference.contestants(inference.CASES[0], "bfloat16", 2, compiled=True)
-    assert {name for name in found if "compiled" in name} == {
-        "torch float32 compiled", "torch bfloat16 compiled",
-    }  # fmt: skip
-    assert found["torch float32 compiled"].arguments == (inference.CASES[0], "float32", 2, True)
-    assert "post" not in found
 
 
 @pytest.mark.long

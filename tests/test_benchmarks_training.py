@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks import ceiling, training, training_steps
+from benchmarks.contestants import contestants
 from benchmarks.sides import PROJECT
 from learning.errors import UsageError
 from learning.experiment import build_model
@@ -109,13 +110,13 @@ def test_impossible_options_are_named(command):
 
 def test_in_bfloat16_the_peers_may_take_part_in_float32():
     case = one_case("resnet20")
-    assert set(training.contestants(case, "float32", None, compiled=True)) == {
+    assert set(contestants(training.STEPS, case, "float32", None, compiled=True)) == {
         PROJECT, "torch float32", "torch float32 compiled", "keras float32",
     }  # fmt: skip
-    assert set(training.contestants(case, "bfloat16", "keras float32", compiled=True)) == {
+    assert set(contestants(training.STEPS, case, "bfloat16", "keras float32", compiled=True)) == {
         PROJECT, "torch bfloat16", "torch bfloat16 compiled", "keras bfloat16", "keras float32",
     }  # fmt: skip
-    found = training.contestants(case, "bfloat16", None, compiled=True)
+    found = contestants(training.STEPS, case, "bfloat16", None, compiled=True)
     assert len(found) == 1 + 2 * 3
     assert found["torch float32 compiled"].arguments == (case, "float32", True)
     assert found[PROJECT].arguments == (case, "bfloat16")

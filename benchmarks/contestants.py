@@ -1,0 +1,40 @@
+"""Who takes part where networks are measured: the project, and its peers in all settings that may be fastest."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from benchmarks.sides import PROJECT, Contestant, Step
+
+
+class Steps(NamedTuple):
+    """How each library does the work of a case, which is the first argument; the second is the precision."""
+
+    project: Callable[[Any, str], Step]
+    torch: Callable[[Any, str, bool], Step]  # the last: whether it is compiled
+    keras: Callable[[Any, str], Step]
+
+
+def contestants(
+    steps: Steps, case: Any, precision: str, fastest: str | None, *, compiled: bool
+) -> dict[str, Contestant]:
+    """The project and its peers in `precision`; in bfloat16 those that may be faster in float32 too.
+
+    :param fastest: the name of the fastest peer in float32; None where it is not known: then all take part.
+    :param compiled: whether PyTorch takes part compiled, too.
+    """
+    found = {
+        PROJECT: Contestant(steps.project, (case, precision)),
+        **_peers(steps, case, precision, compiled),
+    }
+    if precision != "float32":
+        others = _peers(steps, case, "float32", compiled)
+        found |= others if fastest is None else {fastest: others[fastest]}
+    return found
+
+
+def _peers(steps: Steps, case: Any, precision: str, compiled: bool) -> dict[str, Contestant]:
+    """By names that say how."""
+    found = {f"torch {precision}": Contestant(steps.torch, (case, precision, False))}
+    if compiled:
+        found[f"torch {precision} compiled"] = Contestant(steps.torch, (case, precision, True))
+    return found | {f"keras {precision}": Contestant(steps.keras, (case, precision))}
