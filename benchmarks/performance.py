@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import filter_gradients, memory_peers, scaling
+from benchmarks.commands import POST
 from benchmarks.documents import rewrite
+from benchmarks.sides import PROJECT, Spread, best_peer, ratios
 from learning.scripts import ScriptParser, run_script
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -55,14 +57,14 @@ def machine(figures: Figures) -> str:
 
 
 def training_table(figures: Figures) -> str:
-    """Images/s of a training step, each with its share of the limit, beside the best peer."""
-    header = ["net", "batch", "precision", "project", "best peer", "ratio", "goal"]
+    """Images/s of a training step with its share of the limit, and the ratios to the fastest of each peer."""
+    header = ["net", "batch", "precision", "images/s", "to PyTorch", "to Keras", "goal"]
     rows = []
     for case in figures["cases"]:
         is_small = case["net"] == "resnet20" and case["precision"] == "bfloat16"
         goal = SMALL_NET_GOAL if is_small else STEP_GOALS[case["precision"]]
         what = [case["net"], f"{case['batch_size']}", case["precision"]]
-        rows.append([*what, *_beside(case, goal)])
+        rows.append([*what, *_beside(case, ("torch", "keras"), goal)])
     return f"{_limits(figures)}\n\n{markdown(header, rows)}"
 
 
@@ -74,52 +76,61 @@ def _limits(figures: Figures) -> str:
     return f"Matrix product of 2048x2048, the larger of TensorFlow's and PyTorch's: {limits}."
 
 
-def _beside(found: Figures, goal: object) -> list[str]:
-    """The project's rate, the best peer's, the ratio of the two, the goal of that."""
-    peer = found["best_peer"]
-    best = f"{_rate_and_share(found, peer)} {peer}" if peer else "none installed"
-    return [_rate_and_share(found, "project"), best, spread(found["ratio"]) if peer else "", f"{goal}"]
+def _beside(found: Figures, libraries: Iterable[str], goal: float) -> list[str]:
+    """The project's rate, its ratio to each library, and the goal of the smallest of these."""
+    shares, peer = found.get("share_of_ceiling", {}), found["best_peer"]
+    ours = f" ({shares[PROJECT]:.0%} of the limit)" if PROJECT in shares else ""
+    asked = f" ({goal * shares[peer]:.0%} of the limit)" if peer in shares else ""
+    rates = [f"{rate(found['images_per_second'][PROJECT])}{ours}"]
+    return rates + [_to_library(found, library) for library in libraries] + [f"{goal}{asked}"]
 
 
-def _rate_and_share(found: Figures, name: str) -> str:
-    shares = found.get("share_of_ceiling", {})
-    share = f" ({shares[name]:.0%} of the limit)" if name in shares else ""
-    return f"{rate(found['images_per_second'][name])}{share}"
-
-
-def _to_post(found: Figures) -> str:
-    return spread(found["ratio_to_post"]) if "ratio_to_post" in found else ""
+def _to_library(found: Figures, library: str) -> str:
+    """The ratio to the library's fastest setting, and which that is; empty where it did not take part."""
+    rates = {name: values for name, values in found["rates"].items() if name.split()[0] == library}
+    fastest = best_peer(rates)
+    if fastest is None:
+        return ""
+    setting = fastest.removeprefix(library).strip()
+    return f"{spread(Spread.of(ratios(found['rates'], fastest))._asdict())} {setting}".strip()
 
 
 def inference_table(figures: Figures) -> str:
     """Images/s of ten-crop prediction."""
     rows = [
-        [net, precision, *_beside(found, TEN_CROP_GOAL), _to_post(found)]
+        [net, precision, *_beside(found, ("torch", "keras"), TEN_CROP_GOAL), _to_library(found, POST)]
         for net, by_precision in figures["nets"].items()
         for precision, found in by_precision.items()
     ]
-    header = ["net", "precision", "project", "best peer", "ratio", "goal", "to the post's way"]
+    header = ["net", "precision", "images/s", "to PyTorch", "to Keras", "goal", "to the post's way"]
     return f"{_limits(figures)}\n\n{markdown(header, rows)}"
 
 
 def input_table(figures: Figures) -> str:
     """Images/s of decoding and of cutting batches."""
     parts = (
-        ("decoding JPEGs", "decode", f"{DECODE_GOAL}, to the post 10"),
+        ("decoding JPEGs", "decode", f"{DECODE_GOAL}; 10 to the post's"),
         ("`next_batch`, one core", "next_batch", f"{BATCH_GOAL:,} images/s"),
     )
+    libraries = ("tf.data", "torch", POST)
     rows = [
-        [what, *_beside(figures[key], goal), _to_post(figures[key])]
+        [
+            what,
+            rate(figures[key]["images_per_second"][PROJECT]),
+            *(_to_library(figures[key], library) for library in libraries),
+            goal,
+        ]
         for what, key, goal in parts
-        if key in figures
     ]
-    return markdown(["what", "project", "best peer", "ratio", "goal", "to the post's way"], rows)
+    return markdown(
+        ["what", "images/s", "to tf.data", "to torch's loader", "to the post's way", "goal"], rows
+    )
 
 
 def epoch_table(figures: Figures) -> str:
     """The loop around the updates."""
     rows = [
-        [recipe, rate(found["images_per_second"]["project"]), spread(found["ratio"]), f"{figures['goal']}"]
+        [recipe, rate(found["images_per_second"][PROJECT]), spread(found["ratio"]), f"{figures['goal']}"]
         for recipe, found in figures["recipes"].items()
     ]
     return markdown(["recipe", "epoch, images/s", "to the bare step", "goal"], rows)

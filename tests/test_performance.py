@@ -26,7 +26,7 @@ CASE = {
     },
     "share_of_ceiling": {"project": 0.5, "torch float32": 0.25},
     "best_peer": "torch float32",
-    "ratio": {"median": 1.5, "min": 1.25, "max": 1.75},
+    "rates": {"project": [12.0, 15.0], "torch float32": [8.0, 8.0], "torch bfloat16": [4.0, 4.0]},
 }
 
 
@@ -46,8 +46,8 @@ def test_a_training_row():
     text = performance.training_table({"ceiling_gflops": ceilings, "cases": [CASE]})
     assert "float32 100 GFLOP/s, bfloat16 210 GFLOP/s" in text
     assert text.splitlines()[-1] == (
-        "| resnet20 | 128 | bfloat16 | 1,234 (50% of the limit) | 8.25 (25% of the limit) torch float32 "
-        "| 1.50 (1.25 to 1.75) | 1.5 |"
+        "| resnet20 | 128 | bfloat16 | 1,234 (50% of the limit) | 1.69 (1.50 to 1.88) float32 |  "
+        "| 1.5 (38% of the limit) |"
     )
 
 
@@ -55,10 +55,11 @@ def test_without_a_peer_there_is_no_ratio():
     alone = {
         **CASE,
         "images_per_second": {"project": CASE["images_per_second"]["project"]},
+        "rates": {"project": [1.0]},
         "best_peer": None,
     }
     text = performance.training_table({"ceiling_gflops": {}, "cases": [{**alone, "net": "alexnet"}]})
-    assert text.splitlines()[-1].endswith("| none installed |  | 1.3 |")
+    assert text.splitlines()[-1].endswith("|  |  | 1.3 |")
 
 
 def test_what_it_ran_on_is_said():
