@@ -38,7 +38,8 @@ DEFAULTS = {
 }
 IMAGENET = ((224, 224, 3), 1000)
 
-PASSING = frozenset({"ReadVariableOp", "Cast", "Identity"})  # the value of a variable on its way to its use
+# The value of a variable on its way to its use.
+PASSING = frozenset({"ReadVariableOp", "Cast", "BroadcastTo", "Identity"})
 CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2dNative"})
 POOLS = frozenset({"MaxPool", "AvgPool"})
 
