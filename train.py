@@ -1,6 +1,5 @@
 """Train a classifier, test its weights, say where the run lies. `python train.py --help` lists the options."""
 
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from learning.cli import TrainArguments, parse_train
@@ -35,13 +34,14 @@ def train(arguments: TrainArguments, path: Path) -> None:
     experiment.check_fits(config, splits)
     optimizer = experiment.build_training(config, splits)
     model = optimizer.model
-    drawing: AbstractContextManager[None] = nullcontext()
     if run is None:
         run = RunDirectory.create(path, config, experiment.run_info(splits, model.input_shape))
-        drawing = experiment.drawing_training_images(splits.train, path, augment=config.train.augment_train)
     print("\n".join(experiment.summary_lines(config, model, splits, path)), flush=True)
 
-    with drawing, experiment.open_session(model, config.train.threads) as sess:
+    with (
+        experiment.drawing_training_images(splits.train, path, augment=config.train.augment_train),
+        experiment.open_session(model, config.train.threads) as sess,
+    ):
         optimizer.train(sess, path, resume=arguments.resume is not None)
         run.update(config)
         epoch = experiment.load_selected(sess, model, path, config.train.select)

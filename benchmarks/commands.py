@@ -14,11 +14,7 @@ from learning.files import check_writable
 from learning.scripts import ScriptParser
 
 POST = "post"  # the way of the AlexNet post: measured, but no peer that the project is held against
-QUICK = {
-    "rounds": 1,
-    "seconds": 0.0,
-    "threads": 0,
-}  # what --quick says; 0 leaves the threads to the libraries
+QUICK = {"rounds": 1, "seconds": 0.0, "threads": 0}  # what --quick says; the libraries choose their threads
 
 
 def measurement_parser(
@@ -33,7 +29,9 @@ def measurement_parser(
     """
     parser = _parser(program, description)
     parser.add_argument(
-        "--quick", action="store_true", help="toy sizes and one round, to see that it works: no figures"
+        "--quick",
+        action="store_true",
+        help="toy sizes, one round, any number of threads, to see that it works: no figures",
     )
     if rounds is not None:
         parser.add_argument(

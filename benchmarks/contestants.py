@@ -1,4 +1,4 @@
-"""Who takes part where networks are measured: the project, and its peers in all settings that may be fastest."""
+"""Who takes part where networks are measured: the project, and its peers in the settings that may be fastest."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,9 +17,9 @@ class Steps(NamedTuple):
 def contestants(
     steps: Steps, case: Any, precision: str, fastest: str | None, *, compiled: bool
 ) -> dict[str, Contestant]:
-    """The project and its peers in `precision`; in bfloat16 those that may be faster in float32 too.
+    """The project and its peers in `precision`; in bfloat16 also the peer that is fastest in float32.
 
-    :param fastest: the name of the fastest peer in float32; None where it is not known: then all take part.
+    :param fastest: that peer's name; None where it is not known: then all take part in float32 too.
     :param compiled: whether PyTorch takes part compiled, too.
     """
     found = {

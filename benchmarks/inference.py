@@ -5,7 +5,7 @@
 From 256x256 bytes in memory to probabilities that are the mean of ten windows: AlexNet (windows of 227 pixels, two
 classes) and ResNet-50 (224 pixels, 1,000 classes), in float32 and in bfloat16, 16 images and so 160 windows at a
 time. Weights are drawn at random, and nothing is read from disk. What the project does in bfloat16 is held against
-the peers' best, whatever its precision.
+the peers' best, whatever its precision: the fastest of them in float32 takes part once more.
 
 - project: a `DataSet` and `ConvNet.predict`, as predict.py --ten-crop and test.py do;
 - torch: the windows stacked as in torchvision's documentation of `TenCrop`, channels_last, inference_mode, and once
@@ -179,8 +179,8 @@ def measure_case(
         sides[POST] = Contestant(post_step, (case,))
     rates, failures = measure_as_asked(sides, arguments, warm_steps=0 if arguments.quick else 2)
     gflop = 10 * libraries.forward_gflop(case.name, case.crop_size, case.num_classes, case.options)
-    peers = [name for name in rates if name != POST]
-    shares = None if ceilings is None else limits(peers, precision, ceilings)
+    names = [name for name in rates if name != POST]
+    shares = None if ceilings is None else limits(names, precision, ceilings)
     found = summary_beside_post(rates, failures, gflop, shares)
     print_table(title, found)
     print_post(found)

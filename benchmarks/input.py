@@ -4,8 +4,8 @@
 
 decode: JPEG files of 500x375 pixels, made from a seed, become 256x256 pixels.
 - project: builds a cache entry, on disk and complete, with nothing to start from;
-- tf.data: read, decode and resize in parallel, as TensorFlow's guide has it, which takes four pixels for each of
-  the smaller image; and smooth, with all pixels counted, as Pillow does in the project and beside torch;
+- tf.data: read, decode and resize in parallel, as TensorFlow's guide has it: a pixel is made of the four nearest;
+- tf.data smooth: the same with `antialias`: all pixels count, as they do for Pillow, which the others use;
 - torch: Pillow's open, convert and resize in a `DataLoader` of as many worker processes as others have threads;
 - post: scikit-image, one file after the other; it gets a part of them, since it takes so much longer.
 

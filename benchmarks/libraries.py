@@ -20,13 +20,26 @@ def project_model(
     :param threads: of the session; 0: one per core.
     """
     from learning import experiment
-    from learning.config import RunConfig
 
-    config = RunConfig.from_dict({"model": {"name": name, "precision": precision, "options": options or {}}})
-    model = experiment.build_model(config, (crop_size, crop_size, 3), num_classes, mean)
+    model = _build(name, precision, crop_size, num_classes, mean, options)
     sess = experiment.open_session(model, threads)
     sess.run([variable.initializer for variable in model.variables])
     return model, sess
+
+
+def _build(
+    name: str,
+    precision: str,
+    crop_size: int,
+    num_classes: int,
+    mean: float,
+    options: Mapping[str, Any] | None,
+) -> Any:
+    from learning.config import RunConfig
+    from learning.experiment import build_model
+
+    config = RunConfig.from_dict({"model": {"name": name, "precision": precision, "options": options or {}}})
+    return build_model(config, (crop_size, crop_size, 3), num_classes, mean)
 
 
 def forward_gflop(
@@ -35,8 +48,7 @@ def forward_gflop(
     """10^9 multiplications and additions of the products in a net of the catalogue, for one image forward."""
     from models.summary import layer_rows
 
-    model, sess = project_model(name, "float32", crop_size, num_classes, 0, options=options)
-    sess.close()
+    model = _build(name, "float32", crop_size, num_classes, 0.0, options)
     return 2 * sum(row.multiply_adds for row in layer_rows(model)) / 1e9
 
 

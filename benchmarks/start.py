@@ -5,7 +5,7 @@
 Both train the small net on scikit-learn's digits, in a fresh process each time, in turns: interpreter, imports,
 data, graph, initial values, one update. train.py is called as anybody calls it, with the default recipe, and told
 to save after every update: the clock stops when the first checkpoint is seen on disk. So its figure is an upper
-bound: it also holds the run's directory, the picture of the training images and that checkpoint.
+bound: it also holds the run's directory and that checkpoint; the picture of the training images is drawn beside.
 benchmarks/keras_digits.py says itself when its first step is done, and writes nothing.
 """
 

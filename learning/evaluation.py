@@ -13,9 +13,9 @@ from rich.progress import track
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from datasets.dataset import DataSet
+from learning.confusion import confusion_table, per_class_recall
 from learning.evaluators import EVALUATORS
 from learning.files import write_text
-from learning.report import confusion_table, draw_confusion_matrix, per_class_recall
 from models.convnet import ConvNet
 
 
@@ -60,6 +60,8 @@ def show_progress(chunks: Sequence[int]) -> Iterable[int]:
 
 def write_results(results: dict[str, Any], folder: Path, name: str) -> None:
     """`name`.json and `name`-confusion.png in `folder`."""
+    from learning.report import draw_confusion_matrix  # matplotlib takes a while to import
+
     write_text(folder / f"{name}.json", json.dumps(results, indent=1))
     matrix = np.asarray(results["confusion_matrix"])
     draw_confusion_matrix(matrix, results["class_names"], folder / f"{name}-confusion.png")

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from models.quiet import native_stderr_held
+from models.quiet import importing_tensorflow
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings and worse
-with native_stderr_held():
+with importing_tensorflow():
     import tensorflow as tf
     import tensorflow.compat.v1 as v1
 
@@ -27,6 +27,7 @@ from learning.checkpoints import CheckpointStore
 from learning.config import DataConfig, RunConfig
 from learning.errors import CheckpointError, UsageError
 from learning.evaluators import EVALUATORS
+from learning.files import storage_reason
 from learning.optimizers import OPTIMIZERS, Optimizer
 from learning.run_directory import RunDirectory
 from learning.schedule_building import build_schedule
@@ -231,11 +232,15 @@ def check_same_data(run: RunDirectory, splits: Splits) -> None:
 
 @contextmanager
 def drawing_training_images(train_set: DataSet, folder: Path, *, augment: bool) -> Iterator[None]:
-    """augmented.png in `folder`: some training images as the network will see them in epoch 0.
+    """augmented.png in `folder`, where there is none: some training images as the network sees them in epoch 0.
 
     Drawn by a thread beside what is done inside, so that training need not wait for matplotlib, which takes more
-    than a second; what goes wrong is raised at the end.
+    than a second. Where it cannot be written a warning says so, and training goes on.
     """
+    path = folder / "augmented.png"
+    if path.exists():
+        yield
+        return
     count = min(32, train_set.num_examples)
     spread = np.linspace(0, train_set.num_examples - 1, count).astype(int)
     images, labels = train_set.batch(spread, augment=augment, is_train=True)
@@ -245,7 +250,10 @@ def drawing_training_images(train_set: DataSet, folder: Path, *, augment: bool) 
     def draw() -> None:
         from learning.report import draw_image_grid  # imports matplotlib
 
-        draw_image_grid(images, captions, folder / "augmented.png")
+        try:
+            draw_image_grid(images, captions, path)
+        except OSError as error:
+            logger.warning("%s cannot be written (%s)", path, storage_reason(error, folder))
 
     with ThreadPoolExecutor(1) as pool:
         drawn = pool.submit(draw)

@@ -1,8 +1,7 @@
-"""Texts on matplotlib figures and in tables, and writing a figure as a file: as a whole or not at all."""
+"""Texts on matplotlib figures, and writing a figure as a file: as a whole or not at all."""
 
 import textwrap
 import threading
-import unicodedata
 import warnings
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
 
 DOTS_PER_INCH = 120
-_DRAWING = threading.Lock()  # matplotlib draws in one thread at a time
+_DRAWING = threading.Lock()  # fonts and the filter of warnings are the whole process's
 # DejaVu, matplotlib's own font, has no Chinese, Japanese or Korean; what the system has of these comes after
 FONTS = ("DejaVu Sans", "Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "AppleGothic")
 
@@ -33,22 +32,18 @@ def wrapped(caption: str) -> str:
     return "\n".join(lines)
 
 
-def terminal_width(text: str) -> int:
-    """Columns of a terminal that the text takes: Korean, Chinese and Japanese letters take two."""
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
-
-
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG to a temporary name beside `path`, then rename. A letter that no font has is a box."""
-    installed = set(fontManager.get_font_names())
-    families = [name for name in FONTS if name in installed]
-    for text in figure.findobj(Text):
-        text.set_fontfamily(families)
     temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with _DRAWING, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing from")
-            figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _DRAWING:
+        installed = set(fontManager.get_font_names())
+        families = [name for name in FONTS if name in installed]
+        for text in figure.findobj(Text):
+            text.set_fontfamily(families)
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Glyph .* missing from")
+                figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)

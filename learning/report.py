@@ -1,4 +1,4 @@
-"""Pictures and tables of a run: learning curves, a confusion matrix, images in a grid.
+"""Pictures of a run: learning curves, a confusion matrix, images in a grid.
 
 Pictures are drawn on matplotlib figures of their own: no pyplot, no backend, no state that another part of
 the program could see. Importing this module imports matplotlib, so it is imported by who draws. Every file
@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from learning.figures import plain, save, shortened, terminal_width, wrapped
+from learning.confusion import checked_counts
+from learning.figures import plain, save, shortened, wrapped
 
 MAX_COUNTED_CLASSES = 30  # above, a cell is too small for its count
 MAX_NAMED_CLASSES = 60  # above, only some classes have their name at the axis
@@ -106,7 +107,7 @@ def draw_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], path: 
     :param path: written as PNG.
     :raises ValueError: another shape, negative or fractional counts, or a different number of names.
     """
-    counts = _checked_counts(matrix, class_names)
+    counts = checked_counts(matrix, class_names)
     num_classes = len(counts)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (K, K) in [0, 1]
     side = min(4.0 + 0.42 * num_classes, 17.0)  # inches, about 3 of them for the names
@@ -193,55 +194,3 @@ def _checked_images(images: np.ndarray) -> np.ndarray:
     elif images.dtype != np.uint8:
         raise ValueError(f"images are {images.dtype}; give uint8, or float in [0, 1]")
     return np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images
-
-
-def _checked_counts(matrix: np.ndarray, class_names: Sequence[str] | None = None) -> np.ndarray:
-    """The matrix as int64 (K, K); ValueError says what does not fit."""
-    counts = np.asarray(matrix)
-    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size:
-        raise ValueError(
-            f"the confusion matrix has shape {counts.shape}; give (K, K), rows for the true class"
-        )
-    if not np.issubdtype(counts.dtype, np.integer) or counts.min() < 0:
-        raise ValueError(
-            f"the confusion matrix is {counts.dtype} from {counts.min()}; give counts, integers from 0"
-        )
-    if class_names is not None and len(class_names) != len(counts):
-        raise ValueError(f"{len(class_names)} class names for {len(counts)} classes; give one for each row")
-    return counts.astype(np.int64)
-
-
-def per_class_recall(matrix: np.ndarray) -> list[float | None]:
-    """The share of each class's examples that were recognised, in [0, 1]; None for a class without examples.
-
-    :param matrix: (K, K) integers, 0 or more; row = true class, column = predicted class.
-    :raises ValueError: another shape, negative or fractional counts.
-    """
-    counts = _checked_counts(matrix)
-    totals = counts.sum(axis=1)
-    return [int(counts[k, k]) / int(total) if total else None for k, total in enumerate(totals)]
-
-
-def confusion_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
-    """The confusion matrix as text: a row for each true class, a column for each predicted one, and recall.
-
-    :param matrix: (K, K) integers, 0 or more; row = true class, column = predicted class.
-    :param class_names: K names in the order of the rows.
-    :return: lines of equal width, without a line break at the end.
-    :raises ValueError: another shape, negative or fractional counts, or a different number of names.
-    """
-    counts = _checked_counts(matrix, class_names)
-    names = ["".join(letter if letter.isprintable() else "?" for letter in name) for name in class_names]
-    cells = [["true \\ predicted", *names, "recall"]]
-    for name, row, recall in zip(names, counts, per_class_recall(matrix), strict=True):
-        cells.append([name, *map(str, row), "-" if recall is None else f"{recall:.2%}"])
-    widths = [max(map(terminal_width, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell + " " * (width - terminal_width(cell))
-            if first
-            else " " * (width - terminal_width(cell)) + cell
-            for first, cell, width in zip([True] + [False] * len(row), row, widths, strict=False)
-        )
-        for row in cells
-    )

@@ -91,7 +91,7 @@ class ConvNet(ABC):
             scale = _constant_variable("scale", np.float32(1.0 / 255.0))
             offset = _constant_variable("mean", np.broadcast_to(mean, shape))
         self.X = tf.multiply(tf.cast(self.images, tf.float32), scale, name="X")
-        # Spread over the pixels first: to repeat three numbers for every pixel of every image is ten times as slow.
+        # Spread over the pixels first: to repeat three numbers for every pixel of every image is slow.
         offset = tf.broadcast_to(offset, self.input_shape)
         self.inputs = tf.cast(self.X - offset, compute_dtype)
 

@@ -1,4 +1,4 @@
-"""TensorFlow's native start-up notes, held back unless something fails."""
+"""Importing TensorFlow without its notes, which are shown if something fails, and without Keras."""
 
 import contextlib
 import os
@@ -6,13 +6,32 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+KERAS_SWITCH = "TF_USE_LEGACY_KERAS"
+
 
 @contextlib.contextmanager
-def native_stderr_held() -> Iterator[None]:
+def importing_tensorflow() -> Iterator[None]:
+    """For the first import of TensorFlow and its look for GPUs: quiet, and a third shorter.
+
+    TensorFlow imports Keras at once, and with it what Keras finds installed (matplotlib, scikit-learn), except
+    where it is told that an older one is used. Nothing here needs Keras; who asks for `tf.keras` after the import
+    gets it as ever.
+    """
+    before = os.environ.get(KERAS_SWITCH)
+    os.environ.setdefault(KERAS_SWITCH, "1")
+    try:
+        with _native_stderr_held():
+            yield
+    finally:
+        if before is None:
+            del os.environ[KERAS_SWITCH]
+
+
+@contextlib.contextmanager
+def _native_stderr_held() -> Iterator[None]:
     """Hold what native code writes to stderr; show it if the block raises.
 
-    Importing TensorFlow and opening the first session print notes about oneDNN and absent GPU drivers which no
-    log level silences.
+    TensorFlow prints notes about oneDNN and absent GPU drivers which no log level silences.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held, os.fdopen(os.dup(2), "wb") as terminal:

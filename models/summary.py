@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import yaml
 
 from models.catalogue import MODELS, model_class, model_path
-from models.quiet import native_stderr_held
+from models.quiet import importing_tensorflow
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -197,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     input_shape, classes = DEFAULTS.get(args.model, IMAGENET)
     try:
         model_path(args.model)  # a misspelt name is found before TensorFlow is imported
-        with native_stderr_held():
+        with importing_tensorflow():
             importlib.import_module(
                 "tensorflow"
             ).config.list_physical_devices()  # as learning.experiment does

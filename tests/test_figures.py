@@ -6,7 +6,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from learning.figures import plain, save, shortened, terminal_width, wrapped
+from learning.confusion import terminal_width
+from learning.figures import plain, save, shortened, wrapped
 
 
 class TestWriting:

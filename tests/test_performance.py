@@ -21,12 +21,13 @@ CASE = {
     "batch_size": 128,
     "precision": "bfloat16",
     "images_per_second": {
-        "project": {"median": 1234.0, "min": 1, "max": 2},
-        "torch float32": {"median": 8.25, "min": 1, "max": 2},
+        "project": {"median": 1350.0, "min": 1200, "max": 1500},
+        "torch float32": {"median": 800.0, "min": 800, "max": 800},
+        "torch bfloat16": {"median": 400.0, "min": 400, "max": 400},
     },
-    "share_of_ceiling": {"project": 0.5, "torch float32": 0.25},
+    "share_of_ceiling": {"project": 0.54, "torch float32": 0.64, "torch bfloat16": 0.16},
     "best_peer": "torch float32",
-    "rates": {"project": [12.0, 15.0], "torch float32": [8.0, 8.0], "torch bfloat16": [4.0, 4.0]},
+    "rates": {"project": [1200.0, 1500.0], "torch float32": [800.0, 800.0], "torch bfloat16": [400.0, 400.0]},
 }
 
 
@@ -46,8 +47,8 @@ def test_a_training_row():
     text = performance.training_table({"ceiling_gflops": ceilings, "cases": [CASE]})
     assert "float32 100 GFLOP/s, bfloat16 210 GFLOP/s" in text
     assert text.splitlines()[-1] == (
-        "| resnet20 | 128 | bfloat16 | 1,234 (50% of the limit) | 1.69 (1.50 to 1.88) float32 |  "
-        "| 1.5 (38% of the limit) |"
+        "| resnet20 | 128 | bfloat16 | 1,350 (54% of the limit) | 1.69 (1.50 to 1.88) float32 |  "
+        "| 1.5 (48% of the limit) |"
     )
 
 
@@ -60,6 +61,11 @@ def test_without_a_peer_there_is_no_ratio():
     }
     text = performance.training_table({"ceiling_gflops": {}, "cases": [{**alone, "net": "alexnet"}]})
     assert text.splitlines()[-1].endswith("|  |  | 1.3 |")
+
+
+def test_how_often_was_measured_is_said():
+    said = performance.machine({"environment": ENVIRONMENT, "options": {"rounds": 3, "seconds": 2.5}})
+    assert said.endswith("2026-01-02; 3 rounds of 2.5 s; load before 0.2.")
 
 
 def test_what_it_ran_on_is_said():

@@ -9,13 +9,12 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from learning.confusion import confusion_table, per_class_recall
 from learning.report import (
     MAX_GRID_IMAGES,
-    confusion_table,
     draw_confusion_matrix,
     draw_image_grid,
     draw_learning_curves,
-    per_class_recall,
 )
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -1,0 +1,68 @@
+"""learning/experiment.py: what stands beside training and must not hold it up."""
+
+import logging
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets.dataset import DataSet
+from learning import report
+from learning.experiment import drawing_training_images
+
+
+@pytest.fixture
+def train_set():
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+    return DataSet(images, np.eye(2, dtype=np.uint8)[[0, 1, 0]], class_names=("cat", "dog"))
+
+
+def test_the_training_images_are_drawn_beside_the_work(train_set, tmp_path, monkeypatch):
+    draw, may_draw = report.draw_image_grid, threading.Event()
+
+    def draw_later(*arguments):
+        assert may_draw.wait(60)
+        draw(*arguments)
+
+    monkeypatch.setattr(report, "draw_image_grid", draw_later)
+    with drawing_training_images(train_set, tmp_path, augment=True):
+        assert not (tmp_path / "augmented.png").exists()
+        may_draw.set()
+    with Image.open(tmp_path / "augmented.png") as picture:
+        assert picture.size[0] > picture.size[1]  # three images in a row
+    assert train_set.cursor == {"epochs_completed": 0, "index_in_epoch": 0}
+
+
+def test_a_picture_that_is_there_stays(train_set, tmp_path):
+    path = tmp_path / "augmented.png"
+    path.write_bytes(b"the old one")
+    with drawing_training_images(train_set, tmp_path, augment=True):
+        pass
+    assert path.read_bytes() == b"the old one"
+
+
+def test_a_picture_that_cannot_be_written_ends_no_training(train_set, tmp_path, monkeypatch, caplog):
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(report, "draw_image_grid", fail)
+    done = []
+    with caplog.at_level(logging.WARNING), drawing_training_images(train_set, tmp_path, augment=True):
+        done.append("training")
+    assert done == ["training"]
+    assert "augmented.png cannot be written (No space left on device" in caplog.text
+
+
+def test_training_starts_without_what_it_does_not_need():
+    code = (
+        "import os, sys, learning.experiment, learning.evaluation\n"
+        "print(sorted({'keras', 'matplotlib', 'skimage'} & set(sys.modules)))\n"
+        "print(os.environ.get('TF_USE_LEGACY_KERAS'))\n"
+        "import keras\n"
+        "print(learning.experiment.tf.keras.layers.Dense is keras.layers.Dense)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["[]", "None", "True"], done.stderr
