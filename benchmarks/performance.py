@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md, from the committed figures in benchmarks/results.
+"""The tables of docs/performance.md and their summary in README.md, from the figures in benchmarks/results.
 
     python -m benchmarks.performance
 
@@ -18,7 +18,8 @@ from benchmarks.sides import PROJECT, Spread, best_peer, ratios
 from learning.scripts import ScriptParser, run_script
 
 RESULTS = Path(__file__).resolve().parent / "results"
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT, README = ROOT / "docs" / "performance.md", ROOT / "README.md"
 STEP_GOALS = {"float32": 1.1, "bfloat16": 1.3}
 SMALL_NET_GOAL = 1.5  # ResNet-20 in bfloat16
 TEN_CROP_GOAL, DECODE_GOAL, BATCH_GOAL = 1.3, 1.2, 15_000
@@ -93,12 +94,16 @@ def _beside(found: Figures, libraries: Iterable[str], goal: float) -> list[str]:
 
 def _to_library(found: Figures, library: str) -> str:
     """The ratio to the library's fastest setting, and which that is; empty where it did not take part."""
+    compared = _ratio(found, library)
+    return "" if compared is None else f"{spread(compared[0]._asdict())} {compared[1]}".strip()
+
+
+def _ratio(found: Figures, library: str) -> tuple[Spread, str] | None:
     rates = {name: values for name, values in found["rates"].items() if name.split()[0] == library}
     fastest = best_peer(rates)
     if fastest is None:
-        return ""
-    setting = fastest.removeprefix(library).strip()
-    return f"{spread(Spread.of(ratios(found['rates'], fastest))._asdict())} {setting}".strip()
+        return None
+    return Spread.of(ratios(found["rates"], fastest)), fastest.removeprefix(library).strip()
 
 
 def inference_table(figures: Figures) -> str:
@@ -196,11 +201,39 @@ TABLES: dict[str, Callable[[Figures], str]] = {
 }
 
 
+def _measured(name: str) -> list[Figures]:
+    """What the files of a part hold."""
+    paths = [RESULTS / f"{name}.json", *sorted(RESULTS.glob(f"{name}-*.json"))]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
+
+
+def summary() -> str:
+    """How many times as fast as each library a step and a prediction are: the least and the largest median."""
+    steps = [case for figures in _measured("training") for case in figures["cases"]]
+    nets = [found for figures in _measured("inference") for found in figures["nets"].values()]
+    work = {
+        ("a training step", precision): [case for case in steps if case["precision"] == precision]
+        for precision in STEP_GOALS
+    } | {
+        ("prediction with ten crops", precision): [found[precision] for found in nets]
+        for precision in STEP_GOALS
+    }
+    rows = [
+        [f"{what}, {precision}", *(_range(cases, library) for library in ("torch", "keras"))]
+        for (what, precision), cases in work.items()
+    ]
+    return markdown(["images/s, project / peer", "PyTorch", "Keras"], rows)
+
+
+def _range(cases: Iterable[Figures], library: str) -> str:
+    medians = [compared[0].median for case in cases if (compared := _ratio(case, library))]
+    return f"{min(medians):.2f} to {max(medians):.2f}" if medians else ""
+
+
 def sections() -> Iterator[tuple[str, str]]:
     """Name and content of every part of the document that this program writes."""
     for name, table in TABLES.items():
-        paths = [RESULTS / f"{name}.json", *sorted(RESULTS.glob(f"{name}-*.json"))]
-        measured = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
+        measured = _measured(name)
         missing = f"Not measured yet: `python -m benchmarks.{name} --output benchmarks/results/{name}.json`."
         yield name, "\n\n".join(f"{table(one)}\n\n{machine(one)}" for one in measured) or missing
 
@@ -211,7 +244,8 @@ def main() -> None:
     parser.parse_args()
     for name, content in sections():
         rewrite(DOCUMENT, name, content)
-    print(f"written: {DOCUMENT}")
+    rewrite(README, "speed", summary())
+    print(f"written: {DOCUMENT}, {README}")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,15 @@ def test_the_document_has_the_tables_of_the_committed_results(tmp_path):
     for name, content in performance.sections():
         rewrite(copy, name, content)
     assert copy.read_text() == performance.DOCUMENT.read_text(), "run: python -m benchmarks.performance"
+    assert performance.summary() in performance.README.read_text(), "run: python -m benchmarks.performance"
+
+
+def test_the_summary_has_the_least_and_the_largest_median(monkeypatch, tmp_path):
+    monkeypatch.setattr(performance, "RESULTS", tmp_path)
+    faster = {**CASE, "rates": {"project": [3.0], "torch bfloat16": [1.5], "keras bfloat16": [4.0]}}
+    (tmp_path / "training.json").write_text(json.dumps({"cases": [CASE, faster]}))
+    assert "| a training step, bfloat16 | 1.69 to 2.00 | 0.75 to 0.75 |" in performance.summary()
+    assert "| prediction with ten crops, float32 |  |  |" in performance.summary()
 
 
 def test_a_training_row():
