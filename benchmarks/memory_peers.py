@@ -88,8 +88,14 @@ def train_torch(path: Path, work: Work, precision: str) -> None:
     sampler = torch.utils.data.RandomSampler(
         dataset, num_samples=work.updates * work.batch_size, replacement=True
     )
+    # Forked, as in a script of one's own on Linux: started afresh, as this process was, each would copy all images.
+    start = "fork" if work.threads else None
     loader = torch.utils.data.DataLoader(
-        dataset, batch_size=work.batch_size, sampler=sampler, num_workers=work.threads
+        dataset,
+        batch_size=work.batch_size,
+        sampler=sampler,
+        num_workers=work.threads,
+        multiprocessing_context=start,
     )
     for windows, classes in loader:
         optimizer.zero_grad(set_to_none=True)
