@@ -3,7 +3,7 @@
     python -m benchmarks.ceiling [--threads 2] [--rounds 5] [--seconds 2]
 
 TensorFlow and PyTorch multiply two 2048x2048 matrices in turns, in float32 and in bfloat16. The larger median of
-the two is the ceiling of that precision: a yardstick, since nothing else comes as near to what the processor has.
+the two is the ceiling of that precision: a yardstick for all other work, and no bound, since the machine drifts.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -1,9 +1,18 @@
-"""The parts of documents that programs write: what stands between two comments, which readers do not see."""
+"""What programs write into documents: Markdown tables, and parts between two comments that readers do not see."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from learning.errors import UsageError
 from learning.files import write_text
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+
+
+def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table; every row has as many cells as the header."""
+    head, *body = (list(line) for line in (header, *rows))
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *body))
 
 
 def rewrite(path: Path, part: str, content: str) -> None:

@@ -7,19 +7,19 @@ without any says how to make one. The text around the tables is written by hand.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import filter_gradients, memory_peers, scaling
+from benchmarks import filter_gradients, memory_peers, scaling, start
+from benchmarks.ceiling import PRECISIONS
 from benchmarks.commands import POST
-from benchmarks.documents import rewrite
+from benchmarks.documents import README, markdown, rewrite
 from benchmarks.sides import PROJECT, Spread, best_peer, ratios
 from learning.scripts import ScriptParser, run_script
 
 RESULTS = Path(__file__).resolve().parent / "results"
-ROOT = Path(__file__).resolve().parent.parent
-DOCUMENT, README = ROOT / "docs" / "performance.md", ROOT / "README.md"
+DOCUMENT = README.parent / "docs" / "performance.md"
 STEP_GOALS = {"float32": 1.1, "bfloat16": 1.3}
 SMALL_NET_GOAL = 1.5  # ResNet-20 in bfloat16
 TEN_CROP_GOAL, DECODE_GOAL, BATCH_GOAL = 1.3, 1.2, 15_000
@@ -36,12 +36,6 @@ def rate(values: Mapping[str, float]) -> str:
     """The median with as many digits as it deserves."""
     median = values["median"]
     return f"{median:,.0f}" if median >= 100 else f"{median:.3g}"
-
-
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def machine(figures: Figures) -> str:
@@ -150,8 +144,7 @@ def epoch_table(figures: Figures) -> str:
 
 def start_table(figures: Figures) -> str:
     """Seconds until the first update is done."""
-    rows = [[name, spread(seconds)] for name, seconds in figures["seconds"].items()]
-    rows += [["project / keras", spread(figures["ratio"])]] if figures["ratio"] else []
+    rows = [[name, spread(values)] for name, values in start.spreads(dict(figures)).items()]
     rows += [["goal, and no slower than Keras", f"below {figures['goal_seconds']:g}"]]
     return markdown(
         ["from starting the process to the end of the first update", "seconds, less is better"], rows
@@ -210,18 +203,12 @@ def _measured(name: str) -> list[Figures]:
 def summary() -> str:
     """How many times as fast as each library a step and a prediction are: the least and the largest median."""
     steps = [case for figures in _measured("training") for case in figures["cases"]]
-    nets = [found for figures in _measured("inference") for found in figures["nets"].values()]
-    work = {
-        ("a training step", precision): [case for case in steps if case["precision"] == precision]
-        for precision in STEP_GOALS
-    } | {
-        ("prediction with ten crops", precision): [found[precision] for found in nets]
-        for precision in STEP_GOALS
-    }
-    rows = [
-        [f"{what}, {precision}", *(_range(cases, library) for library in ("torch", "keras"))]
-        for (what, precision), cases in work.items()
-    ]
+    nets = [net for figures in _measured("inference") for net in figures["nets"].values()]
+    work = {f"a training step, {p}": [step for step in steps if step["precision"] == p] for p in PRECISIONS}
+    work |= {f"prediction with ten crops, {p}": [net[p] for net in nets] for p in PRECISIONS}
+    rows = (
+        [what, *(_range(cases, library) for library in ("torch", "keras"))] for what, cases in work.items()
+    )
     return markdown(["images/s, project / peer", "PyTorch", "Keras"], rows)
 
 

@@ -21,13 +21,13 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.documents import rewrite
+from benchmarks import documents
 from learning.cli import CONFIGS
 from learning.errors import CheckpointError, DirectoryInUseError, UsageError
 from learning.scripts import ScriptParser, announce, run_script
 
+README = documents.README
 RESULTS = Path(__file__).resolve().parent / "results"
-README = Path(__file__).resolve().parent.parent / "README.md"
 RUN_FILES = ("test.json", "run.json", "history.csv", "timing.csv")
 PEER_OF, PEER_FILE = "resnet20-cifar10-fast", "cifar10-peer.json"
 COLUMNS = ("recipe", "source", "published", "measured", "images", "minutes", "epochs", "date")
@@ -111,8 +111,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 def markdown(rows: Sequence[dict[str, str]]) -> str:
     """The table for a Markdown file."""
-    head = [f"| {' | '.join(COLUMNS)} |", f"|{' --- |' * len(COLUMNS)}"]
-    return "\n".join([*head, *(f"| {' | '.join(row.values())} |" for row in rows)])
+    return documents.markdown(COLUMNS, (row.values() for row in rows))
 
 
 def print_table(rows: Sequence[dict[str, str]]) -> None:
@@ -178,7 +177,7 @@ def main() -> None:
         )
     rows = [row(recipe) for recipe in recipes()]
     if arguments.readme:
-        rewrite(README, "recipes", markdown(rows))
+        documents.rewrite(README, "recipes", markdown(rows))
     print_table(rows)
 
 

@@ -23,10 +23,10 @@ from rich.table import Table
 
 from benchmarks.commands import conditions, keep, measurement_parser, parse_measurement
 from benchmarks.keras_digits import MARK
+from benchmarks.runs import ROOT
 from benchmarks.sides import PROJECT, Contestant, Rates, Spread, Step, measure
 from learning.scripts import run_script
 
-ROOT = Path(__file__).resolve().parent.parent
 STDOUT, STDERR = "stdout", "stderr"  # files of what a started process says
 GOAL = 8.0  # seconds
 POLL = 0.002  # seconds between two looks for the checkpoint
@@ -114,13 +114,17 @@ def summary_of_starts(rates: Rates, failures: dict[str, str]) -> dict[str, Any]:
     return found
 
 
+def spreads(found: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """What of `summary_of_starts` is shown to people: the seconds of each, and the ratio where there is one."""
+    return found["seconds"] | ({"project / keras": found["ratio"]} if found["ratio"] else {})
+
+
 def print_starts(found: dict[str, Any]) -> None:
     """The result for people."""
     table = Table(title="from the start of the process to the end of the first update")
     for column in ("seconds", "median", "smallest", "largest"):
         table.add_column(column, justify="left" if column == "seconds" else "right")
-    rows = dict(found["seconds"]) | ({"project / keras": found["ratio"]} if found["ratio"] else {})
-    for name, spread in rows.items():
+    for name, spread in spreads(found).items():
         table.add_row(name, *(f"{spread[which]:.2f}" for which in ("median", "min", "max")))
     for name, reason in found["left_out"].items():
         table.add_row(f"{name}: {reason}")

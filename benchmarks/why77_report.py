@@ -10,7 +10,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.documents import rewrite
+from benchmarks.documents import markdown, rewrite
 from benchmarks.figures import processor
 from benchmarks.reproduce import read_csv
 from benchmarks.runs import ROOT, is_finished
@@ -82,17 +82,15 @@ def _row_figures(row: Row, runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def table(figures: dict[str, Any]) -> str:
     """The rows as a Markdown table."""
     seeds = figures["seeds"]
-    lines = [
-        "| row | what changes | test accuracy | each seed | gain | epochs | minutes |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    header = ("row", "what changes", "test accuracy", "each seed", "gain", "epochs", "minutes")
+    rows = []
     for row in figures["rows"]:
         each = ", ".join(_percent(row["runs"].get(str(seed), {}).get("accuracy")) for seed in seeds)
         gain = "" if row["gain"] is None else f"{100 * row['gain']:+.2f}"
         cells = [row["name"], row["sentence"], _percent(row["accuracy"]), each, gain]
         cells += ["" if row[key] is None else f"{row[key]:.1f}" for key in ("epochs", "minutes")]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return markdown(header, rows)
 
 
 def _percent(accuracy: float | None) -> str:
