@@ -30,6 +30,7 @@ class ConvNet(ABC):
     :ivar logits: float32 (N, K).
     :ivar pred: float32 (N, K), softmax probabilities.
     :ivar loss: float32 scalar, what training minimises; `data_loss` is the same without weight decay.
+    :ivar penalty: float32 scalar, sum(v ** 2) / 2 over `decayed_variables`; in `loss`, times `weight_decay`.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class ConvNet(ABC):
             updates = v1.get_collection(v1.GraphKeys.UPDATE_OPS)
             self.update_ops = [op for op in updates if id(op) not in known_updates]
             self.weight_decay, self.decayed_variables = 0.0, list[tf.Variable]()
+            self.penalty = tf.zeros([])
             self.data_loss: tf.Tensor | None = None
             self.loss = self._build_loss(**accepted(self._build_loss, options))
             if self.data_loss is None:
@@ -132,8 +134,8 @@ class ConvNet(ABC):
         ]
         if self.weight_decay == 0.0 or not self.decayed_variables:
             return self.data_loss
-        penalty = tf.add_n([tf.nn.l2_loss(v) for v in self.decayed_variables])
-        return tf.add(self.data_loss, self.weight_decay * penalty, name="loss")
+        self.penalty = tf.add_n([tf.nn.l2_loss(v) for v in self.decayed_variables])
+        return tf.add(self.data_loss, self.weight_decay * self.penalty, name="loss")
 
     @property
     def num_parameters(self) -> int:

@@ -18,7 +18,7 @@ from learning.evaluators import AccuracyEvaluator
 from learning.optimizers import OPTIMIZERS, MomentumOptimizer, Optimizer
 from learning.progress import Monitor
 from learning.run_directory import locked
-from tests.conftest import make_set, tiny_model
+from tests.conftest import TinyNet, make_set, tiny_model
 from tests.other_process import holder
 
 HP = {"batch_size": 10, "num_epochs": 3, "init_learning_rate": 0.05, "augment_pred": False}
@@ -209,8 +209,8 @@ class TestLearningRate:
 class TestUpdateRules:
     """One update from known weights, against the formula worked out in NumPy."""
 
-    def one_update(self, session, tmp_path, kind, weight_decay=0.0, **hp):
-        model = tiny_model(weight_decay=weight_decay)
+    def one_update(self, session, tmp_path, kind, weight_decay=0.0, make_model=tiny_model, **hp):
+        model = make_model(weight_decay=weight_decay)
         images = make_set(48)
         optimizer = kind(
             model, images, AccuracyEvaluator(), **{**HP, "num_epochs": 1, "batch_size": 48, **hp}
@@ -234,6 +234,21 @@ class TestUpdateRules:
         )
         for w, g, new in zip(before, gradients, after, strict=True):
             np.testing.assert_allclose(new, w - 0.05 * (g + 0.1 * w), rtol=1e-4, atol=1e-6)
+
+    def test_decay_counts_as_often_as_a_loss_of_ones_own_holds_it(self, session, tmp_path):
+        class Doubled(TinyNet):
+            def _build_loss(self, weight_decay=0.0005):
+                return 2.0 * super()._build_loss(weight_decay)
+
+        def make_model(weight_decay):
+            with v1.Graph().as_default():
+                return Doubled((10, 10, 3), 2, weight_decay=weight_decay)
+
+        before, gradients, after = self.one_update(
+            session, tmp_path, MomentumOptimizer, 0.1, make_model, momentum=0.0
+        )
+        for w, g, new in zip(before, gradients, after, strict=True):
+            np.testing.assert_allclose(new, w - 0.05 * 2 * (g + 0.1 * w), rtol=1e-4, atol=1e-6)
 
     def test_momentum_is_taken_from_the_options(self, session, tmp_path):
         runs = [train(session, tmp_path / str(m), momentum=m)[2]["step_losses"] for m in (0.1, 0.9)]
