@@ -75,7 +75,9 @@ def filter_gradient(x: tf.Tensor, upstream: tf.Tensor, side: int, stride: int, p
     size = [-1, (height - 1) * stride + 1, (width - 1) * stride + 1, inputs]
     products = []
     for offset in ((i, j) for i in range(side) for j in range(side)):
-        window = tf.slice(x, [0, *offset, 0], size)
+        # All windows could be cut at once, and would fill the memory: one in work and one ahead are enough.
+        with tf.control_dependencies(products[-2:-1]):
+            window = tf.slice(x, [0, *offset, 0], size)
         if stride > 1:
             window = tf.nn.avg_pool2d(window, 1, stride, "VALID")  # quicker than a strided slice
         products.append(tf.matmul(tf.reshape(window, [-1, inputs]), rows, transpose_a=True))
