@@ -73,7 +73,7 @@ def filter_gradient(x: tf.Tensor, upstream: tf.Tensor, side: int, stride: int, p
         x = tf.pad(x, [[0, 0], *edges, [0, 0]])
     rows = tf.reshape(upstream, [-1, outputs])  # (N * H' * W', oc)
     size = [-1, (height - 1) * stride + 1, (width - 1) * stride + 1, inputs]
-    products = []
+    products: list[tf.Tensor] = []
     for offset in ((i, j) for i in range(side) for j in range(side)):
         # All windows could be cut at once, and would fill the memory: one in work and one ahead are enough.
         with tf.control_dependencies(products[-2:-1]):
