@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import filter_gradients, memory_peers, scaling, start
+from benchmarks import filter_gradients, memory_peers, scaling, settings, start
 from benchmarks.ceiling import PRECISIONS
 from benchmarks.commands import POST
 from benchmarks.documents import README, markdown, rewrite
@@ -163,6 +163,11 @@ def filter_table(figures: Figures) -> str:
     return markdown(filter_gradients.COLUMNS, map(filter_gradients.texts, figures["rows"]))
 
 
+def settings_table(figures: Figures) -> str:
+    """The project against itself with one thing changed."""
+    return markdown(settings.COLUMNS, [row for found in figures["cases"] for row in settings.texts(found)])
+
+
 def precision_table(figures: Figures) -> str:
     """Accuracy in both precisions."""
     epochs = figures["epochs"] or "all"
@@ -189,6 +194,7 @@ TABLES: dict[str, Callable[[Figures], str]] = {
     "start": start_table,
     "scaling": scaling_table,
     "filter_gradients": filter_table,
+    "settings": settings_table,
     "memory_peers": memory_table,
     "precision": precision_table,
 }

@@ -14,7 +14,7 @@ A step counts as three passes of multiply-adds: forward, and backward to the inp
 """
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks.ceiling import PRECISIONS, ceiling, limits
@@ -77,14 +77,14 @@ def measure_case(
     }
 
 
-def cases(arguments: argparse.Namespace) -> Iterator[Case]:
-    """What was asked for, in that order; with --quick at toy size."""
+def cases(arguments: argparse.Namespace, batch_sizes: Sequence[int] | None = None) -> Iterator[Case]:
+    """The nets that were asked for, in that order, with so many images in a step; with --quick at toy size."""
     for name in arguments.models or (QUICK_NETS if arguments.quick else DEFAULT_NETS):
         net = NETS[name]
         sizes, side, options = net.batch_sizes, net.side, net.options
         if arguments.quick:
             sizes, side, options = (QUICK_BATCH,), net.quick_side, net.quick_options
-        for batch_size in arguments.batch_size or sizes:
+        for batch_size in batch_sizes or sizes:
             yield Case(
                 name, net.network, side, net.num_classes, batch_size, net.rule, options, arguments.threads
             )
@@ -96,9 +96,8 @@ def _model(name: str) -> str:
     return name
 
 
-def parse() -> argparse.Namespace:
-    """The command line."""
-    parser = measurement_parser("training", str(__doc__), rounds=5, seconds=8.0)
+def add_models(parser: argparse.ArgumentParser) -> None:
+    """The nets, by name, as `models`."""
     parser.add_argument(
         "models",
         nargs="*",
@@ -106,6 +105,12 @@ def parse() -> argparse.Namespace:
         metavar="MODEL",
         help=f"of {', '.join(NETS)} (default: the first four; with --quick resnet20)",
     )
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = measurement_parser("training", str(__doc__), rounds=5, seconds=8.0)
+    add_models(parser)
     parser.add_argument(
         "--batch-size",
         type=int,
@@ -128,7 +133,7 @@ def main() -> None:
     figures: dict[str, Any] = {**conditions(arguments), "ceiling_gflops": None, "cases": []}
     if not arguments.quick:
         figures["ceiling_gflops"] = ceiling(arguments.threads)
-    for one in cases(arguments):
+    for one in cases(arguments, arguments.batch_size):
         fastest = None
         for precision in PRECISIONS if arguments.precision == "both" else [arguments.precision]:
             title = f"{one.net}, {one.side} pixels, batch {one.batch_size}, {precision}"

@@ -60,15 +60,22 @@ def gflop_per_image(case: Case) -> float:
     return 3 * libraries.forward_gflop(case.network, case.side, case.num_classes, case.options)
 
 
-def project_step(case: Case, precision: str) -> Step:
-    """The step of learning/training.py, with the same batch again and again."""
-    from learning.experiment import build_training, open_session
+def project_training(case: Case, precision: str) -> tuple[Any, np.ndarray, np.ndarray]:
+    """The project's optimizer, and a batch: images (N, side, side, 3) uint8 and one-hot labels (N, K) uint8."""
+    from learning.experiment import build_training
 
     images, classes = case.batch()
     labels = np.eye(case.num_classes, dtype=np.uint8)[classes]
     names = tuple(f"class {number}" for number in range(case.num_classes))
     splits = Splits(DataSet(images, labels, crop_size=case.side), None, None, names, "made")
-    optimizer = build_training(run_config(case, precision), splits)
+    return build_training(run_config(case, precision), splits), images, labels
+
+
+def project_step(case: Case, precision: str) -> Step:
+    """The step of learning/training.py, with the same batch again and again."""
+    from learning.experiment import open_session
+
+    optimizer, images, labels = project_training(case, precision)
     sess = open_session(optimizer.model, case.threads)
     return libraries.project_update(optimizer, sess, repeat((images, labels)), LEARNING_RATE)
 

@@ -117,12 +117,17 @@ def build_model(
         raise UsageError(f"model {model.name}: {error}") from error
 
 
-def open_session(model: ConvNet, threads: int = 0) -> v1.Session:
-    """A session on the model's graph. GPU memory is taken as it is needed; 0 threads: one per core."""
+def session_config(threads: int = 0) -> v1.ConfigProto:
+    """GPU memory is taken as it is needed; 0 threads: one per core."""
     config = v1.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads)
     config.allow_soft_placement = True
     config.gpu_options.allow_growth = True
-    return v1.Session(graph=model.graph, config=config)
+    return config
+
+
+def open_session(model: ConvNet, threads: int = 0) -> v1.Session:
+    """A session on the model's graph, as `session_config` has it."""
+    return v1.Session(graph=model.graph, config=session_config(threads))
 
 
 def build_training(config: RunConfig, splits: Splits) -> Optimizer:
