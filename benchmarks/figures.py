@@ -104,3 +104,14 @@ def write(path: Path, figures: Mapping[str, Any]) -> None:
 def _is_installed(package: str) -> bool:
     names = {"scikit-image": "skimage", "pillow": "PIL"}
     return importlib.util.find_spec(names.get(package, package)) is not None
+
+
+def spread(values: Mapping[str, float]) -> str:
+    """1.31 (1.25 to 1.40)."""
+    return f"{values['median']:.2f} ({values['min']:.2f} to {values['max']:.2f})"
+
+
+def rate(values: Mapping[str, float]) -> str:
+    """The median with as many digits as it deserves."""
+    median = values["median"]
+    return f"{median:,.0f}" if median >= 100 else f"{median:.3g}"

@@ -15,6 +15,7 @@ from benchmarks import filter_gradients, memory_peers, scaling, settings, start
 from benchmarks.ceiling import PRECISIONS
 from benchmarks.commands import POST
 from benchmarks.documents import README, markdown, rewrite
+from benchmarks.figures import rate, spread
 from benchmarks.sides import PROJECT, Spread, best_peer, ratios
 from learning.scripts import ScriptParser, run_script
 
@@ -25,17 +26,6 @@ SMALL_NET_GOAL = 1.5  # ResNet-20 in bfloat16
 TEN_CROP_GOAL, DECODE_GOAL, BATCH_GOAL = 1.3, 1.2, 15_000
 
 Figures = Mapping[str, Any]
-
-
-def spread(values: Mapping[str, float]) -> str:
-    """1.31 (1.25 to 1.40)."""
-    return f"{values['median']:.2f} ({values['min']:.2f} to {values['max']:.2f})"
-
-
-def rate(values: Mapping[str, float]) -> str:
-    """The median with as many digits as it deserves."""
-    median = values["median"]
-    return f"{median:,.0f}" if median >= 100 else f"{median:.3g}"
 
 
 def machine(figures: Figures) -> str:

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from benchmarks import libraries, training
 from benchmarks.commands import conditions, keep, measure_as_asked, measurement_parser, parse_measurement
+from benchmarks.figures import rate, spread
 from benchmarks.sides import PROJECT, Contestant, Rates, Spread, Step, ratios
 from benchmarks.training_steps import LEARNING_RATE, Case, project_training
 from learning.scripts import run_script
@@ -90,10 +91,10 @@ def texts(found: Mapping[str, Any]) -> list[list[str]]:
     """Rows of a case for people, by COLUMNS; in the first nothing is changed."""
     rates: Rates = found["rates"]
     net = f"{found['net']}, batch {found['batch_size']}"
-    rows = [[net, "nothing", f"{Spread.of(rates[PROJECT]).median:.3g}", ""]]
-    for name in [name for name in rates if name != PROJECT]:
-        compared = "{:.2f} ({:.2f} to {:.2f})".format(*Spread.of(ratios(rates, name)))
-        rows.append([net, name, f"{Spread.of(rates[name]).median:.3g}", compared])
+    medians = {name: rate(Spread.of(values)._asdict()) for name, values in rates.items()}
+    rows = [[net, "nothing", medians.pop(PROJECT), ""]]
+    for name, median in medians.items():
+        rows.append([net, name, median, spread(Spread.of(ratios(rates, name))._asdict())])
     return rows
 
 
