@@ -84,8 +84,8 @@ def print_table(title: str, found: Mapping[str, Any]) -> None:
     table.add_column("images/s")
     for column in ("median", "smallest", "largest", *(["of the ceiling"] if shares else [])):
         table.add_column(column, justify="right")
-    for name, spread in found["images_per_second"].items():
-        row = [f"{spread[which]:.4g}" for which in ("median", "min", "max")]
+    for name, values in found["images_per_second"].items():
+        row = [f"{values[which]:.4g}" for which in ("median", "min", "max")]
         share = [f"{shares[name]:.0%}" if name in shares else ""] if shares else []
         table.add_row(name, *row, *share)
     if found["ratio"]:
@@ -101,11 +101,6 @@ def write(path: Path, figures: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(figures, indent=1) + "\n")
 
 
-def _is_installed(package: str) -> bool:
-    names = {"scikit-image": "skimage", "pillow": "PIL"}
-    return importlib.util.find_spec(names.get(package, package)) is not None
-
-
 def spread(values: Mapping[str, float]) -> str:
     """1.31 (1.25 to 1.40)."""
     return f"{values['median']:.2f} ({values['min']:.2f} to {values['max']:.2f})"
@@ -115,3 +110,8 @@ def rate(values: Mapping[str, float]) -> str:
     """The median with as many digits as it deserves."""
     median = values["median"]
     return f"{median:,.0f}" if median >= 100 else f"{median:.3g}"
+
+
+def _is_installed(package: str) -> bool:
+    names = {"scikit-image": "skimage", "pillow": "PIL"}
+    return importlib.util.find_spec(names.get(package, package)) is not None
