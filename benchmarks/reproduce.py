@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import documents
-from learning.cli import CONFIGS
 from learning.errors import CheckpointError, DirectoryInUseError, UsageError
+from learning.recipes import CONFIGS
 from learning.scripts import ScriptParser, announce, run_script
 
 README = documents.README

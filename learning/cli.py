@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
 from jsonargparse import ArgumentParser
 
-from learning.config import SECTIONS, RunConfig, check_keys
+from learning.config import SECTIONS, RunConfig
 from learning.errors import CheckpointError, UsageError
-from learning.files import MAX_YAML_BYTES, parse_yaml
+from learning.recipes import CONFIGS, flatten, merge, read_recipe, recipe_path, with_defaults_of_set
 from learning.run_directory import RunDirectory
 from models.catalogue import model_path
 from models.hyperparameters import suggestion
 
-CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 # What an option is for, where only some choices look at it.
 USED_BY = {
     "optimizer.momentum": ("optimizer", ("momentum", "nesterov", "rmsprop")),
@@ -133,7 +131,7 @@ def _train_parser() -> _Parser:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     for name, section in SECTIONS.items():
         parser.add_class_arguments(section, name)
-    digits = _flatten(yaml.safe_load((CONFIGS / "digits.yaml").read_text(encoding="utf-8")))
+    digits = flatten(read_recipe(CONFIGS / "digits.yaml"))
     parser.set_defaults(digits)  # for --help only: what the user wrote is all that is read from the parser
     return parser
 
@@ -151,24 +149,17 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
     for section in SECTIONS:
         given.get(section, {}).pop("__path__", None)  # of a file given for a whole section
     recipe, run_dir, resume = (given.pop(key, None) for key in ("config", "run_dir", "resume"))
+    if resume is not None and (recipe is not None or run_dir is not None):
+        raise UsageError(
+            "--resume takes the run's own recipe and directory; leave out --config and --run-dir"
+        )
     if resume is not None:
-        if recipe is not None or run_dir is not None:
-            raise UsageError(
-                "--resume takes the run's own recipe and directory; leave out --config and --run-dir"
-            )
-        run = RunDirectory(resume)
-        if run.info.get("published"):
-            raise CheckpointError(
-                f"{resume} holds no optimizer state: it was published for test.py and predict.py; train anew"
-            )
-        values = run.config.as_dict()
-        if given.get("model", {}).get("precision") == "auto":
-            del given["model"]["precision"]  # the run keeps what was chosen
-        _check_resumable(run.config, given)
+        values = _values_of_run(resume, given)
     else:
-        values = _read_recipe(parser, _recipe_path(recipe, given))
+        path = recipe_path(recipe, given.get("data", {}).get("name"), given.get("data_dir"))
+        values = with_defaults_of_set(merge(_typed_recipe(parser, path), given))
     try:
-        config = RunConfig.from_dict(_merge(values, given))
+        config = RunConfig.from_dict(merge(values, given))
         model_path(config.model.name)
     except ValueError as error:
         raise UsageError(f"{error}") from error
@@ -177,55 +168,32 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
     return TrainArguments(_with_absolute_paths(config), run_dir, resume)
 
 
-def _recipe_path(recipe: str | None, given: dict[str, Any]) -> Path:
-    """The recipe asked for, or the digits, or, with images of one's own, the one for a folder."""
-    if recipe is not None:
-        named = CONFIGS / f"{Path(recipe).stem}.yaml"
-        bare = Path(recipe).parent == Path() and not Path(recipe).exists()
-        return named if bare and named.is_file() else Path(recipe)
-    return CONFIGS / ("digits.yaml" if given.get("data_dir") is None else "folder.yaml")
+def _values_of_run(resume: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of the run to go on with. CheckpointError where it cannot go on, or not as `given` says."""
+    run = RunDirectory(resume)
+    if run.info.get("published"):
+        raise CheckpointError(
+            f"{resume} holds no optimizer state: it was published for test.py and predict.py; train anew"
+        )
+    if given.get("model", {}).get("precision") == "auto":
+        del given["model"]["precision"]  # the run keeps what was chosen
+    _check_resumable(run.config, given)
+    return run.config.as_dict()
 
 
-def _read_recipe(parser: _Parser, path: Path) -> dict[str, Any]:
+def _typed_recipe(parser: _Parser, path: Path) -> dict[str, Any]:
     """The recipe's nested values, of the right names and types."""
+    values = read_recipe(path)
     try:
-        with path.open(encoding="utf-8") as file:
-            values = parse_yaml(file.read(MAX_YAML_BYTES + 1)) or {}
-    except FileNotFoundError as error:
-        known = ", ".join(sorted(file.stem for file in CONFIGS.glob("*.yaml")))
-        raise UsageError(f"there is no recipe {path}; those in {CONFIGS} are: {known}") from error
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UsageError(f"cannot read the recipe {path}: {' '.join(str(error).split())}") from error
-    try:
-        check_keys(values)
         typed = parser.parse_object(values, defaults=False).as_dict()
     except (ValueError, UsageError) as error:
         raise UsageError(f"in the recipe {path}: {error}") from error
     return {"recipe": path.stem, **typed}
 
 
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Nested dictionaries as one, `over` winning."""
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
-
-
-def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for key, value in values.items():
-        if key in SECTIONS and not prefix:
-            flat.update(_flatten(value, f"{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
 def _check_resumable(saved: RunConfig, given: dict[str, Any]) -> None:
     """CheckpointError that lists the options which differ from the run's and may not."""
-    before = _flatten(saved.as_dict())
+    before = flatten(saved.as_dict())
     changeable = [
         "data_dir",
         "data.cache_dir",
@@ -234,7 +202,7 @@ def _check_resumable(saved: RunConfig, given: dict[str, Any]) -> None:
     ]
     differing = [
         f"{key} is {value!r}, was {before[key]!r}"
-        for key, value in _flatten(_merge(saved.as_dict(), given)).items()
+        for key, value in flatten(merge(saved.as_dict(), given)).items()
         if key not in changeable and value != before[key]
     ]
     if differing:
@@ -246,7 +214,7 @@ def _check_resumable(saved: RunConfig, given: dict[str, Any]) -> None:
 
 def _check_used(config: RunConfig, given: dict[str, Any]) -> None:
     """UsageError for an option on the command line that the chosen optimizer or schedule does not look at."""
-    for option in _flatten(given):
+    for option in flatten(given):
         section, users = USED_BY.get(option, ("", ()))
         if section and getattr(config, section).name not in users:
             chosen = getattr(config, section).name
@@ -280,5 +248,5 @@ def _check_names(config: RunConfig) -> None:
     if config.data.download and config.data.name not in DOWNLOADS:
         raise UsageError(
             f"the data set {config.data.name!r} cannot be downloaded, only {', '.join(DOWNLOADS)}; leave "
-            "--download out, or choose a recipe of one of these with --config"
+            "--download out, or choose one of these with --data.name"
         )

@@ -8,7 +8,6 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learning.cli import CONFIGS
 from learning.config import SECTIONS, RunConfig
 from models.hyperparameters import KNOWN_KEYS, accepted, suggestion
 
@@ -73,23 +72,6 @@ def test_an_impossible_value_is_named(section, name, value):
 def test_an_unknown_option_is_named_with_a_suggestion(values, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         RunConfig.from_dict(values)
-
-
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_recipe_is_valid_and_says_how_to_run_it(path):
-    text = path.read_text()
-    RunConfig.from_dict(yaml.safe_load(text))
-    assert text.startswith("# ")
-    assert "# Command:  python train.py" in text
-
-
-def test_the_post_recipe_has_the_values_of_the_post():
-    config = RunConfig.from_dict(yaml.safe_load((CONFIGS / "alexnet-asirra.yaml").read_text()))
-    assert (config.data.image_size, config.data.crop_size, config.train.batch_size) == (256, 227, 256)
-    assert (config.train.num_epochs, config.optimizer.init_learning_rate) == (300, 0.01)
-    assert (config.optimizer.momentum, config.schedule.learning_rate_patience) == (0.9, 30)
-    assert (config.schedule.learning_rate_decay, config.schedule.eps) == (0.1, 1e-8)
-    assert (config.model.weight_decay, config.model.options["dropout_prob"]) == (0.0005, 0.5)
 
 
 def test_accepted_follows_the_signature():

@@ -1,0 +1,92 @@
+"""Recipes: which file a run starts from, and what it holds. Imports no TensorFlow."""
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from learning.config import SECTIONS, check_keys
+from learning.errors import UsageError
+from learning.files import MAX_YAML_BYTES, parse_yaml
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+# The recipe of each data set for those who name none: good scores in minutes, up to an hour for asirra.
+RECIPE_OF_SET = {
+    "asirra": "resnet-asirra",
+    "cifar10": "resnet20-cifar10-fast",
+    "digits": "digits",
+    "folder": "folder",
+    "mnist": "mini-resnet-mnist",
+}
+
+
+def recipe_path(recipe: str | None, data_name: str | None, data_dir: str | None) -> Path:
+    """The recipe's file: the one asked for, by path or by the name of one in `CONFIGS`, or else the data set's own.
+
+    Where the data set has no name it is a folder of images if there is a path, and else the digits.
+    """
+    if recipe is not None:
+        named = CONFIGS / f"{Path(recipe).stem}.yaml"
+        bare = Path(recipe).parent == Path() and not Path(recipe).exists()
+        return named if bare and named.is_file() else Path(recipe)
+    default = "digits" if data_dir is None else "folder"
+    return CONFIGS / f"{RECIPE_OF_SET.get(data_name or default, default)}.yaml"
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """The nested values that a recipe's file holds, with known names. UsageError that names the file."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            values = parse_yaml(file.read(MAX_YAML_BYTES + 1)) or {}
+    except FileNotFoundError as error:
+        known = ", ".join(sorted(file.stem for file in CONFIGS.glob("*.yaml")))
+        raise UsageError(f"there is no recipe {path}; those in {CONFIGS} are: {known}") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UsageError(f"cannot read the recipe {path}: {' '.join(str(error).split())}") from error
+    try:
+        check_keys(values)
+    except ValueError as error:
+        raise UsageError(f"in the recipe {path}: {error}") from error
+    return dict(values)
+
+
+def with_defaults_of_set(values: dict[str, Any]) -> dict[str, Any]:
+    """What a recipe leaves open about its data, as the data set has it: 32 pixels for CIFAR-10, grey for digits.
+
+    An unknown data set leaves the values as they are.
+    """
+    from datasets.loaders import LOADERS  # imported late: --help has to answer at once
+
+    data = values.get("data", {})
+    loader = LOADERS.get(data.get("name", SECTIONS["data"]().name))
+    if loader is None:
+        return values
+    known = SECTIONS["data"].__dataclass_fields__
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(loader).parameters.items()
+        if name in known and parameter.default is not parameter.empty
+    }
+    return {**values, "data": {**defaults, **data}}
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested dictionaries as one, `over` winning."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The options of a nested configuration by the names that the command line gives them: data.image_size."""
+    flat = {}
+    for key, value in values.items():
+        if key in SECTIONS and not prefix:
+            flat.update(flatten(value, f"{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat

@@ -1,0 +1,63 @@
+"""Recipes: the one that a command line starts from, and what it leaves to its data set."""
+
+import pytest
+import yaml
+
+from datasets.loaders import LOADERS
+from learning.cli import parse_train
+from learning.config import RunConfig
+from learning.recipes import CONFIGS, RECIPE_OF_SET
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_is_valid_and_says_how_to_run_it(path):
+    text = path.read_text()
+    RunConfig.from_dict(yaml.safe_load(text))
+    assert text.startswith("# ")
+    assert "# Command:  python train.py" in text
+
+
+def test_the_post_recipe_has_the_values_of_the_post():
+    config = RunConfig.from_dict(yaml.safe_load((CONFIGS / "alexnet-asirra.yaml").read_text()))
+    assert (config.data.image_size, config.data.crop_size, config.train.batch_size) == (256, 227, 256)
+    assert (config.train.num_epochs, config.optimizer.init_learning_rate) == (300, 0.01)
+    assert (config.optimizer.momentum, config.schedule.learning_rate_patience) == (0.9, 30)
+    assert (config.schedule.learning_rate_decay, config.schedule.eps) == (0.1, 1e-8)
+    assert (config.model.weight_decay, config.model.options["dropout_prob"]) == (0.0005, 0.5)
+
+
+@pytest.mark.parametrize("name", sorted(LOADERS))
+def test_every_data_set_has_a_recipe_of_its_own_where_none_is_named(name):
+    data_dir = [] if name == "digits" else ["--data-dir", "images"]
+    config = parse_train(["--data.name", name, *data_dir]).config
+    assert (config.recipe, config.data.name) == (RECIPE_OF_SET[name], name)
+
+
+def test_without_a_name_a_path_is_a_folder_of_images_and_nothing_the_digits():
+    assert parse_train([]).config.recipe == "digits"
+    assert parse_train(["--data-dir", "images"]).config.recipe == "folder"
+
+
+@pytest.mark.parametrize(
+    ("name", "image_size", "crop_size", "channels", "reflect"),
+    [("cifar10", 32, 32, 3, True), ("mnist", 28, 28, 1, False), ("folder", 256, 227, 3, True)],
+)
+def test_a_recipe_that_only_names_its_data_set_gets_images_as_that_has_them(
+    tmp_path, name, image_size, crop_size, channels, reflect
+):
+    recipe = tmp_path / "short.yaml"
+    recipe.write_text(f"data: {{name: {name}}}\n")
+    data = parse_train(["--config", str(recipe), "--data-dir", "images"]).config.data
+    assert (data.image_size, data.crop_size, data.channels, data.reflect) == (
+        image_size,
+        crop_size,
+        channels,
+        reflect,
+    )
+
+
+def test_what_a_recipe_says_wins_over_its_data_set_and_an_option_over_both(tmp_path):
+    recipe = tmp_path / "small.yaml"
+    recipe.write_text("data: {name: cifar10, crop_size: 24, padding: 1}\n")
+    data = parse_train(["--config", str(recipe), "--data-dir", "images", "--data.padding", "3"]).config.data
+    assert (data.image_size, data.crop_size, data.padding) == (32, 24, 3)
