@@ -226,11 +226,12 @@ def _check_used(config: RunConfig, given: dict[str, Any]) -> None:
 
 def _with_absolute_paths(config: RunConfig) -> RunConfig:
     """The run directory may be used from elsewhere."""
-    data_dir = None if config.data_dir is None else str(Path(config.data_dir).resolve())
-    cache_dir = None if config.data.cache_dir is None else str(Path(config.data.cache_dir).resolve())
-    return dataclasses.replace(
-        config, data_dir=data_dir, data=dataclasses.replace(config.data, cache_dir=cache_dir)
-    )
+    data = dataclasses.replace(config.data, cache_dir=_absolute(config.data.cache_dir))
+    return dataclasses.replace(config, data_dir=_absolute(config.data_dir), data=data)
+
+
+def _absolute(path: str | None) -> str | None:
+    return None if path is None else str(Path(path).expanduser().resolve())
 
 
 def _check_names(config: RunConfig) -> None:

@@ -61,3 +61,11 @@ def test_what_a_recipe_says_wins_over_its_data_set_and_an_option_over_both(tmp_p
     recipe.write_text("data: {name: cifar10, crop_size: 24, padding: 1}\n")
     data = parse_train(["--config", str(recipe), "--data-dir", "images", "--data.padding", "3"]).config.data
     assert (data.image_size, data.crop_size, data.padding) == (32, 24, 3)
+
+
+def test_a_tilde_is_the_users_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text("data_dir: ~/photos\ndata: {cache_dir: ~/decoded}\n")
+    config = parse_train(["--config", str(recipe)]).config
+    assert (config.data_dir, config.data.cache_dir) == (str(tmp_path / "photos"), str(tmp_path / "decoded"))
