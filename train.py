@@ -42,8 +42,8 @@ def train(arguments: TrainArguments, path: Path) -> None:
         experiment.drawing_training_images(splits.train, path, augment=config.train.augment_train),
         experiment.open_session(model, config.train.threads) as sess,
     ):
-        optimizer.train(sess, path, resume=arguments.resume is not None)
-        run.update(config)
+        resume = arguments.resume is not None
+        optimizer.train(sess, path, resume=resume, on_start=lambda: run.update(config))
         epoch = experiment.load_selected(sess, model, path, config.train.select)
         dataset, split = experiment.held_out(splits)
         results = evaluate(

@@ -50,10 +50,13 @@ class RunConfig:
     def changeable(self) -> tuple[str, ...]:
         """The options of `train` that a resume may change, because they do not decide what an epoch computes.
 
-        The cosine schedule depends on the length of the run, so with it num_epochs does.
+        The cosine schedule and every warm-up depend on the length of the run, so with them num_epochs does.
         """
         kept = ("keep_checkpoints", "save_every_steps", "select", "tensorboard", "profile")
-        return kept if self.schedule.name == "cosine" else ("num_epochs", *kept)
+        by_length = self.schedule.name == "cosine" or (
+            self.schedule.name == "steps" and self.schedule.warmup_steps
+        )
+        return kept if by_length else ("num_epochs", *kept)
 
     def flat(self) -> dict[str, Any]:
         """The learning options in one flat dictionary, as the post's `hp_d`."""
@@ -66,13 +69,11 @@ class RunConfig:
         }
         return {"schedule": self.schedule.name, **options}
 
-    @classmethod
-    def from_flat(cls, hp: Mapping[str, Any]) -> "RunConfig":
-        """The learning sections filled from the post's flat dictionary; entries of other parts are passed over."""
-        return cls().replace_flat(hp)
-
     def replace_flat(self, hp: Mapping[str, Any]) -> "RunConfig":
-        """This configuration with those learning options changed that `hp` holds; others are passed over."""
+        """This configuration with those learning options changed that the post's flat `hp` holds.
+
+        Entries of other parts are passed over.
+        """
         sections = {}
         for section in ("optimizer", "schedule", "train"):
             names = {f.name for f in dataclasses.fields(SECTIONS[section])} - NOT_FLAT

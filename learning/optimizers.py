@@ -47,13 +47,13 @@ class Optimizer(ABC):
 
         :param val_set: scored at the end of each epoch, to choose the best weights; without it the epoch's
             last minibatch is.
-        :param config: the learning options; or
+        :param config: the learning options.
         :param hp: the same as a flat dictionary (the post's `hp_d`): batch_size, num_epochs,
-            init_learning_rate, momentum, ... Options of other parts are passed over, unknown ones raise
-            TypeError, impossible values ValueError.
+            init_learning_rate, momentum, ... They win over `config`. Options of other parts are passed over,
+            unknown ones raise TypeError, impossible values ValueError.
         """
         reject_unknown(hp, type(self).__name__, self._optimize_op, self._update_learning_rate)
-        self.config = RunConfig.from_flat(hp) if config is None else config
+        self.config = (config or RunConfig()).replace_flat(hp)
         self.model, self.train_set, self.val_set, self.evaluator = model, train_set, val_set, evaluator
         self.hp = {**self.config.flat(), **hp}
         with model.graph.as_default():
@@ -88,12 +88,17 @@ class Optimizer(ABC):
         """
         self.num_bad_epochs = self.schedule.step(self.num_bad_epochs)
 
-    def _gradients(self, loss: tf.Tensor) -> list[tuple[tf.Tensor, tf.Variable]]:
-        """Gradient and variable pairs of `loss`, scaled down to the global norm `clip_norm` where that is set."""
+    def _gradients(
+        self, loss: tf.Tensor, *, weight_decay: bool = True
+    ) -> list[tuple[tf.Tensor, tf.Variable]]:
+        """Gradient and variable pairs of `loss`, scaled down to the global norm `clip_norm` where that is set.
+
+        :param weight_decay: False leaves out the share of the model's `penalty`.
+        """
         variables = self.model.trainable_variables
         gradients = tf.gradients(loss, variables, stop_gradients=[self.model.penalty])
         [decay] = tf.gradients(loss, self.model.penalty)
-        if decay is not None:
+        if weight_decay and decay is not None:
             gradients = self._with_decay(gradients, decay)
         pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
         if self.config.optimizer.clip_norm is None:
@@ -153,6 +158,7 @@ class Optimizer(ABC):
         verbose: bool = True,
         *,
         resume: bool = False,
+        on_start: Callable[[], None] | None = None,
         **hp: Any,
     ) -> dict[str, list[float]] | None:
         """Initialise the variables and run num_epochs * (num_examples // batch_size) updates.
@@ -164,6 +170,8 @@ class Optimizer(ABC):
         :param verbose: show progress.
         :param resume: go on from the newest checkpoint in `save_dir`, to the same result, bit for bit, that
             the uninterrupted run would have had (same machine, TensorFlow and thread count).
+        :param on_start: called before the first update, when the variables have their initial or restored values
+            and nothing more can be refused.
         :param hp: options that differ from the constructor's; those of the update rule are in the graph
             already and cannot.
         :raises DirectoryInUseError: `save_dir` already holds checkpoints and `resume` is False.
@@ -174,7 +182,7 @@ class Optimizer(ABC):
         self.save_dir = (
             default_path(type(self.model).__name__.lower()) if save_dir is None else Path(save_dir)
         )
-        TrainingLoop(self, sess, self.save_dir).run(resume=resume, verbose=verbose)
+        TrainingLoop(self, sess, self.save_dir).run(resume=resume, verbose=verbose, on_start=on_start)
         names = ("step_losses", "step_scores", "eval_scores")
         return {name: list(getattr(self.state, name)) for name in names} if details else None
 
@@ -226,7 +234,7 @@ class AdamWOptimizer(Optimizer):
 
     def _optimize_op(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> tf.Operation:
         rate = self.learning_rate_placeholder
-        pairs = self._gradients(self.model.data_loss)
+        pairs = self._gradients(self.model.loss, weight_decay=False)
         with tf.control_dependencies([gradient for gradient, _ in pairs]):
             decays = [v.assign_sub(rate * self.model.weight_decay * v) for v in self.model.decayed_variables]
         with tf.control_dependencies(decays):

@@ -10,7 +10,8 @@ from learning.schedules import SCHEDULES, Schedule
 def build_schedule(schedule: ScheduleConfig, optimizer: OptimizerConfig, total_steps: int) -> Schedule:
     """The configured schedule for a run of `total_steps` updates.
 
-    :raises ValueError: names the argument that is out of range, such as a warm-up longer than the run.
+    :param schedule: a warm-up longer than a fifth of the run is cut to that.
+    :raises ValueError: names the argument that is out of range, such as a warm-up past the first boundary.
     """
     warmup_steps = min(schedule.warmup_steps, total_steps // 5)
     options: dict[str, dict[str, Any]] = {

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import hashlib
 import math
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +14,7 @@ import tensorflow.compat.v1 as v1
 
 from datasets.prefetch import Prefetcher
 from learning.checkpoints import CheckpointStore
+from learning.compatibility import differences, fixed_of
 from learning.errors import (
     CheckpointError,
     DirectoryInUseError,
@@ -59,29 +58,15 @@ class TrainingLoop:
                 "into an epoch; choose a smaller batch_size"
             )
         self.total_steps = train.num_epochs * self.steps_per_epoch
-        self.fixed = self._fixed()
+        self.fixed = fixed_of(optimizer, self.config)
         optimizer.schedule = build_schedule(self.config.schedule, self.config.optimizer, self.total_steps)
-
-    def _fixed(self) -> dict[str, Any]:
-        """What decides the result and must therefore be the same when the run is resumed."""
-        train_set = self.optimizer.train_set
-        flat = self.config.flat().items()
-        options = {key: value for key, value in flat if key not in self.config.changeable}
-        labels = b"" if train_set.labels is None else np.ascontiguousarray(train_set.labels).tobytes()
-        return {
-            **{key: list(value) if isinstance(value, tuple) else value for key, value in options.items()},
-            "optimizer": type(self.optimizer).__name__,
-            "training images": list(train_set.images.shape),
-            "training labels": hashlib.sha256(labels).hexdigest()[:12],
-            "crops": dataclasses.asdict(train_set.crops) | {"seed": train_set.seed},
-        }
 
     @property
     def state(self) -> TrainingState:
         """The optimizer's."""
         return self.optimizer.state
 
-    def run(self, *, resume: bool, verbose: bool) -> None:
+    def run(self, *, resume: bool, verbose: bool, on_start: Callable[[], None] | None = None) -> None:
         """Start or resume, and train until the configured end. See `Optimizer.train` for what is raised."""
         with hold(self.store.save_dir):
             # A run that was killed before its first checkpoint starts again.
@@ -90,6 +75,8 @@ class TrainingLoop:
                 self._resume()
             else:
                 self._start()
+            if on_start is not None:
+                on_start()
             self._train(resume, verbose)
 
     def _train(self, resume: bool, verbose: bool) -> None:
@@ -133,11 +120,7 @@ class TrainingLoop:
     def _resume(self) -> None:
         """The values of the newest checkpoint."""
         state = self.store.newest_state()
-        differing = [
-            f"{key} is {self.fixed.get(key)!r}, was {state.fixed.get(key)!r}"
-            for key in {**state.fixed, **self.fixed}
-            if self.fixed.get(key) != state.fixed.get(key)
-        ]
+        differing = differences(self.fixed, state.fixed)
         if differing:
             raise CheckpointError(
                 f"{self.store.save_dir} was trained otherwise: {'; '.join(differing)}; "

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from models.hyperparameters import accepted, reject_unknown
+from models.hyperparameters import accepted, bound, reject_unknown
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +20,7 @@ COMPUTE_DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
 class ConvNet(ABC):
     """A classifier in an explicit graph.
 
+    :ivar options: what it was built with: precision, seed, and the options of `_build_model` and `_build_loss`.
     :ivar graph: the graph that holds it: the current one, or a new one where there is none (eager mode).
     :ivar images: uint8 placeholder (N, H, W, C), pixels in [0, 255].
     :ivar X: float32 (N, H, W, C) in [0, 1], computed from `images`; may be fed instead of them.
@@ -29,7 +30,7 @@ class ConvNet(ABC):
     :ivar d: the tensors that `_build_model` named; always 'logits' and 'pred'.
     :ivar logits: float32 (N, K).
     :ivar pred: float32 (N, K), softmax probabilities.
-    :ivar loss: float32 scalar, what training minimises; `data_loss` is the same without weight decay.
+    :ivar loss: float32 scalar, what training minimises.
     :ivar penalty: float32 scalar, sum(v ** 2) / 2 over `decayed_variables`; in `loss`, times `weight_decay`.
     """
 
@@ -61,6 +62,8 @@ class ConvNet(ABC):
         self.num_classes = int(num_classes)
         self.graph = tf.Graph() if tf.executing_eagerly() else v1.get_default_graph()
         options = {"image_mean": image_mean, "precision": precision, "seed": seed, **hp}
+        self.options = {"precision": precision, "seed": seed}
+        self.options |= bound(self._build_model, options) | bound(self._build_loss, options)
         with self.graph.as_default():
             v1.set_random_seed(seed)
             self.global_step = v1.train.get_or_create_global_step()
@@ -75,10 +78,7 @@ class ConvNet(ABC):
             self.update_ops = [op for op in updates if id(op) not in known_updates]
             self.weight_decay, self.decayed_variables = 0.0, list[tf.Variable]()
             self.penalty = tf.zeros([])
-            self.data_loss: tf.Tensor | None = None
             self.loss = self._build_loss(**accepted(self._build_loss, options))
-            if self.data_loss is None:
-                self.data_loss = self.loss
 
     def _build_inputs(self, image_mean: Any, compute_dtype: tf.DType) -> None:
         """Placeholders and preprocessing. Scale and mean are variables, so that they travel with the weights."""
@@ -127,15 +127,15 @@ class ConvNet(ABC):
         if weight_decay_on not in ("all", "weights"):
             raise ValueError(f"weight_decay_on is {weight_decay_on!r}; it must be 'all' or 'weights'")
         losses = tf.nn.softmax_cross_entropy_with_logits(labels=self.y, logits=self.logits)
-        self.data_loss = tf.reduce_mean(losses, name="data_loss")
+        data_loss = tf.reduce_mean(losses, name="data_loss")
         self.weight_decay = float(weight_decay)
         self.decayed_variables = [
             v for v in self.trainable_variables if weight_decay_on == "all" or v.op.name.endswith("weights")
         ]
         if self.weight_decay == 0.0 or not self.decayed_variables:
-            return self.data_loss
+            return data_loss
         self.penalty = tf.add_n([tf.nn.l2_loss(v) for v in self.decayed_variables])
-        return tf.add(self.data_loss, self.weight_decay * self.penalty, name="loss")
+        return tf.add(data_loss, self.weight_decay * self.penalty, name="loss")
 
     @property
     def num_parameters(self) -> int:

@@ -68,6 +68,13 @@ def accepted(function: Callable[..., Any], hp: Mapping[str, Any]) -> dict[str, A
     return {key: value for key, value in hp.items() if key in names}
 
 
+def bound(function: Callable[..., Any], hp: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that `function` names, with the entries of `hp`, or else its defaults, as values."""
+    named = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    values = {p.name: hp.get(p.name, p.default) for p in named}
+    return {name: value for name, value in values.items() if value is not inspect.Parameter.empty}
+
+
 def reject_unknown(hp: Mapping[str, Any], owner: str, *functions: Callable[..., Any]) -> None:
     """Raise TypeError for a key of `hp` that is neither taken by one of `functions` nor known at all.
 

@@ -32,9 +32,9 @@ def test_dictionary_round_trip():
 
 def test_flat_round_trip():
     hp = {"schedule": "cosine", "momentum": 0.5, "num_epochs": 3, "image_mean": 0.5}
-    config = RunConfig.from_flat(hp)
+    config = RunConfig().replace_flat(hp)
     assert (config.schedule.name, config.optimizer.momentum, config.train.num_epochs) == ("cosine", 0.5, 3)
-    assert RunConfig.from_flat(config.flat()) == config
+    assert RunConfig().replace_flat(config.flat()) == config
 
 
 @pytest.mark.parametrize(

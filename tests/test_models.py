@@ -237,7 +237,8 @@ class TestLoss:
         with model.graph.as_default():
             sess.run(v1.global_variables_initializer())
         images, labels = make_set(6).next_batch(6, augment=False)
-        fetches = [model.loss, model.data_loss, model.pred, model.decayed_variables]
+        data_loss = model.graph.get_tensor_by_name("data_loss:0")
+        fetches = [model.loss, data_loss, model.pred, model.decayed_variables]
         return model, labels, *sess.run(fetches, model.feed(images, labels))
 
     def test_cross_entropy_plus_l2_of_everything_trained_as_in_the_post(self, session):

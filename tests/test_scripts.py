@@ -20,7 +20,10 @@ from datasets import cifar10, mnist
 from datasets.download import DOWNLOADS
 from datasets.errors import ClassMismatchError, DataError
 from datasets.loaders import labelled_set
+from learning.errors import UsageError
 from learning.prediction import image_files
+from learning.run_directory import RunDirectory
+from learning.training import TrainingLoop
 from tests.download_server import serving
 from tests.made_sets import cifar_parts, mnist_parts, write_mnist, write_python_batches
 
@@ -313,6 +316,26 @@ def test_ctrl_c_saves_and_resume_goes_on(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "images, weights of epoch" in done.stdout
     assert len((run_dir / "history.csv").read_text().splitlines()) == 1 + 4
+
+
+def test_a_longer_run_keeps_its_length_whatever_happens_to_it(folder, tmp_path, monkeypatch):
+    run_dir = tmp_path / "run"
+    call(
+        monkeypatch, "train.py", "--data-dir", folder, "--run-dir", run_dir, *SMALL,
+        "--train.num_epochs", 1, "--schedule.name", "constant",
+    )  # fmt: skip
+    with pytest.raises(UsageError, match="choose a later one"):  # refused: nothing of it is kept
+        call(monkeypatch, "train.py", "--resume", run_dir, "--train.num_epochs", 9, "--train.profile", 1)
+    assert RunDirectory(run_dir).config.train.num_epochs == 1
+
+    def die(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(TrainingLoop, "_step", die)
+        call(patch, "train.py", "--resume", run_dir, "--train.num_epochs", 2)
+    call(monkeypatch, "train.py", "--resume", run_dir)
+    assert len((run_dir / "history.csv").read_text().splitlines()) == 1 + 2
 
 
 def refused(*arguments, script="train.py", cwd=None):

@@ -9,9 +9,11 @@ import signal
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from learning.checkpoints import CheckpointStore
+from learning.compatibility import fixed_of
 from learning.config import OptimizerConfig, RunConfig, ScheduleConfig, TrainConfig
 from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, NonFiniteError, StorageError
 from learning.evaluators import AccuracyEvaluator
@@ -141,6 +143,12 @@ class TestContract:
         optimizer, _, _ = train(session, tmp_path, evaluator=PostEvaluator([0.5, 0.9, 0.7]))
         assert optimizer.state.best_epoch == 2
 
+    def test_options_beside_a_configuration_win_over_it(self, session, tmp_path):
+        model, config = tiny_model(), RunConfig(train=TrainConfig(batch_size=10, num_epochs=1))
+        optimizer = MomentumOptimizer(model, make_set(48), AccuracyEvaluator(), config=config, batch_size=16)
+        results = optimizer.train(session(model), tmp_path, details=True, verbose=False)
+        assert len(results["step_losses"]) == 48 // 16
+
     def test_options_given_to_train_change_nothing_else(self):
         config = RunConfig(train=TrainConfig(evaluator="macro_f1", threads=1, batch_size=4))
         changed = config.replace_flat({"batch_size": 8, "schedule": "cosine"})
@@ -224,7 +232,8 @@ class TestUpdateRules:
         images.cursor = {"epochs_completed": 0, "index_in_epoch": 0}
         feed = model.feed(*images.next_batch(48), is_train=True)
         with model.graph.as_default():
-            gradients = sess.run(v1.gradients(model.data_loss, model.trainable_variables), feed)
+            data_loss = model.graph.get_tensor_by_name("data_loss:0")
+            gradients = sess.run(v1.gradients(data_loss, model.trainable_variables), feed)
         return before, gradients, after
 
     @pytest.mark.parametrize("momentum", [0.0, 0.5])
@@ -266,6 +275,23 @@ class TestUpdateRules:
             # first step: m_hat = g, v_hat = g^2; TensorFlow's epsilon stands beside sqrt(v) before correction
             step = g / (np.abs(g) + 1e-3 / math.sqrt(1 - 0.999))
             np.testing.assert_allclose(new, w - 0.05 * 0.1 * w - 0.05 * step, rtol=1e-3, atol=1e-5)
+
+    @pytest.mark.parametrize("name", ["momentum", "adamw"])
+    def test_what_a_subclass_adds_to_the_loss_is_learned(self, session, tmp_path, name):
+        class Shifted(TinyNet):
+            def _build_loss(self, weight_decay=0.0005):
+                self.extra = self.trainable_variables[0]
+                return super()._build_loss(weight_decay) + 100.0 * tf.reduce_sum(self.extra)
+
+        with v1.Graph().as_default():
+            model = Shifted((10, 10, 3), 2)
+        rate = {"num_epochs": 1, "batch_size": 48, "init_learning_rate": 0.01}
+        optimizer = OPTIMIZERS[name](model, make_set(48), AccuracyEvaluator(), **{**HP, **rate})
+        sess = session(model)
+        sess.run(optimizer.initialize)
+        before = sess.run(model.extra)
+        optimizer.train(sess, tmp_path, verbose=False)
+        assert (sess.run(model.extra) < before).all()
 
     def test_clipping_scales_to_the_global_norm(self, session, tmp_path):
         before, gradients, after = self.one_update(session, tmp_path, MomentumOptimizer, clip_norm=0.01)
@@ -401,11 +427,44 @@ class TestResume:
         with pytest.raises(CheckpointError, match=f"{name} is {value!r}, was .*resume with the same options"):
             train(session, tmp_path, num_epochs=1, resume=True, **{name: value})
 
+    def test_a_warm_up_is_a_share_of_the_run_so_that_its_length_may_not_change(self, session, tmp_path):
+        steps = {"schedule": "steps", "boundaries": (100,), "warmup_steps": 5}
+        train(session, tmp_path, num_epochs=1, **steps)
+        with pytest.raises(CheckpointError, match="num_epochs is 2, was 1"):
+            train(session, tmp_path, num_epochs=2, resume=True, **steps)
+
+    @pytest.mark.fault(23)
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("dropout_prob", 0.1), ("weight_decay_on", "weights"), ("precision", "bfloat16"), ("seed", 7)],
+    )
+    def test_a_model_of_other_options_but_the_same_variables(self, session, tmp_path, name, value):
+        train(session, tmp_path, num_epochs=1)
+        model = tiny_model(**{"dropout_prob": 0.3, name: value})
+        with pytest.raises(CheckpointError, match=f"model.{name} is {value!r}, was "):
+            train(session, tmp_path, num_epochs=2, resume=True, model=model)
+
+    def test_what_an_older_checkpoint_does_not_record_is_no_difference(self, session, tmp_path, monkeypatch):
+        def older(*arguments):
+            fixed = fixed_of(*arguments)
+            return {key: fixed[key] for key in ("batch_size", "seed")}
+
+        with monkeypatch.context() as patch:
+            patch.setattr("learning.training.fixed_of", older)
+            train(session, tmp_path, num_epochs=1)
+        assert train(session, tmp_path, num_epochs=2, resume=True)[0].state.epoch == 2
+
     @pytest.mark.fault(23, 24)
     def test_another_model(self, session, tmp_path):
+        class Wider(TinyNet):
+            def _build_model(self, dropout_prob=0.3):
+                return super()._build_model(dropout_prob, width=5)
+
         train(session, tmp_path)
+        with v1.Graph().as_default():
+            model = Wider((10, 10, 3), 2)
         with pytest.raises(CheckpointError, match=r"conv1/beta is \[4\] there, \[5\] here; .* and 7 more"):
-            train(session, tmp_path, resume=True, model=tiny_model(width=5))
+            train(session, tmp_path, resume=True, model=model)
 
 
 class TestLock:

@@ -1,0 +1,53 @@
+"""What must be the same when a run is resumed: in every checkpoint, compared before anything is restored."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from learning.config import RunConfig
+
+if TYPE_CHECKING:
+    from learning.optimizers import Optimizer
+
+
+def fixed_of(optimizer: Optimizer, config: RunConfig) -> dict[str, Any]:
+    """What decides the result of training beside the variables' values, in plain values that JSON keeps exactly.
+
+    Options of a model that are no plain values, such as a function, are left out.
+    """
+    train_set = optimizer.train_set
+    options = {key: value for key, value in config.flat().items() if key not in config.changeable}
+    options |= {f"model.{key}": value for key, value in optimizer.model.options.items()}
+    labels = b"" if train_set.labels is None else np.ascontiguousarray(train_set.labels).tobytes()
+    return {
+        **{key: _with_lists(value) for key, value in options.items() if _is_plain(value)},
+        "optimizer": type(optimizer).__name__,
+        "training images": list(train_set.images.shape),
+        "training labels": hashlib.sha256(labels).hexdigest()[:12],
+        "crops": dataclasses.asdict(train_set.crops) | {"seed": train_set.seed},
+    }
+
+
+def differences(fixed: Mapping[str, Any], saved: Mapping[str, Any]) -> list[str]:
+    """What is not as it was saved, for people. What only one of the two records is no difference: versions vary."""
+    return [
+        f"{key} is {fixed[key]!r}, was {value!r}"
+        for key, value in saved.items()
+        if key in fixed and fixed[key] != value
+    ]
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or type(value) in (bool, int, float, str)
+
+
+def _with_lists(value: Any) -> Any:
+    """Tuples as lists, which is what JSON makes of them."""
+    return [_with_lists(item) for item in value] if isinstance(value, list | tuple) else value
