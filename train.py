@@ -29,6 +29,7 @@ def train(arguments: TrainArguments, path: Path) -> None:
     config, reason = with_precision(arguments.config)
     if reason:
         print(reason, flush=True)
+    experiment.network_class(config.model)  # refused before images are decoded, which may take long
     run = None if arguments.resume is None else RunDirectory(path)
     splits = experiment.open_data(config, run)
     experiment.check_fits(config, splits)

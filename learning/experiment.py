@@ -24,7 +24,7 @@ from datasets.dataset import DataSet
 from datasets.loaders import LOADERS, OWN_FORMS, labelled_set, load_splits
 from datasets.splits import Splits
 from learning.checkpoints import CheckpointStore
-from learning.config import DataConfig, RunConfig
+from learning.config import DataConfig, ModelConfig, RunConfig
 from learning.errors import CheckpointError, UsageError
 from learning.evaluators import EVALUATORS
 from learning.files import storage_reason
@@ -32,11 +32,14 @@ from learning.optimizers import OPTIMIZERS, Optimizer
 from learning.run_directory import RunDirectory
 from learning.schedule_building import build_schedule
 from learning.variables import restore
-from models.catalogue import model_class
+from models.catalogue import check_options, model_class
 from models.convnet import ConvNet
 from models.hyperparameters import accepted
 
 logger = logging.getLogger(__name__)
+
+# What a network gets from other options of a run: these are no entries of model.options.
+GIVEN_TO_NETWORKS = frozenset({"weight_decay", "weight_decay_on", "precision", "image_mean", "seed"})
 
 
 def open_data(config: RunConfig, run: RunDirectory | None = None) -> Splits:
@@ -84,6 +87,18 @@ def check_fits(config: RunConfig, splits: Splits) -> None:
         )
 
 
+def network_class(model: ModelConfig) -> type[ConvNet]:
+    """The class of the configured network. UsageError where it is none, or does not take the configured options."""
+    try:
+        network = model_class(model.name)
+        for key in GIVEN_TO_NETWORKS & model.options.keys():
+            raise ValueError(f"{key!r} does not belong to model.options; the run has an option for it")
+        check_options(network, model.options)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"model {model.name}: {error}") from error
+    return network
+
+
 def build_model(
     config: RunConfig, input_shape: tuple[int, ...], num_classes: int, image_mean: Any = 0.0
 ) -> ConvNet:
@@ -93,11 +108,9 @@ def build_model(
         raise UsageError(
             "model.precision is 'auto' and was not chosen yet; see learning.precision.with_precision"
         )
+    network = network_class(model)
     options = {"weight_decay": model.weight_decay, "weight_decay_on": model.weight_decay_on, **model.options}
     try:
-        network = model_class(model.name)
-        if not (isinstance(network, type) and issubclass(network, ConvNet)):  # before it is called
-            raise ValueError("it is no ConvNet subclass; give MODULE.CLASS of one")
         with tf.Graph().as_default():
             return network(
                 input_shape,

@@ -1,10 +1,17 @@
-"""The models by name. Imports no TensorFlow, so that a misspelt name is found at once."""
+"""The models by name. Imports TensorFlow only for a class, so that a misspelt name is found at once."""
+
+from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from models.hyperparameters import suggestion
+from models.hyperparameters import reject_unknown, suggestion
+
+if TYPE_CHECKING:
+    from models.convnet import ConvNet
 
 MODELS = {
     "alexnet": "models.alexnet.AlexNet",
@@ -47,13 +54,24 @@ def _can_be_found(module_name: str) -> bool:
         return False
 
 
-def model_class(name: str) -> type:
-    """Import the class of a catalogue name or dotted path; ValueError where there is none."""
+def model_class(name: str) -> type[ConvNet]:
+    """Import the class of a catalogue name or dotted path, and TensorFlow; ValueError where there is none."""
     module_name, _, class_name = model_path(name).rpartition(".")
     try:
-        return getattr(importlib.import_module(module_name), class_name)
+        found = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError) as error:
         raise ValueError(
             f"the model {name!r} cannot be imported: {error}; "
             "give MODULE.CLASS of a ConvNet subclass, with MODULE.py in the working directory"
         ) from error
+    from models.convnet import ConvNet
+
+    if not (isinstance(found, type) and issubclass(found, ConvNet)):
+        raise ValueError("it is no ConvNet subclass; give MODULE.CLASS of one")
+    return found
+
+
+def check_options(network: type[ConvNet], options: Mapping[str, Any]) -> None:
+    """TypeError, with a suggestion, for an option that neither `_build_model` nor `_build_loss` takes by name."""
+    builders = network._build_model, network._build_loss
+    reject_unknown(options, network.__name__, *builders, passed_over=frozenset())

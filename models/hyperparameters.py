@@ -75,14 +75,19 @@ def bound(function: Callable[..., Any], hp: Mapping[str, Any]) -> dict[str, Any]
     return {name: value for name, value in values.items() if value is not inspect.Parameter.empty}
 
 
-def reject_unknown(hp: Mapping[str, Any], owner: str, *functions: Callable[..., Any]) -> None:
-    """Raise TypeError for a key of `hp` that is neither taken by one of `functions` nor known at all.
+def reject_unknown(
+    hp: Mapping[str, Any],
+    owner: str,
+    *functions: Callable[..., Any],
+    passed_over: frozenset[str] = KNOWN_KEYS,
+) -> None:
+    """Raise TypeError for a key of `hp` that is neither taken by one of `functions` nor among those `passed_over`.
 
     A function with `**kwargs` takes anything, so nothing is unknown to it.
     """
     taken = {key for function in functions for key in accepted(function, hp)}
     named = {name for function in functions for name in inspect.signature(function).parameters}
     for key in hp:
-        if key not in taken and key not in KNOWN_KEYS:
-            known = (KNOWN_KEYS | named) - {"self", "kwargs", "hp"}
+        if key not in taken and key not in passed_over:
+            known = (passed_over | named) - {"self", "kwargs", "hp"}
             raise TypeError(f"{owner} got an unknown option {key!r}; {suggestion(key, known)}")

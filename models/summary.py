@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import yaml
 
-from models.catalogue import MODELS, model_class, model_path
+from models.catalogue import MODELS, check_options, model_class, model_path
 from models.quiet import importing_tensorflow
 
 if TYPE_CHECKING:
@@ -201,8 +201,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             importlib.import_module(
                 "tensorflow"
             ).config.list_physical_devices()  # as learning.experiment does
-        build = model_class(args.model)
-        model = build(args.input or input_shape, args.classes or classes, **dict(args.option))
+        network, options = model_class(args.model), dict(args.option)
+        check_options(network, options)
+        model = network(args.input or input_shape, args.classes or classes, **options)
     except (TypeError, ValueError) as error:
         parser.error(str(error).splitlines()[0])
     sys.stdout.write(format_table(layer_rows(model)) + "\n")

@@ -11,7 +11,24 @@ from PIL import Image
 
 from datasets.dataset import DataSet
 from learning import report
-from learning.experiment import drawing_training_images
+from learning.config import ModelConfig
+from learning.errors import UsageError
+from learning.experiment import drawing_training_images, network_class
+
+
+@pytest.mark.fault(20)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dropout_prob": 0.5}, "unknown option 'dropout_prob'; known are"),  # AlexNet's
+        ({"momentum": 0.5}, "unknown option 'momentum'"),  # the optimizer's
+        ({"shortcutt": "A"}, "unknown option 'shortcutt'; did you mean 'shortcut'"),
+        ({"weight_decay": 0.1}, "'weight_decay' does not belong to model.options"),
+    ],
+)
+def test_an_option_that_the_network_does_not_take_is_refused(options, message):
+    with pytest.raises(UsageError, match=f"model resnet20: .*{message}"):
+        network_class(ModelConfig(name="resnet20", options=options))
 
 
 @pytest.fixture
