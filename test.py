@@ -29,15 +29,15 @@ def main() -> None:
 
     run = RunDirectory(arguments.run or newest_run())
     announce(f"starting TensorFlow and loading {run.path} ...")
-    from learning import experiment
+    from learning import experiment, run_data
     from learning.evaluation import detail_lines, evaluate, score_lines, write_results
 
     if arguments.data_dir is None:
-        dataset, split = experiment.held_out(experiment.open_data(run.config, run))
+        dataset, split = run_data.held_out(run_data.open_data(run.config, run))
         name, found = "test", {}  # run.json names the unreadable files
     else:
-        dataset, bad_files = experiment.open_labelled(run, arguments.data_dir)
-        experiment.warn_of_training_images(run, dataset, arguments.data_dir)
+        dataset, bad_files = run_data.open_labelled(run, arguments.data_dir)
+        run_data.warn_of_training_images(run, dataset, arguments.data_dir)
         name, split = f"test-{Path(arguments.data_dir).resolve().stem}", arguments.data_dir
         found = {"bad_files": bad_files}
     model, sess, epoch = experiment.load_run(run)

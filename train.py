@@ -20,7 +20,7 @@ def main() -> None:
 def train(arguments: TrainArguments, path: Path) -> None:
     """Build, train, test the selected weights, write the run's page."""
     announce("starting TensorFlow and loading the data ...")
-    from learning import experiment
+    from learning import experiment, run_data
     from learning.evaluation import evaluate, score_lines, write_results
     from learning.page import write_run_page
     from learning.precision import with_precision
@@ -31,12 +31,12 @@ def train(arguments: TrainArguments, path: Path) -> None:
         print(reason, flush=True)
     experiment.network_class(config.model)  # refused before images are decoded, which may take long
     run = None if arguments.resume is None else RunDirectory(path)
-    splits = experiment.open_data(config, run)
-    experiment.check_fits(config, splits)
+    splits = run_data.open_data(config, run)
+    run_data.check_fits(config, splits)
     optimizer = experiment.build_training(config, splits)
     model = optimizer.model
     if run is None:
-        run = RunDirectory.create(path, config, experiment.run_info(splits, model.input_shape))
+        run = RunDirectory.create(path, config, run_data.run_info(splits, model.input_shape))
     print("\n".join(experiment.summary_lines(config, model, splits, path)), flush=True)
 
     with (
@@ -46,7 +46,7 @@ def train(arguments: TrainArguments, path: Path) -> None:
         resume = arguments.resume is not None
         optimizer.train(sess, path, resume=resume, on_start=lambda: run.update(config))
         epoch = experiment.load_selected(sess, model, path, config.train.select)
-        dataset, split = experiment.held_out(splits)
+        dataset, split = run_data.held_out(splits)
         results = evaluate(
             sess, model, dataset, evaluator=config.train.evaluator, batch_size=config.train.batch_size
         )

@@ -41,10 +41,10 @@ def project_step(data_dir: str, limit: int | None, threads: int) -> Step:
     options = ["--data-dir", data_dir, "--train.threads", str(threads), *sample]
     config = parse_train(["--config", RECIPE, *options]).config
     from datasets.prefetch import Prefetcher
-    from learning import experiment
+    from learning import experiment, run_data
 
-    splits = experiment.open_data(config)
-    experiment.check_fits(config, splits)
+    splits = run_data.open_data(config)
+    run_data.check_fits(config, splits)
     train = config.train
     optimizer = experiment.build_training(config, splits)
     sess = experiment.open_session(optimizer.model, train.threads)

@@ -81,11 +81,11 @@ def train_epoch(folder: Path, num_images: int, seed: int, threads: int) -> dict[
         train=TrainConfig(batch_size=BATCH_SIZE, num_epochs=1, seed=seed, threads=threads),
     )
     with PeakMemory() as memory, tempfile.TemporaryDirectory(dir=folder) as run:
-        from learning import experiment
+        from learning import experiment, run_data
 
         before = anonymous_bytes()
         start = time.perf_counter()
-        splits = experiment.open_data(config)
+        splits = run_data.open_data(config)
         loading_seconds = time.perf_counter() - start
         loaded = anonymous_bytes()
         optimizer = experiment.build_training(config, splits)

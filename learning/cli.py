@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
 
-from learning.config import SECTIONS, RunConfig
+from learning.config import SECTIONS, RunConfig, check_names
 from learning.errors import CheckpointError, UsageError
 from learning.recipes import CONFIGS, flatten, merge, read_recipe, recipe_path, with_defaults_of_set
 from learning.run_directory import RunDirectory
@@ -161,9 +161,10 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
     try:
         config = RunConfig.from_dict(merge(values, given))
         model_path(config.model.name)
+        check_names(config)
     except ValueError as error:
         raise UsageError(f"{error}") from error
-    _check_names(config)
+    _check_download(config)
     _check_used(config, given)
     return TrainArguments(_with_absolute_paths(config), run_dir, resume)
 
@@ -234,18 +235,10 @@ def _absolute(path: str | None) -> str | None:
     return None if path is None else str(Path(path).expanduser().resolve())
 
 
-def _check_names(config: RunConfig) -> None:
-    """UsageError for a data set or evaluator that does not exist, or a data set that cannot be downloaded."""
+def _check_download(config: RunConfig) -> None:
+    """UsageError for a data set that cannot be downloaded."""
     from datasets.download import DOWNLOADS  # imported late: --help has to answer at once
-    from datasets.loaders import LOADERS
-    from learning.evaluators import EVALUATORS
 
-    for option, name, known in (
-        ("data.name", config.data.name, LOADERS),
-        ("train.evaluator", config.train.evaluator, EVALUATORS),
-    ):
-        if name not in known:
-            raise UsageError(f"unknown {option} {name!r}; {suggestion(name, known)}")
     if config.data.download and config.data.name not in DOWNLOADS:
         raise UsageError(
             f"the data set {config.data.name!r} cannot be downloaded, only {', '.join(DOWNLOADS)}; leave "

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from learning.checks import check
 from learning.sections import DataConfig, ModelConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 from models.hyperparameters import suggestion
 
@@ -16,6 +17,7 @@ __all__ = [
     "ScheduleConfig",
     "TrainConfig",
     "check_keys",
+    "check_names",
 ]
 
 
@@ -30,6 +32,10 @@ class RunConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        check(isinstance(self.recipe, str), "recipe", self.recipe, "text")
+        check(isinstance(self.data_dir, str | None), "data_dir", self.data_dir, "a path as text")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain nested dictionary, as `from_dict` reads it."""
@@ -98,12 +104,25 @@ NOT_FLAT = frozenset({"name", "evaluator", "threads"})  # decided by classes and
 
 def check_keys(values: Any) -> None:
     """ValueError with a suggestion for a name that RunConfig, or a section of it, does not have."""
-    _check_names(values, RunConfig, "")
+    _check_keys(values, RunConfig, "")
     for key, section in SECTIONS.items():
-        _check_names(values.get(key, {}), section, f"{key}.")
+        _check_keys(values.get(key, {}), section, f"{key}.")
 
 
-def _check_names(values: Any, owner: Any, prefix: str) -> None:
+def check_names(config: RunConfig) -> None:
+    """ValueError with a suggestion for a data set or an evaluator that does not exist."""
+    from datasets.loaders import LOADERS  # imported late: --help has to answer at once
+    from learning.evaluators import EVALUATORS
+
+    for option, name, known in (
+        ("data.name", config.data.name, LOADERS),
+        ("train.evaluator", config.train.evaluator, EVALUATORS),
+    ):
+        if name not in known:
+            raise ValueError(f"unknown {option} {name!r}; {suggestion(name, known)}")
+
+
+def _check_keys(values: Any, owner: Any, prefix: str) -> None:
     if not isinstance(values, Mapping):
         raise ValueError(f"{prefix or 'the configuration'} holds {values!r}; it must be a mapping of options")
     known = {f.name for f in dataclasses.fields(owner)}

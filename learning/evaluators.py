@@ -9,12 +9,19 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
+from types import ModuleType
 from typing import Literal
 
 import numpy as np
-from sklearn import metrics
 
 PROBABILITY_TOLERANCE = 1e-3  # how far a row of probabilities may be from a sum of 1; float16 rounding fits
+
+
+def _metrics() -> ModuleType:
+    """scikit-learn's, imported when the first score is asked for, since that takes more than a second."""
+    from sklearn import metrics
+
+    return metrics
 
 
 class Evaluator(ABC):
@@ -138,7 +145,7 @@ class AccuracyEvaluator(_SklearnEvaluator):
     """The share of examples whose most probable class is the true one, in [0, 1]."""
 
     def _score(self, labels: np.ndarray, predictions: np.ndarray) -> float:
-        return metrics.accuracy_score(labels, predictions.argmax(axis=1))
+        return _metrics().accuracy_score(labels, predictions.argmax(axis=1))
 
 
 class ErrorRateEvaluator(_SklearnEvaluator):
@@ -153,7 +160,7 @@ class ErrorRateEvaluator(_SklearnEvaluator):
         return "min"
 
     def _score(self, labels: np.ndarray, predictions: np.ndarray) -> float:
-        return metrics.zero_one_loss(labels, predictions.argmax(axis=1))
+        return _metrics().zero_one_loss(labels, predictions.argmax(axis=1))
 
 
 class TopKAccuracyEvaluator(_SklearnEvaluator):
@@ -182,8 +189,8 @@ class TopKAccuracyEvaluator(_SklearnEvaluator):
                 f"choose k below {num_classes}, or the evaluator 'accuracy'"
             )
         if self.k == 1:  # scikit-learn takes no (N, 2) scores for two classes
-            return metrics.accuracy_score(labels, predictions.argmax(axis=1))
-        return metrics.top_k_accuracy_score(labels, predictions, k=self.k, labels=np.arange(num_classes))
+            return _metrics().accuracy_score(labels, predictions.argmax(axis=1))
+        return _metrics().top_k_accuracy_score(labels, predictions, k=self.k, labels=np.arange(num_classes))
 
 
 class MacroF1Evaluator(_SklearnEvaluator):
@@ -194,7 +201,7 @@ class MacroF1Evaluator(_SklearnEvaluator):
 
     def _score(self, labels: np.ndarray, predictions: np.ndarray) -> float:
         classes = np.arange(predictions.shape[1])
-        return metrics.f1_score(
+        return _metrics().f1_score(
             labels, predictions.argmax(axis=1), labels=classes, average="macro", zero_division=np.nan
         )
 
@@ -204,7 +211,7 @@ class BalancedAccuracyEvaluator(_SklearnEvaluator):
 
     def _score(self, labels: np.ndarray, predictions: np.ndarray) -> float:
         # balanced_accuracy_score is the same number, but warns where a predicted class does not occur
-        return metrics.recall_score(
+        return _metrics().recall_score(
             labels, predictions.argmax(axis=1), labels=np.unique(labels), average="macro"
         )
 
@@ -223,8 +230,8 @@ class RocAucEvaluator(_SklearnEvaluator):
         if not one_hot.any(axis=0).all():
             return math.nan
         if num_classes == 2:
-            return metrics.roc_auc_score(labels, predictions[:, 1])
-        return metrics.roc_auc_score(one_hot, predictions, average="macro")
+            return _metrics().roc_auc_score(labels, predictions[:, 1])
+        return _metrics().roc_auc_score(one_hot, predictions, average="macro")
 
 
 class LogLossEvaluator(_SklearnEvaluator):
@@ -251,7 +258,7 @@ class LogLossEvaluator(_SklearnEvaluator):
                 f"y_pred has values from {predictions.min():.4g} and row sums from {sums.min():.4g} to "
                 f"{sums.max():.4g}; log loss takes probabilities that sum to 1, the softmax of the logits"
             )
-        return metrics.log_loss(labels, predictions / sums, labels=np.arange(predictions.shape[1]))
+        return _metrics().log_loss(labels, predictions / sums, labels=np.arange(predictions.shape[1]))
 
 
 EVALUATORS: dict[str, Callable[[], Evaluator]] = {

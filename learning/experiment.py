@@ -1,6 +1,5 @@
-"""From a configuration to the objects of a run: data, model, session, trained weights."""
+"""From a configuration and its images to the other objects of a run: model, session, optimizer, trained weights."""
 
-import dataclasses
 import logging
 import os
 from collections.abc import Iterator
@@ -21,70 +20,23 @@ with importing_tensorflow():
     tf.config.list_physical_devices()  # looks for a GPU now, while its complaint about none is held
 
 from datasets.dataset import DataSet
-from datasets.loaders import LOADERS, OWN_FORMS, labelled_set, load_splits
 from datasets.splits import Splits
 from learning.checkpoints import CheckpointStore
-from learning.config import DataConfig, ModelConfig, RunConfig
+from learning.config import ModelConfig, RunConfig
 from learning.errors import CheckpointError, UsageError
 from learning.evaluators import EVALUATORS
 from learning.files import storage_reason
 from learning.optimizers import OPTIMIZERS, Optimizer
+from learning.run_data import run_info
 from learning.run_directory import RunDirectory
-from learning.schedule_building import build_schedule
 from learning.variables import restore
 from models.catalogue import check_options, model_class
 from models.convnet import ConvNet
-from models.hyperparameters import accepted
 
 logger = logging.getLogger(__name__)
 
 # What a network gets from other options of a run: these are no entries of model.options.
 GIVEN_TO_NETWORKS = frozenset({"weight_decay", "weight_decay_on", "precision", "image_mean", "seed"})
-
-
-def open_data(config: RunConfig, run: RunDirectory | None = None) -> Splits:
-    """Load and split the configured data.
-
-    :param run: an existing run whose data they must be.
-    :raises UsageError: an option that the loader cannot honour.
-    :raises CheckpointError: the data are not those of `run`.
-    """
-    data = config.data
-    options = {**dataclasses.asdict(data), "seed": config.train.seed}
-    del options["name"], options["mean"]
-    defaults = dataclasses.asdict(DataConfig())
-    taken = accepted(LOADERS[data.name], options)
-    for key, value in options.items():
-        if key not in taken and key in defaults and value != defaults[key]:
-            raise UsageError(
-                f"data.{key} is {value!r}, but the data set {data.name!r} has no such option; leave it out"
-            )
-    splits = load_splits(data.name, config.data_dir, **taken)
-    if run is not None:
-        check_same_data(run, splits)
-    return splits
-
-
-def check_fits(config: RunConfig, splits: Splits) -> None:
-    """UsageError where options and data do not go together, before anything is trained."""
-    num_examples, batch_size = splits.train.num_examples, config.train.batch_size
-    if batch_size > num_examples:
-        raise UsageError(
-            f"train.batch_size is {batch_size}, more than the {num_examples} training images; "
-            f"choose {num_examples} or less"
-        )
-    num_classes = len(splits.class_names)
-    labels, pred = np.eye(num_classes), np.full((num_classes, num_classes), 1.0 / num_classes)
-    try:
-        total_steps = config.train.num_epochs * (num_examples // batch_size)
-        build_schedule(config.schedule, config.optimizer, total_steps)
-        EVALUATORS[config.train.evaluator]().score(labels, pred)
-    except ValueError as error:
-        raise UsageError(f"{error}") from error
-    if (config.train.profile or 0) > total_steps:
-        raise UsageError(
-            f"train.profile is {config.train.profile}; choose 1 to {total_steps}, the last update"
-        )
 
 
 def network_class(model: ModelConfig) -> type[ConvNet]:
@@ -156,15 +108,6 @@ def build_training(config: RunConfig, splits: Splits) -> Optimizer:
     return OPTIMIZERS[config.optimizer.name](model, train_set, evaluator, splits.val, config=config)
 
 
-def held_out(splits: Splits) -> tuple[DataSet, str]:
-    """The set that a finished run is tested on, and what to call it."""
-    if splits.test is not None:
-        return splits.test, "test"
-    if splits.val is not None:
-        return splits.val, "validation"
-    return splits.train, "training"
-
-
 def load_selected(sess: v1.Session, model: ConvNet, run_path: Path, select: str) -> int:
     """Restore the weights of a run that count: the best, or the last, also where no epoch was better than nothing.
 
@@ -192,60 +135,6 @@ def load_run(run: RunDirectory) -> tuple[ConvNet, v1.Session, int]:
     model = build_model(run.config, run.input_shape, len(run.class_names), mean)
     sess = open_session(model, run.config.train.threads)
     return model, sess, load_selected(sess, model, run.path, run.config.train.select)
-
-
-def open_labelled(run: RunDirectory, data_dir: str) -> tuple[DataSet, list[tuple[str, str]]]:
-    """Labelled images as a test set for a run, with its classes, image size and crops: see `labelled_set`.
-
-    :return: the set; and (name, reason) of each file that was left out.
-    """
-    data = run.config.data
-    return labelled_set(
-        data_dir,
-        run.class_names,
-        name=data.name,
-        image_size=data.image_size,
-        crop_size=run.input_shape[0],
-        channels=run.input_shape[-1],
-        reflect=data.reflect,
-        cache_dir=data.cache_dir,
-        max_bad_fraction=data.max_bad_fraction,
-        strict=data.strict,
-    )
-
-
-def warn_of_training_images(run: RunDirectory, dataset: DataSet, data_dir: str) -> None:
-    """A warning when a test set is the folder that the run was trained on, and not just its test part."""
-    own = str(Path(data_dir).expanduser().resolve()) == run.config.data_dir
-    whole = dataset.num_examples > run.info.get("num_images", {}).get("test", 0)
-    if own and whole and run.config.data.name not in OWN_FORMS:  # of those only the test part is ever taken
-        logger.warning("%s holds the images that the run was trained on: this is no test", data_dir)
-
-
-def run_info(splits: Splits, input_shape: tuple[int, ...]) -> dict[str, Any]:
-    """What a run directory records about the data."""
-    parts = {"train": splits.train, "val": splits.val, "test": splits.test}
-    return {
-        "class_names": list(splits.class_names),
-        "input_shape": list(input_shape),
-        "num_images": {name: part.num_examples for name, part in parts.items() if part is not None},
-        "bad_files": [list(pair) for pair in splits.bad_files],
-        "data_fingerprint": splits.fingerprint,
-    }
-
-
-def check_same_data(run: RunDirectory, splits: Splits) -> None:
-    """CheckpointError unless the data are those that the run was started with."""
-    if tuple(splits.class_names) != run.class_names:
-        raise CheckpointError(
-            f"{run.path} was trained on the classes {', '.join(run.class_names)}, the data now have "
-            f"{', '.join(splits.class_names)}; go on with the run's own data"
-        )
-    if splits.fingerprint != run.info.get("data_fingerprint"):
-        raise CheckpointError(
-            f"the images are not those that {run.path} was started with: files were added, removed or edited; "
-            "give back the same data, test on others with test.py --data-dir, or start a new run"
-        )
 
 
 @contextmanager

@@ -14,13 +14,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from rich.console import Console
 
 from learning.checksums import write_checksums
 from learning.errors import CheckpointError, DirectoryInUseError
 from learning.files import write_text
-from learning.run_directory import CONFIG_FILE, INFO_FILE, RunDirectory
+from learning.run_directory import INFO_FILE, RunDirectory, write_config
 from learning.scripts import ScriptParser, announce, run_script
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def _write_texts(run: RunDirectory, folder: Path) -> None:
     """config.yaml, run.json and test.json."""
     data = dataclasses.replace(run.config.data, cache_dir=None)
     config = dataclasses.replace(run.config, data_dir=None, data=data)
-    write_text(folder / CONFIG_FILE, yaml.safe_dump(config.as_dict(), sort_keys=False))
+    write_config(folder, config)
     info: dict[str, Any] = {key: run.info[key] for key in KEPT_INFO if key in run.info}
     write_text(folder / INFO_FILE, json.dumps({**info, "published": True}, indent=1))
     write_text(folder / TEST_FILE, (run.path / TEST_FILE).read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import yaml
 
-from learning.config import RunConfig
+from learning.config import RunConfig, check_names
 from learning.errors import CheckpointError, DirectoryInUseError, StorageError
 from learning.files import MAX_JSON_BYTES, MAX_YAML_BYTES, parse_json, parse_yaml, read_text, write_text
 
@@ -46,6 +46,7 @@ class RunDirectory:
             )
         try:
             self.config = RunConfig.from_dict(parse_yaml(read_text(self.path / CONFIG_FILE, MAX_YAML_BYTES)))
+            check_names(self.config)
             self.info = parse_json(read_text(self.path / INFO_FILE, MAX_JSON_BYTES))
             self.class_names = tuple(str(name) for name in self.info["class_names"])
             self.input_shape = tuple(int(size) for size in self.info["input_shape"])
@@ -76,18 +77,19 @@ class RunDirectory:
             ) from error
         path.mkdir(parents=True, exist_ok=True)
         write_text(path / INFO_FILE, text)
-        _write_config(path, config)
+        write_config(path, config)
         return cls(path)
 
     def update(self, config: RunConfig) -> None:
         """Keep the configuration of a resumed run, which may be longer or have its data elsewhere."""
         if config != self.config:
-            _write_config(self.path, config)
+            write_config(self.path, config)
             self.config = config
 
 
-def _write_config(path: Path, config: RunConfig) -> None:
-    write_text(path / CONFIG_FILE, yaml.safe_dump(_plain(config.as_dict()), sort_keys=False))
+def write_config(path: Path, config: RunConfig) -> None:
+    """config.yaml in the folder `path`."""
+    write_text(path / CONFIG_FILE, yaml.safe_dump(config.as_dict(), sort_keys=False))
 
 
 @contextlib.contextmanager
@@ -180,10 +182,3 @@ def newest_run(root: Path = Path("runs")) -> Path:
             f"no run with a checkpoint under {root.resolve()}; train with train.py, or give one with --run"
         )
     return max(runs, key=lambda path: ((path / CONFIG_FILE).stat().st_mtime_ns, path.name))
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, for YAML."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return list(value) if isinstance(value, tuple) else value

@@ -1,31 +1,9 @@
 """The sections of a run's configuration: data, model, optimizer, schedule, train. Each checks its own values."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-
-def _check(holds: bool, where: str, value: Any, expected: str) -> None:
-    if not holds:
-        raise ValueError(f"{where} is {value!r}; it must be {expected}")
-
-
-def _check_positive(section: str, config: Any, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        _check(math.isfinite(value) and value > 0, f"{section}.{name}", value, "a positive number")
-
-
-def _check_not_negative(section: str, config: Any, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        _check(math.isfinite(value) and value >= 0, f"{section}.{name}", value, "zero or a positive number")
-
-
-def _check_fraction(section: str, config: Any, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        _check(0 <= value < 1, f"{section}.{name}", value, "a fraction: at least 0 and below 1")
+from learning.checks import check, check_fraction, check_not_negative, check_positive, check_types
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,19 +49,18 @@ class DataConfig:
     download: bool = False
 
     def __post_init__(self) -> None:
-        _check_positive("data", self, "image_size", "crop_size")
-        _check_not_negative("data", self, "padding", "pca_color")
-        _check(
-            not self.pca_color or self.channels == 3, "data.pca_color", self.pca_color, "0 for grey images"
-        )
-        _check_fraction("data", self, "val_fraction", "test_fraction")
-        _check(
+        check_types("data", self)
+        check_positive("data", self, "image_size", "crop_size")
+        check_not_negative("data", self, "padding", "pca_color")
+        check(not self.pca_color or self.channels == 3, "data.pca_color", self.pca_color, "0 for grey images")
+        check_fraction("data", self, "val_fraction", "test_fraction")
+        check(
             0 <= self.max_bad_fraction <= 1, "data.max_bad_fraction", self.max_bad_fraction, "within 0 to 1"
         )
         fits = self.crop_size <= self.image_size
-        _check(fits, "data.crop_size", self.crop_size, f"at most data.image_size, {self.image_size}")
+        check(fits, "data.crop_size", self.crop_size, f"at most data.image_size, {self.image_size}")
         if self.sample_size is not None:
-            _check_positive("data", self, "sample_size")
+            check_positive("data", self, "sample_size")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +84,8 @@ class ModelConfig:
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_not_negative("model", self, "weight_decay")
+        check_types("model", self)
+        check_not_negative("model", self, "weight_decay")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,10 +113,11 @@ class OptimizerConfig:
     clip_norm: float | None = None
 
     def __post_init__(self) -> None:
-        _check_positive("optimizer", self, "init_learning_rate", "epsilon")
-        _check_fraction("optimizer", self, "momentum", "beta1", "beta2", "rmsprop_decay")
+        check_types("optimizer", self)
+        check_positive("optimizer", self, "init_learning_rate", "epsilon")
+        check_fraction("optimizer", self, "momentum", "beta1", "beta2", "rmsprop_decay")
         if self.clip_norm is not None:
-            _check_positive("optimizer", self, "clip_norm")
+            check_positive("optimizer", self, "clip_norm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,17 +146,18 @@ class ScheduleConfig:
 
     def __post_init__(self) -> None:
         section = "schedule"
-        _check_not_negative(
+        check_types(section, self)
+        check_not_negative(
             section, self, "learning_rate_patience", "min_learning_rate", "eps", "warmup_steps"
         )
         decay = self.learning_rate_decay
-        _check(0 < decay <= 1, f"{section}.learning_rate_decay", decay, "above 0 and at most 1")
+        check(0 < decay <= 1, f"{section}.learning_rate_decay", decay, "above 0 and at most 1")
         ascending = (
             list(self.boundaries) == sorted(set(self.boundaries)) and min(self.boundaries, default=1) > 0
         )
-        _check(ascending, f"{section}.boundaries", self.boundaries, "growing positive numbers of updates")
+        check(ascending, f"{section}.boundaries", self.boundaries, "growing positive numbers of updates")
         if self.early_stopping_patience is not None:
-            _check_not_negative(section, self, "early_stopping_patience")
+            check_not_negative(section, self, "early_stopping_patience")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,10 +198,11 @@ class TrainConfig:
     profile: int | None = None
 
     def __post_init__(self) -> None:
-        _check_positive("train", self, "batch_size", "num_epochs", "keep_checkpoints")
-        _check_not_negative("train", self, "score_threshold", "seed", "threads")
-        _check(self.seed < 2**31, "train.seed", self.seed, "below 2147483648")
+        check_types("train", self)
+        check_positive("train", self, "batch_size", "num_epochs", "keep_checkpoints")
+        check_not_negative("train", self, "score_threshold", "seed", "threads")
+        check(self.seed < 2**31, "train.seed", self.seed, "below 2147483648")
         if self.save_every_steps is not None:
-            _check_positive("train", self, "save_every_steps")
+            check_positive("train", self, "save_every_steps")
         if self.profile is not None:
-            _check_positive("train", self, "profile")
+            check_positive("train", self, "profile")

@@ -11,8 +11,8 @@ import tensorflow as tf
 from learning import training
 from learning.cli import parse_train
 from learning.errors import StorageError, UsageError
-from learning.experiment import check_fits, open_data
 from learning.profiling import Cost, costs
+from learning.run_data import check_fits, open_data
 from tests.test_training import assert_same_state, train
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from learning import experiment
+from learning import experiment, run_data
 from learning.checksums import write_checksums
 from learning.cli import parse_train
 from learning.config import DataConfig, ModelConfig, OptimizerConfig, RunConfig, ScheduleConfig, TrainConfig
@@ -37,10 +37,10 @@ def finished(tmp_path_factory):
         schedule=ScheduleConfig(name="cosine"),
         train=TrainConfig(batch_size=512, num_epochs=3, augment_pred=False),
     )
-    splits = experiment.open_data(config)
+    splits = run_data.open_data(config)
     optimizer = experiment.build_training(config, splits)
     path = tmp_path_factory.mktemp("publish") / "run"
-    run = RunDirectory.create(path, config, experiment.run_info(splits, (10, 10, 1)))
+    run = RunDirectory.create(path, config, run_data.run_info(splits, (10, 10, 1)))
     with experiment.open_session(optimizer.model) as sess:
         optimizer.train(sess, path, verbose=False)
     (path / "test.json").write_text('{"num_images": 359}')
@@ -74,7 +74,7 @@ def predictions(run, dataset):
 
 def test_predictions_are_those_of_the_run_to_the_bit(published):
     run, small = published
-    test_set = experiment.open_data(small.config, small).test
+    test_set = run_data.open_data(small.config, small).test
     (before, epoch), (after, small_epoch) = predictions(run, test_set), predictions(small, test_set)
     assert epoch == small_epoch
     assert (epoch == 3) == (run.config.train.select == "last")

@@ -102,6 +102,26 @@ def test_a_hostile_description_is_an_error_in_one_line(tmp_path, text):
     assert len(str(raised.value)) < 500
 
 
+@pytest.mark.fault(20)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: {evaluator: acuracy}", "unknown train.evaluator 'acuracy'; did you mean .*'accuracy'"),
+        ("data: {name: cifar}", "unknown data.name 'cifar'; did you mean 'cifar10'"),
+        ("data_dir: 3", "data_dir is 3; it must be a path"),
+        (
+            "model: {precision: auto32}",
+            "model.precision is 'auto32'; it must be one of auto, float32, bfloat16",
+        ),
+    ],
+)
+def test_an_edited_configuration_is_refused_by_the_option(tmp_path, text, message):
+    RunDirectory.create(tmp_path, RunConfig(), INFO)
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(CheckpointError, match=message):
+        RunDirectory(tmp_path)
+
+
 @pytest.mark.fault(42)
 def test_a_huge_description_is_refused_unread(tmp_path):
     RunDirectory.create(tmp_path, RunConfig(), INFO)
