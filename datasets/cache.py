@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.cache_build import DIGESTS, IMAGES, MANIFEST, SUMS, build_entry, checksum_of, file_digest
+from datasets.cache_build import DIGESTS, IMAGES, MANIFEST, SUMS, build_entry, checksum_of
 from datasets.errors import DataError, OptionError, StorageError, escape_name
+from datasets.files import file_digest, fsync_path
 from datasets.sources import Source
 
 CODE_VERSION = 2  # raised when a file would decode to other pixels, or an entry has another form
@@ -172,7 +173,7 @@ def _put_in_place(root: Path, temporary: Path, entry: Path) -> CachedImages | No
     try:
         if temporary.exists():
             os.rename(temporary, entry)
-            _sync_folder(root)
+            fsync_path(root)
     except OSError as error:
         if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
             raise
@@ -191,14 +192,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove_abandoned(root: Path) -> None:
@@ -229,5 +222,6 @@ def _report_bad(source: Source, images: CachedImages, options: DecodeOptions) ->
     more = f"; and {rest} more, which python -m datasets.check names" if rest > 0 else ""
     what = f"{len(images.bad)} of {total} images in '{escape_name(str(source.path))}' cannot be decoded"
     if options.strict or len(images.bad) > options.max_bad_fraction * total:
-        raise DataError(f"{what} ({named}{more}); remove them, or allow more with --data.max_bad_fraction")
+        allow = "leave --data.strict out" if options.strict else "allow more with --data.max_bad_fraction"
+        raise DataError(f"{what} ({named}{more}); remove them, or {allow}")
     logger.warning("%s and are left out: %s%s", what, named, more)

@@ -21,6 +21,7 @@ import numpy as np
 
 from datasets.duplicates import pixel_digests
 from datasets.errors import DataError, escape_name
+from datasets.files import file_digest
 from datasets.images import ImageError, read_resized
 from datasets.parallel import in_order
 from datasets.sources import Source
@@ -92,11 +93,6 @@ def build_entry(
 def checksum_of(checksums: list[int]) -> str:
     """One hex digest for the CRC-32 of each image, in order."""
     return hashlib.sha256(np.array(checksums, dtype=np.uint32).tobytes()).hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a small file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _decoded(

@@ -184,7 +184,8 @@ def _read_archive(path: Path) -> _Contents:
 def _check_bytes(name: str, size: int, most: int) -> None:
     if size > most:
         raise DataError(
-            f"'{escape_name(name)}' has {size} bytes; a CIFAR-10 batch has about 31 million, so this is none"
+            f"'{escape_name(name)}' has {size} bytes; a CIFAR-10 batch has about 31 million, so this is none; "
+            "download it again"
         )
 
 
@@ -193,13 +194,17 @@ def _decode(shown: str, file: str, content: bytes) -> Part:
     if file.endswith(".bin"):
         records = np.frombuffer(content, np.uint8)
         if not len(records) or len(records) % (1 + PIXELS):
-            raise DataError(f"'{shown}' has {len(records)} bytes, no multiple of {1 + PIXELS}; it is damaged")
+            raise DataError(
+                f"'{shown}' has {len(records)} bytes, no multiple of {1 + PIXELS}; it is damaged; download it again"
+            )
         records = records.reshape(-1, 1 + PIXELS)
         pixels, labels = records[:, 1:], records[:, 0]
     else:
         pixels, labels = _unpickled(shown, load_plain_pickle(content, shown))
     if labels.min() < 0 or labels.max() >= len(CLASS_NAMES):
-        raise DataError(f"'{shown}' has a label beyond 0..{len(CLASS_NAMES) - 1}; it is no CIFAR-10 batch")
+        raise DataError(
+            f"'{shown}' has a label beyond 0..{len(CLASS_NAMES) - 1}; it is no CIFAR-10 batch; download it again"
+        )
     images = pixels.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)  # (N, 32, 32, 3)
     return np.ascontiguousarray(images), labels.astype(np.intp)
 
@@ -209,9 +214,13 @@ def _unpickled(shown: str, batch: Any) -> tuple[np.ndarray, np.ndarray]:
     values = {key.decode("latin1") if isinstance(key, bytes) else key: value for key, value in _items(batch)}
     pixels, labels = values.get("data"), values.get("labels")
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.shape[1] != PIXELS or not len(pixels):
-        raise DataError(f"'{shown}' holds no array of N x {PIXELS} bytes; it is no CIFAR-10 batch")
+        raise DataError(
+            f"'{shown}' holds no array of N x {PIXELS} bytes; it is no CIFAR-10 batch; download it again"
+        )
     if not isinstance(labels, list) or len(labels) != len(pixels) or not all(type(v) is int for v in labels):
-        raise DataError(f"'{shown}' does not hold one label for each of its {len(pixels)} images")
+        raise DataError(
+            f"'{shown}' does not hold one label for each of its {len(pixels)} images; download it again"
+        )
     return pixels, np.array(labels)
 
 

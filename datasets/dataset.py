@@ -177,7 +177,7 @@ class DataSet:
             test; False: the centre.
         :param fake_data: random images and labels instead, for trying out a model; the cursor stays.
         :return: images (B, h, w, C), or (B, num_crops, h, w, C) for a test, in the set's dtype; labels
-            (B, K) or (B,) or None. Fake images are float32 in [0, 1).
+            (B, K) or (B,) or None. Fake ones are float32 (B, h, w, C) in [0, 1), and (B, K).
         :raises ValueError: batch_size below 1, or the set is empty.
         """
         if fake_data:

@@ -16,7 +16,8 @@ from typing import IO
 
 from datasets.cache import default_cache_dir
 from datasets.errors import DataError, OptionError, StorageError, escape_name
-from datasets.official import ASIRRA, CIFAR10_PYTHON, MNIST, OfficialFile, compare, sha256
+from datasets.files import file_digest
+from datasets.official import ASIRRA, CIFAR10_PYTHON, MNIST, OfficialFile, compare
 from datasets.transfer import CutError, try_transfer
 
 WAITS = (2, 5, 10)  # seconds before each further try of a transfer that was cut
@@ -40,7 +41,7 @@ def fetch(name: str, folder: Path | str | None = None) -> Path:
     :return: what the loader takes: the file, or the folder of several.
     :raises DataError: a file that is there and is not the official one, which stays as it is; a server that cannot
         be reached, stalls again and again, hardly sends anything, leaves https or sends something else.
-    :raises StorageError: the folder cannot be written.
+    :raises StorageError: the folder cannot be written. OptionError: it is a file.
     """
     folder = default_cache_dir() / "downloads" / name if folder is None else Path(folder).expanduser()
     if folder.exists() and not folder.is_dir():
@@ -117,7 +118,7 @@ def _verify(file: OfficialFile, part: Path) -> None:
     """The hash of a complete download; a wrong one is no use to go on with."""
     with open(part, "rb") as stream:
         os.fsync(stream.fileno())
-    actual = sha256(part)
+    actual = file_digest(part)
     if actual != file.sha256:
         part.unlink()
         raise DataError(

@@ -96,7 +96,7 @@ def labelled_set(
         cifar10, the files of mnist), the official test images are taken.
     :return: the set; and (name, reason) of each file that was left out because it cannot be decoded.
     :raises ClassMismatchError: the folder has a class that the model does not know.
-    :raises DataError: as `datasets.folder.load_folder`.
+    :raises DataError: as `datasets.folder.load_folder`, but that a single class is enough.
     """
     crops = Crops(crop_size=crop_size, reflect=reflect)
     crops.check(image_size, image_size, channels)

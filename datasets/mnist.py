@@ -85,14 +85,18 @@ def _read_part(folder: Path, part: str) -> Part:
     image_file, label_file = (_find(folder, f"{part}-{kind}") for kind in _KINDS)
     images, labels = read_idx(image_file), read_idx(label_file)
     if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE):
-        raise DataError(f"'{_shown(image_file)}' holds {images.shape}, not images of {SIDE}x{SIDE}")
+        raise DataError(
+            f"'{_shown(image_file)}' holds {images.shape}, not images of {SIDE}x{SIDE}; give MNIST's files"
+        )
     if labels.shape != (len(images),):
         raise DataError(
             f"'{_shown(label_file)}' holds labels of shape {labels.shape} for {len(images)} images; the two "
             "files do not belong together"
         )
     if not len(labels) or labels.max() >= len(CLASS_NAMES):
-        raise DataError(f"'{_shown(label_file)}' holds a label beyond 0..9, or none; it is not MNIST's")
+        raise DataError(
+            f"'{_shown(label_file)}' holds a label beyond 0..9, or none; it is not MNIST's; download it again"
+        )
     return images[..., np.newaxis], labels.astype(np.intp)
 
 
@@ -127,14 +131,16 @@ def read_idx(path: Path) -> np.ndarray:
             if len(start) < 4 or start[:2] != b"\0\0" or start[2] != _UNSIGNED_BYTE or start[3] not in (1, 3):
                 raise DataError(
                     f"'{_shown(path)}' starts with {start.hex() or 'nothing'}; an IDX file of bytes starts with "
-                    "00000801 or 00000803"
+                    "00000801 or 00000803; download it again"
                 )
             sizes = file.read(4 * start[3])
             if len(sizes) < 4 * start[3]:
                 raise DataError(f"'{_shown(path)}' ends within its header; download it again")
             shape = struct.unpack(f">{start[3]}I", sizes)
             if shape[0] > MAX_IMAGES or max(shape[1:], default=0) > SIDE:
-                raise DataError(f"'{_shown(path)}' says that it holds {shape}; MNIST holds (60000, 28, 28)")
+                raise DataError(
+                    f"'{_shown(path)}' says that it holds {shape}; MNIST holds (60000, 28, 28); download it again"
+                )
             expected = int(np.prod(shape))
             found = _count_bytes(file, expected)
             content = file.read(expected) if found == expected else b""
@@ -142,7 +148,9 @@ def read_idx(path: Path) -> np.ndarray:
         raise DataError(f"'{_shown(path)}' cannot be read ({error}); download it again") from error
     if found != expected:
         shown = "more" if found > expected else str(found)
-        raise DataError(f"'{_shown(path)}' should hold {expected} bytes of data and holds {shown}")
+        raise DataError(
+            f"'{_shown(path)}' should hold {expected} bytes of data and holds {shown}; download it again"
+        )
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 

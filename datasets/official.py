@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from datasets.errors import DataError, escape_name
+from datasets.files import file_digest
 
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
 _TORONTO = "https://www.cs.toronto.edu/~kriz"
@@ -110,14 +111,7 @@ def compare(file: OfficialFile, path: Path, advice: str) -> None:
         )
 
 
-def sha256(path: Path) -> str:
-    """Hex digest of a file of any size."""
-    import pooch  # slow to import
-
-    return pooch.file_hash(str(path), alg="sha256")
-
-
 @lru_cache
 def _sha256(path: Path, size: int, mtime_ns: int) -> str:
     """Once in a process for each state of a file."""
-    return sha256(path)
+    return file_digest(path)

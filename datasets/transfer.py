@@ -114,7 +114,8 @@ class _Sink:
     def _check_length(self, length: str | None, shown: str) -> None:
         if length is not None and length != str(self._file.size):
             raise DataError(
-                f"{shown} announces {escape_name(length)} bytes, not the {self._file.size} of the official file"
+                f"{shown} announces {escape_name(length)} bytes, not the {self._file.size} of the official file; "
+                "try again, or fetch it by hand"
             )
 
     def write(self, chunk: bytes) -> None:
@@ -123,7 +124,8 @@ class _Sink:
         if self.done > self._file.size:
             self._start_again()
             raise DataError(
-                f"{self._file.url} sends more than the {self._file.size} bytes of the official file"
+                f"{self._file.url} sends more than the {self._file.size} bytes of the official file; try again, or "
+                "fetch it by hand"
             )
         self._stream.write(chunk)
         self._check_rate()

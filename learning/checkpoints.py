@@ -8,9 +8,10 @@ from pathlib import Path
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
+from datasets.files import fsync_path
 from learning.checksums import CHECKSUMS_FILE, find_damage, write_checksums
 from learning.errors import CheckpointError, StorageError
-from learning.files import fsync_path, read_text, storage_reason, write_text
+from learning.files import read_text, storage_reason, write_text
 from learning.state import MAX_BYTES, TrainingState
 from learning.variables import PREFIX, find_unreadable
 

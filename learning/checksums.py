@@ -1,21 +1,20 @@
 """Checksums of the files of a folder, kept in the folder: what a disk or a copy did to them since is found."""
 
-import hashlib
 import json
 import re
 import stat
 from pathlib import Path
 
+from datasets.files import file_digest
 from learning.files import MAX_JSON_BYTES, parse_json, read_text, write_text
 
 CHECKSUMS_FILE = "checksums.json"
-CHUNK_BYTES = 2**20
 
 
 def write_checksums(folder: Path) -> None:
     """checksums.json in `folder`: name, size in bytes and SHA-256 of every other file in it."""
     sums = {
-        path.name: {"size": path.stat().st_size, "sha256": _sha256(path)}
+        path.name: {"size": path.stat().st_size, "sha256": file_digest(path)}
         for path in sorted(folder.iterdir())
         if path.name != CHECKSUMS_FILE
     }
@@ -54,15 +53,6 @@ def _size_differs(folder: Path, name: str, size: int, digest: str) -> str | None
 
 def _content_differs(folder: Path, name: str, size: int, digest: str) -> str | None:
     try:
-        return None if _sha256(folder / name) == digest else f"the SHA-256 of {name} differs"
+        return None if file_digest(folder / name) == digest else f"the SHA-256 of {name} differs"
     except OSError as error:
         return f"cannot read {name}: {error.strerror}"
-
-
-def _sha256(path: Path) -> str:
-    """Read in pieces: a checkpoint may be larger than the memory that is left."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -31,13 +31,13 @@ class CheckpointError(Exception):
 
 
 class NonFiniteError(Exception):
-    """NaN or Inf in the loss, a score or a variable."""
+    """NaN or Inf in the loss or in a variable."""
 
     exit_code = 5
 
 
 class DirectoryInUseError(Exception):
-    """A run directory that already holds a run."""
+    """A directory that already holds a run, or in which another process trains."""
 
     exit_code = 7
 

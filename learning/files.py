@@ -13,21 +13,13 @@ from typing import Any, NoReturn
 
 import yaml
 
+from datasets.files import fsync_path
 from learning.errors import StorageError
 
 MAX_JSON_BYTES = 16 * 2**20  # of a file that describes a run or a folder
 MAX_JSON_VALUES = 600_000  # in it; each takes some fifty bytes, however short it is there
 MAX_YAML_BYTES = 2**16  # of a recipe or a configuration, whose reader takes a thousand times as much
 MAX_YAML_VALUES = 10_000  # in it, those counted again that an alias repeats
-
-
-def fsync_path(path: Path) -> None:
-    """Ask the system to put a file, or the entries of a folder, on the disk now."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

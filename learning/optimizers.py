@@ -174,9 +174,14 @@ class Optimizer(ABC):
             and nothing more can be refused.
         :param hp: options that differ from the constructor's; those of the update rule are in the graph
             already and cannot.
-        :raises DirectoryInUseError: `save_dir` already holds checkpoints and `resume` is False.
+        :raises ValueError: no batch fits into the training set, the schedule not into the training, or an option
+            of the update rule is another than the constructor's.
+        :raises DirectoryInUseError: `save_dir` already holds checkpoints and `resume` is False, or another process
+            trains there.
+        :raises CheckpointError: the run to go on with was trained otherwise, or its checkpoints are damaged.
         :raises NonFiniteError: NaN or Inf in the loss or in a variable; nothing of it is saved.
-        :raises Interrupted: SIGINT or SIGTERM came, and the state was saved.
+        :raises StorageError: the disk is full or cannot be written; the last checkpoint is whole.
+        :raises Interrupted: SIGINT, SIGTERM or SIGHUP came, and the state was saved.
         """
         self._take_options(hp)
         self.save_dir = (

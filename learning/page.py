@@ -156,7 +156,11 @@ def write_run_page(folder: Path) -> Path:
         sections = [results.scores, *sections, results.recall]
     for heading, name, caption in (
         ("Confusion matrix", "test-confusion.png", "Counts; the colour is the share of the true class"),
-        ("Training images", "augmented.png", "The first training images as the network sees them"),
+        (
+            "Training images",
+            "augmented.png",
+            "Some training images as the network sees them in the first epoch",
+        ),
     ):
         if pictures := _pictures(folder, name, caption):
             sections.append(Section(heading=heading, images=pictures))

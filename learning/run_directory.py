@@ -173,7 +173,7 @@ def default_path(recipe: str, root: Path = Path("runs")) -> Path:
 
 
 def newest_run(root: Path = Path("runs")) -> Path:
-    """The run directory under `root` that was started last. CheckpointError where there is none."""
+    """The run under `root` whose configuration was written last. CheckpointError where there is none."""
     runs = [
         path.parent for path in root.glob(f"*/{CONFIG_FILE}") if any(path.parent.glob("checkpoints/step-*"))
     ]

@@ -379,8 +379,8 @@ def test_another_name_or_a_folder_is_not_compared(tmp_path):
 
 def test_a_file_is_hashed_once_as_long_as_it_stays(tmp_path, monkeypatch):
     hashed = []
-    real = official.sha256
-    monkeypatch.setattr(official, "sha256", lambda path: hashed.append(path) or real(path))
+    real = official.file_digest
+    monkeypatch.setattr(official, "file_digest", lambda path: hashed.append(path) or real(path))
     path = tmp_path / "x.bin"
     path.write_bytes(CONTENT)
     file = OfficialFile("https://localhost/x.bin", len(CONTENT), real(path))

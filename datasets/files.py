@@ -1,0 +1,25 @@
+"""Files on the disk: their content as a digest, and the wait until they are really there."""
+
+import hashlib
+import os
+from pathlib import Path
+
+_PIECE = 2**20  # bytes
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 in hex of a file of any size, read in pieces: it may be larger than the memory that is left."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def fsync_path(path: Path) -> None:
+    """Asks the system to put a file, or the entries of a folder, on the disk now."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
