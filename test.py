@@ -4,7 +4,6 @@ Five where nothing is mirrored; two, the image and its mirror image, where crops
 """
 
 import argparse
-from pathlib import Path
 
 from learning.scripts import ScriptParser, announce, run_script
 
@@ -30,7 +29,7 @@ def main() -> None:
     run = RunDirectory(arguments.run or newest_run())
     announce(f"starting TensorFlow and loading {run.path} ...")
     from learning import experiment, run_data
-    from learning.evaluation import detail_lines, evaluate, score_lines, write_results
+    from learning.evaluation import detail_lines, evaluate, results_name, score_lines, write_results
 
     if arguments.data_dir is None:
         dataset, split = run_data.held_out(run_data.open_data(run.config, run))
@@ -38,7 +37,7 @@ def main() -> None:
     else:
         dataset, bad_files = run_data.open_labelled(run, arguments.data_dir)
         run_data.warn_of_training_images(run, dataset, arguments.data_dir)
-        name, split = f"test-{Path(arguments.data_dir).resolve().stem}", arguments.data_dir
+        name, split = results_name(run.path, arguments.data_dir), arguments.data_dir
         found = {"bad_files": bad_files}
     model, sess, epoch = experiment.load_run(run)
     train = run.config.train

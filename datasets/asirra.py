@@ -52,7 +52,11 @@ def read_asirra_subset(
     :param subset_dir: one of the forms above; of train/ and test/, everything that has a label.
     :param one_hot: whether labels are one-hot.
     :param sample_size: number of images to draw; None: all.
+    :param seed: of the order, and of what is drawn.
     :param image_size: side in pixels of the squares that images are resized to.
+    :param cache_dir: where the decoded images are kept, to be used again; None: `datasets.cache.default_cache_dir`.
+    :param max_bad_fraction: the largest share of files that may be unreadable and are left out with a warning.
+    :param strict: refuse any unreadable file.
     :return: images (N, image_size, image_size, 3) uint8, rows of a memory map; labels (N, 2) or (N,) uint8,
         0 for cat and 1 for dog.
     :raises DataError: nothing there, a file that is neither, too many bad files.

@@ -88,6 +88,7 @@ class DataSet:
 
     @property
     def num_examples(self) -> int:
+        """N."""
         return self._images.shape[0]
 
     @property
@@ -101,10 +102,12 @@ class DataSet:
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
+        """K names in the order of the labels, or None."""
         return self._class_names
 
     @property
     def file_names(self) -> tuple[str, ...] | None:
+        """N names in the order of the images, or None."""
         return self._file_names
 
     @property
@@ -127,10 +130,12 @@ class DataSet:
 
     @property
     def seed(self) -> int:
+        """Of the order and of the windows."""
         return self._sampler.seed
 
     @property
     def epochs_completed(self) -> int:
+        """Epochs that `next_batch` has gone through; its batches may straddle them."""
         return self._sampler.epochs_completed
 
     @property

@@ -58,6 +58,23 @@ def show_progress(chunks: Sequence[int]) -> Iterable[int]:
     return track(chunks, "predicting", transient=True, disable=not sys.stdout.isatty())
 
 
+def results_name(folder: Path, data_dir: str) -> str:
+    """test-NAME for scores on the images in `data_dir`, with a number where another NAME's are in `folder`."""
+    path = Path(data_dir).expanduser().resolve()
+    name, number = f"test-{path.stem}", 2
+    while (taken := folder / f"{name}.json").exists() and _tested_on(taken) != path:
+        name, number = f"test-{path.stem}-{number}", number + 1
+    return name
+
+
+def _tested_on(results: Path) -> Path | None:
+    """Where the images were whose scores a file holds; None where it does not say."""
+    try:
+        return Path(json.loads(results.read_text(encoding="utf-8"))["split"]).expanduser().resolve()
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
 def write_results(results: dict[str, Any], folder: Path, name: str) -> None:
     """`name`.json and `name`-confusion.png in `folder`."""
     from learning.report import draw_confusion_matrix  # matplotlib takes a while to import

@@ -32,11 +32,10 @@ KEPT_INFO = ("class_names", "input_shape", "num_images", "data_fingerprint", "ve
 def finished_state(run: RunDirectory) -> "TrainingState":
     """The state at the end of a run. CheckpointError unless it was trained to its end and tested."""
     from learning.experiment import CheckpointStore  # imports TensorFlow without its notes
-    from learning.schedules import EarlyStopping
 
     state = CheckpointStore(run.path).newest_state()
-    num_epochs, stopping = run.config.train.num_epochs, run.config.schedule.early_stopping_patience
-    stopped = EarlyStopping(stopping).should_stop(state.epoch - state.best_epoch)
+    num_epochs = run.config.train.num_epochs
+    stopped = run.config.schedule.should_stop(state.epoch - state.best_epoch)
     if (state.epoch < num_epochs and not stopped) or not (run.path / TEST_FILE).is_file():
         raise CheckpointError(
             f"{run.path} is not finished: {state.epoch} of {num_epochs} epochs; "
@@ -60,14 +59,15 @@ def publish(run: RunDirectory, target: Path) -> None:
 
     state = finished_state(run)
     store = CheckpointStore(run.path, select=run.config.train.select)
-    store.read_state(store.selected(state)[0])
+    step, _ = store.selected(state)
+    store.read_state(step)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.publishing")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
         _write_texts(run, temporary)
-        _write_checkpoint(run, state, temporary)
+        _write_checkpoint(run, state, step, temporary)
         temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -83,14 +83,13 @@ def _write_texts(run: RunDirectory, folder: Path) -> None:
     write_text(folder / TEST_FILE, (run.path / TEST_FILE).read_text(encoding="utf-8"))
 
 
-def _write_checkpoint(run: RunDirectory, state: "TrainingState", folder: Path) -> None:
-    """The checkpoint that `load_run` chooses, without all that only training needs."""
+def _write_checkpoint(run: RunDirectory, state: "TrainingState", step: int, folder: Path) -> None:
+    """The checkpoint of update `step`, which `load_run` chooses, without all that only training needs."""
     from learning.checkpoints import STATE_FILE, CheckpointStore
     from learning.experiment import load_run, v1
     from learning.variables import PREFIX
 
     model, sess, epoch = load_run(run)
-    step, _ = CheckpointStore(run.path, select=run.config.train.select).selected(state)
     checkpoint = CheckpointStore(folder).path(step)
     checkpoint.mkdir(parents=True)
     with sess, model.graph.as_default():

@@ -1,4 +1,4 @@
-"""Learning-rate schedules and early stopping: pure Python, with a state that a checkpoint can hold.
+"""Learning-rate schedules: pure Python, with a state that a checkpoint can hold.
 
 A schedule answers one question, the learning rate of an update, and hears once per epoch how long nothing
 was better. Units: `global_step` and all `*_steps` count updates, `patience` counts epochs.
@@ -245,21 +245,6 @@ class CosineSchedule(Schedule):
         span = self.init_learning_rate - self.min_learning_rate
         rate = self.min_learning_rate + 0.5 * span * (1 + math.cos(math.pi * progress))
         return min(rate, self.init_learning_rate)  # the sum may round to just above
-
-
-class EarlyStopping:
-    """When to give up.
-
-    :param patience: epochs; more than this many since the best one end the training, None never does.
-    :raises ValueError: the patience is negative or no integer.
-    """
-
-    def __init__(self, patience: int | None) -> None:
-        self.patience = None if patience is None else _count("patience", patience)
-
-    def should_stop(self, epochs_since_best: int) -> bool:
-        """Whether training ends, `epochs_since_best` epochs after the best one."""
-        return self.patience is not None and epochs_since_best > self.patience
 
 
 SCHEDULES: dict[str, type[Schedule]] = {

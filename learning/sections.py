@@ -159,6 +159,10 @@ class ScheduleConfig:
         if self.early_stopping_patience is not None:
             check_not_negative(section, self, "early_stopping_patience")
 
+    def should_stop(self, epochs_since_best: int) -> bool:
+        """Whether training ends early, `epochs_since_best` epochs after the best one."""
+        return self.early_stopping_patience is not None and epochs_since_best > self.early_stopping_patience
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:

@@ -29,7 +29,6 @@ from learning.profiling import operations_file, run_traced, write_profile
 from learning.progress import HISTORY_FILE, Monitor
 from learning.run_directory import hold
 from learning.schedule_building import build_schedule
-from learning.schedules import EarlyStopping
 from learning.state import TrainingState
 from learning.variables import restore
 from models.hyperparameters import accepted
@@ -160,10 +159,9 @@ class TrainingLoop:
             ) from error
 
     def _finished(self) -> bool:
-        stopping = EarlyStopping(self.config.schedule.early_stopping_patience)
         at_epoch_end = self.state.global_step % self.steps_per_epoch == 0
-        stopped = at_epoch_end and stopping.should_stop(self.state.epoch - self.state.best_epoch)
-        return stopped or self.state.global_step >= self.total_steps
+        stopped = self.config.schedule.should_stop(self.state.epoch - self.state.best_epoch)
+        return (at_epoch_end and stopped) or self.state.global_step >= self.total_steps
 
     def _advance(self, batches: Prefetcher, monitor: Monitor) -> bool:
         """One update and, where they are due, scores and a checkpoint; returns whether one was written."""

@@ -25,7 +25,9 @@ class AlexNet(ConvNet):
         local_response_norm: bool = False,
         initial_weights: Literal["post", "he_normal"] = "post",
     ) -> dict[str, tf.Tensor]:
-        """:param dropout_prob: probability that a unit of fc6 and fc7 is dropped in training.
+        """Five convolutions and three fully connected layers, named as in the AlexNet post.
+
+        :param dropout_prob: probability that a unit of fc6 and fc7 is dropped in training.
         :param local_response_norm: normalise relu1 and relu2 (paper, section 3.3).
         :param initial_weights: 'post': normal with standard deviation 0.01, and 0.005 in fc6 and fc7. On pixels
             in [0, 1] that starts with vanishing signals, and training stands still for many epochs;

@@ -31,6 +31,12 @@ class ConvNet(ABC):
     :ivar logits: float32 (N, K).
     :ivar pred: float32 (N, K), softmax probabilities.
     :ivar loss: float32 scalar, what training minimises.
+    :ivar input_shape: (H, W, C) of one image. num_classes: K.
+    :ivar global_step: int64 variable, the number of updates; the optimizer counts it.
+    :ivar variables: of this network alone, with batch-norm statistics, scale and mean.
+    :ivar trainable_variables: those of them that training changes.
+    :ivar update_ops: of the batch-norm statistics; the optimizer runs them with every update.
+    :ivar weight_decay: L2 coefficient. decayed_variables: those that it holds for.
     :ivar penalty: float32 scalar, sum(v ** 2) / 2 over `decayed_variables`; in `loss`, times `weight_decay`.
     """
 
@@ -53,7 +59,9 @@ class ConvNet(ABC):
         :param precision: dtype of the computation; variables, logits and loss are float32 in any case.
         :param seed: of the initial weights and the dropout masks.
         :param hp: options of `_build_model` and `_build_loss`, by their parameters' names. Options of other
-            parts (the post's flat dictionary) are passed over, unknown ones raise TypeError.
+            parts (the post's flat dictionary) are passed over.
+        :raises TypeError: an unknown option, or `_build_model` returns no 'logits'.
+        :raises ValueError: an option has a value that the network cannot have.
         """
         reject_unknown(hp, type(self).__name__, self._build_model, self._build_loss)
         if precision not in COMPUTE_DTYPES:
@@ -148,7 +156,9 @@ class ConvNet(ABC):
         """The feed dictionary of one batch.
 
         :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1].
-        :param labels: (N, K) one-hot or (N,) class indices.
+        :param labels: (N, K) one-hot or (N,) class indices; None where only predictions are asked for.
+        :param is_train: dropout drops, and normalisation takes the batch's own statistics.
+        :return: placeholders and their values, for `Session.run`.
         """
         values = {self.images if images.dtype == np.uint8 else self.X: images, self.is_train: is_train}
         if labels is not None:

@@ -169,6 +169,12 @@ def batch_norm(
     saved. Their update is added to the graph's UPDATE_OPS, which the Optimizer runs with every step:
     moving = momentum * moving + (1 - momentum) * batch. In training the batch's own statistics normalise,
     otherwise the moving ones.
+
+    :param is_train: bool scalar, `ConvNet.is_train`.
+    :param momentum: share of the old moving statistics that is kept, in [0, 1).
+    :param epsilon: added to the variance.
+    :param gamma_value: where gamma starts; beta starts at 0.
+    :return: (N, H, W, C) in the dtype of `x`.
     """
     depth = [int(x.shape[-1])]
     gamma, beta = _variable("gamma", depth, gamma_value), _variable("beta", depth, 0.0)
@@ -195,6 +201,9 @@ def dropout(x: tf.Tensor, rate: float, is_train: tf.Tensor) -> tf.Tensor:
 
     The mask is a function of (graph seed, scope name, global step): a resumed run draws the masks that the
     uninterrupted run would have drawn. One dropout to a variable scope, or two would share a mask.
+
+    :param rate: in [0, 1).
+    :return: the shape and dtype of `x`; `x` itself where `is_train` is False.
     """
     if rate == 0.0:
         return x

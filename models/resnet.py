@@ -58,7 +58,9 @@ class ResNet(ConvNet):
         batch_norm_epsilon: float = 1e-5,
         zero_init_last_gamma: bool = False,
     ) -> dict[str, tf.Tensor]:
-        """:param stages: number of blocks in each stage; every stage but the first starts with stride 2.
+        """A stem, stages of blocks, global average pooling and one fully connected layer.
+
+        :param stages: number of blocks in each stage; every stage but the first starts with stride 2.
         :param widths: channels of the 3x3 convolutions of each stage.
         :param block: 'basic': two 3x3 convolutions; 'bottleneck': 1x1, 3x3, 1x1, four times as many channels out.
         :param stem: 'imagenet': 7x7 stride 2 and 3x3 max pooling stride 2; 'cifar': 3x3; 'mini': 7x7 stride 1 and
@@ -73,7 +75,8 @@ class ResNet(ConvNet):
         :param padding: 'SAME' as TensorFlow pads, 'SYMMETRIC' as PyTorch does; they differ where the stride is 2.
         :param batch_norm_momentum: share of the old moving statistics that is kept; PyTorch's 0.1 is 0.9 here.
         :param batch_norm_epsilon: 1e-5 in PyTorch, 1e-3 in Keras.
-        :param zero_init_last_gamma: let every residual branch start at zero (Goyal et al. 2017, section 5.1).
+        :param zero_init_last_gamma: let every residual branch start at zero (Goyal et al. 2017, section 5.1);
+            without meaning in a plain net, which has no branches.
         """
         _check_among("block", block, BLOCKS)
         _check_among("stem", stem, tuple(STEMS))

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from learning.config import ScheduleConfig
 from learning.schedules import (
     SCHEDULES,
     ConstantSchedule,
     CosineSchedule,
-    EarlyStopping,
     PatienceSchedule,
     Schedule,
     StepsSchedule,
@@ -244,16 +244,16 @@ class TestCosine:
 
 class TestEarlyStopping:
     def test_more_than_patience_epochs(self):
-        stopping = EarlyStopping(3)
-        assert [stopping.should_stop(epochs) for epochs in range(6)] == [False] * 4 + [True] * 2
+        schedule = ScheduleConfig(early_stopping_patience=3)
+        assert [schedule.should_stop(epochs) for epochs in range(6)] == [False] * 4 + [True] * 2
 
     def test_none_never_stops(self):
-        assert not EarlyStopping(None).should_stop(10**9)
+        assert not ScheduleConfig().should_stop(10**9)
 
     @pytest.mark.parametrize("patience", [-1, 1.0, "3", True])
     def test_patience_out_of_range(self, patience):
-        with pytest.raises(ValueError, match=r"patience is .*; give an integer of 0 or more"):
-            EarlyStopping(patience)
+        with pytest.raises(ValueError, match=r"early_stopping_patience is .*; it must be (zero or|a whole)"):
+            ScheduleConfig(early_stopping_patience=patience)
 
 
 def test_linear_warmup_is_one_at_its_last_update():
