@@ -13,15 +13,15 @@ class DataConfig:
     Args:
         name: of the data set: folder (one folder per class), asirra, cifar10, mnist, digits.
         image_size: side in pixels to which every image is resized once.
-        crop_size: side in pixels of the patches that the network sees.
+        crop_size: side in pixels of the crops that the network sees.
         channels: 3 for colour, 1 for grey.
-        reflect: mirror training patches at random, and every test crop beside itself: ten crops instead of five.
-        padding: width in pixels of a frame of the mean colour that training patches may reach into.
+        reflect: mirror training crops at random, and every test crop beside itself: ten crops instead of five.
+        padding: width in pixels of a frame of the mean colour that training crops may reach into.
         pca_color: standard deviation of a random shift of an image's colours along their principal components
             (Krizhevsky et al. 2012: 0.1); 0 for none.
-        redraw: draw patches, reflections and colours anew in every epoch; false keeps those of the first epoch,
+        redraw: draw crops, reflections and colours anew in every epoch; false keeps those of the first epoch,
             as if the images had been augmented once before training.
-        mean: what is subtracted: the mean of each channel, or of each pixel (of the centre patches).
+        mean: what is subtracted: the mean of each channel, or of each pixel (of the centre crops).
         val_fraction: share of the training images held out to choose the best weights (no val/ folder).
         test_fraction: share of all images held out for the final test (no test/ folder).
         sample_size: use only so many images, drawn by the seed.

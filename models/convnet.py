@@ -195,23 +195,23 @@ class ConvNet(ABC):
         for start in starts if progress is None else progress(starts):
             indices = np.arange(start, min(start + chunk, dataset.num_examples))
             images, _ = dataset.batch(indices, augment=augment_pred, is_train=False)
-            predictions.append(self._predict_patches(sess, images, batch_size))
+            predictions.append(self._predict_crops(sess, images, batch_size))
         if verbose:
             seconds = time.perf_counter() - start_time
             logger.info("predicted %d images in %.1f s", dataset.num_examples, seconds)
         return np.concatenate(predictions, axis=0)  # (N, K)
 
-    def _predict_patches(self, sess: v1.Session, images: np.ndarray, batch_size: int) -> np.ndarray:
-        """Probabilities (N, K) of images (N, h, w, C), or averaged over the patches of (N, P, h, w, C)."""
+    def _predict_crops(self, sess: v1.Session, images: np.ndarray, batch_size: int) -> np.ndarray:
+        """Probabilities (N, K) of images (N, h, w, C), or averaged over the crops of (N, P, h, w, C)."""
         if images.ndim == 4:
             images = images[:, np.newaxis]
-        num_images, num_patches = images.shape[:2]
-        patches = images.reshape(-1, *images.shape[2:])  # (N * P, h, w, C)
+        num_images, num_crops = images.shape[:2]
+        crops = images.reshape(-1, *images.shape[2:])  # (N * P, h, w, C)
         parts = [
-            sess.run(self.pred, self.feed(patches[start : start + batch_size]))
-            for start in range(0, len(patches), batch_size)
+            sess.run(self.pred, self.feed(crops[start : start + batch_size]))
+            for start in range(0, len(crops), batch_size)
         ]
-        return np.concatenate(parts).reshape(num_images, num_patches, -1).mean(axis=1)
+        return np.concatenate(parts).reshape(num_images, num_crops, -1).mean(axis=1)
 
 
 def _constant_variable(name: str, value: np.ndarray) -> tf.Variable:
