@@ -22,8 +22,8 @@ def report_of(findings: Findings) -> Report:
 
     :return: path; images, the number of those that can be read; layout; counts {part: {class: images}}; sizes
         {"width": {"min", "median", "max"}, "height": ...} in pixels, upright; unreadable [{"name", "reason"}];
-        undecoded [name]; odd {kind: [name]}; duplicates [{"files", "parts", "classes"}], those that several
-        parts share first.
+        undecoded [name]; odd {kind: [name]}; duplicates [{"files", "parts", "classes"}], first
+        those of several classes, then those that several parts share.
     """
     records = findings.records
     return {
@@ -88,7 +88,7 @@ def _odd(records: Sequence[Record]) -> dict[str, list[str]]:
 
 
 def _duplicates(records: Iterable[Record]) -> list[dict[str, list[str]]]:
-    """Groups of images with the same upright pixels; first those in several parts, then in several classes."""
+    """Groups of images with the same upright pixels; first those in several classes, which contradict each other."""
     groups: dict[bytes, list[Record]] = defaultdict(list)
     for record in records:
         groups[record.digest].append(record)
@@ -101,7 +101,7 @@ def _duplicates(records: Iterable[Record]) -> list[dict[str, list[str]]]:
         for group in groups.values()
         if len(group) > 1
     ]
-    return sorted(found, key=lambda group: (-len(group["parts"]), -len(group["classes"]), group["files"]))
+    return sorted(found, key=lambda group: (-len(group["classes"]), -len(group["parts"]), group["files"]))
 
 
 def _count_lines(counts: dict[str, dict[str, int]]) -> Iterator[str]:

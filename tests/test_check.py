@@ -16,7 +16,7 @@ from datasets import check, inspection
 from datasets.check_report import report_of
 from datasets.errors import DataError
 from datasets.images import ImageFacts, inspect_image, read_image
-from datasets.inspection import ODDITIES, inspect, odd_about
+from datasets.inspection import ODDITIES, Findings, Record, inspect, odd_about
 from tests.made_sets import cifar_parts, mnist_parts, write_mnist, write_python_batches
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -185,6 +185,20 @@ def test_nothing_is_changed_and_the_report_holds_everything(tmp_path, capsys, mo
     assert "the same pixels more than once, in groups: 2" in out
     assert "'train/dog/copy.bmp': in test and train, in cat and dog" in out.replace(prefix or "\0", "")
     assert "in formats that are not decoded: 1" in out
+
+
+def test_labels_that_contradict_each_other_come_before_what_train_and_test_share():
+    def record(name, part, label, digest):
+        return Record(name, part, label, 8, 6, (), digest)
+
+    records = (
+        record("a", "train", "cat", b"1"),
+        record("b", "test", "cat", b"1"),
+        record("c", "train", "cat", b"2"),
+        record("d", "train", "dog", b"2"),
+    )
+    found = report_of(Findings("pets", records))["duplicates"]
+    assert [group["files"] for group in found] == [["c", "d"], ["a", "b"]]
 
 
 @pytest.mark.parametrize(
