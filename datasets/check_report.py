@@ -88,7 +88,7 @@ def _odd(records: Sequence[Record]) -> dict[str, list[str]]:
 
 
 def _duplicates(records: Iterable[Record]) -> list[dict[str, list[str]]]:
-    """Groups of images with the same upright pixels; first those in several classes, which contradict each other."""
+    """Groups of images with the same upright pixels, first those whose classes contradict each other."""
     groups: dict[bytes, list[Record]] = defaultdict(list)
     for record in records:
         groups[record.digest].append(record)
