@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import platform
+import subprocess
 import time
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -42,8 +43,23 @@ def environment(threads: int) -> dict[str, Any]:
         "load_before": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in PACKAGES if _is_installed(package)},
+        "revision": _revision(),
         "date": time.strftime("%Y-%m-%d"),
     }
+
+
+def _revision() -> str | None:
+    """The commit that is measured, with a + where files differ from it; None where this is no clone."""
+    try:
+        commit = _git("rev-parse", "--short", "HEAD")
+        return commit + "+" * bool(_git("status", "--porcelain", "-uno"))
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(Path(__file__).resolve().parent), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def summary(

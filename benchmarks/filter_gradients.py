@@ -4,7 +4,7 @@
 
 Convolutions of AlexNet and of the ResNets at the batch sizes of benchmarks/training, in both precisions. The two
 ways take turns in one session; the least time of each counts, since nothing but other work makes it longer.
-`models.filter_gradients.products_pay` was drawn from this table, and from one of a processor with AMX.
+`models.filter_gradients.products_pay` was drawn from such tables.
 """
 
 import argparse

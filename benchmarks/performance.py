@@ -37,9 +37,10 @@ def machine(figures: Figures) -> str:
     beside = "" if load is None else f"; load before {load:.1f}"
     rounds = f"; {options['rounds']} rounds" if "rounds" in options else ""
     each = f" of {options['seconds']:g} s" if "seconds" in options else ""
+    revision = f"; revision {found['revision']}" if found.get("revision") else ""
     return (
         f"{found['processor']}, {found['cores']} cores, {found['threads']} threads, {flags}; {versions}; "
-        f"{found['date']}{rounds}{each}{beside}."
+        f"{found['date']}{rounds}{each}{beside}{revision}."
     )
 
 

@@ -29,7 +29,7 @@ from benchmarks import libraries
 from benchmarks.commands import conditions, keep, measurement_parser, parse_measurement, require_counts
 from benchmarks.figures import processor
 from benchmarks.made import open_splits, write_blank, write_tree
-from benchmarks.sides import Spread, take_turn
+from benchmarks.sides import Spread, in_turns, take_turn
 from benchmarks.watch import PeakMemory, in_fresh_process, in_this_process, require_linux
 from learning.scripts import run_script
 
@@ -126,6 +126,8 @@ def epoch_cell(path: Path, batch_size: int, threads: int) -> Figures:
 def start_cell(root: Path, cache_dir: Path) -> Figures:
     """The seconds of opening a labelled folder."""
     with PeakMemory() as memory:
+        import sklearn.model_selection  # noqa: F401  which the split imports: that is not what grows
+
         from datasets.folder import load_folder
 
         start = time.perf_counter()
@@ -165,8 +167,8 @@ def measure_sweep(sweep: Sweep, rounds: int, call: Callable[..., Figures]) -> di
     """
     taken: dict[int, list[Figures]] = {size: [] for size in sweep}
     for number in range(rounds):
-        for size, cell in sweep.items():
-            taken[size].append(call(cell.work, *cell.arguments))
+        for size in in_turns(list(sweep), number):
+            taken[size].append(call(sweep[size].work, *sweep[size].arguments))
             print(f"  round {number + 1}, {size:,}: {taken[size][-1]['seconds']:.4g} s", flush=True)
     rows = [{"size": size, **_medians(figures)} for size, figures in taken.items()]
     sizes = [row["size"] for row in rows]

@@ -2,8 +2,8 @@
 
 A contestant is a function of this package that builds what it needs and returns a step: a function without
 arguments that does a piece of work and returns how many images that was. While one works the others sleep; in
-every round each works once for the same time, and who comes first moves on, so that all meet the same state of the
-machine. Figures of different runs are not comparable; ratios within a round are.
+every round each works once, for the same time and at least one step, in an order that gives all the same mean
+position after every two rounds. Figures of different runs are not comparable; ratios within a round are.
 """
 
 import multiprocessing
@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 PAUSE = 0.5  # seconds between two turns, for threads to go to sleep
 PROJECT = "project"
 
+Name = TypeVar("Name", str, int)
 Step = Callable[[], int]
 Rates = dict[str, list[float]]
 
@@ -74,7 +75,7 @@ def measure(
                 tell(f"{name}: left out, {failures[name]}")
         rates: Rates = {name: [] for name in workers}
         for number in range(rounds):
-            for name in _in_turns(list(rates), number):
+            for name in in_turns(list(rates), number):
                 try:
                     rates[name].append(workers[name].images_per_second(seconds))
                 except Exception as error:
@@ -95,10 +96,11 @@ def _reason(name: str, error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def _in_turns(names: list[str], number: int) -> list[str]:
-    """The names in the order of that round."""
-    first = number % len(names)
-    return names[first:] + names[:first]
+def in_turns(names: list[Name], number: int) -> list[Name]:
+    """The names in the order of round `number`: every second round is the one before it backwards."""
+    first = number // 2 % len(names)
+    turned = names[first:] + names[:first]
+    return turned[::-1] if number % 2 else turned
 
 
 def best_peer(rates: Rates) -> str | None:

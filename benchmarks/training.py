@@ -4,11 +4,11 @@
 
 A step takes a batch of bytes, (N, H, W, 3) uint8 in the host's memory, through preprocessing, network, loss,
 gradients, weight decay, momentum and the statistics of the normalisations; it is always the same batch. The peers
-are written as their documentation recommends: PyTorch in channels_last with the fused update, bfloat16 by autocast,
-and each once more compiled; Keras on TensorFlow by `train_on_batch`, bfloat16 by its policy mixed_bfloat16, without
-XLA, which is slower on a processor. What the project does in bfloat16 is held against the peers' best setting,
-whatever its precision: the fastest of them in float32 takes part once more. Each pads as its users do: TensorFlow
-and Keras by SAME, PyTorch on all edges alike.
+are set as follows. PyTorch: channels_last, the fused update, bfloat16 by autocast, each once more compiled, on the
+system's allocator (its guide names jemalloc and TCMalloc as faster; they are no part of it). Keras on TensorFlow:
+`train_on_batch`, bfloat16 by its policy mixed_bfloat16, without XLA. What the project does in bfloat16 is held
+against the peers' best setting, whatever its precision: the fastest of them in float32 takes part once more. Each
+pads as its users do: TensorFlow and Keras by SAME, PyTorch on all edges alike.
 
 A step counts as three passes of multiply-adds: forward, and backward to the inputs and to the weights.
 """

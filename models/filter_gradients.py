@@ -4,7 +4,7 @@ A filter's gradient at offset (i, j) is the product of the pixels that the offse
 transposed, with the gradients of the output, (N * H' * W', oc). Where the output is small, TensorFlow's own kernel
 is far from what a matrix product reaches, above all where the stride is 2; where images are large and channels few,
 cutting the windows out costs more than the products save. docs/performance.md has the times of both, shape by
-shape; `products_pay` was drawn from such times, on processors with and without AMX.
+shape; `products_pay` was drawn from such times.
 """
 
 import tensorflow as tf

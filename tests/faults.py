@@ -136,10 +136,10 @@ def page(results: Path = RESULTS) -> str:
     lines = [
         "# Faults, what the project does, and the tests that prove it",
         "",
-        "Made by `python -m tests.faults` from the marks of the tests; the tests fail when a row has none. In",
-        "every row the scripts print one line that says what is wrong, where, and what to do; a traceback only",
-        "with `--debug`. Exit codes: 0 done, 2 usage, 3 data, 4 checkpoint or configuration, 5 NaN or Inf, 6",
-        "storage or memory, 7 directory in use, 129, 130 and 143 stopped by a signal.",
+        "Made by `python -m tests.faults` from the marks of the tests; the tests fail when a row has neither one",
+        "nor a reason. In every row the scripts print one line that says what is wrong, where, and what to do; a",
+        "traceback only with `--debug`. Exit codes: 0 done, 2 usage, 3 data, 4 checkpoint or configuration, 5 NaN",
+        "or Inf, 6 storage or memory, 7 directory in use, 129, 130 and 143 stopped by a signal.",
     ]
     for title, group in GROUPS.items():
         lines += [

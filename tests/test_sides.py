@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from benchmarks import sides
-from benchmarks.sides import PROJECT, Contestant, Spread, best_peer, measure, ratios, take_turn
+from benchmarks.sides import PROJECT, Contestant, Spread, best_peer, in_turns, measure, ratios, take_turn
 from datasets.errors import DataError
 
 RATES = {PROJECT: [200.0, 300.0, 100.0], "slow": [10.0, 900.0, 20.0], "fast": [100.0, 100.0, 200.0]}
@@ -14,6 +14,16 @@ RATES = {PROJECT: [200.0, 300.0, 100.0], "slow": [10.0, 900.0, 20.0], "fast": [1
 
 def silent(line):
     """For `tell`."""
+
+
+def test_after_two_rounds_all_have_had_the_same_mean_position():
+    names = ["a", "b", "c", "d", "e"]
+    orders = [in_turns(names, number) for number in range(10)]
+    assert all(sorted(order) == names for order in orders)
+    for first in range(0, 10, 2):
+        positions = [orders[first].index(name) + orders[first + 1].index(name) for name in names]
+        assert positions == [4] * 5
+    assert {order[0] for order in orders[::2]} == set(names)
 
 
 def counting(calls, name, images=1):
