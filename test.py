@@ -28,6 +28,7 @@ def main() -> None:
 
     run = RunDirectory(arguments.run or newest_run())
     announce(f"starting TensorFlow and loading {run.path} ...")
+    from datasets.files import expanded
     from learning import experiment, run_data
     from learning.evaluation import detail_lines, evaluate, results_name, score_lines, write_results
 
@@ -37,8 +38,9 @@ def main() -> None:
     else:
         dataset, bad_files = run_data.open_labelled(run, arguments.data_dir)
         run_data.warn_of_training_images(run, dataset, arguments.data_dir)
-        name, split = results_name(run.path, arguments.data_dir), arguments.data_dir
-        found = {"bad_files": bad_files}
+        data_dir = expanded(arguments.data_dir).resolve()
+        name, split = results_name(run.path, data_dir), arguments.data_dir
+        found = {"data_dir": str(data_dir), "bad_files": bad_files}
     model, sess, epoch = experiment.load_run(run)
     train = run.config.train
     results = evaluate(sess, model, dataset, evaluator=train.evaluator, batch_size=train.batch_size)

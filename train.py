@@ -29,7 +29,8 @@ def train(arguments: TrainArguments, path: Path) -> None:
     config, reason = with_precision(arguments.config)
     if reason:
         print(reason, flush=True)
-    experiment.network_class(config.model)  # refused before images are decoded, which may take long
+    if arguments.resume is None:
+        experiment.check_new_model(config.model)  # before images are decoded, which may take long
     run = None if arguments.resume is None else RunDirectory(path)
     splits = run_data.open_data(config, run)
     run_data.check_fits(config, splits)

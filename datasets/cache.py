@@ -17,7 +17,7 @@ import numpy as np
 
 from datasets.cache_build import DIGESTS, IMAGES, MANIFEST, SUMS, build_entry, checksum_of
 from datasets.errors import DataError, OptionError, StorageError, escape_name
-from datasets.files import file_digest, fsync_path
+from datasets.files import expanded, file_digest, fsync_path
 from datasets.sources import Source
 
 CODE_VERSION = 2  # raised when a file would decode to other pixels, or an entry has another form
@@ -88,7 +88,7 @@ def load_images(
     :raises DataError: more bad files than allowed, or no good one.
     :raises StorageError: the cache cannot be written.
     """
-    root = Path(options.cache_dir).expanduser() if options.cache_dir is not None else default_cache_dir()
+    root = expanded(options.cache_dir) if options.cache_dir is not None else default_cache_dir()
     entry = root / _key(source, names, options.size, options.channels)
     images = _open_entry(entry)
     if images is None:
@@ -104,7 +104,7 @@ def load_images(
 def default_cache_dir() -> Path:
     """Where decoded images are kept if nobody says otherwise."""
     if os.environ.get("SESSIONNET_CACHE"):
-        return Path(os.environ["SESSIONNET_CACHE"]).expanduser()
+        return expanded(os.environ["SESSIONNET_CACHE"])
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "sessionnet"
 

@@ -21,6 +21,7 @@ from datasets.arrays import Part, array_splits
 from datasets.crops import Crops
 from datasets.download import located
 from datasets.errors import DataError, escape_name
+from datasets.files import expanded
 from datasets.official import CIFAR10_BINARY, CIFAR10_PYTHON, check_official
 from datasets.plain_pickle import load_plain_pickle
 from datasets.splits import Splits
@@ -90,7 +91,7 @@ def load_cifar10(
 
 def holds_cifar10(path: Path | str) -> bool:
     """Whether there is one of the forms above, complete or not, and not something else, such as images."""
-    path = Path(path).expanduser()
+    path = expanded(path)
     return bool(_batch_files(path) or _archives(path))
 
 

@@ -16,7 +16,7 @@ from typing import IO
 
 from datasets.cache import default_cache_dir
 from datasets.errors import DataError, OptionError, StorageError, escape_name
-from datasets.files import file_digest
+from datasets.files import expanded, file_digest
 from datasets.official import ASIRRA, CIFAR10_PYTHON, MNIST, OfficialFile, compare
 from datasets.transfer import CutError, try_transfer
 
@@ -43,7 +43,7 @@ def fetch(name: str, folder: Path | str | None = None) -> Path:
         be reached, stalls again and again, hardly sends anything, leaves https or sends something else.
     :raises StorageError: the folder cannot be written. OptionError: it is a file.
     """
-    folder = default_cache_dir() / "downloads" / name if folder is None else Path(folder).expanduser()
+    folder = default_cache_dir() / "downloads" / name if folder is None else expanded(folder)
     if folder.exists() and not folder.is_dir():
         raise OptionError(
             f"'{escape_name(str(folder))}' is a file; give --download a folder to put files into, or leave it out"
@@ -66,7 +66,7 @@ def located(name: str, path: Path | str | None, download: bool) -> Path:
             f"data set '{name}' needs the path of its images; give it with --data-dir, or fetch them with "
             "--download"
         )
-    return Path(path).expanduser()
+    return expanded(path)
 
 
 def _ensure(file: OfficialFile, target: Path) -> None:

@@ -1,10 +1,18 @@
-"""Files on the disk: their content as a digest, and the wait until they are really there."""
+"""Files on the disk: where they are, their content as a digest, and the wait until they are really there."""
 
 import hashlib
 import os
 from pathlib import Path
 
 _PIECE = 2**20  # bytes
+
+
+def expanded(path: Path | str) -> Path:
+    """The path with a leading ~ as the user's home; as it is where there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def file_digest(path: Path) -> str:

@@ -18,6 +18,7 @@ from datasets.arrays import Part, array_splits
 from datasets.crops import Crops
 from datasets.download import located
 from datasets.errors import DataError, escape_name
+from datasets.files import expanded
 from datasets.splits import Splits
 
 CLASS_NAMES = tuple("0123456789")
@@ -76,7 +77,7 @@ def load_mnist(
 
 def holds_mnist(path: Path | str) -> bool:
     """Whether there is one of the four files, and not something else, such as images."""
-    folder = Path(path).expanduser()
+    folder = expanded(path)
     return any(_found(folder, f"{part}-{kind}") for part in _PARTS for kind in _KINDS)
 
 

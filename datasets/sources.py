@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from datasets.errors import DataError, escape_name, shortened
+from datasets.files import expanded
 from datasets.images import IMAGE_SUFFIXES, UNDECODED_SUFFIXES, ImageError
 from datasets.official import check_official
 
@@ -179,7 +180,7 @@ def open_source(path: Path | str) -> Source:
     :raises DataError: nothing there, neither of the two, or other archives; lists what is there instead. An archive
         with an official name and another content.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if path.is_dir():
         folder = FolderSource(path)
         return folder if folder.files() else _packed(folder)

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import numpy as np
-
 KINDS: dict[Any, tuple[Any, str]] = {
-    bool: ((bool, np.bool_), "true or false"),
+    bool: (bool, "true or false"),
     int: (Integral, "a whole number"),
     float: (Real, "a number"),
     str: (str, "text"),
@@ -27,14 +25,14 @@ def check_positive(section: str, config: Any, *names: str) -> None:
     """The options named are finite and above 0."""
     for name in names:
         value = getattr(config, name)
-        check(math.isfinite(value) and value > 0, f"{section}.{name}", value, "a positive number")
+        check(0 < value < math.inf, f"{section}.{name}", value, "a positive number")
 
 
 def check_not_negative(section: str, config: Any, *names: str) -> None:
     """The options named are finite, and 0 or more."""
     for name in names:
         value = getattr(config, name)
-        check(math.isfinite(value) and value >= 0, f"{section}.{name}", value, "zero or a positive number")
+        check(0 <= value < math.inf, f"{section}.{name}", value, "zero or a positive number")
 
 
 def check_fraction(section: str, config: Any, *names: str) -> None:
@@ -55,6 +53,8 @@ def check_types(section: str, config: Any) -> None:
 
 
 def _as_type(value: Any, annotation: Any, where: str) -> Any:
+    if type(value).__module__ == "numpy":
+        value = value.tolist()  # Python's numbers, in lists
     origin, choices = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         known = any(type(value) is type(choice) and value == choice for choice in choices)

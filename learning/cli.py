@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
 
+from datasets.files import expanded
 from learning.config import SECTIONS, RunConfig, check_names
 from learning.errors import CheckpointError, UsageError
 from learning.recipes import CONFIGS, flatten, merge, read_recipe, recipe_path, with_defaults_of_set
@@ -101,7 +102,8 @@ def _train_parser() -> _Parser:
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="a recipe: a YAML file, or the name of one in configs/; other options win over it",
+        help="a recipe: a YAML file, or the name of one in configs/; other options win over it (default: that of "
+        "--data.name, else folder with --data-dir, else digits)",
     )
     parser.add_argument(
         "--data-dir",
@@ -157,9 +159,11 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
         values = _values_of_run(resume, given)
     else:
         path = recipe_path(recipe, given.get("data", {}).get("name"), given.get("data_dir"))
-        values = with_defaults_of_set(merge(_typed_recipe(parser, path), given))
+        values = merge(_typed_recipe(parser, path), given)
+        _checked({**values, "data": {}})  # at once, where it needs no data set
+        values = with_defaults_of_set(values)
+    config = _checked(merge(values, given))
     try:
-        config = RunConfig.from_dict(merge(values, given))
         model_path(config.model.name)
         check_names(config)
     except ValueError as error:
@@ -167,6 +171,14 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
     _check_download(config)
     _check_used(config, given)
     return TrainArguments(_with_absolute_paths(config), run_dir, resume)
+
+
+def _checked(values: dict[str, Any]) -> RunConfig:
+    """The configuration with these values. UsageError for one that cannot be."""
+    try:
+        return RunConfig.from_dict(values)
+    except ValueError as error:
+        raise UsageError(f"{error}") from error
 
 
 def _values_of_run(resume: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -232,7 +244,7 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
 
 
 def _absolute(path: str | None) -> str | None:
-    return None if path is None else str(Path(path).expanduser().resolve())
+    return None if path is None else str(expanded(path).resolve())
 
 
 def _check_download(config: RunConfig) -> None:

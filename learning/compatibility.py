@@ -10,22 +10,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from learning.config import RunConfig
+from learning.schedule_building import warmup_of
 
 if TYPE_CHECKING:
     from learning.optimizers import Optimizer
 
 
-def fixed_of(optimizer: Optimizer, config: RunConfig) -> dict[str, Any]:
+def fixed_of(optimizer: Optimizer, config: RunConfig, total_steps: int) -> dict[str, Any]:
     """What decides the result of training beside the variables' values, in plain values that JSON keeps exactly.
 
     Options of a model that are no plain values, such as a function, are left out.
+
+    :param total_steps: updates of the whole run.
     """
     train_set = optimizer.train_set
     options = {key: value for key, value in config.flat().items() if key not in config.changeable}
     options |= {f"model.{key}": value for key, value in optimizer.model.options.items()}
     labels = b"" if train_set.labels is None else np.ascontiguousarray(train_set.labels).tobytes()
+    plain = {key: _as_saved(value) for key, value in options.items()}
     return {
-        **{key: _with_lists(value) for key, value in options.items() if _is_plain(value)},
+        **{key: value for key, value in plain.items() if _is_plain(value)},
+        "warm-up (updates)": warmup_of(config.schedule, total_steps),
         "optimizer": type(optimizer).__name__,
         "training images": list(train_set.images.shape),
         "training labels": hashlib.sha256(labels).hexdigest()[:12],
@@ -43,11 +48,17 @@ def differences(fixed: Mapping[str, Any], saved: Mapping[str, Any]) -> list[str]
 
 
 def _is_plain(value: Any) -> bool:
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
     return value is None or type(value) in (bool, int, float, str)
 
 
-def _with_lists(value: Any) -> Any:
-    """Tuples as lists, which is what JSON makes of them."""
-    return [_with_lists(item) for item in value] if isinstance(value, list | tuple) else value
+def _as_saved(value: Any) -> Any:
+    """Tuples as lists, NumPy's numbers as Python's: what JSON makes of them, or can take."""
+    if isinstance(value, list | tuple):
+        return [_as_saved(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _as_saved(item) for key, item in value.items()}
+    return value.item() if isinstance(value, np.generic) else value

@@ -48,7 +48,7 @@ class RunConfig:
         sections = {}
         for key, value in values.items():
             if key in SECTIONS:
-                value = SECTIONS[key](**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
+                value = SECTIONS[key](**value)
             sections[key] = value
         return cls(**sections)
 
@@ -56,13 +56,11 @@ class RunConfig:
     def changeable(self) -> tuple[str, ...]:
         """The options of `train` that a resume may change, because they do not decide what an epoch computes.
 
-        The cosine schedule and every warm-up depend on the length of the run, so with them num_epochs does.
+        The cosine schedule depends on the length of the run, so with it num_epochs does. A warm-up is at most a
+        fifth of the run: where that cuts it, training refuses another length.
         """
         kept = ("keep_checkpoints", "save_every_steps", "select", "tensorboard", "profile")
-        by_length = self.schedule.name == "cosine" or (
-            self.schedule.name == "steps" and self.schedule.warmup_steps
-        )
-        return kept if by_length else ("num_epochs", *kept)
+        return kept if self.schedule.name == "cosine" else ("num_epochs", *kept)
 
     def flat(self) -> dict[str, Any]:
         """The learning options in one flat dictionary, as the post's `hp_d`."""
@@ -86,8 +84,6 @@ class RunConfig:
             changes = {key: hp[key] for key in names & hp.keys()}
             if section == "schedule" and "schedule" in hp:
                 changes["name"] = hp["schedule"]
-            if "boundaries" in changes:
-                changes["boundaries"] = tuple(changes["boundaries"])
             sections[section] = dataclasses.replace(getattr(self, section), **changes)
         return dataclasses.replace(self, **sections)
 

@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 from datasets.dataset import DataSet
 from learning.confusion import confusion_table, per_class_recall
 from learning.evaluators import EVALUATORS
-from learning.files import write_text
+from learning.files import MAX_JSON_BYTES, parse_json, read_text, write_text
 from models.convnet import ConvNet
 
 
@@ -58,20 +58,19 @@ def show_progress(chunks: Sequence[int]) -> Iterable[int]:
     return track(chunks, "predicting", transient=True, disable=not sys.stdout.isatty())
 
 
-def results_name(folder: Path, data_dir: str) -> str:
+def results_name(folder: Path, data_dir: Path) -> str:
     """test-NAME for scores on the images in `data_dir`, with a number where another NAME's are in `folder`."""
-    path = Path(data_dir).expanduser().resolve()
-    name, number = f"test-{path.stem}", 2
-    while (taken := folder / f"{name}.json").exists() and _tested_on(taken) != path:
-        name, number = f"test-{path.stem}-{number}", number + 1
+    name, number = f"test-{data_dir.stem}", 2
+    while (taken := folder / f"{name}.json").exists() and _tested_on(taken) != str(data_dir):
+        name, number = f"test-{data_dir.stem}-{number}", number + 1
     return name
 
 
-def _tested_on(results: Path) -> Path | None:
+def _tested_on(results: Path) -> str | None:
     """Where the images were whose scores a file holds; None where it does not say."""
     try:
-        return Path(json.loads(results.read_text(encoding="utf-8"))["split"]).expanduser().resolve()
-    except (ValueError, TypeError, KeyError):
+        return str(parse_json(read_text(results, MAX_JSON_BYTES))["data_dir"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 

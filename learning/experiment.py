@@ -36,19 +36,36 @@ from models.convnet import ConvNet
 logger = logging.getLogger(__name__)
 
 # What a network gets from other options of a run: these are no entries of model.options.
-GIVEN_TO_NETWORKS = frozenset({"weight_decay", "weight_decay_on", "precision", "image_mean", "seed"})
+RUN_OPTIONS = {
+    "weight_decay": "model.weight_decay",
+    "weight_decay_on": "model.weight_decay_on",
+    "precision": "model.precision",
+    "image_mean": "data.mean",
+    "seed": "train.seed",
+}
 
 
 def network_class(model: ModelConfig) -> type[ConvNet]:
-    """The class of the configured network. UsageError where it is none, or does not take the configured options."""
+    """The class of the configured network. UsageError where it is none."""
     try:
-        network = model_class(model.name)
-        for key in GIVEN_TO_NETWORKS & model.options.keys():
-            raise ValueError(f"{key!r} does not belong to model.options; the run has an option for it")
-        check_options(network, model.options)
-    except (TypeError, ValueError) as error:
+        return model_class(model.name)
+    except ValueError as error:
         raise UsageError(f"model {model.name}: {error}") from error
-    return network
+
+
+def check_new_model(model: ModelConfig) -> None:
+    """UsageError for a class or an option that cannot be: of a new run, before its images are decoded.
+
+    Runs of earlier versions may hold options that their network does not take, and stay as they are.
+    """
+    network = network_class(model)
+    for key, option in RUN_OPTIONS.items():
+        if key in model.options:
+            raise UsageError(f"model {model.name}: give {key} as --{option}, not in model.options")
+    try:
+        check_options(network, model.options)
+    except TypeError as error:
+        raise UsageError(f"model {model.name}: {error}") from error
 
 
 def build_model(

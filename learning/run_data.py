@@ -5,12 +5,12 @@ Imports no TensorFlow.
 
 import dataclasses
 import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from datasets.dataset import DataSet
+from datasets.files import expanded
 from datasets.loaders import LOADERS, OWN_FORMS, labelled_set, load_splits
 from datasets.splits import Splits
 from learning.config import DataConfig, RunConfig
@@ -125,7 +125,7 @@ def open_labelled(run: RunDirectory, data_dir: str) -> tuple[DataSet, list[tuple
 
 def warn_of_training_images(run: RunDirectory, dataset: DataSet, data_dir: str) -> None:
     """A warning when a test set is the folder that the run was trained on, and not just its test part."""
-    own = str(Path(data_dir).expanduser().resolve()) == run.config.data_dir
+    own = str(expanded(data_dir).resolve()) == run.config.data_dir
     whole = dataset.num_examples > run.info.get("num_images", {}).get("test", 0)
     if own and whole and run.config.data.name not in OWN_FORMS:  # of those only the test part is ever taken
         logger.warning("%s holds the images that the run was trained on: this is no test", data_dir)

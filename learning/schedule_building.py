@@ -7,13 +7,18 @@ from learning.config import OptimizerConfig, ScheduleConfig
 from learning.schedules import SCHEDULES, Schedule
 
 
+def warmup_of(schedule: ScheduleConfig, total_steps: int) -> int:
+    """The updates of the warm-up in a run of `total_steps`: at most a fifth of it; 0 where the rule has none."""
+    return min(schedule.warmup_steps, total_steps // 5) if schedule.name in ("steps", "cosine") else 0
+
+
 def build_schedule(schedule: ScheduleConfig, optimizer: OptimizerConfig, total_steps: int) -> Schedule:
     """The configured schedule for a run of `total_steps` updates.
 
     :param schedule: a warm-up longer than a fifth of the run is cut to that.
     :raises ValueError: names the argument that is out of range, such as a warm-up past the first boundary.
     """
-    warmup_steps = min(schedule.warmup_steps, total_steps // 5)
+    warmup_steps = warmup_of(schedule, total_steps)
     options: dict[str, dict[str, Any]] = {
         "patience": {
             "patience": schedule.learning_rate_patience,

@@ -86,6 +86,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         check_types("model", self)
         check_not_negative("model", self, "weight_decay")
+        named = all(isinstance(key, str) for key in self.options)
+        check(named, "model.options", self.options, "a mapping of option names")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,7 +57,7 @@ class TrainingLoop:
                 "into an epoch; choose a smaller batch_size"
             )
         self.total_steps = train.num_epochs * self.steps_per_epoch
-        self.fixed = fixed_of(optimizer, self.config)
+        self.fixed = fixed_of(optimizer, self.config, self.total_steps)
         optimizer.schedule = build_schedule(self.config.schedule, self.config.optimizer, self.total_steps)
 
     @property

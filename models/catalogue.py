@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,11 +68,13 @@ def model_class(name: str) -> type[ConvNet]:
     from models.convnet import ConvNet
 
     if not (isinstance(found, type) and issubclass(found, ConvNet)):
-        raise ValueError("it is no ConvNet subclass; give MODULE.CLASS of one")
+        raise ValueError(f"{name!r} is no ConvNet subclass; give MODULE.CLASS of one")
     return found
 
 
 def check_options(network: type[ConvNet], options: Mapping[str, Any]) -> None:
-    """TypeError, with a suggestion, for an option that neither `_build_model` nor `_build_loss` takes by name."""
+    """TypeError, with a suggestion, for an option that neither the builders nor a constructor of its own names."""
+    constructor = inspect.signature(network.__init__).parameters
+    options = {key: value for key, value in options.items() if key not in constructor}
     builders = network._build_model, network._build_loss
     reject_unknown(options, network.__name__, *builders, passed_over=frozenset())

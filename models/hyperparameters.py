@@ -48,6 +48,7 @@ KNOWN_KEYS = frozenset(
         "profile",
     }
 )
+MODEL_KEYS = frozenset({"weight_decay", "weight_decay_on", "dropout_prob"})  # of these, those of a model
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -69,10 +70,16 @@ def accepted(function: Callable[..., Any], hp: Mapping[str, Any]) -> dict[str, A
 
 
 def bound(function: Callable[..., Any], hp: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that `function` names, with the entries of `hp`, or else its defaults, as values."""
-    named = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    values = {p.name: hp.get(p.name, p.default) for p in named}
-    return {name: value for name, value in values.items() if value is not inspect.Parameter.empty}
+    """The options of `function`: those that it names, with the entries of `hp` or else its defaults as values.
+
+    Where it takes `**kwargs`, also the entries of `hp` that can only be a model's.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    named = {p.name: hp.get(p.name, p.default) for p in parameters if p.kind is not p.VAR_KEYWORD}
+    values = {name: value for name, value in named.items() if value is not inspect.Parameter.empty}
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        values |= {key: hp[key] for key in hp if key not in KNOWN_KEYS or key in MODEL_KEYS}
+    return values
 
 
 def reject_unknown(

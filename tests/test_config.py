@@ -1,5 +1,6 @@
 """The typed configuration and the flat dictionary of the post."""
 
+import contextlib
 import dataclasses
 import re
 
@@ -9,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learning.config import SECTIONS, RunConfig, TrainConfig
+from learning.config import SECTIONS, DataConfig, RunConfig, ScheduleConfig, TrainConfig
 from models.hyperparameters import KNOWN_KEYS, accepted, suggestion
 
 
@@ -64,6 +65,8 @@ def test_flat_round_trip():
         ("schedule", "boundaries", [1.5]),
         ("optimizer", "momentum", None),
         ("model", "options", [1]),
+        ("model", "options", {1: 2}),
+        ("schedule", "boundaries", 5),
     ],
 )
 def test_an_impossible_value_is_named(section, name, value):
@@ -90,6 +93,14 @@ def test_numbers_of_numpy_become_those_that_a_checkpoint_can_hold():
         batch_size=np.int64(3), score_threshold=np.float32(0.5), augment_pred=np.bool_(False)
     )
     assert (type(config.batch_size), type(config.score_threshold), config.augment_pred) == (int, float, False)
+    assert DataConfig(channels=np.int64(1)).channels == 1
+    assert ScheduleConfig(boundaries=np.array([3, 4])).boundaries == (3, 4)
+
+
+@pytest.mark.parametrize("options", [{"num_epochs": 10**400}, {"score_threshold": 10**400}])
+def test_a_number_without_end_is_allowed_or_refused_but_no_crash(options):
+    with contextlib.suppress(ValueError):
+        TrainConfig(**options)
 
 
 def test_accepted_follows_the_signature():

@@ -6,7 +6,7 @@ import yaml
 from datasets.loaders import LOADERS
 from learning.cli import parse_train
 from learning.config import RunConfig
-from learning.recipes import CONFIGS, RECIPE_OF_SET
+from learning.recipes import CONFIGS, RECIPE_OF_SET, read_recipe
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
@@ -24,6 +24,15 @@ def test_the_post_recipe_has_the_values_of_the_post():
     assert (config.optimizer.momentum, config.schedule.learning_rate_patience) == (0.9, 30)
     assert (config.schedule.learning_rate_decay, config.schedule.eps) == (0.1, 1e-8)
     assert (config.model.weight_decay, config.model.options["dropout_prob"]) == (0.0005, 0.5)
+
+
+def test_the_recipe_of_a_data_set_is_one_for_it_and_the_readme_names_it():
+    assert RECIPE_OF_SET.keys() == LOADERS.keys()
+    readme = (CONFIGS.parent / "README.md").read_text(encoding="utf-8")
+    for name, recipe in RECIPE_OF_SET.items():
+        assert read_recipe(CONFIGS / f"{recipe}.yaml")["data"]["name"] == name
+        [line] = [line for line in readme.splitlines() if line.startswith(f"| `{name}` |")]
+        assert line.endswith(f"| `{recipe}` |")
 
 
 @pytest.mark.parametrize("name", sorted(LOADERS))
@@ -61,6 +70,11 @@ def test_what_a_recipe_says_wins_over_its_data_set_and_an_option_over_both(tmp_p
     recipe.write_text("data: {name: cifar10, crop_size: 24, padding: 1}\n")
     data = parse_train(["--config", str(recipe), "--data-dir", "images", "--data.padding", "3"]).config.data
     assert (data.image_size, data.crop_size, data.padding) == (32, 24, 3)
+
+
+def test_a_tilde_of_nobody_is_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert parse_train(["--data-dir", "~nosuchuser/x"]).config.data_dir == str(tmp_path / "~nosuchuser" / "x")
 
 
 def test_a_tilde_is_the_users_home(tmp_path, monkeypatch):

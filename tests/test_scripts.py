@@ -136,8 +136,8 @@ def test_test_on_another_folder_matches_classes_by_name(trained, folder, tmp_pat
     done = run("test.py", "--run", run_dir, "--data-dir", other)
     assert done.returncode == 0, done.stderr
     assert json.loads((run_dir / "test-other.json").read_text())["num_images"] == 2
-    assert results_name(run_dir, str(other)) == "test-other"
-    assert results_name(run_dir, "elsewhere/other") == "test-other-2"
+    assert results_name(run_dir, other) == "test-other"
+    assert results_name(run_dir, tmp_path / "elsewhere" / "other") == "test-other-2"
     (other / "red").rename(other / "rouge")
     done = run("test.py", "--run", run_dir, "--data-dir", other)
     assert done.returncode == 4

@@ -74,11 +74,11 @@ def here(contestants, **options):
     )
 
 
-def test_who_comes_first_moves_on():
+def test_who_comes_first_moves_on_and_every_second_round_goes_backwards():
     calls = []
     contestants = {name: Contestant(counting, (calls, name)) for name in (PROJECT, "b", "c")}
     rates, failures = here(contestants, rounds=4, warm_steps=2)
-    assert "".join(name[0] for name in calls) == "ppbbcc" + "pbc" + "bcp" + "cpb" + "pbc"
+    assert "".join(name[0] for name in calls) == "ppbbcc" + "pbc" + "cbp" + "bcp" + "pcb"
     assert {name: len(values) for name, values in rates.items()} == {PROJECT: 4, "b": 4, "c": 4}
     assert failures == {}
 

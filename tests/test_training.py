@@ -430,8 +430,13 @@ class TestResume:
     def test_a_warm_up_is_a_share_of_the_run_so_that_its_length_may_not_change(self, session, tmp_path):
         steps = {"schedule": "steps", "boundaries": (100,), "warmup_steps": 5}
         train(session, tmp_path, num_epochs=1, **steps)
-        with pytest.raises(CheckpointError, match="num_epochs is 2, was 1"):
+        with pytest.raises(CheckpointError, match=r"warm-up \(updates\) is 1, was 0"):
             train(session, tmp_path, num_epochs=2, resume=True, **steps)
+
+    def test_a_warm_up_that_both_lengths_have_room_for_is_no_difference(self, session, tmp_path):
+        steps = {"schedule": "steps", "boundaries": (100,), "warmup_steps": 1}
+        train(session, tmp_path, num_epochs=2, **steps)
+        assert train(session, tmp_path, num_epochs=3, resume=True, **steps)[0].state.epoch == 3
 
     @pytest.mark.fault(23)
     @pytest.mark.parametrize(
