@@ -102,8 +102,8 @@ def _train_parser() -> _Parser:
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="a recipe: a YAML file, or the name of one in configs/; other options win over it (default: that of "
-        "--data.name, else folder with --data-dir, else digits)",
+        help="a recipe: a YAML file, or the name of one in configs/; other options win over it. Without it: the "
+        "recipe of --data.name, else folder where there is --data-dir, else digits",
     )
     parser.add_argument(
         "--data-dir",
@@ -127,9 +127,11 @@ def _train_parser() -> _Parser:
         metavar="N",
         help="write a timeline of update N and a table of its costliest operations",
     )
-    parser.add_argument("--run-dir", metavar="DIR", help="where the run goes (default: runs/<time>-<recipe>)")
+    parser.add_argument(
+        "--run-dir", metavar="DIR", help="where the run goes; without it: runs/<time>-<recipe>"
+    )
     parser.add_argument("--resume", metavar="RUN", help="go on with the run in this directory, exactly")
-    parser.add_argument("--recipe", help="name of the run (default: the name of the recipe's file)")
+    parser.add_argument("--recipe", help="name of the run; without it: that of the recipe's file")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     for name, section in SECTIONS.items():
         parser.add_class_arguments(section, name)

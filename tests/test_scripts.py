@@ -485,6 +485,18 @@ def test_missing_data(tmp_path):
     assert list((tmp_path / "runs").iterdir()) == []
 
 
+def test_help_and_a_bad_number_are_answered_without_what_is_slow_to_import():
+    code = (
+        "import sys; from learning.cli import parse_train; from learning.errors import UsageError\n"
+        "for arguments in (['--train.batch_size', '0'], ['--help']):\n"
+        "    try: parse_train(arguments)\n"
+        "    except (UsageError, SystemExit): pass\n"
+        "print(sorted({'numpy', 'PIL', 'sklearn', 'tensorflow'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_help_is_quick_and_lists_everything():
     start = time.perf_counter()
     done = run("train.py", "--help")
