@@ -222,7 +222,7 @@ def test_slope():
 
 
 def test_medians_of_a_cell_and_how_the_cells_grow():
-    answers = iter([1.0, 4.0, 3.0, 4.0, 2.0, 4.0])  # of the sizes 10 and 20 in turns
+    answers = iter([1.0, 4.0, 4.0, 3.0, 4.0, 2.0])  # of the sizes 10 and 20 in turns: forth, back, back
 
     def work(images):
         return {"seconds": next(answers), "images": images, "peak_bytes": 100}
