@@ -1,37 +1,36 @@
 """What must be the same when a run is resumed: in every checkpoint, compared before anything is restored."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from datasets.dataset import DataSet
 from learning.config import RunConfig
 from learning.schedule_building import warmup_of
-
-if TYPE_CHECKING:
-    from learning.optimizers import Optimizer
+from models.convnet import ConvNet
 
 
-def fixed_of(optimizer: Optimizer, config: RunConfig, total_steps: int) -> dict[str, Any]:
+def fixed_of(
+    config: RunConfig, total_steps: int, *, optimizer: str, model: ConvNet, train_set: DataSet
+) -> dict[str, Any]:
     """What decides the result of training beside the variables' values, in plain values that JSON keeps exactly.
 
     Options of a model that are no plain values, such as a function, are left out.
 
     :param total_steps: updates of the whole run.
+    :param optimizer: name of the optimizer's class.
     """
-    train_set = optimizer.train_set
     options = {key: value for key, value in config.flat().items() if key not in config.changeable}
-    options |= {f"model.{key}": value for key, value in optimizer.model.options.items()}
+    options |= {f"model.{key}": value for key, value in model.options.items()}
     labels = b"" if train_set.labels is None else np.ascontiguousarray(train_set.labels).tobytes()
     plain = {key: _as_saved(value) for key, value in options.items()}
     return {
         **{key: value for key, value in plain.items() if _is_plain(value)},
         "warm-up (updates)": warmup_of(config.schedule, total_steps),
-        "optimizer": type(optimizer).__name__,
+        "optimizer": optimizer,
         "training images": list(train_set.images.shape),
         "training labels": hashlib.sha256(labels).hexdigest()[:12],
         "crops": dataclasses.asdict(train_set.crops) | {"seed": train_set.seed},

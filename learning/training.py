@@ -57,7 +57,13 @@ class TrainingLoop:
                 "into an epoch; choose a smaller batch_size"
             )
         self.total_steps = train.num_epochs * self.steps_per_epoch
-        self.fixed = fixed_of(optimizer, self.config, self.total_steps)
+        self.fixed = fixed_of(
+            self.config,
+            self.total_steps,
+            optimizer=type(optimizer).__name__,
+            model=optimizer.model,
+            train_set=optimizer.train_set,
+        )
         optimizer.schedule = build_schedule(self.config.schedule, self.config.optimizer, self.total_steps)
 
     @property

@@ -450,8 +450,8 @@ class TestResume:
             train(session, tmp_path, num_epochs=2, resume=True, model=model)
 
     def test_what_an_older_checkpoint_does_not_record_is_no_difference(self, session, tmp_path, monkeypatch):
-        def older(*arguments):
-            fixed = fixed_of(*arguments)
+        def older(*arguments, **options):
+            fixed = fixed_of(*arguments, **options)
             return {key: fixed[key] for key in ("batch_size", "seed")}
 
         with monkeypatch.context() as patch:
