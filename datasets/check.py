@@ -53,7 +53,7 @@ def _check(argv: Sequence[str]) -> int:
     sys.stdout.flush()
     if output is not None:
         _write(report, output)
-    return DataError.exit_code if report["unreadable"] else 0
+    return DataError.exit_code if report["unreadable"] or report["layout"] else 0
 
 
 def _parser() -> _Parser:
@@ -64,8 +64,8 @@ def _parser() -> _Parser:
         "16 bits, animated, turned by EXIF, a suffix of another format), images that are there more than once "
         "(the same upright pixels, however the file is packed) inside and across train, val and test, sizes, and "
         "the number of images of each class and part.",
-        epilog="Exit codes: 0 all images can be read, 2 usage, 3 some cannot or there are none, 6 the report "
-        "cannot be written.",
+        epilog="Exit codes: 0 all images can be read and trained on, 2 usage, 3 some cannot or there are none, "
+        "6 the report cannot be written.",
     )
     parser.add_argument(
         "path", metavar="DIR", help="folder or zip of images, as for train.py --data-dir, of any data set"

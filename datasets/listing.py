@@ -205,9 +205,14 @@ def _all_labelled(source: Source, files: Sequence[_Listed], label_of: LabelRule)
     unlabelled = [name for name, label in files if label is None]
     if unlabelled:
         hint = _pet_hint(label_of, [PurePosixPath(name).parts for name in unlabelled])
+        wanted = (
+            "put each into the folder of its class"
+            if label_of is class_of_folder
+            else "name each by its class"
+        )
         raise DataError(
             f"{len(unlabelled)} of {len(files)} images in '{escape_name(str(source.path))}' have no class "
-            f"({shortened(unlabelled)}); name or place them as the data set expects, or remove them{hint}"
+            f"({shortened(unlabelled)}); {wanted}, or remove them{hint}"
         )
     return [(name, label) for name, label in files if label is not None]
 

@@ -191,7 +191,7 @@ def open_source(path: Path | str) -> Source:
     beside = shortened(sorted(os.listdir(parent))) if parent.is_dir() else "no such folder either"
     raise DataError(
         f"no folder or zip archive at '{escape_name(str(path))}' "
-        f"(in '{escape_name(str(parent))}': {beside}); give the path of the images"
+        f"(in '{escape_name(str(parent))}': {beside}); give the path of the images with --data-dir"
     )
 
 

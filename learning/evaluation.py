@@ -98,7 +98,9 @@ def _crops(entry: dict[str, Any]) -> str:
 
 def score_lines(results: dict[str, Any]) -> list[str]:
     """The scores side by side, for people."""
-    head = f"{results['num_images']} {results['split']} images, weights of epoch {results['epoch']}"
+    count, split = results["num_images"], results["split"]
+    images = f"{count} images of {split}" if "data_dir" in results else f"{count} {split} images"
+    head = f"{images}, weights of epoch {results['epoch']}"
     lines = [head]
     for entry in results["scores"]:
         named = {key: value for key, value in entry.items() if key not in ("crops", "seconds")}

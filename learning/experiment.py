@@ -93,8 +93,8 @@ def build_model(
         if "Negative dimension" in str(error):
             size = "x".join(map(str, input_shape))
             raise UsageError(
-                f"the network {model.name} does not fit on an input of {size}: its pooling leaves no pixel; "
-                "raise data.image_size and data.crop_size"
+                f"the network {model.name} does not fit on an input of {size}: a convolution or pooling leaves no "
+                "pixel; raise data.image_size and data.crop_size"
             ) from error
         raise UsageError(f"model {model.name}: {error}") from error
 
@@ -151,7 +151,15 @@ def load_run(run: RunDirectory) -> tuple[ConvNet, v1.Session, int]:
     mean = np.zeros(run.input_shape) if run.config.data.mean == "pixel" else 0.0  # of the saved one's shape
     model = build_model(run.config, run.input_shape, len(run.class_names), mean)
     sess = open_session(model, run.config.train.threads)
-    return model, sess, load_selected(sess, model, run.path, run.config.train.select)
+    epoch = load_selected(sess, model, run.path, run.config.train.select)
+    if not run.info.get("published"):
+        state = CheckpointStore(run.path).newest_state()
+        if not run.is_finished(state):
+            num_epochs = run.config.train.num_epochs
+            logger.warning(
+                "%s is not finished: %d of %d epochs are trained", run.path, state.epoch, num_epochs
+            )
+    return model, sess, epoch
 
 
 @contextmanager

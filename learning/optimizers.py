@@ -50,9 +50,12 @@ class Optimizer(ABC):
         :param config: the learning options.
         :param hp: the same as a flat dictionary (the post's `hp_d`): batch_size, num_epochs,
             init_learning_rate, momentum, ... They win over `config`. Options of other parts are passed over,
-            unknown ones raise TypeError, impossible values ValueError.
+            unknown ones raise TypeError, impossible values ValueError, as do images of another size than the
+            model's input.
         """
         reject_unknown(hp, type(self).__name__, self._optimize_op, self._update_learning_rate)
+        for dataset in (train_set,) if val_set is None else (train_set, val_set):
+            _check_fits(model, dataset)
         self.config = (config or RunConfig()).replace_flat(hp)
         self.model, self.train_set, self.val_set, self.evaluator = model, train_set, val_set, evaluator
         self.hp = {**self.config.flat(), **hp}
@@ -204,6 +207,16 @@ class Optimizer(ABC):
         if hp:
             self.hp = {**self.hp, **hp}
             self.config = self.config.replace_flat(hp)
+
+
+def _check_fits(model: ConvNet, dataset: DataSet) -> None:
+    """ValueError where the images of a batch are of another size than the model's input."""
+    shape = (dataset.crop_size, dataset.crop_size, dataset.images.shape[-1])
+    if shape != model.input_shape:
+        raise ValueError(
+            f"batches hold images of {shape}, the model takes {model.input_shape}; give "
+            f"DataSet(..., crop_size={model.input_shape[0]}), or another input_shape"
+        )
 
 
 class MomentumOptimizer(Optimizer):

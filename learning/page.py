@@ -20,7 +20,7 @@ HISTORY_COLUMNS = {
     "epoch": "epoch",
     "learning_rate": "learning rate",
     "train_loss": "training loss",
-    "train_score": "training score",
+    "train_score": "score of the last minibatch",
     "val_score": "validation score",
 }
 NUM_NAMES = 10  # of so many classes the names are listed in the table of facts

@@ -117,9 +117,11 @@ def require_readable(rows: Sequence[Row]) -> None:
     """DataError when not one image could be read; a warning with the count when some could not."""
     count = sum(bool(row.error) for row in rows)
     if count == len(rows):
-        raise DataError(f"none of the {count} files could be read as an image; the reasons stand above")
+        raise DataError(
+            f"none of the {count} files could be read as an image; the reasons are in their lines"
+        )
     if count:
-        logger.warning("%d of %d files could not be read; the reasons stand above", count, len(rows))
+        logger.warning("%d of %d files could not be read; the reasons are in their lines", count, len(rows))
 
 
 def write_predictions(path: Path, rows: Sequence[Row]) -> None:

@@ -34,11 +34,9 @@ def finished_state(run: RunDirectory) -> "TrainingState":
     from learning.experiment import CheckpointStore  # imports TensorFlow without its notes
 
     state = CheckpointStore(run.path).newest_state()
-    num_epochs = run.config.train.num_epochs
-    stopped = run.config.schedule.should_stop(state.epoch - state.best_epoch)
-    if (state.epoch < num_epochs and not stopped) or not (run.path / TEST_FILE).is_file():
+    if not run.is_finished(state) or not (run.path / TEST_FILE).is_file():
         raise CheckpointError(
-            f"{run.path} is not finished: {state.epoch} of {num_epochs} epochs; "
+            f"{run.path} is not finished: {state.epoch} of {run.config.train.num_epochs} epochs; "
             f"go on with train.py --resume {run.path}"
         )
     return state

@@ -30,7 +30,10 @@ def recipe_path(recipe: str | None, data_name: str | None, data_dir: str | None)
     if recipe is not None:
         named = CONFIGS / f"{Path(recipe).stem}.yaml"
         bare = Path(recipe).parent == Path() and not Path(recipe).exists()
-        return named if bare and named.is_file() else Path(recipe)
+        if bare and named.is_file():
+            return named
+        suffixed = Path(f"{recipe}.yaml")
+        return suffixed if suffixed.is_file() and not Path(recipe).is_file() else Path(recipe)
     default = "digits" if data_dir is None else "folder"
     return CONFIGS / f"{RECIPE_OF_SET.get(data_name or default, default)}.yaml"
 

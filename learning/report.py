@@ -46,7 +46,7 @@ def draw_learning_curves(
     loss, score, rate = figure.subplots(3, 1, sharex=True, height_ratios=[2, 2, 1])
     epochs = [row["epoch"] for row in history]
     _draw_curve(loss, epochs, _values(history, "train_loss"), TRAIN_COLOUR, "training")
-    _draw_curve(score, epochs, _values(history, "train_score"), TRAIN_COLOUR, "training")
+    _draw_curve(score, epochs, _values(history, "train_score"), TRAIN_COLOUR, "last minibatch")
     _draw_curve(score, epochs, _values(history, "val_score"), VAL_COLOUR, "validation")
     _draw_curve(rate, epochs, _values(history, "learning_rate"), RATE_COLOUR, "learning rate")
     for axes, label in ((loss, "loss"), (score, "score"), (rate, "learning rate")):
@@ -91,7 +91,7 @@ def _mark_best_epoch(loss: Axes, score: Axes, history: Sequence[Mapping[str, Any
     best = [
         row[key] for row in history if row["epoch"] == best_epoch for key in keys if row.get(key) is not None
     ]
-    label = f"best: epoch {best_epoch}" + (f", {best[0]:.4g}" if best else "")
+    label = f"best: epoch {best_epoch}" + (f" ({best[0]:.4g})" if best else "")
     for axes in (loss, score):
         axes.axvline(best_epoch, color="0.35", linestyle="--", linewidth=1, label=label)
 

@@ -16,6 +16,7 @@ import yaml
 from learning.config import RunConfig, check_names
 from learning.errors import CheckpointError, DirectoryInUseError, StorageError
 from learning.files import MAX_JSON_BYTES, MAX_YAML_BYTES, parse_json, parse_yaml, read_text, write_text
+from learning.state import TrainingState
 
 CONFIG_FILE = "config.yaml"
 INFO_FILE = "run.json"
@@ -79,6 +80,11 @@ class RunDirectory:
         write_text(path / INFO_FILE, text)
         write_config(path, config)
         return cls(path)
+
+    def is_finished(self, state: TrainingState) -> bool:
+        """Whether training came to its end: all epochs, or stopped early as it is configured to."""
+        stopped = self.config.schedule.should_stop(state.epoch - state.best_epoch)
+        return stopped or state.epoch >= self.config.train.num_epochs
 
     def update(self, config: RunConfig) -> None:
         """Keep the configuration of a resumed run, which may be longer or have its data elsewhere."""

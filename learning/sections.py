@@ -24,7 +24,7 @@ class DataConfig:
         mean: what is subtracted: the mean of each channel, or of each pixel (of the centre crops).
         val_fraction: share of the training images held out to choose the best weights (no val/ folder).
         test_fraction: share of all images held out for the final test (no test/ folder).
-        sample_size: use only so many images, drawn by the seed.
+        sample_size: use only so many images, drawn by the seed; of each of train/, val/ and test/ where there are.
         cache_dir: where decoded images are kept; by default in the user's cache directory.
         max_bad_fraction: stop when a larger share of the files cannot be decoded.
         strict: stop at the first file that cannot be decoded.
@@ -52,6 +52,12 @@ class DataConfig:
         check_types("data", self)
         check_positive("data", self, "image_size", "crop_size")
         check_not_negative("data", self, "padding", "pca_color")
+        check(
+            self.padding < self.crop_size,
+            "data.padding",
+            self.padding,
+            "below data.crop_size, or crops miss the image",
+        )
         check(not self.pca_color or self.channels == 3, "data.pca_color", self.pca_color, "0 for grey images")
         check_fraction("data", self, "val_fraction", "test_fraction")
         check(
@@ -158,6 +164,10 @@ class ScheduleConfig:
             list(self.boundaries) == sorted(set(self.boundaries)) and min(self.boundaries, default=1) > 0
         )
         check(ascending, f"{section}.boundaries", self.boundaries, "growing positive numbers of updates")
+        if self.name == "steps":
+            check(
+                bool(self.boundaries), "schedule.boundaries", self.boundaries, "given for schedule.name steps"
+            )
         if self.early_stopping_patience is not None:
             check_not_negative(section, self, "early_stopping_patience")
 

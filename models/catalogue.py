@@ -60,6 +60,12 @@ def model_class(name: str) -> type[ConvNet]:
     module_name, _, class_name = model_path(name).rpartition(".")
     try:
         found = getattr(importlib.import_module(module_name), class_name)
+    except SyntaxError as error:
+        raise ValueError(f"{error.filename}, line {error.lineno}: {error.msg}; correct it") from error
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"{module_name} needs the module {error.name}; install it, or correct the import"
+        ) from error
     except (ImportError, AttributeError) as error:
         raise ValueError(
             f"the model {name!r} cannot be imported: {error}; "

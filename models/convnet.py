@@ -105,15 +105,22 @@ class ConvNet(ABC):
         offset = tf.broadcast_to(offset, self.input_shape)
         self.inputs = tf.cast(self.X - offset, compute_dtype)
 
-    @staticmethod
-    def _build_outputs(d: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def _build_outputs(self, d: Any) -> dict[str, tf.Tensor]:
         """Logits in float32 whatever the layers compute in, and the softmax where the subclass gave none."""
-        if "logits" not in d:
+        if not isinstance(d, dict) or "logits" not in d:
+            found = sorted(d) if isinstance(d, dict) else type(d).__name__
             raise TypeError(
-                f"_build_model must return a dict with 'logits', (N, num_classes); got {sorted(d)}"
+                f"_build_model must return a dict with 'logits', (N, num_classes); {type(self).__name__}'s "
+                f"gave {found}"
             )
         logits = tf.cast(d["logits"], tf.float32, name="logits")
         pred = d["pred"] if "pred" in d else tf.nn.softmax(logits)
+        for name, tensor in (("logits", logits), ("pred", pred)):
+            if not tensor.shape.is_compatible_with([None, self.num_classes]):
+                raise ValueError(
+                    f"{name} of {type(self).__name__} have the shape {tensor.shape}; it must be "
+                    f"(None, {self.num_classes}): end in fc_layer(x, self.num_classes)"
+                )
         return {**d, "logits": logits, "pred": tf.cast(pred, tf.float32, name="pred")}
 
     @abstractmethod

@@ -219,7 +219,7 @@ def test_cats_and_dogs_in_their_own_forms(tmp_path, names, counts):
 
 
 def test_a_layout_that_no_loader_takes_is_told_and_everything_is_looked_at(tmp_path, capsys):
-    assert check.main([str(write(tmp_path, good("cat", "dog") | {"logo.png": encoded(pixels(7))}))]) == 0
+    assert check.main([str(write(tmp_path, good("cat", "dog") | {"logo.png": encoded(pixels(7))}))]) == 3
     out = capsys.readouterr().out
     assert "5 images can be read, 0 cannot" in out
     assert "not ready for training: 1 of 5 images" in out

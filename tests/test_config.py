@@ -67,6 +67,7 @@ def test_flat_round_trip():
         ("model", "options", [1]),
         ("model", "options", {1: 2}),
         ("schedule", "boundaries", 5),
+        ("data", "padding", 227),
     ],
 )
 def test_an_impossible_value_is_named(section, name, value):
@@ -86,6 +87,13 @@ def test_an_impossible_value_is_named(section, name, value):
 def test_an_unknown_option_is_named_with_a_suggestion(values, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         RunConfig.from_dict(values)
+
+
+def test_steps_need_boundaries():
+    with pytest.raises(
+        ValueError, match="schedule.boundaries is .*; it must be given for schedule.name steps"
+    ):
+        ScheduleConfig(name="steps")
 
 
 def test_numbers_of_numpy_become_those_that_a_checkpoint_can_hold():

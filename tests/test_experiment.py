@@ -55,6 +55,18 @@ def test_a_net_may_take_its_options_in_a_constructor_or_as_any_keywords(tmp_path
         check_new_model(ModelConfig(name="nets_of_mine.Constructed", options={"dept": 2}))
 
 
+def test_what_is_wrong_with_a_module_of_ones_own_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "torn_nets.py").write_text("class MyNet(:\n")
+    (tmp_path / "needy_nets.py").write_text("import nothing_of_the_kind\n")
+    for name, message in (
+        ("torn_nets.MyNet", "torn_nets.py, line 1: invalid syntax; correct it"),
+        ("needy_nets.MyNet", "needy_nets needs the module nothing_of_the_kind; install it"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            check_new_model(ModelConfig(name=name))
+
+
 @pytest.fixture
 def train_set():
     images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)

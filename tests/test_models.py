@@ -230,6 +230,25 @@ class TestPredict:
             model.predict(session(model), make_set(2), batchsize=3)
 
 
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (lambda net: None, "must return a dict with 'logits', .* Wrong's gave NoneType"),
+        (lambda net: net.inputs, "must return a dict with 'logits', .* Wrong's gave .*Tensor"),
+        (lambda net: {"pred": net.inputs}, "must return a dict with 'logits', .* gave .*pred"),
+        (lambda net: {"logits": net.inputs}, r"have the shape .*; it must be \(None, 2\)"),
+        (lambda net: {"logits": net.inputs[:, 0, 0]}, r"have the shape \(None, 3\); it must be \(None, 2\)"),
+    ],
+)
+def test_what_build_model_must_return_is_said(output, message):
+    class Wrong(ConvNet):
+        def _build_model(self):
+            return output(self)
+
+    with tf.Graph().as_default(), pytest.raises((TypeError, ValueError), match=message):
+        Wrong((10, 10, 3), 2)
+
+
 class TestLoss:
     def value(self, session, **options):
         model = tiny_model(**options)

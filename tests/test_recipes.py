@@ -83,3 +83,8 @@ def test_a_tilde_is_the_users_home(tmp_path, monkeypatch):
     recipe.write_text("data_dir: ~/photos\ndata: {cache_dir: ~/decoded}\n")
     config = parse_train(["--config", str(recipe)]).config
     assert (config.data_dir, config.data.cache_dir) == (str(tmp_path / "photos"), str(tmp_path / "decoded"))
+
+
+def test_a_recipe_may_be_named_without_its_suffix(tmp_path):
+    (tmp_path / "few.yaml").write_text("train: {batch_size: 3}\n")
+    assert parse_train(["--config", str(tmp_path / "few"), "--data-dir", "x"]).config.train.batch_size == 3

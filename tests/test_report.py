@@ -60,7 +60,7 @@ class TestLearningCurves:
         draw_learning_curves([row(1), row(2), row(4)], tmp_path / "curves.png", title="a $run$")
         loss, score, rate = figures[0].axes
         np.testing.assert_allclose(lines(loss)["training"], [2.0, 1.0, 0.5])
-        np.testing.assert_allclose(lines(score)["training"], [0.5, 0.75, 0.875])
+        np.testing.assert_allclose(lines(score)["last minibatch"], [0.5, 0.75, 0.875])
         np.testing.assert_allclose(lines(score)["validation"], [0.4, 0.65, 0.775])
         np.testing.assert_allclose(lines(rate)["learning rate"], [0.1, 0.05, 0.025])
         np.testing.assert_array_equal(rate.lines[0].get_xdata(), [1, 2, 4])
@@ -77,14 +77,14 @@ class TestLearningCurves:
 
     def test_no_validation_set(self, figures, tmp_path):
         draw_learning_curves([row(1, val_score=None)], tmp_path / "curves.png", best_epoch=1)
-        assert list(lines(figures[0].axes[1])) == ["training", "best: epoch 1, 0.5"]
+        assert list(lines(figures[0].axes[1])) == ["last minibatch", "best: epoch 1 (0.5)"]
 
     def test_best_epoch_is_marked_with_its_validation_score(self, figures, tmp_path):
         draw_learning_curves([row(1), row(2), row(3)], tmp_path / "curves.png", best_epoch=2)
         loss, score, _ = figures[0].axes
         marks = [line for axes in (loss, score) for line in axes.lines if "best" in line.get_label()]
         assert [list(mark.get_xdata()) for mark in marks] == [[2, 2], [2, 2]]
-        assert "best: epoch 2, 0.65" in [text.get_text() for text in score.get_legend().get_texts()]
+        assert "best: epoch 2 (0.65)" in [text.get_text() for text in score.get_legend().get_texts()]
 
     def test_single_epoch_is_a_point_at_a_whole_number(self, figures, tmp_path):
         draw_learning_curves([row(1)], tmp_path / "curves.png")

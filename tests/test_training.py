@@ -143,6 +143,12 @@ class TestContract:
         optimizer, _, _ = train(session, tmp_path, evaluator=PostEvaluator([0.5, 0.9, 0.7]))
         assert optimizer.state.best_epoch == 2
 
+    def test_images_of_another_size_than_the_models_input(self):
+        message = r"images of \(8, 8, 3\), the model takes \(10, 10, 3\); give DataSet\(..., crop_size=10\)"
+        for sets in ((make_set(8, crop=8),), (make_set(8), make_set(8, crop=8))):
+            with pytest.raises(ValueError, match=message):
+                MomentumOptimizer(tiny_model(), sets[0], AccuracyEvaluator(), *sets[1:])
+
     def test_options_beside_a_configuration_win_over_it(self, session, tmp_path):
         model, config = tiny_model(), RunConfig(train=TrainConfig(batch_size=10, num_epochs=1))
         optimizer = MomentumOptimizer(model, make_set(48), AccuracyEvaluator(), config=config, batch_size=16)
