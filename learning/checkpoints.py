@@ -86,7 +86,7 @@ class CheckpointStore:
 
         :raises CheckpointError: there is no checkpoint, or none that is whole.
         """
-        state, damaged = self._newest_whole()
+        state, damaged = self.newest_whole()
         if state is None and not damaged:
             raise CheckpointError(
                 f"no checkpoint in {self.folder}: training saves one at the end of each epoch; "
@@ -101,7 +101,7 @@ class CheckpointStore:
             logger.warning("%s; %s is used instead", problem, self.path(state.global_step).name)
         return state
 
-    def _newest_whole(self) -> tuple[TrainingState | None, list[str]]:
+    def newest_whole(self) -> tuple[TrainingState | None, list[str]]:
         """The state of the newest whole checkpoint, and what is wrong with the newer ones."""
         damaged: dict[int, str] = {}
         steps = self.steps()

@@ -153,8 +153,8 @@ def load_run(run: RunDirectory) -> tuple[ConvNet, v1.Session, int]:
     sess = open_session(model, run.config.train.threads)
     epoch = load_selected(sess, model, run.path, run.config.train.select)
     if not run.info.get("published"):
-        state = CheckpointStore(run.path).newest_state()
-        if not run.is_finished(state):
+        state, damaged = CheckpointStore(run.path).newest_whole()
+        if state is not None and not damaged and not run.is_finished(state):
             num_epochs = run.config.train.num_epochs
             logger.warning(
                 "%s is not finished: %d of %d epochs are trained", run.path, state.epoch, num_epochs

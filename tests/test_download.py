@@ -332,7 +332,9 @@ def test_without_a_path_the_way_is_told():
     for load in (load_asirra, load_cifar10, load_mnist):
         with pytest.raises(OptionError, match="needs the path .*, or fetch them with --download"):
             load()
-    with pytest.raises(OptionError, match="'cifar10' needs the path .*, or fetch them with --download"):
+    with pytest.raises(
+        OptionError, match="'cifar10' needs the path .*, or fetch them with train.py --download"
+    ):
         load_splits("cifar10")
     with pytest.raises(OptionError, match=r"'folder' needs the path [^,]*--data-dir$"):
         load_splits("folder")
