@@ -46,7 +46,7 @@ def train(arguments: TrainArguments, path: Path) -> None:
     ):
         resume = arguments.resume is not None
         optimizer.train(sess, path, resume=resume, on_start=lambda: run.update(config))
-        epoch = experiment.load_selected(sess, model, path, config.train.select)
+        epoch = experiment.load_selected(sess, model, path, config.train.select).epoch
         dataset, split = run_data.held_out(splits)
         results = evaluate(
             sess, model, dataset, evaluator=config.train.evaluator, batch_size=config.train.batch_size

@@ -121,6 +121,11 @@ class DataSet:
         return self._crops.crop_size
 
     @property
+    def crop_shape(self) -> tuple[int, int, int]:
+        """(h, w, C) of the images that a batch holds."""
+        return self.crop_size, self.crop_size, self._images.shape[-1]
+
+    @property
     def num_crops(self) -> int:
         """How many windows a test takes of each image: 10, or 5 where nothing is mirrored.
 

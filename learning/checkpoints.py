@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
@@ -18,6 +19,14 @@ from learning.variables import PREFIX, find_unreadable
 logger = logging.getLogger(__name__)
 
 STATE_FILE = "state.json"
+
+
+class Usable(NamedTuple):
+    """The step and the epoch of the weights to take, and the state of the newest whole checkpoint."""
+
+    step: int
+    epoch: int
+    newest: TrainingState
 
 
 class CheckpointStore:
@@ -86,7 +95,7 @@ class CheckpointStore:
 
         :raises CheckpointError: there is no checkpoint, or none that is whole.
         """
-        state, damaged = self.newest_whole()
+        state, damaged = self._newest_whole()
         if state is None and not damaged:
             raise CheckpointError(
                 f"no checkpoint in {self.folder}: training saves one at the end of each epoch; "
@@ -101,7 +110,7 @@ class CheckpointStore:
             logger.warning("%s; %s is used instead", problem, self.path(state.global_step).name)
         return state
 
-    def newest_whole(self) -> tuple[TrainingState | None, list[str]]:
+    def _newest_whole(self) -> tuple[TrainingState | None, list[str]]:
         """The state of the newest whole checkpoint, and what is wrong with the newer ones."""
         damaged: dict[int, str] = {}
         steps = self.steps()
@@ -141,8 +150,8 @@ class CheckpointStore:
             return state.best_step, state.best_epoch
         return state.global_step, state.epoch
 
-    def usable(self) -> tuple[int, int]:
-        """The step and the epoch of the weights that count; where they are damaged, of the newest whole ones.
+    def usable(self) -> Usable:
+        """The weights that count; where they are damaged, the newest whole ones.
 
         A warning names the epoch that is used instead: who tests or predicts is better served by weights of the
         same run that are known than by none, as long as it is said which they are.
@@ -154,10 +163,10 @@ class CheckpointStore:
             state = self.newest_state()
             step, epoch = self.selected(state)
             if step == state.global_step:
-                return step, epoch
+                return Usable(step, epoch, state)
             try:
                 self.read_state(step)
-                return step, epoch
+                return Usable(step, epoch, state)
             except CheckpointError as error:
                 if self.steps() != known:  # a run goes on meanwhile, and may have dropped it
                     continue
@@ -165,7 +174,7 @@ class CheckpointStore:
                     "%s; instead of these weights, the best (epoch %d), those of epoch %d are used",
                     error, epoch, state.epoch,
                 )  # fmt: skip
-                return state.global_step, state.epoch
+                return Usable(state.global_step, state.epoch, state)
 
     def set_damaged_aside(self, state: TrainingState) -> None:
         """Make way for a run that goes on from `state`, as `newest_state` gave it.

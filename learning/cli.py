@@ -158,13 +158,13 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
             "--resume takes the run's own recipe and directory; leave out --config and --run-dir"
         )
     if resume is not None:
-        values = _values_of_run(resume, given)
+        values = merge(_values_of_run(resume, given), given)
     else:
         path = recipe_path(recipe, given.get("data", {}).get("name"), given.get("data_dir"))
         values = merge(_typed_recipe(parser, path), given)
         _checked({**values, "data": {}})  # at once, where it needs no data set
         values = with_defaults_of_set(values)
-    config = _checked(merge(values, given))
+    config = _checked(values)
     try:
         model_path(config.model.name)
         check_names(config)

@@ -21,7 +21,7 @@ with importing_tensorflow():
 
 from datasets.dataset import DataSet
 from datasets.splits import Splits
-from learning.checkpoints import CheckpointStore
+from learning.checkpoints import CheckpointStore, Usable
 from learning.config import ModelConfig, RunConfig
 from learning.errors import CheckpointError, UsageError
 from learning.evaluators import EVALUATORS
@@ -118,32 +118,31 @@ def build_training(config: RunConfig, splits: Splits) -> Optimizer:
     It subtracts their mean, of each channel or of each pixel, and is judged on the validation set.
     """
     train_set = splits.train
-    input_shape = (train_set.crop_size, train_set.crop_size, train_set.images.shape[-1])
     mean = train_set.pixel_mean if config.data.mean == "pixel" else train_set.image_mean
-    model = build_model(config, input_shape, len(splits.class_names), mean)
+    model = build_model(config, train_set.crop_shape, len(splits.class_names), mean)
     evaluator = EVALUATORS[config.train.evaluator]()
     return OPTIMIZERS[config.optimizer.name](model, train_set, evaluator, splits.val, config=config)
 
 
-def load_selected(sess: v1.Session, model: ConvNet, run_path: Path, select: str) -> int:
+def load_selected(sess: v1.Session, model: ConvNet, run_path: Path, select: str) -> Usable:
     """Restore the weights of a run that count: the best, or the last, also where no epoch was better than nothing.
 
     Where these are damaged, the newest whole ones take their place, and a warning says so. A run that goes on
     meanwhile may drop a checkpoint between the look at it and the restore: look again.
 
     :param select: best or last, see `TrainConfig.select`.
-    :return: the epoch that they are from.
+    :return: which they are.
     """
     store = CheckpointStore(run_path, select=select)
     for attempt in range(5):
-        step, epoch = store.usable()
+        usable = store.usable()
         try:
-            restore(sess, model.variables, store.path(step))
+            restore(sess, model.variables, store.path(usable.step))
             break
         except CheckpointError:
-            if store.path(step).is_dir() or attempt == 4:
+            if store.path(usable.step).is_dir() or attempt == 4:
                 raise
-    return epoch
+    return usable
 
 
 def load_run(run: RunDirectory) -> tuple[ConvNet, v1.Session, int]:
@@ -151,14 +150,11 @@ def load_run(run: RunDirectory) -> tuple[ConvNet, v1.Session, int]:
     mean = np.zeros(run.input_shape) if run.config.data.mean == "pixel" else 0.0  # of the saved one's shape
     model = build_model(run.config, run.input_shape, len(run.class_names), mean)
     sess = open_session(model, run.config.train.threads)
-    epoch = load_selected(sess, model, run.path, run.config.train.select)
-    if not run.info.get("published"):
-        state, damaged = CheckpointStore(run.path).newest_whole()
-        if state is not None and not damaged and not run.is_finished(state):
-            num_epochs = run.config.train.num_epochs
-            logger.warning(
-                "%s is not finished: %d of %d epochs are trained", run.path, state.epoch, num_epochs
-            )
+    _, epoch, newest = load_selected(sess, model, run.path, run.config.train.select)
+    is_last = newest.global_step == max(CheckpointStore(run.path).steps())  # else damage was told of
+    if is_last and not run.info.get("published") and not run.is_finished(newest):
+        num_epochs = run.config.train.num_epochs
+        logger.warning("%s is not finished: %d of %d epochs are trained", run.path, newest.epoch, num_epochs)
     return model, sess, epoch
 
 

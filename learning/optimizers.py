@@ -211,10 +211,9 @@ class Optimizer(ABC):
 
 def _check_fits(model: ConvNet, dataset: DataSet) -> None:
     """ValueError where the images of a batch are of another size than the model's input."""
-    shape = (dataset.crop_size, dataset.crop_size, dataset.images.shape[-1])
-    if shape != model.input_shape:
+    if dataset.crop_shape != model.input_shape:
         raise ValueError(
-            f"batches hold images of {shape}, the model takes {model.input_shape}; give "
+            f"batches hold images of {dataset.crop_shape}, the model takes {model.input_shape}; give "
             f"DataSet(..., crop_size={model.input_shape[0]}), or another input_shape"
         )
 
