@@ -22,6 +22,7 @@ from datasets.official import check_official
 
 MAX_FILE_BYTES = 72 * 2**20  # room for 24 million pixels that are not compressed
 _CHUNK = 2**20
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of others zipfile unpacks a member at one go
 _UNREADABLE = -1  # the size of a file whose size cannot be had
 _IGNORED = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})
 _PACKED = "train.zip"  # what Kaggle's download holds once it is unzipped, beside test1.zip and a table
@@ -147,7 +148,10 @@ class ZipSource(Source):
         return ""  # the checksums of the members say it all
 
     def read(self, name: str) -> bytes:
-        _check_bytes(self._archive.getinfo(name).file_size)
+        member = self._archive.getinfo(name)
+        if member.compress_type not in _METHODS:
+            raise ImageError("is packed in the archive by another method than deflate; pack the archive anew")
+        _check_bytes(member.file_size)
         try:
             return self._inflated(name)
         except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:

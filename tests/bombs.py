@@ -122,6 +122,16 @@ def write_zip(path: Path, name: str, content: bytes, claimed: int) -> Path:
     return path
 
 
+def write_packed_zip(path: Path, name: str, method: int) -> Path:
+    """A zip archive of one member of 150 MB of zeros, packed by another method and said to be of 1,000 bytes."""
+    with zipfile.ZipFile(path, "w", method) as archive:
+        with archive.open(name, "w") as member:
+            for _ in range(150):
+                member.write(bytes(2**20))
+        archive.infolist()[0].file_size = 1000
+    return path
+
+
 def write_tar(path: Path, name: str, claimed: int, head: bytes = b"") -> Path:
     """A packed tar archive of one member: `head`, and zeros up to `claimed` bytes, some of which are there."""
     member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")

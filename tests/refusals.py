@@ -9,6 +9,7 @@ error, and the peak of the process's memory (VmHWM, Linux) above what it had bef
 import json
 import struct
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,11 @@ def archives(folder: Path) -> dict[str, Refuse]:
     for name, claimed in (("lying", 1000), ("bold", GIB), ("barely allowed", MAX_FILE_BYTES)):
         path = bombs.write_zip(folder / f"{name}.zip", "a/a.jpg", zeros, claimed)
         kinds[f"{name} member of a zip"] = lambda path=path: read_resized(
+            open_source(path).read("a/a.jpg"), 8
+        )
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        path = bombs.write_packed_zip(folder / f"method{method}.zip", "a/a.jpg", method)
+        kinds[f"member of a zip packed by method {method}"] = lambda path=path: read_resized(
             open_source(path).read("a/a.jpg"), 8
         )
     return kinds

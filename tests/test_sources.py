@@ -134,6 +134,14 @@ def test_a_damaged_member_fails_alone(tmp_path):
     assert source.read("b.jpg") == b"second"
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_members_that_are_packed_otherwise_than_by_deflate_say_so(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.writestr("a.jpg", b"first" * 20)
+    with pytest.raises(ImageError, match="another method than deflate; pack the archive anew"):
+        open_source(tmp_path / "a.zip").read("a.jpg")
+
+
 def test_images_that_are_not_decoded_are_listed_apart(tmp_path):
     write(tmp_path, "cat/b.HEIC", "cat/a.jpg", "x.avif", ".hidden.heic", "notes.txt")
     members = {"cat/b.HEIC": b"", "cat/a.jpg": b"", "x.avif": b"", "__MACOSX/c.heic": b""}
