@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from datasets.files import expanded
 from learning.config import SECTIONS, check_keys
 from learning.errors import UsageError
 from learning.files import MAX_YAML_BYTES, parse_yaml
@@ -28,12 +29,13 @@ def recipe_path(recipe: str | None, data_name: str | None, data_dir: str | None)
     Where the data set has no name it is a folder of images if there is a path, and else the digits.
     """
     if recipe is not None:
-        named = CONFIGS / f"{Path(recipe).stem}.yaml"
-        bare = Path(recipe).parent == Path() and not Path(recipe).exists()
-        if bare and named.is_file():
+        named = CONFIGS / f"{recipe.removesuffix('.yaml')}.yaml"
+        path, suffixed = expanded(recipe), expanded(f"{recipe}.yaml")
+        if path.is_file():
+            return path
+        if path.parent == Path() and named.is_file():
             return named
-        suffixed = Path(f"{recipe}.yaml")
-        return suffixed if suffixed.is_file() and not Path(recipe).is_file() else Path(recipe)
+        return suffixed if suffixed.is_file() else path
     default = "digits" if data_dir is None else "folder"
     return CONFIGS / f"{RECIPE_OF_SET.get(data_name or default, default)}.yaml"
 

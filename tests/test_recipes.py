@@ -6,6 +6,7 @@ import yaml
 from datasets.loaders import LOADERS
 from learning.cli import parse_train
 from learning.config import RunConfig
+from learning.errors import UsageError
 from learning.recipes import CONFIGS, RECIPE_OF_SET, read_recipe
 
 
@@ -83,6 +84,17 @@ def test_a_tilde_is_the_users_home(tmp_path, monkeypatch):
     recipe.write_text("data_dir: ~/photos\ndata: {cache_dir: ~/decoded}\n")
     config = parse_train(["--config", str(recipe)]).config
     assert (config.data_dir, config.data.cache_dir) == (str(tmp_path / "photos"), str(tmp_path / "decoded"))
+
+
+def test_a_file_of_ones_own_is_not_taken_for_a_recipe_with_a_similar_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits.v2.yaml").write_text("data: {name: digits}\ntrain: {batch_size: 3}\n")
+    assert parse_train(["--config", "digits.v2"]).config.train.batch_size == 3
+    assert parse_train(["--config", "digits"]).config.recipe == "digits"
+    assert parse_train(["--config", "digits.yaml"]).config.recipe == "digits"
+    with pytest.raises(UsageError, match="there is no recipe digits.json"):
+        parse_train(["--config", "digits.json"])
 
 
 def test_a_recipe_may_be_named_without_its_suffix(tmp_path):
