@@ -36,8 +36,7 @@ def main() -> None:
         dataset, split = run_data.held_out(run_data.open_data(run.config, run))
         name, found = "test", {}  # run.json names the unreadable files
     else:
-        dataset, bad_files = run_data.open_labelled(run, arguments.data_dir)
-        run_data.warn_of_training_images(run, dataset, arguments.data_dir)
+        dataset, bad_files, _ = run_data.open_labelled(run, arguments.data_dir)
         data_dir = expanded(arguments.data_dir).resolve()
         name, split = results_name(run.path, data_dir), arguments.data_dir
         found = {"data_dir": str(data_dir), "bad_files": bad_files}

@@ -17,7 +17,7 @@ _PART_OF = {  # folder names without regard to case
     **dict.fromkeys(("test", "testing", "test1"), TEST),  # Kaggle's archives say test1
 }
 
-PART_NAMES = frozenset(_PART_OF)
+_PET_FOLDERS = frozenset((*PETS, *_PART_OF, "petimages"))
 
 LabelRule = Callable[[tuple[str, ...]], str | None]
 Labelled = dict[str, list[tuple[str, str]]]
@@ -39,6 +39,19 @@ def class_of_pet(parts: tuple[str, ...]) -> str | None:
             return folder.lower()
     start, dot, _ = parts[-1].partition(".") if parts else ("", "", "")
     return start if dot and start in PETS else None
+
+
+def are_pets(source: Source) -> bool:
+    """Whether the files are cats and dogs by the rule of Asirra, every one of them but those of an unlabelled test.
+
+    Not where a folder has another name: it may well be a class, whatever its files are called.
+    """
+    paths = [PurePosixPath(file.name).parts for file in source.files()]
+    paths = [path[len(_enclosing(paths)) :] for path in paths]
+    has_labelled_test = any(class_of_pet(path) for path in paths if _in_test(path))
+    judged = [path for path in paths if has_labelled_test or not _in_test(path)]
+    folders = {folder.lower() for path in judged for folder in path[:-1]}
+    return bool(judged) and folders <= _PET_FOLDERS and all(map(class_of_pet, judged))
 
 
 @dataclass(frozen=True)
@@ -123,9 +136,7 @@ def _layout(source: Source, names: Iterable[str], label_of: LabelRule) -> _Layou
     :raises DataError: some of the folders are parts and some are not.
     """
     paths = [PurePosixPath(name).parts for name in names]
-    tops = {path[0] for path in paths}
-    is_enclosing = len(tops) == 1 and not _in_part(paths[0]) and min(map(len, paths)) > 2
-    enclosing = paths[0][:1] if is_enclosing else ()
+    enclosing = _enclosing(paths)
     paths = [path[len(enclosing) :] for path in paths]
     parts = sorted({path[0] for path in paths if _in_part(path)})
     others = sorted({path[0] for path in paths if not _in_part(path)})
@@ -145,8 +156,19 @@ def _layout(source: Source, names: Iterable[str], label_of: LabelRule) -> _Layou
     return _Layout(enclosing, True, label_of)
 
 
+def _enclosing(paths: Sequence[_Path]) -> _Path:
+    """The one folder that everything lies in, where it is no part of a set and has folders in it; or nothing."""
+    tops = {path[0] for path in paths}
+    is_enclosing = len(tops) == 1 and not _in_part(paths[0]) and min(map(len, paths)) > 2
+    return paths[0][:1] if is_enclosing else ()
+
+
 def _in_part(path: _Path) -> bool:
     return len(path) > 1 and path[0].lower() in _PART_OF
+
+
+def _in_test(path: _Path) -> bool:
+    return _in_part(path) and _PART_OF[path[0].lower()] == TEST
 
 
 def _no_images(source: Source) -> str:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from datasets.asirra import load_asirra
 from datasets.cache import DecodeOptions, load_images
@@ -18,11 +18,10 @@ from datasets.download import DOWNLOADS
 from datasets.errors import ClassMismatchError, OptionError, escape_name, shortened
 from datasets.folder import labelled_dataset, load_folder
 from datasets.listing import (
-    PART_NAMES,
     PETS,
     TEST,
     TRAIN,
-    LabelRule,
+    are_pets,
     class_of_folder,
     class_of_pet,
     list_labelled,
@@ -73,6 +72,18 @@ def load_splits(name: str, path: Path | str | None = None, **options: Any) -> Sp
     return loader(path, **options)
 
 
+class LabelledSet(NamedTuple):
+    """A test set of anybody's images.
+
+    :ivar bad_files: (name, reason) of each file that was left out because it cannot be decoded.
+    :ivar is_test_part: whether there were training images too, which were left out.
+    """
+
+    dataset: DataSet
+    bad_files: list[tuple[str, str]]
+    is_test_part: bool
+
+
 def labelled_set(
     path: Path | str,
     class_names: tuple[str, ...],
@@ -85,16 +96,16 @@ def labelled_set(
     cache_dir: Path | str | None = None,
     max_bad_fraction: float = 0.05,
     strict: bool = False,
-) -> tuple[DataSet, list[tuple[str, str]]]:
+) -> LabelledSet:
     """Loads any labelled folder or archive as one set, with the labels of a model that exists.
 
     Where there are train/ and test/, only test/ is taken; else everything is. The classes of a folder are
-    matched by name; a class that the model knows and the folder lacks is reported in a warning.
+    matched by name; a class that the model knows and the folder lacks is reported in a warning. Where the model
+    knows cats and dogs alone, these may also be told by the names of the files.
 
     :param class_names: the model's classes in order; the labels are one-hot in that order, (N, K) uint8.
     :param name: the data set that the model was trained on. Where path holds its own form (the batches of
         cifar10, the files of mnist), the official test images are taken.
-    :return: the set; and (name, reason) of each file that was left out because it cannot be decoded.
     :raises ClassMismatchError: the folder has a class that the model does not know.
     :raises DataError: as `datasets.folder.load_folder`, but that a single class is enough.
     """
@@ -105,7 +116,7 @@ def labelled_set(
         splits = load_splits(name, path, **options)
         if splits.class_names != tuple(class_names):
             raise _mismatch(path, splits.class_names, class_names)
-        return cast(DataSet, splits.test), []  # an official set always has one
+        return LabelledSet(cast(DataSet, splits.test), [], True)  # an official set always has one
     decode = DecodeOptions(
         size=image_size,
         channels=channels,
@@ -114,24 +125,16 @@ def labelled_set(
         strict=strict,
     )
     source = open_source(path)
-    labelled = list_labelled(source, _label_rule(source, class_names))
-    if TRAIN in labelled and TEST in labelled:
+    by_pet = sorted(class_names) == sorted(PETS) and are_pets(source)
+    labelled = list_labelled(source, class_of_pet if by_pet else class_of_folder)
+    is_test_part = TRAIN in labelled and TEST in labelled
+    if is_test_part:
         labelled = {TEST: labelled[TEST]}
     classes = {name: label for files in labelled.values() for name, label in files}
     _check_classes(source, set(classes.values()), class_names)
     cached = load_images(source, sorted(classes), decode)
-    return labelled_dataset(cached, classes, tuple(class_names), crops), cached.bad
-
-
-def _label_rule(source: Source, class_names: Sequence[str]) -> LabelRule:
-    """Cats and dogs by their own rule, if the model knows just these and every file follows it.
-
-    Not where a folder has another name: it may well be a class, whatever its files are called.
-    """
-    paths = [tuple(file.name.split("/")) for file in source.files()]
-    folders = {folder.lower() for path in paths for folder in path[:-1]}
-    by_pet = folders <= {*PETS, *PART_NAMES, "petimages"} and all(map(class_of_pet, paths))
-    return class_of_pet if by_pet and sorted(class_names) == sorted(PETS) else class_of_folder
+    dataset = labelled_dataset(cached, classes, tuple(class_names), crops)
+    return LabelledSet(dataset, cached.bad, is_test_part)
 
 
 def _check_classes(source: Source, found: set[str], class_names: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from datasets.dataset import DataSet
 from datasets.files import expanded
-from datasets.loaders import LOADERS, OWN_FORMS, labelled_set, load_splits
+from datasets.loaders import LOADERS, LabelledSet, labelled_set, load_splits
 from datasets.splits import Splits
 from learning.config import DataConfig, RunConfig
 from learning.errors import CheckpointError, UsageError
@@ -103,13 +103,13 @@ def run_info(splits: Splits, input_shape: tuple[int, ...]) -> dict[str, Any]:
     }
 
 
-def open_labelled(run: RunDirectory, data_dir: str) -> tuple[DataSet, list[tuple[str, str]]]:
+def open_labelled(run: RunDirectory, data_dir: str) -> LabelledSet:
     """Labelled images as a test set for a run, with its classes, image size and crops: see `labelled_set`.
 
-    :return: the set; and (name, reason) of each file that was left out.
+    A warning tells where they are those that the run was trained on.
     """
     data = run.config.data
-    return labelled_set(
+    labelled = labelled_set(
         data_dir,
         run.class_names,
         name=data.name,
@@ -121,11 +121,6 @@ def open_labelled(run: RunDirectory, data_dir: str) -> tuple[DataSet, list[tuple
         max_bad_fraction=data.max_bad_fraction,
         strict=data.strict,
     )
-
-
-def warn_of_training_images(run: RunDirectory, dataset: DataSet, data_dir: str) -> None:
-    """A warning when a test set is the folder that the run was trained on, and not just its test part."""
-    own = str(expanded(data_dir).resolve()) == run.config.data_dir
-    whole = dataset.num_examples > run.info.get("num_images", {}).get("test", 0)
-    if own and whole and run.config.data.name not in OWN_FORMS:  # of those only the test part is ever taken
+    if str(expanded(data_dir).resolve()) == run.config.data_dir and not labelled.is_test_part:
         logger.warning("%s holds the images that the run was trained on: this is no test", data_dir)
+    return labelled

@@ -128,7 +128,18 @@ def test_of_train_and_test_only_test_is_taken(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "files", [["cat.1.jpg", "dog.2.jpg"], ["PetImages/Cat/1.jpg", "PetImages/Dog/2.jpg"]]
+    "files",
+    [
+        ["cat.1.jpg", "dog.2.jpg"],
+        ["PetImages/Cat/1.jpg", "PetImages/Dog/2.jpg"],
+        [
+            "train/cat.1.jpg",
+            "train/dog.2.jpg",
+            "test1/1.jpg",
+            "test1/2.jpg",
+        ],  # Kaggle's, its test without labels
+        ["dogs-vs-cats/train/cat.1.jpg", "dogs-vs-cats/train/dog.2.jpg"],
+    ],
 )
 def test_cats_and_dogs_are_found_in_their_own_forms(tmp_path, files):
     dataset = labelled(make(tmp_path / "pets", *files), ("cat", "dog"))
@@ -148,6 +159,13 @@ def test_a_class_that_the_model_does_not_know_lists_both(tmp_path, files):
 def test_a_third_animal_is_a_mismatch(tmp_path):
     with pytest.raises(ClassMismatchError, match="'bird', 'cat', 'dog'"):
         labelled(make(tmp_path / "pets", *folders("cat", "dog", "bird")), ("cat", "dog"))
+
+
+@pytest.mark.fault(10)
+@pytest.mark.parametrize("folder", ["wolf", "zoo/wolf", "train/wolf"])
+def test_a_folder_of_another_class_is_one_whatever_its_files_are_called(tmp_path, folder):
+    with pytest.raises(ClassMismatchError, match="'wolf'"):
+        labelled(make(tmp_path / "pets", f"{folder}/dog.1.jpg", f"{folder}/dog.2.jpg"), ("cat", "dog"))
 
 
 def test_a_class_without_images_is_mentioned(tmp_path, caplog):
