@@ -9,32 +9,49 @@ import numpy as np
 
 from datasets.dataset import DataSet
 from learning.config import RunConfig
+from learning.evaluators import Evaluator
 from learning.schedule_building import warmup_of
 from models.convnet import ConvNet
 
 
 def fixed_of(
-    config: RunConfig, total_steps: int, *, optimizer: str, model: ConvNet, train_set: DataSet
+    config: RunConfig,
+    total_steps: int,
+    *,
+    optimizer: str,
+    model: ConvNet,
+    train_set: DataSet,
+    val_set: DataSet | None,
+    evaluator: Evaluator,
 ) -> dict[str, Any]:
     """What decides the result of training beside the variables' values, in plain values that JSON keeps exactly.
 
-    Options of a model that are no plain values, such as a function, are left out.
+    Options of a model that are no plain values, such as a function, are left out. Of the images their number and
+    their labels stand for them.
 
     :param total_steps: updates of the whole run.
     :param optimizer: name of the optimizer's class.
     """
     options = {key: value for key, value in config.flat().items() if key not in config.changeable}
     options |= {f"model.{key}": value for key, value in model.options.items()}
-    labels = b"" if train_set.labels is None else np.ascontiguousarray(train_set.labels).tobytes()
     plain = {key: _as_saved(value) for key, value in options.items()}
     return {
         **{key: value for key, value in plain.items() if _is_plain(value)},
         "warm-up (updates)": warmup_of(config.schedule, total_steps),
         "optimizer": optimizer,
         "training images": list(train_set.images.shape),
-        "training labels": hashlib.sha256(labels).hexdigest()[:12],
+        "training labels": _digest(train_set),
         "crops": dataclasses.asdict(train_set.crops) | {"seed": train_set.seed},
+        "validation images": None if val_set is None else list(val_set.images.shape),
+        "validation labels": None if val_set is None else _digest(val_set),
+        "evaluator": type(evaluator).__name__,
     }
+
+
+def _digest(dataset: DataSet) -> str:
+    """Of the labels."""
+    labels = b"" if dataset.labels is None else np.ascontiguousarray(dataset.labels).tobytes()
+    return hashlib.sha256(labels).hexdigest()[:12]
 
 
 def differences(fixed: Mapping[str, Any], saved: Mapping[str, Any]) -> list[str]:

@@ -63,6 +63,8 @@ class TrainingLoop:
             optimizer=type(optimizer).__name__,
             model=optimizer.model,
             train_set=optimizer.train_set,
+            val_set=optimizer.val_set,
+            evaluator=optimizer.evaluator,
         )
         optimizer.schedule = build_schedule(self.config.schedule, self.config.optimizer, self.total_steps)
 

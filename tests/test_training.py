@@ -16,7 +16,7 @@ from learning.checkpoints import CheckpointStore
 from learning.compatibility import fixed_of
 from learning.config import OptimizerConfig, RunConfig, ScheduleConfig, TrainConfig
 from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, NonFiniteError, StorageError
-from learning.evaluators import AccuracyEvaluator
+from learning.evaluators import AccuracyEvaluator, ErrorRateEvaluator
 from learning.optimizers import OPTIMIZERS, MomentumOptimizer, Optimizer
 from learning.progress import Monitor
 from learning.run_directory import locked
@@ -36,11 +36,14 @@ class Scores(AccuracyEvaluator):
         return self.scores.pop(0)
 
 
-def train(session, save_dir, *, evaluator=None, kind=MomentumOptimizer, model=None, resume=False, **hp):
+def train(
+    session, save_dir, *, evaluator=None, kind=MomentumOptimizer, model=None, val_set=None, resume=False, **hp
+):
     """Train a tiny net on 48 images; returns the optimizer, the session and the results."""
     model = model or tiny_model(dropout_prob=0.3, weight_decay=hp.pop("weight_decay", 0.0005))
     options = {**HP, **hp}
-    optimizer = kind(model, make_set(48), evaluator or AccuracyEvaluator(), make_set(20, seed=1), **options)
+    val_set = val_set or make_set(20, seed=1)
+    optimizer = kind(model, make_set(48), evaluator or AccuracyEvaluator(), val_set, **options)
     sess = session(model)
     results = optimizer.train(sess, save_dir, details=True, verbose=False, resume=resume)
     return optimizer, sess, results
@@ -443,6 +446,16 @@ class TestResume:
         steps = {"schedule": "steps", "boundaries": (100,), "warmup_steps": 1}
         train(session, tmp_path, num_epochs=2, **steps)
         assert train(session, tmp_path, num_epochs=3, resume=True, **steps)[0].state.epoch == 3
+
+    @pytest.mark.fault(23)
+    def test_another_evaluator_or_validation_set_would_choose_other_weights(self, session, tmp_path):
+        train(session, tmp_path, num_epochs=1)
+        with pytest.raises(
+            CheckpointError, match="evaluator is 'ErrorRateEvaluator', was 'AccuracyEvaluator'"
+        ):
+            train(session, tmp_path, num_epochs=2, resume=True, evaluator=ErrorRateEvaluator())
+        with pytest.raises(CheckpointError, match=r"validation images is \[8, .*validation labels is "):
+            train(session, tmp_path, num_epochs=2, resume=True, val_set=make_set(8))
 
     @pytest.mark.fault(23)
     @pytest.mark.parametrize(
