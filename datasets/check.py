@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from datasets.check_report import Report, lines_of, report_of
 from datasets.errors import DataError, OptionError, StorageError, escape_name
+from datasets.files import expanded
 from datasets.inspection import inspect
 
 _NAME = "datasets.check"
@@ -34,17 +35,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(f"{_NAME}: interrupted\n")
         return 130
-    except (DataError, MemoryError) as error:
+    except (DataError, OSError, MemoryError) as error:
         if "--debug" in arguments:
             traceback.print_exc()
-        told = error if isinstance(error, DataError) else StorageError("out of memory: close other programs")
+        told = error if isinstance(error, DataError) else StorageError(_storage_problem(error))
         sys.stderr.write(f"{_NAME}: {' '.join(str(told).split())}\n")
         return told.exit_code
 
 
+def _storage_problem(error: OSError | MemoryError) -> str:
+    """What goes wrong with the machine, and not with the images."""
+    return str(error) if isinstance(error, OSError) else "out of memory: close other programs"
+
+
 def _check(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
-    output = None if arguments.json is None else Path(arguments.json)
+    output = None if arguments.json is None else expanded(arguments.json)
     if output is not None and not output.absolute().parent.is_dir():
         raise StorageError(f"there is no folder for --json '{escape_name(str(output))}'; create it first")
     report = report_of(inspect(arguments.path))

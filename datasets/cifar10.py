@@ -9,6 +9,7 @@ archive or as the folder that it unpacks to:
 
 import lzma
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Iterator
 from itertools import islice
@@ -113,7 +114,8 @@ def _archives(path: Path) -> list[Path]:
     """The archive itself, or those of the official names in a folder."""
     if path.is_dir():
         return [path / name for name in _ARCHIVES if (path / name).is_file()]
-    return [path] if path.is_file() and path.suffix.lower() != ".zip" else []
+    is_other = path.suffix.lower() == ".zip" or not path.is_file() or zipfile.is_zipfile(path)
+    return [] if is_other else [path]
 
 
 def _read_batches(path: Path) -> dict[str, Part]:

@@ -127,9 +127,10 @@ def inspect_image(source: Path | str | bytes) -> tuple[np.ndarray, ImageFacts]:
     """
     with _opened(source) as image:
         kind = "JPEG" if image.format == "MPO" else str(image.format)  # a photograph with others behind it
-        mode, is_deep = image.mode, _is_deep(image)  # before loading, which may change both
+        # Before loading, which may change them: Pillow turns a TIFF upright by itself.
+        mode, is_deep, orientation = image.mode, _is_deep(image), _orientation(image)
         pixels = _as_array(_loaded(image, "RGB"))
-        has_transparency, orientation = image.has_transparency_data, _orientation(image)
+        has_transparency = image.has_transparency_data
         num_frames = 1 if kind == "JPEG" else _num_frames(image)  # last, for it moves through the file
         return pixels, ImageFacts(kind, mode, is_deep, has_transparency, num_frames, orientation)
 
@@ -188,9 +189,10 @@ def _check_size(image: Image.Image) -> None:
 def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 (upright) where there is none or where the EXIF block makes no sense."""
     try:
-        return image.getexif().get(_EXIF_ORIENTATION, 1)
+        value = image.getexif().get(_EXIF_ORIENTATION, 1)
     except _DECODE_ERRORS:
         return 1
+    return value if isinstance(value, int) else 1
 
 
 def _num_frames(image: Image.Image) -> int:

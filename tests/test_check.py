@@ -51,6 +51,12 @@ def turned():
     return {"exif": exif}
 
 
+def turned_in_words():
+    """An EXIF block whose orientation is the text "6" and no number."""
+    entry = struct.pack("<HHI", 0x0112, 2, 2) + b"6\0\0\0"
+    return {"exif": b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)}
+
+
 def deep_colour():
     """A PNG with three channels of 16 bits, which Pillow does not write."""
 
@@ -81,6 +87,8 @@ ODD = {  # file name: content, kinds
     "moves.png": (encoded(RGB, "PNG", **FRAMES), ("animated",)),
     "pages.tif": (encoded(RGB, "TIFF", **FRAMES), ("animated",)),
     "turned.jpg": (encoded(RGB, "JPEG", **turned()), ("rotated",)),
+    "turned.tif": (encoded(RGB, "TIFF", **turned()), ("rotated",)),
+    "text_for_orientation.jpg": (encoded(RGB, "JPEG", **turned_in_words()), ()),
     "png.jpg": (encoded(RGB), ("suffix",)),
     "upper.JPEG": (encoded(RGB, "JPEG"), ()),
     "several.jpg": (encoded(RGB, "MPO", **FRAMES), ()),  # as telephones write it
@@ -252,6 +260,7 @@ def test_sets_in_their_official_form(tmp_path, make, images, classes):
             6,
             "there is no folder for --json 'absent/x.json'; create it first",
         ),
+        (["x" * 300], 6, "File name too long"),
     ],
 )
 def test_errors_are_one_line_with_an_exit_code(tmp_path, monkeypatch, capsys, arguments, code, message):
@@ -262,6 +271,13 @@ def test_errors_are_one_line_with_an_exit_code(tmp_path, monkeypatch, capsys, ar
     assert err.startswith("datasets.check: ")
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_zip_archive_of_another_name_is_one(tmp_path):
+    with zipfile.ZipFile(tmp_path / "photos", "w") as archive:
+        for name, content in good("cat", "dog").items():
+            archive.writestr(name, content)
+    assert check.main([str(tmp_path / "photos")]) == 0
 
 
 def test_a_report_that_cannot_be_written_leaves_nothing(tmp_path, capsys):
