@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -54,8 +55,10 @@ class CheckpointStore:
 
     def steps(self) -> list[int]:
         """The updates after which a checkpoint was saved, ascending."""
-        found = (path.name.removeprefix("step-") for path in self.folder.glob("step-*"))
-        return sorted(int(name) for name in found if name.isdigit())
+        names = (path.name for path in self.folder.glob("step-*") if path.is_dir())
+        return sorted(
+            int(name[5:]) for name in names if re.fullmatch(r"step-([0-9]{8}|[1-9][0-9]{8,})", name)
+        )
 
     def path(self, step: int) -> Path:
         """The folder of the checkpoint after `step` updates."""

@@ -559,7 +559,18 @@ class TestState:
 
 def test_the_store_reads_nothing_but_its_folders(tmp_path):
     (tmp_path / "checkpoints").mkdir()
-    for name in ("step-x", ".writing-step-00000003", "checkpoint"):
+    for name in (
+        "step-x",
+        ".writing-step-00000003",
+        "checkpoint",
+        "step-9",
+        "step-000000009",
+        "step-0000000²",
+    ):
         (tmp_path / "checkpoints" / name).mkdir()
+    (tmp_path / "checkpoints" / "step-00000009").write_text("a file")
+    (tmp_path / "checkpoints" / "step-00000010").symlink_to("nowhere")
+    with pytest.raises(CheckpointError, match="no checkpoint in"):
+        CheckpointStore(tmp_path).newest_state()
     assert CheckpointStore(tmp_path).steps() == []
     assert checkpoints.PREFIX == "model.ckpt"
