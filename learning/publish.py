@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from datasets.files import expanded
 from learning.checksums import write_checksums
 from learning.errors import CheckpointError, DirectoryInUseError
 from learning.files import write_text
@@ -30,14 +31,21 @@ KEPT_INFO = ("class_names", "input_shape", "num_images", "data_fingerprint", "ve
 
 
 def finished_state(run: RunDirectory) -> "TrainingState":
-    """The state at the end of a run. CheckpointError unless it was trained to its end and tested."""
+    """The state at the end of a run. CheckpointError unless it came there and its chosen weights were tested."""
     from learning.experiment import CheckpointStore  # imports TensorFlow without its notes
 
-    state = CheckpointStore(run.path).newest_state()
-    if not run.is_finished(state) or not (run.path / TEST_FILE).is_file():
+    store = CheckpointStore(run.path, select=run.config.train.select)
+    state = store.newest_state()
+    if not run.is_finished(state):
         raise CheckpointError(
             f"{run.path} is not finished: {state.epoch} of {run.config.train.num_epochs} epochs; "
             f"go on with train.py --resume {run.path}"
+        )
+    _, epoch = store.selected(state)
+    if _tested_epoch(run) != epoch:
+        raise CheckpointError(
+            f"{run.path / TEST_FILE} has no scores of the weights that count, those of epoch {epoch}; "
+            f"make them with test.py --run {run.path}"
         )
     return state
 
@@ -46,8 +54,8 @@ def publish(run: RunDirectory, target: Path) -> None:
     """Make `target` from a finished run, as a whole or not at all.
 
     :raises DirectoryInUseError: `target` exists.
-    :raises CheckpointError: the run is not finished, cannot be read, or is itself a published one; or the weights
-        that it was tested with are damaged: the scores published beside them would be those of others.
+    :raises CheckpointError: the run is not finished, not tested, cannot be read, or is itself a published one; or
+        its weights are damaged: the scores published beside them would be those of others.
     """
     if target.exists():
         raise DirectoryInUseError(f"{target} exists; choose another folder, or remove it first")
@@ -71,9 +79,18 @@ def publish(run: RunDirectory, target: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _tested_epoch(run: RunDirectory) -> Any:
+    """Whose weights test.json has the scores of; None where there are none."""
+    path = run.path / TEST_FILE
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("epoch") if path.is_file() else None
+    except (OSError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"cannot read {path}: {error}; make it anew with test.py") from error
+
+
 def _write_texts(run: RunDirectory, folder: Path) -> None:
     """config.yaml, run.json and test.json."""
-    data = dataclasses.replace(run.config.data, cache_dir=None)
+    data = dataclasses.replace(run.config.data, cache_dir=None, download=False)
     config = dataclasses.replace(run.config, data_dir=None, data=data)
     write_config(folder, config)
     info: dict[str, Any] = {key: run.info[key] for key in KEPT_INFO if key in run.info}
@@ -116,7 +133,7 @@ def main() -> None:
     parser = ScriptParser(prog="python -m learning.publish", description=str(__doc__).splitlines()[0])
     parser.add_argument("run", metavar="RUN", help="a finished run")
     parser.add_argument(
-        "target", type=Path, metavar="TARGET", help="the folder to make, such as pretrained/NAME"
+        "target", type=expanded, metavar="TARGET", help="the folder to make, such as pretrained/NAME"
     )
     arguments: argparse.Namespace = parser.parse_args()
     run = RunDirectory(arguments.run)

@@ -43,7 +43,6 @@ def finished(tmp_path_factory):
     run = RunDirectory.create(path, config, run_data.run_info(splits, (10, 10, 1)))
     with experiment.open_session(optimizer.model) as sess:
         optimizer.train(sess, path, verbose=False)
-    (path / "test.json").write_text('{"num_images": 359}')
     store = experiment.CheckpointStore(path)
     state = store.newest_state()
     if state.best_step == state.global_step:  # let the epoch before have been the best
@@ -51,7 +50,15 @@ def finished(tmp_path_factory):
         state.best_step, state.best_epoch = steps[-2], state.epoch - 1
         (store.path(steps[-1]) / "state.json").write_text(state.to_json())
         write_checksums(store.path(steps[-1]))
+    write_scores(run)
     return run
+
+
+def write_scores(run):
+    """A test.json of the weights that count."""
+    store = experiment.CheckpointStore(run.path, select=run.config.train.select)
+    _, epoch = store.selected(store.newest_state())
+    (run.path / "test.json").write_text(json.dumps({"num_images": 359, "epoch": epoch}))
 
 
 @pytest.fixture(scope="module", params=["best", "last"])
@@ -61,6 +68,7 @@ def published(request, finished, tmp_path_factory):
     run = RunDirectory(shutil.copytree(finished.path, root / "run"))
     train_config = dataclasses.replace(run.config.train, select=request.param)
     run.update(dataclasses.replace(run.config, train=train_config))
+    write_scores(run)
     publish(run, root / "pretrained" / "tiny")
     return run, RunDirectory(root / "pretrained" / "tiny")
 
@@ -139,6 +147,7 @@ def test_a_run_that_stopped_early_is_finished(finished, tmp_path):
     (store.path(state.global_step) / "state.json").write_text(state.to_json())
     write_checksums(store.path(state.global_step))
     train_config = dataclasses.replace(run.config.train, num_epochs=9)
+    write_scores(run)
     for patience, is_finished in ((2, False), (1, True)):
         schedule = dataclasses.replace(run.config.schedule, early_stopping_patience=patience)
         run.config = dataclasses.replace(run.config, train=train_config, schedule=schedule)
@@ -149,11 +158,17 @@ def test_a_run_that_stopped_early_is_finished(finished, tmp_path):
                 finished_state(run)
 
 
-def test_a_run_that_was_not_tested_is_not_finished(finished, tmp_path):
+@pytest.mark.parametrize("scores", [None, '{"epoch": 3}', "{}"])
+def test_scores_of_other_weights_are_not_published(finished, tmp_path, scores):
     run = RunDirectory(shutil.copytree(finished.path, tmp_path / "run"))
     (run.path / "test.json").unlink()
-    with pytest.raises(CheckpointError, match="not finished"):
-        finished_state(run)
+    if scores is not None:
+        (run.path / "test.json").write_text(scores)
+    with pytest.raises(
+        CheckpointError, match=r"no scores of the weights that count, those of epoch \d; .*test.py"
+    ):
+        publish(run, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_paths_are_left_out(finished, tmp_path):
@@ -161,12 +176,13 @@ def test_paths_are_left_out(finished, tmp_path):
     private.config = dataclasses.replace(
         private.config,
         data_dir="/home/somebody/photos",
-        data=dataclasses.replace(private.config.data, cache_dir="/home/somebody/cache"),
+        data=dataclasses.replace(private.config.data, cache_dir="/home/somebody/cache", download=True),
     )
     private.info = {**private.info, "bad_files": [["somebody.jpg", "not an image"]]}
     publish(private, tmp_path / "new")
     for path in (tmp_path / "new").rglob("*"):
         assert path.is_dir() or b"somebody" not in path.read_bytes()
+    assert not RunDirectory(tmp_path / "new").config.data.download
 
 
 @pytest.mark.fault(29)
