@@ -1,7 +1,9 @@
 """The page of a run: an HTML file in its folder that shows what lies there."""
 
 import csv
+import datetime
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -139,7 +141,8 @@ def _checked_link(image: str) -> str:
 def write_run_page(folder: Path) -> Path:
     """Write index.html of a run: scores, learning curves, recall by class, confusion matrix, configuration.
 
-    What is not there yet (history.csv, test.json, a picture) is left out; pictures are linked, not copied.
+    The files that could not be read are listed too. What is not there yet (history.csv, test.json, a picture) is
+    left out; pictures are linked, not copied.
 
     :param folder: a run directory.
     :return: the page.
@@ -148,7 +151,7 @@ def write_run_page(folder: Path) -> Path:
     run = RunDirectory(folder)
     history = _parsed(folder / "history.csv", _parse_history) or []
     results = _parsed(folder / "test.json", _parse_results)
-    sections = [_facts(run)]
+    sections = [_facts(run, _parsed(folder / "timing.csv", _parse_timing))]
     if history:
         curves = _pictures(folder, "learning_curves.png", "Loss, score and learning rate after each epoch")
         sections.append(_learning(history, results.epoch if results else None, curves))
@@ -164,6 +167,8 @@ def write_run_page(folder: Path) -> Path:
     ):
         if pictures := _pictures(folder, name, caption):
             sections.append(Section(heading=heading, images=pictures))
+    if bad_files := run.info.get("bad_files"):
+        sections.append(Section(heading="Unreadable files", columns=["file", "reason"], rows=bad_files))
     text = (folder / CONFIG_FILE).read_text(encoding="utf-8")
     sections.append(Section(heading="Configuration", text=text.strip()))
     write_page(folder / PAGE_FILE, title=f"Run {folder.resolve().name}", sections=sections)
@@ -192,6 +197,12 @@ def _parse_history(text: str) -> list[dict[str, Any]]:
     return [{**row, "epoch": int(row["epoch"] or 0)} for row in rows]
 
 
+def _parse_timing(text: str) -> str:
+    """timing.csv: the time of all epochs together, as hours, minutes and seconds."""
+    seconds = math.fsum(float(row["seconds"]) for row in csv.DictReader(text.splitlines()))
+    return str(datetime.timedelta(seconds=round(seconds)))
+
+
 class _Results(NamedTuple):
     epoch: int  # whose weights were tested
     scores: Section  # a row for each way of cropping
@@ -213,18 +224,20 @@ def _parse_results(text: str) -> _Results:
     )
 
 
-def _facts(run: RunDirectory) -> Section:
-    """What was trained on what."""
+def _facts(run: RunDirectory, training_time: str | None) -> Section:
+    """What was trained on what, in what time."""
     info, names = run.info, run.class_names
     listed = ", ".join(names[:NUM_NAMES]) + (", ..." if len(names) > NUM_NAMES else "")
     facts = {
         "recipe": run.config.recipe,
         "network": run.config.model.name,
+        "precision": run.config.model.precision,
         "input": " x ".join(map(str, run.input_shape)),
         "data": run.config.data.name,
         "images": _listed(info.get("num_images", {})),
         "classes": f"{len(names)}: {listed}",
         "started": info.get("started", ""),
+        "training time": training_time,
         "versions": _listed(info.get("versions", {})),
     }
     return Section(heading="The run", rows=[pair for pair in facts.items() if pair[1]])

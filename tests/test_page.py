@@ -125,6 +125,7 @@ def make_run(path, *, num_epochs=3, tested=True, pictures=PICTURES):
         "class_names": ["cat", "dog", "<bird>"],
         "input_shape": [64, 64, 3],
         "num_images": {"train": 60, "test": 20},
+        "bad_files": [["cat/<1>.jpg", "no image"]],
     }
     RunDirectory.create(path, RunConfig(recipe="pets", model=ModelConfig(name="smallnet")), info)
     history = [
@@ -139,6 +140,7 @@ def make_run(path, *, num_epochs=3, tested=True, pictures=PICTURES):
         for epoch in range(1, num_epochs + 1)
     ]
     write_csv(path / "history.csv", history)
+    (path / "timing.csv").write_text("epoch,seconds,images_per_second\n1,3000.2,1.0\n2,723.0,4.1\n", "utf-8")
     results = {
         "num_images": 20,
         "class_names": info["class_names"],
@@ -176,7 +178,7 @@ class TestRunPage:
         assert path == tmp_path / "a run" / "index.html"
         page, rows = read_page(path), cells(path)
         headings = ("Scores on 20 test images", "The run", "Learning", "Recall by class")
-        headings += ("Confusion matrix", "Training images", "Configuration")
+        headings += ("Confusion matrix", "Training images", "Unreadable files", "Configuration")
         links = [text for text in page.text if text in headings]
         assert links == [*headings, *headings]  # the list of contents, then the sections
         assert "Run a run" in page.text
@@ -189,6 +191,9 @@ class TestRunPage:
         assert ["last", "3", "0.0012", "0.8333", "0.5000", "\N{EN DASH}"] in rows
         assert ["input", "64 x 64 x 3"] in rows
         assert ["images", "train 60, test 20"] in rows
+        assert ["precision", "float32"] in rows
+        assert ["training time", "1:02:03"] in rows
+        assert ["cat/<1>.jpg", "no image"] in rows
         assert ["classes", "3: cat, dog, <bird>"] in rows
         assert any(text.startswith("recipe: pets\n") for text in page.text)
         assert [value for key, value in page.attributes if key == "src"] == list(PICTURES)
@@ -233,6 +238,7 @@ class TestRunPage:
             ("test.json", "{"),
             ("test.json", "[]"),
             ("test.json", "{}"),
+            ("timing.csv", "epoch,seconds\n1,long\n"),
             ("history.csv", "epoch,step\n1,2\n"),
             ("history.csv", "epoch,learning_rate,train_loss,train_score,val_score\n1,fast,1,1,1\n"),
         ],
