@@ -1,8 +1,8 @@
 """Label images with the weights of a run."""
 
 import argparse
-from pathlib import Path
 
+from datasets.files import expanded
 from learning.scripts import ScriptParser, announce, outlive_reader, run_script
 
 
@@ -16,7 +16,7 @@ def parse() -> argparse.Namespace:
         "--ten-crop", action="store_true", help="average over all crops of a test, mostly ten: slower, better"
     )
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="also write the rows to a .csv or .json file"
+        "--output", type=expanded, metavar="FILE", help="also write the rows to a .csv or .json file"
     )
     arguments = parser.parse_args()
     if arguments.top_k < 1:

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 import yaml
 
+from datasets.files import expanded
 from learning.config import RunConfig, check_names
 from learning.errors import CheckpointError, DirectoryInUseError, StorageError
 from learning.files import MAX_JSON_BYTES, MAX_YAML_BYTES, parse_json, parse_yaml, read_text, write_text
@@ -37,7 +38,7 @@ class RunDirectory:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open an existing run. CheckpointError where there is none, or it cannot be read."""
-        self.path = Path(path)
+        self.path = expanded(os.fspath(path))
         if not (self.path / CONFIG_FILE).is_file():
             what = (
                 f"is no run directory: it holds no {CONFIG_FILE}" if self.path.exists() else "does not exist"

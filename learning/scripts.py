@@ -98,5 +98,8 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def _one_line(error: Exception) -> str:
     if _is_out_of_memory(error):
-        return "out of memory: try a smaller --train.batch_size"
+        is_training = Path(sys.argv[0]).name == "train.py"
+        return (
+            f"out of memory: {'try a smaller --train.batch_size' if is_training else 'close other programs'}"
+        )
     return " ".join(str(error).split())
