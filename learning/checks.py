@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from models.hyperparameters import check
+
 KINDS: dict[Any, tuple[Any, str]] = {
     bool: (bool, "true or false"),
     int: (Integral, "a whole number"),
@@ -13,12 +15,6 @@ KINDS: dict[Any, tuple[Any, str]] = {
     str: (str, "text"),
     dict: (Mapping, "a mapping"),
 }
-
-
-def check(holds: bool, where: str, value: Any, expected: str) -> None:
-    """ValueError unless it `holds`."""
-    if not holds:
-        raise ValueError(f"{where} is {value!r}; it must be {expected}")
 
 
 def check_positive(section: str, config: Any, *names: str) -> None:

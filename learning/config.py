@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from learning.checks import check
 from learning.sections import DataConfig, ModelConfig, OptimizerConfig, ScheduleConfig, TrainConfig
-from models.hyperparameters import suggestion
+from models.hyperparameters import check, suggestion
 
 __all__ = [
     "DataConfig",

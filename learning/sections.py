@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from learning.checks import check, check_fraction, check_not_negative, check_positive, check_types
+from learning.checks import check_fraction, check_not_negative, check_positive, check_types
+from models.hyperparameters import check
 
 
 @dataclass(frozen=True, kw_only=True)

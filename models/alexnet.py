@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as v1
 
 from models import layers
 from models.convnet import ConvNet
+from models.hyperparameters import check_among
 from models.layers import conv_layer, dropout, fc_layer, max_pool
 
 
@@ -33,8 +34,7 @@ class AlexNet(ConvNet):
             in [0, 1] that starts with vanishing signals, and training stands still for many epochs;
             'he_normal' (He et al. 2015b, every layer but fc8) does not.
         """
-        if initial_weights not in ("post", "he_normal"):
-            raise ValueError(f"initial_weights is {initial_weights!r}; it must be 'post' or 'he_normal'")
+        check_among("initial_weights", initial_weights, ("post", "he_normal"))
         wide, narrow = (0.01, 0.005) if initial_weights == "post" else (None, None)
         d = {}
         normalise = layers.local_response_norm if local_response_norm else tf.identity

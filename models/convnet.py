@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from models.hyperparameters import accepted, bound, reject_unknown
+from models.hyperparameters import accepted, bound, check_among, reject_unknown
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +64,7 @@ class ConvNet(ABC):
         :raises ValueError: an option has a value that the network cannot have.
         """
         reject_unknown(hp, type(self).__name__, self._build_model, self._build_loss)
-        if precision not in COMPUTE_DTYPES:
-            raise ValueError(f"precision is {precision!r}; it must be one of {', '.join(COMPUTE_DTYPES)}")
+        check_among("precision", precision, COMPUTE_DTYPES)
         self.input_shape = tuple(int(size) for size in input_shape)
         self.num_classes = int(num_classes)
         self.graph = tf.Graph() if tf.executing_eagerly() else v1.get_default_graph()
@@ -139,8 +138,7 @@ class ConvNet(ABC):
         :param weight_decay_on: 'all' trainable variables, biases included, as the post silently does;
             'weights' leaves out biases and batch-norm parameters.
         """
-        if weight_decay_on not in ("all", "weights"):
-            raise ValueError(f"weight_decay_on is {weight_decay_on!r}; it must be 'all' or 'weights'")
+        check_among("weight_decay_on", weight_decay_on, ("all", "weights"))
         losses = tf.nn.softmax_cross_entropy_with_logits(labels=self.y, logits=self.logits)
         data_loss = tf.reduce_mean(losses, name="data_loss")
         self.weight_decay = float(weight_decay)

@@ -1,4 +1,4 @@
-"""The AlexNet post's flat hyper-parameter dictionary, checked where it enters the library.
+"""Options of networks and of the AlexNet post's flat dictionary, checked where they enter the library.
 
 The post hands one dictionary (`hp_d`) to the model, the optimizer, `train` and `predict`, and each takes what
 is its own. Here a function says in its signature what is its own, and a key that nobody knows is an error.
@@ -6,7 +6,7 @@ is its own. Here a function says in its signature what is its own, and a key tha
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 # Every option that one dictionary may carry for the model, the optimizer, training and prediction together.
@@ -58,6 +58,17 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     if near:
         return "did you mean " + " or ".join(repr(match) for match in near) + "?"
     return "known are: " + ", ".join(candidates)
+
+
+def check(holds: bool, name: str, value: object, expected: str) -> None:
+    """ValueError unless it `holds`: what the option is, and what it must be."""
+    if not holds:
+        raise ValueError(f"{name} is {value!r}; it must be {expected}")
+
+
+def check_among(name: str, value: object, known: Collection[str]) -> None:
+    """ValueError unless the option is one of the `known` words."""
+    check(value in known, name, value, f"one of {', '.join(known)}")
 
 
 def accepted(function: Callable[..., Any], hp: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from models.convnet import ConvNet
+from models.hyperparameters import check, check_among
 from models.layers import batch_norm, conv_layer, fc_layer, global_average_pool, max_pool, subsample
 
 
@@ -78,19 +79,19 @@ class ResNet(ConvNet):
         :param zero_init_last_gamma: let every residual branch start at zero (Goyal et al. 2017, section 5.1);
             without meaning in a plain net, which has no branches.
         """
-        _check_among("block", block, BLOCKS)
-        _check_among("stem", stem, tuple(STEMS))
-        _check_among("shortcut", shortcut, SHORTCUTS)
-        _check_among("bottleneck_stride", bottleneck_stride, BOTTLENECK_STRIDES)
-        _check_among("padding", padding, ("SAME", "SYMMETRIC"))
+        check_among("block", block, BLOCKS)
+        check_among("stem", stem, tuple(STEMS))
+        check_among("shortcut", shortcut, SHORTCUTS)
+        check_among("bottleneck_stride", bottleneck_stride, BOTTLENECK_STRIDES)
+        check_among("padding", padding, ("SAME", "SYMMETRIC"))
         _check_sizes("stages", stages)
         _check_sizes("widths", widths)
         is_stride = isinstance(first_stage_stride, int) and first_stage_stride > 0
-        _check(is_stride, "first_stage_stride", first_stage_stride, "a positive integer")
-        _check(
+        check(is_stride, "first_stage_stride", first_stage_stride, "a positive integer")
+        check(
             0 <= batch_norm_momentum < 1, "batch_norm_momentum", batch_norm_momentum, "at least 0 and below 1"
         )
-        _check(0 < batch_norm_epsilon < 1, "batch_norm_epsilon", batch_norm_epsilon, "above 0 and below 1")
+        check(0 < batch_norm_epsilon < 1, "batch_norm_epsilon", batch_norm_epsilon, "above 0 and below 1")
         if len(stages) != len(widths):
             raise ValueError(f"stages is {stages} and widths is {widths}; give both the same length")
         self._shortcut, self._is_plain, self._bottleneck_stride = shortcut, is_plain, bottleneck_stride
@@ -179,19 +180,10 @@ class ResNet(ConvNet):
         )
 
 
-def _check(holds: bool, name: str, value: object, expected: str) -> None:
-    if not holds:
-        raise ValueError(f"{name} is {value!r}; it must be {expected}")
-
-
-def _check_among(name: str, value: str, known: Sequence[str]) -> None:
-    _check(value in known, name, value, f"one of {', '.join(known)}")
-
-
 def _check_sizes(name: str, sizes: Sequence[int]) -> None:
     is_sequence = isinstance(sizes, Sequence) and not isinstance(sizes, str) and len(sizes) > 0
     is_positive = is_sequence and all(isinstance(size, int) and size > 0 for size in sizes)
-    _check(is_positive, name, sizes, "a list of one or more positive integers")
+    check(is_positive, name, sizes, "a list of one or more positive integers")
 
 
 class ResNet18(ResNet):

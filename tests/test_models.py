@@ -273,7 +273,7 @@ class TestLoss:
         assert {v.op.name for v in model.decayed_variables} == {"conv1/weights", "fc/weights"}
 
     def test_another_word_is_an_error(self):
-        with pytest.raises(ValueError, match="must be 'all' or 'weights'"):
+        with pytest.raises(ValueError, match="must be one of all, weights"):
             tiny_model(weight_decay_on="kernels")
 
 
