@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from jsonargparse import ArgumentParser
 
 from datasets.files import expanded
+from learning.checks import KINDS
 from learning.config import SECTIONS, RunConfig, check_names
 from learning.errors import CheckpointError, UsageError
 from learning.recipes import CONFIGS, flatten, merge, read_recipe, recipe_path, with_defaults_of_set
@@ -32,6 +33,8 @@ USED_BY = {
     "schedule.boundaries": ("schedule", ("steps",)),
     "schedule.warmup_steps": ("schedule", ("steps", "cosine")),
 }
+# What a type is called in complaints.
+EXPECTED = {kind.__name__: name for kind, (_, name) in KINDS.items()} | {"tuple": "a list"}
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,11 @@ class _Parser(ArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         text = re.sub(r"<class '(\w+)'>", r"\1", " ".join(message.split()))
         text = re.sub(r"typing\.Literal\[(.*?)\]", lambda found: found.group(1).replace("'", ""), text)
+        text = re.sub(r'Parser key "([\w.]+)": Expected an? (.*?)\. Got value: (.*)', _expectation, text)
         text = re.sub(
-            r'Parser key "([\w.]+)": Expected an? (.*?)\. Got value: (.*)', r"\1 is \3; it must be: \2", text
+            r'Parser key "([\w.]+)": Does not validate .*? Subtypes: \[(\w+), NoneType\] .* Given value: (.*)',
+            _expectation,
+            text,
         )
         found = re.search(r"nrecognized arguments: (\S+)", text)
         if found and found.group(1).startswith("-"):
@@ -59,6 +65,12 @@ class _Parser(ArgumentParser):
         elif found:
             text = f"{found.group(1)} stands alone; did you mean --data-dir {found.group(1)}?"
         raise UsageError(text)
+
+
+def _expectation(complaint: re.Match[str]) -> str:
+    """What an option is and what it must be, in the words of `learning.checks`."""
+    option, expected, value = complaint.groups()
+    return f"{option} is {value}; it must be {EXPECTED.get(expected, f'one of {expected}')}"
 
 
 def _suggested_option(option: str) -> str:

@@ -353,7 +353,11 @@ def refused(*arguments, script="train.py", cwd=None):
     ("arguments", "message"),
     [
         (["--train.batch_size", 0], "train.batch_size is 0; it must be a positive number"),
-        (["--train.batch_size", "many"], "train.batch_size is many; it must be: int"),
+        (["--train.batch_size", "many"], "train.batch_size is many; it must be a whole number"),
+        (
+            ["--schedule.early_stopping_patience", "long"],
+            "schedule.early_stopping_patience is long; it must be a whole number",
+        ),
         (["--optimizer.init_learning_rate", "nan"], "optimizer.init_learning_rate is nan"),
         (["--train.num_epochs", -1], "train.num_epochs is -1"),
         (
@@ -368,7 +372,10 @@ def refused(*arguments, script="train.py", cwd=None):
         (["--train.evaluator", "acuracy"], "did you mean 'accuracy'"),
         (["--train.batch_sze", 8], "unknown option --train.batch_sze; did you mean 'train.batch_size'"),
         (["--model.name", "no_module.Net"], "unknown model 'no_module.Net'"),
-        (["--model.precision", "float16"], "model.precision is float16; it must be: auto, float32, bfloat16"),
+        (
+            ["--model.precision", "float16"],
+            "model.precision is float16; it must be one of auto, float32, bfloat16",
+        ),
         (
             ["--optimizer.beta1", 0.5],
             "--optimizer.beta1 means nothing to optimizer.name nesterov, only to adam",
