@@ -1,6 +1,7 @@
 """Label images with the weights of a run."""
 
 import argparse
+import sys
 
 from datasets.files import expanded
 from learning.scripts import ScriptParser, announce, outlive_reader, run_script
@@ -36,6 +37,8 @@ def main() -> None:
     if arguments.output:
         check_writable(arguments.output)
         outlive_reader()  # the file counts, not what is printed
+    if arguments.run is None:
+        print(f"run: {run.path}", file=sys.stderr)
     announce(f"starting TensorFlow and loading {run.path} ...")
     from learning import experiment, prediction
 

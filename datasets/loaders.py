@@ -153,7 +153,7 @@ def _mismatch(path: Path | str, found: Iterable[str], class_names: Sequence[str]
 
 
 def _download_hint(name: str) -> str:
-    return ", or fetch them with train.py --download" if name in DOWNLOADS else ""
+    return f", or fetch them with train.py --data.name {name} --download" if name in DOWNLOADS else ""
 
 
 def _suggestion(word: str, known: Iterable[str]) -> str:

@@ -74,13 +74,12 @@ def _expectation(complaint: re.Match[str]) -> str:
 
 
 def _suggested_option(option: str) -> str:
-    """The options nearest to a misspelt one, by what stands behind the dot or by their whole names."""
+    """The option nearest to a misspelt one, by what stands behind the dot or by its whole name."""
     names = _option_names()
     inner = {name.rpartition(".")[2]: name for name in reversed(names)}  # the first of a name counts
-    near = [] if "." in option else difflib.get_close_matches(option, inner, n=2, cutoff=0.6)
-    if near:
-        return "did you mean " + " or ".join(repr(inner[match]) for match in near) + "?"
-    return suggestion(option, names)
+    known = dict(zip(names, names, strict=True)) if "." in option else inner
+    near = difflib.get_close_matches(option, known, n=1, cutoff=0.6)
+    return f"did you mean --{known[near[0]]}?" if near else suggestion(option, names)
 
 
 def _option_names() -> list[str]:

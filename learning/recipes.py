@@ -11,6 +11,7 @@ from datasets.files import expanded
 from learning.config import SECTIONS, check_keys
 from learning.errors import UsageError
 from learning.files import MAX_YAML_BYTES, parse_yaml
+from models.hyperparameters import suggestion
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 # The recipe of each data set for those who name none: good scores in minutes, up to an hour for asirra.
@@ -46,8 +47,10 @@ def read_recipe(path: Path) -> dict[str, Any]:
         with path.open(encoding="utf-8") as file:
             values = parse_yaml(file.read(MAX_YAML_BYTES + 1)) or {}
     except FileNotFoundError as error:
-        known = ", ".join(sorted(file.stem for file in CONFIGS.glob("*.yaml")))
-        raise UsageError(f"there is no recipe {path}; those in {CONFIGS} are: {known}") from error
+        known = [file.stem for file in CONFIGS.glob("*.yaml")]
+        raise UsageError(
+            f"there is no recipe {path}; in {CONFIGS}, {suggestion(path.stem, known)}"
+        ) from error
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UsageError(f"cannot read the recipe {path}: {' '.join(str(error).split())}") from error
     try:

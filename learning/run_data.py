@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from datasets.dataset import DataSet
+from datasets.errors import DataError
 from datasets.files import expanded
 from datasets.loaders import LOADERS, LabelledSet, labelled_set, load_splits
 from datasets.splits import Splits
@@ -28,9 +29,15 @@ def open_data(config: RunConfig, run: RunDirectory | None = None) -> Splits:
 
     :param run: an existing run whose data they must be.
     :raises UsageError: an option that the loader cannot honour.
-    :raises CheckpointError: the data are not those of `run`.
+    :raises CheckpointError: the data are not those of `run`, or are where they were no more.
     """
     data = config.data
+    is_there = config.data_dir is None or data.download or expanded(config.data_dir).exists()
+    if run is not None and not is_there:
+        raise CheckpointError(
+            f"the images of {run.path} are no longer at {config.data_dir}; say where they are now by train.py "
+            f"--resume {run.path} --data-dir DIR, or test on others with test.py --data-dir"
+        )
     options = {**dataclasses.asdict(data), "seed": config.train.seed}
     del options["name"], options["mean"]
     defaults = dataclasses.asdict(DataConfig())
@@ -121,6 +128,22 @@ def open_labelled(run: RunDirectory, data_dir: str) -> LabelledSet:
         max_bad_fraction=data.max_bad_fraction,
         strict=data.strict,
     )
-    if str(expanded(data_dir).resolve()) == run.config.data_dir and not labelled.is_test_part:
-        logger.warning("%s holds the images that the run was trained on: this is no test", data_dir)
+    if not labelled.is_test_part and _holds_data_of(run, data_dir):
+        logger.warning(
+            "%s holds the images that the run was trained on: this is no test; what was held out of them is tested "
+            "without --data-dir, where they were moved after train.py --resume %s --data-dir %s",
+            data_dir, run.path, data_dir,
+        )  # fmt: skip
     return labelled
+
+
+def _holds_data_of(run: RunDirectory, data_dir: str) -> bool:
+    """Whether images are those that a run was started with, at their place of then or moved or copied."""
+    path = str(expanded(data_dir).resolve())
+    if path == run.config.data_dir:
+        return True
+    try:
+        splits = open_data(dataclasses.replace(run.config, data_dir=path))
+    except (DataError, UsageError):  # they cannot be trained on as that run was
+        return False
+    return splits.fingerprint == run.info.get("data_fingerprint")

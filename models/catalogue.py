@@ -37,8 +37,13 @@ def model_path(name: str) -> str:
     if name in MODELS:
         return MODELS[name]
     module_name, _, class_name = name.rpartition(".")
-    if module_name and class_name and _can_be_found(module_name):
-        return name
+    if module_name and class_name:
+        if _can_be_found(module_name):
+            return name
+        raise ValueError(
+            f"no module {module_name} for the model {name!r}: there is no {module_name.split('.')[0]}.py in "
+            f"{Path.cwd()}; call the script from where it lies, or correct the name"
+        )
     raise ValueError(
         f"unknown model {name!r}; {suggestion(name, MODELS)} "
         "(your own: --model.name my_module.MyNet, a ConvNet subclass in ./my_module.py)"

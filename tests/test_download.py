@@ -333,7 +333,8 @@ def test_without_a_path_the_way_is_told():
         with pytest.raises(OptionError, match="needs the path .*, or fetch them with --download"):
             load()
     with pytest.raises(
-        OptionError, match="'cifar10' needs the path .*, or fetch them with train.py --download"
+        OptionError,
+        match="'cifar10' needs the path .*, or fetch them with train.py --data.name cifar10 --download",
     ):
         load_splits("cifar10")
     with pytest.raises(OptionError, match=r"'folder' needs the path [^,]*--data-dir$"):

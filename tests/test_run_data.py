@@ -1,29 +1,65 @@
-"""learning/run_data.py: images as a run is tested on them."""
+"""learning/run_data.py: the images of a run, where they are and where they were."""
+
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from learning.config import DataConfig, RunConfig
-from learning.run_data import open_labelled
+from learning.errors import CheckpointError
+from learning.run_data import open_data, open_labelled, run_info
 from learning.run_directory import RunDirectory
 
-INFO = {"class_names": ["a", "b"], "input_shape": [6, 6, 3], "num_images": {"train": 4, "test": 1}}
+WARNING = "the images that the run was trained on: this is no test"
 
 
-@pytest.mark.parametrize(
-    ("folders", "num_images", "warns"),
-    [(("a", "b"), 4, True), (("train/a", "train/b", "test/a", "test/b"), 4, False)],
-)
-def test_who_tests_on_the_folder_of_the_training_is_warned_unless_it_has_a_test_part(
-    tmp_path, caplog, folders, num_images, warns
+@pytest.fixture
+def make_run(tmp_path):
+    """A function that makes a run on images in such folders of tmp_path/images."""
+
+    def make(*folders):
+        root = tmp_path / "images"
+        for place, folder in enumerate(folders):
+            (root / folder).mkdir(parents=True)
+            for i in range(10):
+                pixels = np.full((8, 8, 3), 20 * place + i, np.uint8)
+                Image.fromarray(pixels).save(root / folder / f"{i}.png")
+        data = DataConfig(image_size=8, crop_size=6, cache_dir=str(tmp_path / "cache"))
+        config = RunConfig(data=data, data_dir=str(root))
+        return RunDirectory.create(tmp_path / "run", config, run_info(open_data(config), (6, 6, 3)))
+
+    return make
+
+
+@pytest.mark.parametrize("place", ["images", "moved"])
+def test_who_tests_on_the_images_of_the_training_is_warned_wherever_they_are(
+    make_run, tmp_path, caplog, place
 ):
-    root = tmp_path / "images"
-    for folder in folders:
-        (root / folder).mkdir(parents=True)
-        for name in ("1.png", "2.png"):
-            Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(root / folder / name)
-    data = DataConfig(image_size=8, crop_size=6, cache_dir=str(tmp_path / "cache"))
-    run = RunDirectory.create(tmp_path / "run", RunConfig(data=data, data_dir=str(root)), INFO)
-    assert open_labelled(run, str(root)).dataset.num_examples == num_images
-    assert ("the images that the run was trained on: this is no test" in caplog.text) == warns
+    run = make_run("a", "b")
+    shutil.move(tmp_path / "images", tmp_path / place)
+    assert open_labelled(run, str(tmp_path / place)).dataset.num_examples == 20
+    assert WARNING in caplog.text
+
+
+def test_other_images_are_a_test(make_run, tmp_path, caplog):
+    run = make_run("a", "b")
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "images" / "a" / "new.png")
+    shutil.copytree(tmp_path / "images", tmp_path / "others")
+    open_labelled(run, str(tmp_path / "others"))
+    assert WARNING not in caplog.text
+
+
+def test_the_test_part_of_the_images_is_one(make_run, tmp_path, caplog):
+    run = make_run("train/a", "train/b", "test/a", "test/b")
+    assert open_labelled(run, str(tmp_path / "images")).dataset.num_examples == 20
+    assert WARNING not in caplog.text
+
+
+def test_images_that_were_moved_are_missed_with_the_way_to_tell_the_run(make_run, tmp_path):
+    run = make_run("a", "b")
+    (tmp_path / "images").rename(tmp_path / "moved")
+    with pytest.raises(
+        CheckpointError, match=r"no longer at .*/images; say .* train.py --resume .*/run --data-dir DIR"
+    ):
+        open_data(run.config, run)
