@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from datasets.files import expanded
 from learning.cli import TrainArguments, parse_train
 from learning.scripts import announce, outlive_reader, run_script
 
@@ -13,7 +12,7 @@ def main() -> None:
     outlive_reader()
     from learning.run_directory import default_path, locked
 
-    path = expanded(arguments.resume or arguments.run_dir or default_path(arguments.config.recipe))
+    path = Path(arguments.resume or arguments.run_dir or default_path(arguments.config.recipe))
     with locked(path, resumed=arguments.resume is not None):
         train(arguments, path)
 

@@ -164,6 +164,7 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
     for section in SECTIONS:
         given.get(section, {}).pop("__path__", None)  # of a file given for a whole section
     recipe, run_dir, resume = (given.pop(key, None) for key in ("config", "run_dir", "resume"))
+    run_dir, resume = (None if path is None else str(expanded(path)) for path in (run_dir, resume))
     if resume is not None and (recipe is not None or run_dir is not None):
         raise UsageError(
             "--resume takes the run's own recipe and directory; leave out --config and --run-dir"

@@ -82,8 +82,13 @@ def test_a_tilde_is_the_users_home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     recipe = tmp_path / "own.yaml"
     recipe.write_text("data_dir: ~/photos\ndata: {cache_dir: ~/decoded}\n")
-    config = parse_train(["--config", str(recipe)]).config
-    assert (config.data_dir, config.data.cache_dir) == (str(tmp_path / "photos"), str(tmp_path / "decoded"))
+    arguments = parse_train(["--config", "~/own.yaml", "--run-dir=~/runs/a"])
+    data = arguments.config.data
+    assert (arguments.config.data_dir, data.cache_dir) == (
+        str(tmp_path / "photos"),
+        str(tmp_path / "decoded"),
+    )
+    assert arguments.run_dir == str(tmp_path / "runs" / "a")
 
 
 def test_a_file_of_ones_own_is_not_taken_for_a_recipe_with_a_similar_name(tmp_path, monkeypatch):
