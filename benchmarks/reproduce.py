@@ -72,6 +72,7 @@ def row(recipe: str, results: Path = RESULTS) -> dict[str, str]:
     measured = ", ".join(map(_scores, tests)) if tests else NOT_RUN
     images = ", ".join(sorted({f"{test['num_images']:,} {test['split']}" for test in tests}))
     seconds = [float(line["seconds"]) for line in read_csv(folder / "timing.csv")]
+    minutes = math.fsum(seconds) / 60
     info = _read_json(folder / "run.json")
     values = {
         "recipe": recipe,
@@ -79,7 +80,7 @@ def row(recipe: str, results: Path = RESULTS) -> dict[str, str]:
         "published": published.accuracy,
         "measured": measured,
         "images": images,
-        "minutes": f"{math.fsum(seconds) / 60:.0f}" if seconds else "",
+        "minutes": "" if not seconds else "<1" if minutes < 0.5 else f"{minutes:.0f}",
         "epochs": str(len(read_csv(folder / "history.csv")) or ""),
         "date": str(info.get("started", ""))[:10],
     }

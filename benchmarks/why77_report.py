@@ -130,7 +130,11 @@ def draw(figures: dict[str, Any], path: Path) -> None:
         if values:
             axes.plot([100 * row["accuracy"]] * 2, [place - 0.3, place + 0.3], color=MEAN_COLOUR, linewidth=2)
             axes.plot(values, [place] * len(values), "o", color=RUN_COLOUR, markersize=6)
-    marks = {"the post": POST, "the paper": PAPER, "the paper's recipe on these files": figures["paper_recipe"]}
+    marks = {
+        "the post": POST,
+        "the paper": PAPER,
+        "the paper's recipe on these files": figures["paper_recipe"],
+    }
     for label, accuracy in marks.items():
         if accuracy is None:
             continue
