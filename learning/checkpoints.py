@@ -55,10 +55,15 @@ class CheckpointStore:
 
     def steps(self) -> list[int]:
         """The updates after which a checkpoint was saved, ascending."""
-        names = (path.name for path in self.folder.glob("step-*") if path.is_dir())
-        return sorted(
-            int(name[5:]) for name in names if re.fullmatch(r"step-([0-9]{8}|[1-9][0-9]{8,})", name)
-        )
+        try:
+            with os.scandir(
+                self.folder
+            ) as entries:  # tells folders by the list itself: a run may drop one at once
+                names = [entry.name for entry in entries if entry.is_dir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        found = (re.fullmatch(r"step-([0-9]{8}|[1-9][0-9]{8,})", name) for name in names)
+        return sorted(int(match[1]) for match in found if match)
 
     def path(self, step: int) -> Path:
         """The folder of the checkpoint after `step` updates."""
