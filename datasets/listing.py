@@ -47,7 +47,8 @@ def are_pets(source: Source) -> bool:
     Not where a folder has another name: it may well be a class, whatever its files are called.
     """
     paths = [PurePosixPath(file.name).parts for file in source.files()]
-    paths = [path[len(_enclosing(paths)) :] for path in paths]
+    depth = len(_enclosing(paths))
+    paths = [path[depth:] for path in paths]
     has_labelled_test = any(class_of_pet(path) for path in paths if _in_test(path))
     judged = [path for path in paths if has_labelled_test or not _in_test(path)]
     folders = {folder.lower() for path in judged for folder in path[:-1]}
