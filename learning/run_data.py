@@ -128,7 +128,7 @@ def open_labelled(run: RunDirectory, data_dir: str) -> LabelledSet:
         max_bad_fraction=data.max_bad_fraction,
         strict=data.strict,
     )
-    if not labelled.is_test_part and _holds_data_of(run, data_dir):
+    if not labelled.is_test_part and _holds_data_of(run, data_dir, labelled.dataset.num_examples):
         logger.warning(
             "%s holds the images that the run was trained on: this is no test; what was held out of them is tested "
             "without --data-dir, where they were moved after train.py --resume %s --data-dir %s",
@@ -137,13 +137,16 @@ def open_labelled(run: RunDirectory, data_dir: str) -> LabelledSet:
     return labelled
 
 
-def _holds_data_of(run: RunDirectory, data_dir: str) -> bool:
-    """Whether images are those that a run was started with, at their place of then or moved or copied."""
+def _holds_data_of(run: RunDirectory, data_dir: str, num_images: int) -> bool:
+    """Whether images, so many, are those that a run was started with, at their place of then or moved or copied."""
     path = str(expanded(data_dir).resolve())
     if path == run.config.data_dir:
         return True
+    if num_images < sum(run.info["num_images"].values()):
+        return False
+    data = dataclasses.replace(run.config.data, download=False)  # a look must not put files there
     try:
-        splits = open_data(dataclasses.replace(run.config, data_dir=path))
+        splits = open_data(dataclasses.replace(run.config, data_dir=path, data=data))
     except (DataError, UsageError):  # they cannot be trained on as that run was
         return False
     return splits.fingerprint == run.info.get("data_fingerprint")

@@ -18,14 +18,14 @@ WARNING = "the images that the run was trained on: this is no test"
 def make_run(tmp_path):
     """A function that makes a run on images in such folders of tmp_path/images."""
 
-    def make(*folders):
+    def make(*folders, **options):
         root = tmp_path / "images"
         for place, folder in enumerate(folders):
             (root / folder).mkdir(parents=True)
             for i in range(10):
                 pixels = np.full((8, 8, 3), 20 * place + i, np.uint8)
                 Image.fromarray(pixels).save(root / folder / f"{i}.png")
-        data = DataConfig(image_size=8, crop_size=6, cache_dir=str(tmp_path / "cache"))
+        data = DataConfig(image_size=8, crop_size=6, cache_dir=str(tmp_path / "cache"), **options)
         config = RunConfig(data=data, data_dir=str(root))
         return RunDirectory.create(tmp_path / "run", config, run_info(open_data(config), (6, 6, 3)))
 
@@ -48,6 +48,17 @@ def test_other_images_are_a_test(make_run, tmp_path, caplog):
     shutil.copytree(tmp_path / "images", tmp_path / "others")
     open_labelled(run, str(tmp_path / "others"))
     assert WARNING not in caplog.text
+
+
+def test_a_test_downloads_nothing_even_of_a_run_that_did(make_run, tmp_path, caplog, monkeypatch):
+    fetched = []
+    monkeypatch.setattr("datasets.download.fetch", lambda name, path: fetched.append(path) or path)
+    run = make_run("cat", "dog", name="asirra", download=True)
+    assert len(fetched) == 1
+    shutil.move(tmp_path / "images", tmp_path / "moved")
+    open_labelled(run, str(tmp_path / "moved"))
+    assert WARNING in caplog.text
+    assert len(fetched) == 1
 
 
 def test_the_test_part_of_the_images_is_one(make_run, tmp_path, caplog):
