@@ -72,7 +72,6 @@ def row(recipe: str, results: Path = RESULTS) -> dict[str, str]:
     measured = ", ".join(map(_scores, tests)) if tests else NOT_RUN
     images = ", ".join(sorted({f"{test['num_images']:,} {test['split']}" for test in tests}))
     seconds = [float(line["seconds"]) for line in read_csv(folder / "timing.csv")]
-    minutes = math.fsum(seconds) / 60
     info = _read_json(folder / "run.json")
     values = {
         "recipe": recipe,
@@ -80,7 +79,7 @@ def row(recipe: str, results: Path = RESULTS) -> dict[str, str]:
         "published": published.accuracy,
         "measured": measured,
         "images": images,
-        "minutes": "" if not seconds else "<1" if minutes < 0.5 else f"{minutes:.0f}",
+        "minutes": _minutes(math.fsum(seconds)) if seconds else "",
         "epochs": str(len(read_csv(folder / "history.csv")) or ""),
         "date": str(info.get("started", ""))[:10],
     }
@@ -97,8 +96,12 @@ def _peer(results: Path) -> str:
     figures = _read_json(results / PEER_FILE)
     if not figures:
         return NOT_RUN
-    minutes = figures["training_seconds"] / 60
-    return f"{100 * figures['accuracy']:.2f}% ({figures['settings']['epochs']} epochs, {minutes:.0f} minutes)"
+    minutes = _minutes(figures["training_seconds"])
+    return f"{100 * figures['accuracy']:.2f}% ({figures['settings']['epochs']} epochs, {minutes} minutes)"
+
+
+def _minutes(seconds: float) -> str:
+    return "<1" if seconds < 30 else f"{seconds / 60:.0f}"
 
 
 def _read_json(path: Path) -> dict[str, Any]:

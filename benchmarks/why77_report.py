@@ -74,8 +74,8 @@ def gather(runs_dir: Path, epochs: int, seeds: Sequence[int], limit: int | None 
 
 def _paper_recipe() -> float | None:
     """What the paper's whole training reached on the same files, where it was run."""
-    path = ROOT / PAPER_RECIPE / "test.json"
-    return json.loads(path.read_text(encoding="utf-8"))["scores"][0]["accuracy"] if path.is_file() else None
+    path = ROOT / PAPER_RECIPE
+    return read_run(path)["accuracy"] if is_finished(path) else None
 
 
 def _row_figures(row: Row, runs: dict[str, dict[str, Any]]) -> dict[str, Any]:

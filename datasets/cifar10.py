@@ -114,8 +114,8 @@ def _archives(path: Path) -> list[Path]:
     """The archive itself, or those of the official names in a folder."""
     if path.is_dir():
         return [path / name for name in _ARCHIVES if (path / name).is_file()]
-    is_other = path.suffix.lower() == ".zip" or not path.is_file() or zipfile.is_zipfile(path)
-    return [] if is_other else [path]
+    is_zip = path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)
+    return [path] if path.is_file() and not is_zip else []
 
 
 def _read_batches(path: Path) -> dict[str, Part]:

@@ -112,11 +112,9 @@ def labelled_set(
     crops = Crops(crop_size=crop_size, reflect=reflect)
     crops.check(image_size, image_size, channels)
     if name in OWN_FORMS and OWN_FORMS[name](path):
-        options = {"image_size": image_size, "channels": channels, "val_fraction": 0.0, **asdict(crops)}
-        splits = load_splits(name, path, **options)
-        if splits.class_names != tuple(class_names):
-            raise _mismatch(path, splits.class_names, class_names)
-        return LabelledSet(cast(DataSet, splits.test), [], True)  # an official set always has one
+        return _official_test(
+            name, path, class_names, image_size=image_size, channels=channels, **asdict(crops)
+        )
     decode = DecodeOptions(
         size=image_size,
         channels=channels,
@@ -135,6 +133,14 @@ def labelled_set(
     cached = load_images(source, sorted(classes), decode)
     dataset = labelled_dataset(cached, classes, tuple(class_names), crops)
     return LabelledSet(dataset, cached.bad, is_test_part)
+
+
+def _official_test(name: str, path: Path | str, class_names: Sequence[str], **options: Any) -> LabelledSet:
+    """The test images of a data set in its own form."""
+    splits = load_splits(name, path, val_fraction=0.0, **options)
+    if splits.class_names != tuple(class_names):
+        raise _mismatch(path, splits.class_names, class_names)
+    return LabelledSet(cast(DataSet, splits.test), [], True)  # an official set always has one
 
 
 def _check_classes(source: Source, found: set[str], class_names: Sequence[str]) -> None:

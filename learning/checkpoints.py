@@ -56,9 +56,8 @@ class CheckpointStore:
     def steps(self) -> list[int]:
         """The updates after which a checkpoint was saved, ascending."""
         try:
-            with os.scandir(
-                self.folder
-            ) as entries:  # tells folders by the list itself: a run may drop one at once
+            # It tells folders by the list itself: a run may drop one at once.
+            with os.scandir(self.folder) as entries:
                 names = [entry.name for entry in entries if entry.is_dir()]
         except (FileNotFoundError, NotADirectoryError):
             return []

@@ -132,12 +132,8 @@ def test_of_train_and_test_only_test_is_taken(tmp_path):
     [
         ["cat.1.jpg", "dog.2.jpg"],
         ["PetImages/Cat/1.jpg", "PetImages/Dog/2.jpg"],
-        [
-            "train/cat.1.jpg",
-            "train/dog.2.jpg",
-            "test1/1.jpg",
-            "test1/2.jpg",
-        ],  # Kaggle's, its test without labels
+        # Kaggle's, its test without labels:
+        ["train/cat.1.jpg", "train/dog.2.jpg", "test1/1.jpg", "test1/2.jpg"],
         ["dogs-vs-cats/train/cat.1.jpg", "dogs-vs-cats/train/dog.2.jpg"],
     ],
 )
