@@ -28,16 +28,19 @@ RUN_COLOUR, MEAN_COLOUR = "#4c72b0", "#dd8452"
 
 
 def read_run(path: Path) -> dict[str, Any]:
-    """What a finished run reached: test accuracy with one crop and with all, epochs, minutes."""
-    test = json.loads((path / "test.json").read_text(encoding="utf-8"))
+    """What a finished run reached: test accuracy with one crop and with all, last losses, epochs, minutes."""
+    test = _read_json(path / "test.json")
     one, many = test["scores"]
+    history = read_csv(path / "history.csv")
     seconds = [float(row["seconds"]) for row in read_csv(path / "timing.csv")]
-    info = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    info = _read_json(path / "run.json")
     return {
         "accuracy": one["accuracy"],
         "accuracy_all_crops": many["accuracy"],
         "tested_epoch": test["epoch"],
-        "epochs": len(read_csv(path / "history.csv")),
+        "train_loss": float(history[-1]["train_loss"]),  # weight decay included
+        "val_loss": float(history[-1]["val_score"]),  # the post's recipe is judged by the mean cross-entropy
+        "epochs": len(history),
         "minutes": round(math.fsum(seconds) / 60, 2),
         "num_images": info["num_images"],
         "versions": info["versions"],
@@ -75,7 +78,11 @@ def gather(runs_dir: Path, epochs: int, seeds: Sequence[int], limit: int | None 
 def _paper_recipe() -> float | None:
     """What the paper's whole training reached on the same files, where it was run."""
     path = ROOT / PAPER_RECIPE
-    return read_run(path)["accuracy"] if is_finished(path) else None
+    return _read_json(path / "test.json")["scores"][0]["accuracy"] if is_finished(path) else None
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _row_figures(row: Row, runs: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -26,13 +26,10 @@ def write_results(folder, accuracies=(0.5, 0.75), seconds=(60.0, 90.0), split="t
     (folder / "test.json").write_text(json.dumps(test))
     info = {"started": "2026-11-22T04:58:51+0000", "num_images": {"test": 10000}, "versions": {"numpy": "2"}}
     (folder / "run.json").write_text(json.dumps(info))
-    for name, column, values in (
-        ("history.csv", "train_loss", seconds),
-        ("timing.csv", "seconds", seconds),
-    ):
+    epochs = [(epoch, value, 1 / epoch) for epoch, value in enumerate(seconds, start=1)]
+    for name, columns in (("history.csv", ["train_loss", "val_score"]), ("timing.csv", ["seconds", "rate"])):
         with (folder / name).open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerows([["epoch", column], *enumerate(values, start=1)])
+            csv.writer(file).writerows([["epoch", *columns], *epochs])
 
 
 # benchmarks/reproduce.py
@@ -230,6 +227,7 @@ def test_gathered_figures(finished):
     assert (second["accuracy"], second["gain"]) == (0.75, 0.04)
     assert (third["accuracy"], third["gain"], third["runs"]) == (None, None, {})
     assert first["runs"]["1"]["accuracy"] == 0.72
+    assert first["runs"]["1"]["val_loss"] == 0.5
     assert second["command"] == why77.shown_command(why77.ROWS[1], epochs=20)
     json.dumps(figures, allow_nan=False)
 
