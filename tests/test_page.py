@@ -11,7 +11,8 @@ from PIL import Image
 from learning.config import ModelConfig, RunConfig
 from learning.errors import CheckpointError
 from learning.files import write_csv
-from learning.page import Section, write_page, write_run_page
+from learning.html_page import Section, write_page
+from learning.page import write_run_page
 from learning.run_directory import RunDirectory
 
 PICTURES = ("learning_curves.png", "test-confusion.png", "augmented.png")
