@@ -68,11 +68,11 @@ def row(recipe: str, results: Path = RESULTS) -> dict[str, str]:
     if recipe == PEER_OF:
         published = published._replace(accuracy=_peer(results))
     folder = results / recipe
-    tests = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("test*.json"))]
+    tests = [read_json(path) for path in sorted(folder.glob("test*.json"))]
     measured = ", ".join(map(_scores, tests)) if tests else NOT_RUN
     images = ", ".join(sorted({f"{test['num_images']:,} {test['split']}" for test in tests}))
     seconds = [float(line["seconds"]) for line in read_csv(folder / "timing.csv")]
-    info = _read_json(folder / "run.json")
+    info = read_json(folder / "run.json")
     values = {
         "recipe": recipe,
         "source": published.source,
@@ -93,7 +93,7 @@ def _scores(test: dict[str, Any]) -> str:
 
 def _peer(results: Path) -> str:
     """What the PyTorch reference reached with each seed, and the least time: '87.45% (30 epochs, 31 minutes)'."""
-    runs = [_read_json(path) for path in sorted(results.glob(PEER_FILES))]
+    runs = [read_json(path) for path in sorted(results.glob(PEER_FILES))]
     if not runs:
         return NOT_RUN
     accuracies = ", ".join(f"{100 * run['accuracy']:.2f}%" for run in runs)
@@ -105,7 +105,8 @@ def _minutes(seconds: float) -> str:
     return "<1" if seconds < 30 else f"{seconds / 60:.0f}"
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """What a JSON file holds; nothing where there is no file."""
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 

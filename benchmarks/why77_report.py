@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.documents import markdown, rewrite
 from benchmarks.figures import processor
-from benchmarks.reproduce import read_csv
+from benchmarks.reproduce import read_csv, read_json
 from benchmarks.runs import ROOT, is_finished
 from benchmarks.why77 import ROWS, Row, run_path, shown_command
 from learning.figures import save
@@ -29,11 +29,11 @@ RUN_COLOUR, MEAN_COLOUR = "#4c72b0", "#dd8452"
 
 def read_run(path: Path) -> dict[str, Any]:
     """What a finished run reached: test accuracy with one crop and with all, last losses, epochs, minutes."""
-    test = _read_json(path / "test.json")
+    test = read_json(path / "test.json")
     one, many = test["scores"]
     history = read_csv(path / "history.csv")
     seconds = [float(row["seconds"]) for row in read_csv(path / "timing.csv")]
-    info = _read_json(path / "run.json")
+    info = read_json(path / "run.json")
     return {
         "accuracy": one["accuracy"],
         "accuracy_all_crops": many["accuracy"],
@@ -77,12 +77,8 @@ def gather(runs_dir: Path, epochs: int, seeds: Sequence[int], limit: int | None 
 
 def _paper_recipe() -> float | None:
     """What the paper's whole training reached on the same files, where it was run."""
-    path = ROOT / PAPER_RECIPE
-    return _read_json(path / "test.json")["scores"][0]["accuracy"] if is_finished(path) else None
-
-
-def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    test = read_json(ROOT / PAPER_RECIPE / "test.json")
+    return test["scores"][0]["accuracy"] if test else None
 
 
 def _row_figures(row: Row, runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
