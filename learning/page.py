@@ -121,7 +121,7 @@ def _facts(run: RunDirectory, training_time: str | None) -> Section:
         "precision": run.config.model.precision,
         "input": " x ".join(map(str, run.input_shape)),
         "data": run.config.data.name,
-        "images": _listed(info.get("num_images", {})),
+        "images": _listed(run.num_images),
         "classes": f"{len(names)}: {listed}",
         "started": info.get("started", ""),
         "training time": training_time,

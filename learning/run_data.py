@@ -142,7 +142,7 @@ def _holds_data_of(run: RunDirectory, data_dir: str, num_images: int) -> bool:
     path = str(expanded(data_dir).resolve())
     if path == run.config.data_dir:
         return True
-    if num_images < sum(run.info["num_images"].values()):
+    if num_images < sum(run.num_images.values()):
         return False
     data = dataclasses.replace(run.config.data, download=False)  # a look must not put files there
     try:

@@ -32,8 +32,9 @@ class RunDirectory:
 
     :ivar path: the folder.
     :ivar config: config.yaml, the resolved RunConfig; `train.py --config` reads it too.
-    :ivar info: run.json: class_names in the order of the network's outputs, input_shape (h, w, C), sizes of the
-        splits, data_fingerprint, versions, started.
+    :ivar info: run.json: class_names in the order of the network's outputs, input_shape (h, w, C), num_images,
+        data_fingerprint, versions, started.
+    :ivar num_images: of each split that there is; empty where run.json does not say.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -54,6 +55,8 @@ class RunDirectory:
             self.input_shape = tuple(int(size) for size in self.info["input_shape"])
             if len(self.input_shape) != 3 or not all(0 < size <= MAX_SIDE for size in self.input_shape):
                 raise ValueError(f"input_shape is {self.input_shape}")
+            sizes = dict(self.info.get("num_images", {}))
+            self.num_images = {str(name): int(count) for name, count in sizes.items()}
         except (*UNREADABLE, yaml.YAMLError) as error:
             reason = " ".join(str(error).split())
             raise CheckpointError(

@@ -1,5 +1,6 @@
 """learning/run_data.py: the images of a run, where they are and where they were."""
 
+import json
 import shutil
 
 import numpy as np
@@ -48,6 +49,17 @@ def test_other_images_are_a_test(make_run, tmp_path, caplog):
     shutil.copytree(tmp_path / "images", tmp_path / "others")
     open_labelled(run, str(tmp_path / "others"))
     assert WARNING not in caplog.text
+
+
+def test_of_a_run_that_does_not_say_how_many_images_it_had_the_images_are_compared(
+    make_run, tmp_path, caplog
+):
+    run = make_run("a", "b")
+    path = run.path / "run.json"
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "num_images"}))
+    shutil.move(tmp_path / "images", tmp_path / "moved")
+    open_labelled(RunDirectory(run.path), str(tmp_path / "moved"))
+    assert WARNING in caplog.text
 
 
 def test_a_test_downloads_nothing_even_of_a_run_that_did(make_run, tmp_path, caplog, monkeypatch):

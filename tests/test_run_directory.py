@@ -87,6 +87,9 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
         json.dumps({**INFO, "input_shape": [10, -10, 3]}),
         json.dumps({**INFO, "input_shape": "../../x"}),
         json.dumps({**INFO, "class_names": None}),
+        json.dumps({**INFO, "num_images": 7}),
+        json.dumps({**INFO, "num_images": {"train": "many"}}),
+        json.dumps({**INFO, "num_images": {"train": float("inf")}}),
         "1" * 10_000,
     ],
 )
