@@ -1,23 +1,18 @@
 """The arguments of `train.py`: recipe, command line, and what a resumed run may change."""
 
 import dataclasses
-import difflib
-import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NoReturn
-
-from jsonargparse import ArgumentParser
+from typing import Any
 
 from datasets.files import expanded
-from learning.checks import KINDS
 from learning.config import SECTIONS, RunConfig, check_names
 from learning.errors import CheckpointError, UsageError
-from learning.recipes import CONFIGS, flatten, merge, read_recipe, recipe_path, with_defaults_of_set
+from learning.recipes import flatten, merge, recipe_path, with_defaults_of_set
 from learning.run_directory import RunDirectory
+from learning.train_parser import show_defaults, train_parser, typed_recipe
 from models.catalogue import model_path
-from models.hyperparameters import suggestion
 
 # What an option is for, where only some choices look at it.
 USED_BY = {
@@ -33,8 +28,6 @@ USED_BY = {
     "schedule.boundaries": ("schedule", ("steps",)),
     "schedule.warmup_steps": ("schedule", ("steps", "cosine")),
 }
-# What a type is called in complaints.
-EXPECTED = {kind.__name__: name for kind, (_, name) in KINDS.items()} | {"tuple": "a list"}
 
 
 @dataclass(frozen=True)
@@ -46,114 +39,12 @@ class TrainArguments:
     resume: str | None
 
 
-class _Parser(ArgumentParser):
-    """An ArgumentParser whose complaint is one line, with a suggestion for a misspelt option."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        text = re.sub(r"<class '(\w+)'>", r"\1", " ".join(message.split()))
-        text = re.sub(r"typing\.Literal\[(.*?)\]", lambda found: found.group(1).replace("'", ""), text)
-        text = re.sub(r'Parser key "([\w.]+)": Expected an? (.*?)\. Got value: (.*)', _expectation, text)
-        text = re.sub(
-            r'Parser key "([\w.]+)": Does not validate .*? Subtypes: \[(\w+), NoneType\] .* Given value: (.*)',
-            _expectation,
-            text,
-        )
-        found = re.search(r"nrecognized arguments: (\S+)", text)
-        if found and found.group(1).startswith("-"):
-            option = found.group(1).lstrip("-").split("=")[0]
-            text = f"unknown option --{option}; {_suggested_option(option)}"
-        elif found:
-            text = f"{found.group(1)} stands alone; did you mean --data-dir {found.group(1)}?"
-        raise UsageError(text)
-
-
-def _expectation(complaint: re.Match[str]) -> str:
-    """What an option is and what it must be, in the words of `learning.checks`."""
-    option, expected, value = complaint.groups()
-    return f"{option} is {value}; it must be {EXPECTED.get(expected, f'one of {expected}')}"
-
-
-def _suggested_option(option: str) -> str:
-    """The option nearest to a misspelt one, by what stands behind the dot or by its whole name."""
-    names = _option_names()
-    inner = {name.rpartition(".")[2]: name for name in reversed(names)}  # the first of a name counts
-    known = dict(zip(names, names, strict=True)) if "." in option else inner
-    near = difflib.get_close_matches(option, known, n=1, cutoff=0.6)
-    return f"did you mean --{known[near[0]]}?" if near else suggestion(option, names)
-
-
-def _option_names() -> list[str]:
-    nested = [
-        f"{name}.{field}" for name, section in SECTIONS.items() for field in section.__dataclass_fields__
-    ]
-    return [
-        "config",
-        "data-dir",
-        "download",
-        "precision",
-        "profile",
-        "run-dir",
-        "resume",
-        "debug",
-        "recipe",
-        *nested,
-    ]
-
-
-def _train_parser() -> _Parser:
-    parser = _Parser(
-        prog="train.py",
-        allow_abbrev=False,
-        usage="%(prog)s [--config FILE] [--data-dir DIR] [--run-dir DIR] [--resume RUN] [--SECTION.OPTION X ...]",
-        description="Train an image classifier, test its weights, and say where the run lies. "
-        "Without arguments: the digits that scikit-learn ships. With --data-dir alone: your own images, one folder "
-        "per class. The defaults shown are those of the digits; other recipes have their own.",
-        epilog="Recipes are in configs/. Every option can also stand in such a file.",
-    )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help="a recipe: a YAML file, or the name of one in configs/; other options win over it. Without it: the "
-        "recipe of --data.name, else folder where there is --data-dir, else digits",
-    )
-    parser.add_argument(
-        "--data-dir",
-        metavar="DIR",
-        help="folder or zip of the images, with train/ and test/ inside or directly",
-    )
-    parser.add_argument(
-        "--download",
-        action="store_true",
-        help="fetch the official files of asirra, cifar10 or mnist first and verify them; into --data-dir, or into "
-        "the cache",
-    )
-    parser.add_argument(
-        "--precision",
-        choices=["auto", "float32", "bfloat16"],
-        help="of the computation; auto: bfloat16 where the machine is fast in it",
-    )
-    parser.add_argument(
-        "--profile",
-        type=int,
-        metavar="N",
-        help="write a timeline of update N and a table of its costliest operations",
-    )
-    parser.add_argument(
-        "--run-dir", metavar="DIR", help="where the run goes; without it: runs/<time>-<recipe>"
-    )
-    parser.add_argument("--resume", metavar="RUN", help="go on with the run in this directory, exactly")
-    parser.add_argument("--recipe", help="name of the run; without it: that of the recipe's file")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    for name, section in SECTIONS.items():
-        parser.add_class_arguments(section, name)
-    digits = flatten(read_recipe(CONFIGS / "digits.yaml"))
-    parser.set_defaults(digits)  # for --help only: what the user wrote is all that is read from the parser
-    return parser
-
-
 def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
     """Read `train.py`'s command line and recipe. UsageError for whatever is wrong with them."""
-    parser = _train_parser()
+    argv = sys.argv[1:] if argv is None else argv
+    parser = train_parser()
+    if {"-h", "--help"} & set(argv):
+        show_defaults(parser, argv)
     given = parser.parse_args(argv, defaults=False).as_dict()  # only what the user wrote
     given.pop("debug", None)
     if given.pop("download", False):
@@ -173,7 +64,7 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
         values = merge(_values_of_run(resume, given), given)
     else:
         path = recipe_path(recipe, given.get("data", {}).get("name"), given.get("data_dir"))
-        values = merge(_typed_recipe(parser, path), given)
+        values = merge(typed_recipe(parser, path), given)
         _checked({**values, "data": {}})  # at once, where it needs no data set
         values = with_defaults_of_set(values)
     config = _checked(values)
@@ -206,16 +97,6 @@ def _values_of_run(resume: str, given: dict[str, Any]) -> dict[str, Any]:
         del given["model"]["precision"]  # the run keeps what was chosen
     _check_resumable(run.config, given)
     return run.config.as_dict()
-
-
-def _typed_recipe(parser: _Parser, path: Path) -> dict[str, Any]:
-    """The recipe's nested values, of the right names and types."""
-    values = read_recipe(path)
-    try:
-        typed = parser.parse_object(values, defaults=False).as_dict()
-    except (ValueError, UsageError) as error:
-        raise UsageError(f"in the recipe {path}: {error}") from error
-    return {"recipe": path.stem, **typed}
 
 
 def _check_resumable(saved: RunConfig, given: dict[str, Any]) -> None:

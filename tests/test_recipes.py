@@ -1,5 +1,7 @@
 """Recipes: the one that a command line starts from, and what it leaves to its data set."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -105,3 +107,29 @@ def test_a_file_of_ones_own_is_not_taken_for_a_recipe_with_a_similar_name(tmp_pa
 def test_a_recipe_may_be_named_without_its_suffix(tmp_path):
     (tmp_path / "few.yaml").write_text("train: {batch_size: 3}\n")
     assert parse_train(["--config", str(tmp_path / "few"), "--data-dir", "x"]).config.train.batch_size == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "recipe"),
+    [
+        ([], CONFIGS / "digits.yaml"),
+        (["--data.name", "cifar10"], CONFIGS / "resnet20-cifar10-fast.yaml"),
+        (["--config", "own.yaml"], Path("own.yaml")),
+    ],
+    ids=["the digits", "the data set's", "one's own"],
+)
+def test_help_shows_the_values_of_the_recipe_asked_for(arguments, recipe, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.yaml").write_text("train: {num_epochs: 77}\n")
+    with pytest.raises(SystemExit) as done:
+        parse_train([*arguments, "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert done.value.code == 0
+    epochs = read_recipe(recipe)["train"]["num_epochs"]
+    assert f"epochs of num_examples // batch_size updates. (type: int, default: {epochs})" in shown
+
+
+def test_help_with_a_recipe_that_is_not_there_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="there is no recipe nowhere"):
+        parse_train(["--config", "nowhere", "--help"])
