@@ -80,6 +80,16 @@ def with_defaults_of_set(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "data": {**defaults, **data}}
 
 
+def override(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe with the values that win over it. Another network than the recipe's starts without its options."""
+    kept = dict(recipe)
+    model = recipe.get("model", {})
+    name = model.get("name", SECTIONS["model"]().name)
+    if given.get("model", {}).get("name", name) != name:
+        kept["model"] = {**model, "options": {}}
+    return merge(kept, given)
+
+
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Nested dictionaries as one, `over` winning."""
     merged = dict(base)

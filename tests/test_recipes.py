@@ -75,6 +75,19 @@ def test_what_a_recipe_says_wins_over_its_data_set_and_an_option_over_both(tmp_p
     assert (data.image_size, data.crop_size, data.padding) == (32, 24, 3)
 
 
+def test_another_network_starts_without_the_options_of_the_recipes(tmp_path):
+    (tmp_path / "wide.yaml").write_text("model: {name: resnet20, options: {widths: [16, 32, 128]}}\n")
+    recipe = ["--config", str(tmp_path / "wide.yaml")]
+
+    def options(*arguments: str) -> dict[str, object]:
+        return parse_train([*recipe, *arguments]).config.model.options
+
+    assert options() == options("--model.name", "resnet20") == {"widths": [16, 32, 128]}
+    assert options("--model.name", "smallnet") == {}
+    assert options("--model.name", "resnet32", "--model.options.shortcut", "B") == {"shortcut": "B"}
+    assert options("--model.options.shortcut", "B") == {"widths": [16, 32, 128], "shortcut": "B"}
+
+
 def test_a_tilde_of_nobody_is_a_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert parse_train(["--data-dir", "~nosuchuser/x"]).config.data_dir == str(tmp_path / "~nosuchuser" / "x")
