@@ -14,6 +14,7 @@ from learning.files import check_writable
 from learning.scripts import ScriptParser
 
 POST = "post"  # the way of the AlexNet post: measured, but no peer that the project is held against
+PAPER_WIDTHS = ("--model.options.widths", "[16,32,64]")  # of ResNet-20: the fast recipe's last stage is wider
 QUICK = {"rounds": 1, "seconds": 0.0, "threads": 0}  # what --quick says; the libraries choose their threads
 
 

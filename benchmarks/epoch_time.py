@@ -2,10 +2,11 @@
 
     python -m benchmarks.epoch_time DATA_DIR [--rounds 5] [--seconds 20] [--output FILE]
 
-Both make whole training steps, batches included: the project those of configs/resnet20-cifar10-fast.yaml, through
-its data set, its prefetching and its optimizer's op, the peer those of benchmarks/torch_cifar10.py, once with its
-batches cut between the updates and once ahead, on a thread, as the project's are: which is faster depends on the
-cores. Each lives in a process of its own, and they take turns (benchmarks/sides.py).
+Both make whole training steps of the paper's net, batches included: the project those of
+configs/resnet20-cifar10-fast.yaml with the paper's widths, through its data set, its prefetching and its
+optimizer's op, the peer those of benchmarks/torch_cifar10.py, once with its batches cut between the updates and
+once ahead, on a thread, as the project's are: which is faster depends on the cores. Each lives in a process of its
+own, and they take turns (benchmarks/sides.py).
 """
 
 import argparse
@@ -18,6 +19,7 @@ from typing import Any
 from benchmarks import libraries
 from benchmarks.cifar10_peer import require_torch
 from benchmarks.commands import (
+    PAPER_WIDTHS,
     add_cifar10_options,
     conditions,
     keep,
@@ -39,7 +41,7 @@ def project_step(data_dir: str, limit: int | None, threads: int) -> Step:
 
     sample = [] if limit is None else ["--data.sample_size", str(limit)]
     options = ["--data-dir", data_dir, "--train.threads", str(threads), *sample]
-    config = parse_train(["--config", RECIPE, *options]).config
+    config = parse_train(["--config", RECIPE, *PAPER_WIDTHS, *options]).config
     from datasets.prefetch import Prefetcher
     from learning import experiment, run_data
 
