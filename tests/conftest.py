@@ -7,8 +7,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest
-import tensorflow as tf
-import tensorflow.compat.v1 as v1
+
+import benchmarks  # noqa: F401  (before TensorFlow, see there)
+
+import tensorflow as tf  # isort: skip
+import tensorflow.compat.v1 as v1  # isort: skip
 
 from datasets.dataset import DataSet
 from models.catalogue import model_class
