@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks import libraries
 from benchmarks.torch_nets import RESNETS, ResNet
 from datasets.dataset import DataSet
 
@@ -36,7 +37,7 @@ class Settings:
     precision: str = "bfloat16 by autocast"
     memory_format: str = "channels_last"
     seed: int = 0
-    threads: int = 1
+    threads: int = 1  # 0 leaves the number to PyTorch
 
 
 def started_net(num_classes: int) -> ResNet:
@@ -98,7 +99,7 @@ class Peer:
     """
 
     def __init__(self, train_set: DataSet, settings: Settings) -> None:
-        torch.set_num_threads(settings.threads)
+        libraries.torch(settings.threads)
         torch.manual_seed(settings.seed)
         self.settings = settings
         self.batches = Batches(train_set, settings.padding, torch.Generator().manual_seed(settings.seed))

@@ -1,4 +1,4 @@
-"""The PyTorch peer: the same net as the project's, and batches that are windows of the images."""
+"""The PyTorch peer: the paper's ResNet-20, and batches that are windows of the images."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from benchmarks import cifar10_peer  # noqa: E402
+from benchmarks import cifar10_peer, epoch_time  # noqa: E402
 from benchmarks.torch_cifar10 import Batches, Peer, Settings, started_net  # noqa: E402
 from datasets.dataset import DataSet  # noqa: E402
 from learning.errors import UsageError  # noqa: E402
@@ -69,6 +69,15 @@ def test_steps_lower_the_loss():
     images, labels = next(peer.batches.epoch(6))
     losses = [peer.step(images, labels, 0.05) for _ in range(5)]
     assert losses[-1] < losses[0] / 2
+
+
+def test_a_quick_comparison_of_the_steps_has_every_contestant(tmp_path, monkeypatch):
+    data_dir, output = write_binary_batches(tmp_path, cifar_parts(26)), tmp_path / "steps.json"
+    monkeypatch.setattr("sys.argv", ["epoch_time", str(data_dir), "--quick", "--output", str(output)])
+    epoch_time.main()
+    figures = json.loads(output.read_text())
+    assert set(figures["images_per_second"]) == {"project", "torch", "torch, batches ahead"}
+    assert figures["left_out"] == {}
 
 
 def test_one_epoch_on_a_few_images(cifar, tmp_path, monkeypatch, capsys):
