@@ -2,10 +2,10 @@
 
     python -m benchmarks.cifar10_peer DATA_DIR [--epochs 30] [--seed 0] [--output FILE.json]
 
-The same files, batches and updates as in the recipe, in PyTorch on the processor, but the paper's ResNet-20, which
-has 64 channels in its last stage, 4 pixels of padding and 30 epochs. What it reaches on the 10,000 test images with
-one crop, and how long it takes, is what the recipe is compared with. Seconds of an epoch are those of its updates,
-batches included, without the test.
+The same files, batch size and update rule as in the recipe, in PyTorch on the processor. What differs is the net,
+the paper's ResNet-20 with 64 channels in its last stage, the padding of 4 pixels, and the length of 30 epochs. What
+it reaches on the 10,000 test images with one crop, and how long it takes, is what the recipe is compared with.
+Seconds of an epoch are those of its updates, batches included, without the test.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The PyTorch peer of configs/resnet20-cifar10-fast.yaml: the same batches and updates, and the net of the paper.
+"""The PyTorch peer of configs/resnet20-cifar10-fast.yaml: its batch size and update rule, and the paper's net.
 
 What differs: 64 channels in the last stage, not 128; 4 pixels of padding and 30 epochs, not 2 and 17; pixels are
 also divided by their deviation, which the first normalisation undoes; and the last partial batch of an epoch is

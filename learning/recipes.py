@@ -11,6 +11,7 @@ from datasets.files import expanded
 from learning.config import SECTIONS, check_keys
 from learning.errors import UsageError
 from learning.files import MAX_YAML_BYTES, parse_yaml
+from models.catalogue import MODELS
 from models.hyperparameters import suggestion
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -85,7 +86,8 @@ def override(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
     kept = dict(recipe)
     model = recipe.get("model", {})
     name = model.get("name", SECTIONS["model"]().name)
-    if given.get("model", {}).get("name", name) != name:
+    asked = given.get("model", {}).get("name", name)
+    if MODELS.get(asked, asked) != MODELS.get(name, name):
         kept["model"] = {**model, "options": {}}
     return merge(kept, given)
 

@@ -126,9 +126,11 @@ def train_parser() -> TrainParser:
 def show_defaults(parser: TrainParser, argv: Sequence[str]) -> None:
     """Let --help show the values of the recipe that a run with these arguments would start from."""
     first = ScriptParser(add_help=False, allow_abbrev=False)
-    for option in ("--config", "--data-dir", "--data.name"):
+    for option in ("--config", "--data-dir", "--data.name", "--resume"):
         first.add_argument(option)
     asked = vars(first.parse_known_args(argv)[0])
+    if asked["resume"] is not None:
+        return  # a run has its own
     path = recipe_path(asked["config"], asked["data.name"], asked["data_dir"])
     parser.description = f"{parser.description} The defaults shown are those of the recipe {path.stem}."
     parser.set_defaults(flatten(typed_recipe(parser, path)))

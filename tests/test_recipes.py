@@ -83,6 +83,7 @@ def test_another_network_starts_without_the_options_of_the_recipes(tmp_path):
         return parse_train([*recipe, *arguments]).config.model.options
 
     assert options() == options("--model.name", "resnet20") == {"widths": [16, 32, 128]}
+    assert options("--model.name", "models.resnet.ResNet20") == {"widths": [16, 32, 128]}
     assert options("--model.name", "smallnet") == {}
     assert options("--model.name", "resnet32", "--model.options.shortcut", "B") == {"shortcut": "B"}
     assert options("--model.options.shortcut", "B") == {"widths": [16, 32, 128], "shortcut": "B"}
