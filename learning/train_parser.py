@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser
 from learning.checks import KINDS
 from learning.config import SECTIONS
 from learning.errors import UsageError
-from learning.recipes import flatten, read_recipe, recipe_path
+from learning.recipes import CONFIGS, flatten, read_recipe, recipe_path
 from learning.scripts import ScriptParser
 from models.hyperparameters import suggestion
 
@@ -36,7 +36,9 @@ class TrainParser(ArgumentParser):
             option = found.group(1).lstrip("-").split("=")[0]
             text = f"unknown option --{option}; {_suggested_option(option)}"
         elif found:
-            text = f"{found.group(1)} stands alone; did you mean --data-dir {found.group(1)}?"
+            named = (CONFIGS / f"{found.group(1)}.yaml").is_file()
+            option = "config" if named else "data-dir"
+            text = f"{found.group(1)} stands alone; did you mean --{option} {found.group(1)}?"
         raise UsageError(text)
 
 

@@ -383,6 +383,7 @@ def refused(*arguments, script="train.py", cwd=None):
         (["--epochs", 3], "unknown option --epochs; did you mean --train.num_epochs?"),
         (["--train.num_epoch", 3], "unknown option --train.num_epoch; did you mean --train.num_epochs?"),
         (["photos"], "photos stands alone; did you mean --data-dir photos?"),
+        (["resnet-asirra"], "resnet-asirra stands alone; did you mean --config resnet-asirra?"),
         (["--config", "alexnet-asirra", "--train.batch_size", 0], "train.batch_size is 0"),
         (["--download"], "the data set 'digits' cannot be downloaded, only asirra, cifar10, mnist; leave"),
         (["--downlaod"], "unknown option --downlaod; did you mean --download?"),
