@@ -22,8 +22,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import documents
+from learning.cli import parse_train
+from learning.config import RunConfig
 from learning.errors import CheckpointError, DirectoryInUseError, UsageError
-from learning.recipes import CONFIGS
+from learning.recipes import CONFIGS, flatten
+from learning.run_directory import RunDirectory
 from learning.scripts import ScriptParser, announce, run_script
 
 README = documents.README
@@ -142,7 +145,6 @@ def add(run_path: Path, recipe: str | None, results: Path = RESULTS, configs: Pa
     :raises DirectoryInUseError: there are results of that recipe.
     """
     from learning.publish import finished_state
-    from learning.run_directory import RunDirectory
 
     run = RunDirectory(run_path)
     name = run.config.recipe if recipe is None else recipe
@@ -161,6 +163,17 @@ def add(run_path: Path, recipe: str | None, results: Path = RESULTS, configs: Pa
     for file in RUN_FILES:
         shutil.copyfile(run.path / file, folder / file)
     return folder
+
+
+def deviations(config: RunConfig, recipe: str) -> list[str]:
+    """The options in which a run differs from the recipe that its results are to stand for; paths do not count."""
+    told = flatten(parse_train(["--config", str(CONFIGS / f"{recipe}.yaml")]).config.as_dict())
+    used = flatten(config.as_dict())
+    return [
+        f"{key} is {used[key]!r}, in the recipe {value!r}"
+        for key, value in told.items()
+        if key not in ("recipe", "data_dir", "data.cache_dir", "data.download") and used[key] != value
+    ]
 
 
 def parse() -> argparse.Namespace:
@@ -182,9 +195,10 @@ def main() -> None:
     arguments = parse()
     if arguments.add is not None:
         announce(f"loading {arguments.add} ...")
-        print(
-            f"results of {arguments.add} are now in {add(arguments.add, arguments.recipe)}", file=sys.stderr
-        )
+        folder = add(arguments.add, arguments.recipe)
+        print(f"results of {arguments.add} are now in {folder}", file=sys.stderr)
+        for line in deviations(RunDirectory(arguments.add).config, folder.name):
+            print(f"beside the recipe: {line}", file=sys.stderr)
     rows = [row(recipe) for recipe in recipes()]
     if arguments.readme:
         documents.rewrite(README, "recipes", markdown(rows))

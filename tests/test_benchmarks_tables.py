@@ -97,7 +97,7 @@ def test_add_copies_the_files_of_a_finished_run_unchanged(tmp_path, monkeypatch)
     write_results(run)
     (run / "log.txt").write_text("for people")
     opened = SimpleNamespace(path=run, config=SimpleNamespace(recipe="digits"))
-    monkeypatch.setattr("learning.run_directory.RunDirectory", lambda path: opened)
+    monkeypatch.setattr("benchmarks.reproduce.RunDirectory", lambda path: opened)
     monkeypatch.setattr("learning.publish.finished_state", lambda run: None)
     folder = reproduce.add(run, None, results)
     assert folder == results / "digits"
@@ -112,6 +112,16 @@ def test_add_copies_the_files_of_a_finished_run_unchanged(tmp_path, monkeypatch)
     with pytest.raises(CheckpointError, match=r"lacks timing\.csv"):
         reproduce.add(run, "folder", results)
     assert [path.name for path in results.iterdir()] == ["digits"]
+
+
+def test_what_a_run_did_otherwise_than_its_recipe_is_told():
+    arguments = ["--config", "digits", "--data-dir", "elsewhere"]
+    assert reproduce.deviations(parse_train(arguments).config, "digits") == []
+    other = parse_train([*arguments, "--train.num_epochs", "1", "--model.options", "{width: 5}"]).config
+    assert reproduce.deviations(other, "digits") == [
+        "model.options is {'width': 5}, in the recipe {}",
+        "train.num_epochs is 1, in the recipe 30",
+    ]
 
 
 def test_add_refuses_what_is_no_run(tmp_path):
