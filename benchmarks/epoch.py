@@ -120,7 +120,11 @@ def main() -> None:
         found = summary(rates, failures)
         print_table(title, found)
         print(f"goal: {GOAL} of the bare step, {'met' if found['ratio']['median'] >= GOAL else 'missed'}")
-        figures["recipes"][case.recipe] = {"num_images": case.num_images, "options": case.options, **found}
+        figures["recipes"][case.recipe] = {
+            "num_images": case.num_images,
+            "train_options": case.options,
+            **found,
+        }
         keep(arguments, figures)
 
 

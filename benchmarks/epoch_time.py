@@ -97,7 +97,12 @@ def main() -> None:
     """Measure, print, and write the figures to a file if asked to."""
     arguments = parse()
     require_torch()
-    figures = {**conditions(arguments), "recipe": RECIPE, "options": PAPER_WIDTHS, "limit": arguments.limit}
+    figures = {
+        **conditions(arguments),
+        "recipe": RECIPE,
+        "train_options": PAPER_WIDTHS,
+        "limit": arguments.limit,
+    }
     given = (str(Path(arguments.data_dir).resolve()), arguments.limit, arguments.threads)
     rates, failures = measure(
         {

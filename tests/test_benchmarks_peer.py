@@ -78,6 +78,8 @@ def test_a_quick_comparison_of_the_steps_has_every_contestant(tmp_path, monkeypa
     figures = json.loads(output.read_text())
     assert set(figures["images_per_second"]) == {"project", "torch", "torch, batches ahead"}
     assert figures["left_out"] == {}
+    assert figures["options"]["quick"] is True
+    assert figures["train_options"] == ["--model.options.widths", "[16,32,64]"]
 
 
 def test_one_epoch_on_a_few_images(cifar, tmp_path, monkeypatch, capsys):
