@@ -23,7 +23,7 @@ from rich.table import Table
 
 from benchmarks import documents
 from learning.cli import parse_train
-from learning.config import RunConfig
+from learning.config import PLACES, RunConfig
 from learning.errors import CheckpointError, DirectoryInUseError, UsageError
 from learning.recipes import CONFIGS, flatten
 from learning.run_directory import RunDirectory
@@ -166,13 +166,13 @@ def add(run_path: Path, recipe: str | None, results: Path = RESULTS, configs: Pa
 
 
 def deviations(config: RunConfig, recipe: str) -> list[str]:
-    """The options in which a run differs from the recipe that its results are to stand for; paths do not count."""
+    """The options in which a run differs from the recipe that its results are to stand for; places do not count."""
     told = flatten(parse_train(["--config", str(CONFIGS / f"{recipe}.yaml")]).config.as_dict())
     used = flatten(config.as_dict())
     return [
         f"{key} is {used[key]!r}, in the recipe {value!r}"
         for key, value in told.items()
-        if key not in ("recipe", "data_dir", "data.cache_dir", "data.download") and used[key] != value
+        if key not in ("recipe", *PLACES) and used[key] != value
     ]
 
 

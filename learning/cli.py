@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datasets.files import expanded
-from learning.config import SECTIONS, RunConfig, check_names
+from learning.config import PLACES, SECTIONS, RunConfig, check_names
 from learning.errors import CheckpointError, UsageError
 from learning.recipes import flatten, merge, override, recipe_path, with_defaults_of_set
 from learning.run_directory import RunDirectory
@@ -102,12 +102,7 @@ def _values_of_run(resume: str, given: dict[str, Any]) -> dict[str, Any]:
 def _check_resumable(saved: RunConfig, given: dict[str, Any]) -> None:
     """CheckpointError that lists the options which differ from the run's and may not."""
     before = flatten(saved.as_dict())
-    changeable = [
-        "data_dir",
-        "data.cache_dir",
-        "data.download",
-        *(f"train.{name}" for name in saved.changeable),
-    ]
+    changeable = [*PLACES, *(f"train.{name}" for name in saved.changeable)]
     differing = [
         f"{key} is {value!r}, was {before[key]!r}"
         for key, value in flatten(merge(saved.as_dict(), given)).items()

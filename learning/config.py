@@ -87,6 +87,8 @@ class RunConfig:
         return dataclasses.replace(self, **sections)
 
 
+# Where the images come from and lie, which decides nothing that a run computes.
+PLACES = ("data_dir", "data.cache_dir", "data.download")
 SECTIONS: dict[str, Any] = {
     "data": DataConfig,
     "model": ModelConfig,

@@ -81,8 +81,8 @@ class ModelConfig:
         weight_decay_on: all trained variables (the AlexNet post), or only weights.
         precision: dtype of the computation; variables and loss are float32 in any case. auto takes bfloat16 where
             the processor or GPU has units for it, and the run keeps what was chosen.
-        options: further options of the network, by the names of its _build_model's parameters. A
-            recipe's are those of its network: with another model.name they do not count.
+        options: further options of the network, by the names of its _build_model's parameters. A recipe's
+            are those of its network: with another model.name they do not count.
     """
 
     name: str = "smallnet"
