@@ -96,11 +96,37 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
         42: ("a checkpoint or run directory of a stranger: graphs to import, `..`, huge or impossible JSON",
              "exit 4; nothing of it is imported, run, waited for or read outside"),
     },
+    "Found in use": {
+        43: ("a run or data path with brackets, `*?{}%#`, backslashes, quotes, spaces, a newline, other alphabets, or "
+             "200 characters", "every script works on it"),
+        44: ("labels of -1, from 1, as a column, as floats; a class number beyond the last class",
+             "what can be meant is converted, the rest refused where the set is made; the first bad one is named"),
+        45: ("float pixels outside [0, 1]; NaN pixels; training and validation sets of different kinds",
+             "refused where the set is made, with what to write; never the advice to lower the rate"),
+        46: ("a terminal, pipe or log that cannot encode a name, closes, or blocks",
+             "names are escaped and the result is kept"),
+        47: ("a class whose files are all unreadable, of another kind or missing; one name in two Unicode forms or "
+             "cases", "said before training; refused where it cannot be meant"),
+        48: ("a metric that cannot be computed on the validation set", "exit 2 before training"),
+        49: ("a resume with other kernels, another processor, thread count or version",
+             "allowed, with a warning that the bits may differ"),
+        50: ("no HOME, no entry in the password file, a read-only home", "one line that names the option"),
+        51: ("weights that were restored before training", "trained on, or said loudly"),
+    },
 }  # fmt: skip
 
 # What is not there yet, or not wholly.
 TODO: dict[int, str] = {
     41: "waits for training on several machines",
+    43: "in work",
+    44: "in work",
+    45: "in work",
+    46: "in work",
+    47: "in work",
+    48: "in work",
+    49: "in work",
+    50: "in work",
+    51: "waits for starting from published weights",
 }
 
 
