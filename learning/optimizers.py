@@ -28,6 +28,7 @@ class Optimizer(ABC):
     :ivar optimize: the op of one whole step: update, batch-norm statistics, global step.
     :ivar variables: what training changes or keeps: the model's variables and the update rule's slots.
     :ivar saved_variables: these and the global step: what a checkpoint holds.
+    :ivar finite: bool (M,), for each of `float_variables` whether all of its values are finite.
     :ivar save_dir: where the last call of `train` saved.
     :ivar state: all that a resume needs beside the variables; `curr_epoch`, `best_score`, `num_bad_epochs` and
         `curr_learning_rate` look into it under the post's names.
@@ -68,7 +69,8 @@ class Optimizer(ABC):
             with tf.control_dependencies([update, *model.update_ops]):
                 self.optimize = v1.assign_add(model.global_step, 1)
             self.variables = model.variables + [v for v in v1.global_variables() if id(v) not in known]
-            self.finite = tf.stack([tf.reduce_all(tf.math.is_finite(v)) for v in self.variables])
+            self.float_variables = [v for v in self.variables if v.dtype.base_dtype.is_floating]
+            self.finite = tf.stack([tf.reduce_all(tf.math.is_finite(v)) for v in self.float_variables])
             self.saved_variables = [*self.variables, model.global_step]
             self.initialize = v1.variables_initializer(self.saved_variables)
             self.saver = v1.train.Saver(self.saved_variables, max_to_keep=None)
@@ -99,7 +101,13 @@ class Optimizer(ABC):
         :param weight_decay: False leaves out the share of the model's `penalty`.
         """
         variables = self.model.trainable_variables
-        gradients = tf.gradients(loss, variables, stop_gradients=[self.model.penalty])
+        # A reference variable is read in place: its update must wait for all gradients that are computed from it.
+        gradients = tf.gradients(
+            loss,
+            variables,
+            stop_gradients=[self.model.penalty],
+            gate_gradients=any(v.dtype != v.dtype.base_dtype for v in variables),
+        )
         [decay] = tf.gradients(loss, self.model.penalty)
         if weight_decay and decay is not None:
             gradients = self._with_decay(gradients, decay)

@@ -31,6 +31,7 @@ from learning.run_directory import hold
 from learning.schedule_building import build_schedule
 from learning.state import TrainingState
 from learning.variables import restore
+from models.convnet import one_hot
 from models.hyperparameters import accepted
 
 if TYPE_CHECKING:
@@ -229,13 +230,14 @@ class TrainingLoop:
         """Score the last minibatch and the validation set; returns whether this epoch is the best so far."""
         optimizer, state, train = self.optimizer, self.state, self.config.train
         evaluator, val_set = optimizer.evaluator, optimizer.val_set
-        step_score = float(evaluator.score(labels, pred))
+        num_classes = optimizer.model.num_classes
+        step_score = float(evaluator.score(one_hot(labels, num_classes), pred))
         eval_score = None
         if val_set is not None:
             val_pred = optimizer.model.predict(
                 self.sess, val_set, batch_size=train.batch_size, augment_pred=train.augment_pred
             )
-            eval_score = float(evaluator.score(val_set.labels, val_pred))
+            eval_score = float(evaluator.score(one_hot(val_set.labels, num_classes), val_pred))
         score = step_score if eval_score is None else eval_score
         improved = bool(evaluator.is_better(score, state.best_score, score_threshold=train.score_threshold))
         rate = optimizer.schedule.learning_rate(state.global_step - 1)
@@ -247,7 +249,7 @@ class TrainingLoop:
         """Write a checkpoint, unless a variable is not finite."""
         finite = self.sess.run(self.optimizer.finite)
         if not finite.all():
-            name = self.optimizer.variables[int(np.argmin(finite))].op.name
+            name = self.optimizer.float_variables[int(np.argmin(finite))].op.name
             raise NonFiniteError(
                 f"NaN or Inf in the variable {name} after update {self.state.global_step}, nothing of it "
                 "was saved; start again with a lower init_learning_rate or with clip_norm"

@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
@@ -58,7 +57,7 @@ class AlexNet(ConvNet):
             d["conv5"] = conv_layer(d["relu4"], 3, 1, 256, weights_stddev=wide, biases_value=0.1)
             d["relu5"] = tf.nn.relu(d["conv5"])  # (N, 13, 13, 256)
             d["pool5"] = max_pool(d["relu5"], 3, 2, padding="VALID")  # (N, 6, 6, 256)
-        flat = tf.reshape(d["pool5"], [-1, int(np.prod(d["pool5"].shape[1:]))])  # (N, 9216)
+        flat = tf.reshape(d["pool5"], [-1, d["pool5"].shape[1:].num_elements()])  # (N, 9216)
         with v1.variable_scope("fc6"):
             d["fc6"] = fc_layer(flat, 4096, weights_stddev=narrow, biases_value=0.1)
             d["relu6"] = tf.nn.relu(d["fc6"])

@@ -10,6 +10,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
+from models.build_errors import explained
+from models.graphs import LOSSES, AddedItems, current_graph, global_step, not_contained
 from models.hyperparameters import accepted, bound, check_among, reject_unknown
 
 logger = logging.getLogger(__name__)
@@ -21,7 +23,7 @@ class ConvNet(ABC):
     """A classifier in an explicit graph.
 
     :ivar options: what it was built with: precision, seed, and the options of `_build_model` and `_build_loss`.
-    :ivar graph: the graph that holds it: the current one, or a new one where there is none (eager mode).
+    :ivar graph: the graph that holds it: the current one, see `models.graphs.current_graph`.
     :ivar images: uint8 placeholder (N, H, W, C), pixels in [0, 255].
     :ivar X: float32 (N, H, W, C) in [0, 1], computed from `images`; may be fed instead of them.
     :ivar inputs: what the first layer should take: X minus the mean, in the compute dtype.
@@ -30,7 +32,9 @@ class ConvNet(ABC):
     :ivar d: the tensors that `_build_model` named; always 'logits' and 'pred'.
     :ivar logits: float32 (N, K).
     :ivar pred: float32 (N, K), softmax probabilities.
-    :ivar loss: float32 scalar, what training minimises.
+    :ivar loss: float32 scalar, what training minimises: what `_build_loss` returns, and the losses that building
+        added to TensorFlow's collections (`regularizer=` of a variable, `tf.losses.add_loss`) where they are not
+        contained in it.
     :ivar input_shape: (H, W, C) of one image. num_classes: K.
     :ivar global_step: int64 variable, the number of updates; the optimizer counts it.
     :ivar variables: of this network alone, with batch-norm statistics, scale and mean.
@@ -61,37 +65,42 @@ class ConvNet(ABC):
         :param hp: options of `_build_model` and `_build_loss`, by their parameters' names. Options of other
             parts (the post's flat dictionary) are passed over.
         :raises TypeError: an unknown option, or `_build_model` returns no 'logits'.
-        :raises ValueError: an option has a value that the network cannot have.
+        :raises ValueError: an option has a value that the network cannot have, or (BuildError) the code of a subclass
+            fails.
         """
         reject_unknown(hp, type(self).__name__, self._build_model, self._build_loss)
         check_among("precision", precision, COMPUTE_DTYPES)
         self.input_shape = tuple(int(size) for size in input_shape)
         self.num_classes = int(num_classes)
-        self.graph = tf.Graph() if tf.executing_eagerly() else v1.get_default_graph()
-        options = {"image_mean": image_mean, "precision": precision, "seed": seed, **hp}
+        self.graph = current_graph()
+        mean = _scaled_mean(image_mean)
+        options = {"image_mean": mean, "precision": precision, "seed": seed, **hp}
         self.options = {"precision": precision, "seed": seed}
         self.options |= bound(self._build_model, options) | bound(self._build_loss, options)
         with self.graph.as_default():
             v1.set_random_seed(seed)
-            self.global_step = v1.train.get_or_create_global_step()
-            before = {id(v) for v in v1.global_variables()}
-            known_updates = {id(op) for op in v1.get_collection(v1.GraphKeys.UPDATE_OPS)}
-            self._build_inputs(image_mean, COMPUTE_DTYPES[precision])
-            self.d = self._build_outputs(self._build_model(**accepted(self._build_model, options)))
+            self.global_step = global_step()
+            added = AddedItems()
+            self._build_inputs(mean, COMPUTE_DTYPES[precision])
+            with explained():
+                d = self._build_model(**accepted(self._build_model, options))
+            self.d = self._build_outputs(d)
             self.logits, self.pred = self.d["logits"], self.d["pred"]
-            self.variables = [v for v in v1.global_variables() if id(v) not in before]
-            self.trainable_variables = [v for v in v1.trainable_variables() if id(v) not in before]
-            updates = v1.get_collection(v1.GraphKeys.UPDATE_OPS)
-            self.update_ops = [op for op in updates if id(op) not in known_updates]
+            self._take(added)
             self.weight_decay, self.decayed_variables = 0.0, list[tf.Variable]()
             self.penalty = tf.zeros([])
-            self.loss = self._build_loss(**accepted(self._build_loss, options))
+            with explained():
+                loss = self._build_loss(**accepted(self._build_loss, options))
+            self.loss = _with_losses(loss, added.of(*LOSSES))
+            self._take(added)  # a loss may have variables of its own
 
-    def _build_inputs(self, image_mean: Any, compute_dtype: tf.DType) -> None:
+    def _take(self, added: AddedItems) -> None:
+        self.variables = added.of(v1.GraphKeys.GLOBAL_VARIABLES)
+        self.trainable_variables = added.of(v1.GraphKeys.TRAINABLE_VARIABLES)
+        self.update_ops = added.of(v1.GraphKeys.UPDATE_OPS)
+
+    def _build_inputs(self, mean: np.ndarray, compute_dtype: tf.DType) -> None:
         """Placeholders and preprocessing. Scale and mean are variables, so that they travel with the weights."""
-        mean = np.asarray(image_mean, np.float32)
-        if mean.size and mean.max() > 1.0:
-            mean = mean / np.float32(255.0)
         self.images = v1.placeholder(tf.uint8, [None, *self.input_shape], name="images")
         self.y = v1.placeholder(tf.float32, [None, self.num_classes], name="y")
         self.is_train = v1.placeholder_with_default(False, [], name="is_train")
@@ -136,14 +145,14 @@ class ConvNet(ABC):
 
         :param weight_decay: L2 coefficient, as in the AlexNet post.
         :param weight_decay_on: 'all' trainable variables, biases included, as the post silently does;
-            'weights' leaves out biases and batch-norm parameters.
+            'weights' leaves out vectors and scalars, which biases and batch-norm parameters are, whatever their names.
         """
         check_among("weight_decay_on", weight_decay_on, ("all", "weights"))
         losses = tf.nn.softmax_cross_entropy_with_logits(labels=self.y, logits=self.logits)
         data_loss = tf.reduce_mean(losses, name="data_loss")
         self.weight_decay = float(weight_decay)
         self.decayed_variables = [
-            v for v in self.trainable_variables if weight_decay_on == "all" or v.op.name.endswith("weights")
+            v for v in self.trainable_variables if weight_decay_on == "all" or (v.shape.rank or 0) > 1
         ]
         if self.weight_decay == 0.0 or not self.decayed_variables:
             return data_loss
@@ -161,13 +170,14 @@ class ConvNet(ABC):
         """The feed dictionary of one batch.
 
         :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1].
-        :param labels: (N, K) one-hot or (N,) class indices; None where only predictions are asked for.
+        :param labels: (N, K) one-hot or (N,) class numbers from 0; None where only predictions are asked for.
         :param is_train: dropout drops, and normalisation takes the batch's own statistics.
         :return: placeholders and their values, for `Session.run`.
+        :raises ValueError: a class number below 0 or beyond the last class.
         """
         values = {self.images if images.dtype == np.uint8 else self.X: images, self.is_train: is_train}
         if labels is not None:
-            values[self.y] = np.eye(self.num_classes)[labels] if labels.ndim == 1 else labels
+            values[self.y] = one_hot(labels, self.num_classes)
         return values
 
     def predict(
@@ -183,7 +193,8 @@ class ConvNet(ABC):
     ) -> np.ndarray:
         """Class probabilities of every image of `dataset`, in its order; its training cursor stays where it is.
 
-        :param dataset: a `datasets.dataset.DataSet`; labels are not looked at.
+        :param dataset: a `datasets.dataset.DataSet`, whose labels are not looked at; or an array of images of the
+            network's own size, (N, H, W, C), uint8 in [0, 255] or float in [0, 1].
         :param verbose: log how long it took.
         :param batch_size: the most images, or crops, in one run of the graph.
         :param augment_pred: average over the test crops of each image (`DataSet.num_crops`) instead of taking the
@@ -193,6 +204,8 @@ class ConvNet(ABC):
         """
         reject_unknown(hp, f"{type(self).__name__}.predict")
         start_time = time.perf_counter()
+        if not hasattr(dataset, "num_examples"):
+            dataset = ImageArray(dataset, self.input_shape)
         crops = getattr(dataset, "num_crops", 10) if augment_pred else 1
         chunk = max(1, batch_size // crops)
         predictions = [np.empty((0, self.num_classes), np.float32)]
@@ -217,6 +230,57 @@ class ConvNet(ABC):
             for start in range(0, len(crops), batch_size)
         ]
         return np.concatenate(parts).reshape(num_images, num_crops, -1).mean(axis=1)
+
+
+class ImageArray:
+    """Images without a DataSet, as `ConvNet.predict` takes them: each image is its only crop.
+
+    :raises ValueError: images of another shape than `input_shape`, (H, W, C).
+    """
+
+    num_crops = 1
+
+    def __init__(self, images: Any, input_shape: tuple[int, ...]) -> None:
+        self._images = np.asarray(images)
+        self.num_examples = len(self._images) if self._images.ndim else 0
+        if self._images.shape[1:] != input_shape:
+            raise ValueError(
+                f"images of shape {self._images.shape}; the network takes (N, {', '.join(map(str, input_shape))}): "
+                "give one image as image[np.newaxis], and images of another size as DataSet(images, crop_size=...)"
+            )
+
+    def batch(self, indices: np.ndarray, **_: Any) -> tuple[np.ndarray, None]:
+        """The chosen images."""
+        return self._images[indices], None
+
+
+def one_hot(labels: Any, num_classes: int) -> np.ndarray:
+    """Return labels as (N, K): those that are it already, and class numbers (N,) from 0.
+
+    :raises ValueError: a class number below 0 or beyond the last class; the first one is named.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 1:
+        return labels
+    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes) | (labels % 1 != 0))
+    if wrong.size:
+        raise ValueError(
+            f"label {wrong[0]} is {labels[wrong[0]]}; the classes of this network are numbered from 0 to "
+            f"{num_classes - 1}"
+        )
+    return np.eye(num_classes, dtype=np.float32)[labels.astype(np.int64)]
+
+
+def _scaled_mean(image_mean: Any) -> np.ndarray:
+    """The mean in [0, 1]; one with a value above 1 can only be of pixels in [0, 255]."""
+    mean = np.asarray(image_mean, np.float32)
+    return mean / np.float32(255.0) if mean.size and mean.max() > 1.0 else mean
+
+
+def _with_losses(loss: tf.Tensor, collected: Sequence[tf.Tensor]) -> tf.Tensor:
+    """`loss` plus those of the collected losses that it is not computed from."""
+    missing = [tf.cast(term, loss.dtype) for term in not_contained(collected, loss)]
+    return tf.add_n([loss, *missing], name="loss_with_collected") if missing else loss
 
 
 def _constant_variable(name: str, value: np.ndarray) -> tf.Variable:

@@ -32,7 +32,7 @@ def products_pay(x: tf.Tensor, filters: tf.Tensor, stride: int, padding: str) ->
     :param stride: of the convolution (pixels).
     :param padding: SAME or VALID.
     """
-    height, width = x.shape[1:3]
+    height, width = x.shape.as_list()[1:3]
     side, other_side, inputs, outputs = (int(size) for size in filters.shape)
     if height is None or width is None or side != other_side or side > LARGEST_FILTER:
         return False
@@ -68,7 +68,7 @@ def filter_gradient(x: tf.Tensor, upstream: tf.Tensor, side: int, stride: int, p
     """
     height, width = int(upstream.shape[1]), int(upstream.shape[2])
     inputs, outputs = int(x.shape[3]), int(upstream.shape[3])
-    edges = [_zeros_along(int(size), side, stride, padding) for size in x.shape[1:3]]
+    edges = [_zeros_along(int(size), side, stride, padding) for size in x.shape.as_list()[1:3]]
     if any(sum(edge) for edge in edges):
         x = tf.pad(x, [[0, 0], *edges, [0, 0]])
     rows = tf.reshape(upstream, [-1, outputs])  # (N * H' * W', oc)

@@ -14,6 +14,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from models.filter_gradients import GRADIENT, products_pay
+from models.graphs import global_step
 
 
 def _named_seed(name: str) -> int:
@@ -207,7 +208,7 @@ def dropout(x: tf.Tensor, rate: float, is_train: tf.Tensor) -> tf.Tensor:
     """
     if rate == 0.0:
         return x
-    seed = [_graph_seed() ^ _named_seed("dropout"), v1.train.get_or_create_global_step()]
+    seed = [_graph_seed() ^ _named_seed("dropout"), global_step()]
 
     def drop() -> tf.Tensor:
         return tf.nn.experimental.stateless_dropout(x, rate, seed=tf.stack(seed), rng_alg="philox")

@@ -141,13 +141,14 @@ class ResNet(ConvNet):
 
     def _build_shortcut(self, x: tf.Tensor, depth: int, stride: int) -> tf.Tensor:
         """x itself, or brought to `depth` channels and the block's size (paper, section 3.3, options A and B)."""
-        if stride == 1 and x.shape[-1] == depth:
+        channels = int(x.shape[-1])
+        if stride == 1 and channels == depth:
             return x
         if self._shortcut == "A":
-            missing = depth - int(x.shape[-1])
+            missing = depth - channels
             if missing < 0:
                 raise ValueError(
-                    f"shortcut is 'A', which cannot take channels away ({x.shape[-1]} to {depth}); take 'B'"
+                    f"shortcut is 'A', which cannot take channels away ({channels} to {depth}); take 'B'"
                 )
             return tf.pad(subsample(x, stride), [[0, 0]] * 3 + [[missing // 2, missing - missing // 2]])
         if self._shortcut == "B":

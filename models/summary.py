@@ -69,7 +69,7 @@ def layer_rows(model: ConvNet) -> list[LayerRow]:
         if scope is None and op.type not in CONVOLUTIONS | {"MatMul"} and not _is_pool(op):
             continue
         name = scope or names.get(op.name, op.name)
-        shapes[name] = tuple(op.outputs[0].shape[1:])
+        shapes[name] = tuple(op.outputs[0].shape.as_list()[1:])
         multiply_adds[name] += _multiply_adds(op)
     trained = {v.op.name for v in model.trainable_variables}
     parameters: Counter[str] = Counter()

@@ -237,7 +237,10 @@ class TestPredict:
         (lambda net: net.inputs, "must return a dict with 'logits', .* Wrong's gave .*Tensor"),
         (lambda net: {"pred": net.inputs}, "must return a dict with 'logits', .* gave .*pred"),
         (lambda net: {"logits": net.inputs}, r"have the shape .*; it must be \(None, 2\)"),
-        (lambda net: {"logits": net.inputs[:, 0, 0]}, r"have the shape \(None, 3\); it must be \(None, 2\)"),
+        (
+            lambda net: {"logits": net.inputs[:, 0, 0]},
+            r"have the shape \((None|\?), 3\); it must be \(None, 2\)",
+        ),
     ],
 )
 def test_what_build_model_must_return_is_said(output, message):
@@ -306,7 +309,3 @@ def test_two_models_live_side_by_side(session):
     first, second = tiny_model(seed=1), tiny_model(seed=2)
     assert first.graph is not second.graph
     assert not {id(v) for v in first.variables} & {id(v) for v in second.variables}
-
-
-def test_a_model_built_without_a_graph_makes_its_own():
-    assert TinyNet((10, 10, 3), 2).graph is not tf.compat.v1.get_default_graph()

@@ -1,5 +1,11 @@
 """The AlexNet post's own way of working, and the defects of its code that are not kept."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -81,6 +87,29 @@ def test_the_scripts_of_the_post(asirra_dir, tmp_path, monkeypatch):
     assert test_y_pred.shape == (4, 2)
     assert 0 <= Evaluator().score(test_set.labels, test_y_pred) <= 1
     sess.close()
+
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.parametrize("way", ["import_alone", "disable_v2_behavior"])
+def test_the_scripts_of_the_post_run_as_they_stand(way, asirra_dir, tmp_path):
+    """In processes of their own: module level, default graph, session, Saver, in both ways of running TF1 code."""
+    save_dir = tmp_path / "saved"
+    save_dir.mkdir()
+
+    def run(script):
+        command = [sys.executable, ROOT / "tests" / "post" / script, way, asirra_dir, save_dir]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    assert run("train.py") == {"step_losses": 3, "step_scores": 1, "eval_scores": 1}
+    tested = run("test.py")
+    assert tested["shape"] == [24, 2]
+    assert sum(tested["mean"]) == pytest.approx(1, abs=1e-5)
+    assert 0 <= tested["score"] <= 1
 
 
 class TestDefects:

@@ -1,0 +1,83 @@
+"""Errors while a network's graph is built: they name the line of the user's own code, and the cure."""
+
+import contextlib
+import re
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+# What TensorFlow says, and what to do about it. TF1's names that are gone: see docs/porting.md.
+CURES = (
+    (
+        r"Variable (\S+) already exists",
+        "the variable {0} exists already: give each layer a scope of its own, `with tf.variable_scope('conv2'):`, "
+        "and each network its own `with tf.Graph().as_default():` or scope",
+    ),
+    (
+        r"Variable (\S+) does not exist",
+        "the variable {0} does not exist: a scope with reuse=True only finds what is there; leave reuse out",
+    ),
+    (
+        r"module '[\w.]*' has no attribute '(contrib|layers|estimator|slim)'|tf\.(layers)\S* is not available",
+        "tf.{0} is not part of TensorFlow 2; docs/porting.md says what to write instead",
+    ),
+    (
+        r"module 'tensorflow' has no attribute '(\w+)'",
+        "tf.{0} is TF1's: write `import tensorflow.compat.v1 as tf`",
+    ),
+    (
+        r"bad operand type for \S+ \S+: 'Dimension'|unsupported operand type.*'Dimension'",
+        "a size read from a tensor's shape is a Dimension here: write int(x.shape[-1]) or x.shape.as_list()",
+    ),
+    (
+        r"Negative dimension size",
+        "a convolution or pooling leaves no pixel: take larger images, or fewer strides",
+    ),
+)
+_LIBRARIES = {Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")}
+_OWN = Path(__file__).resolve().parent
+
+
+class BuildError(ValueError):
+    """A network cannot be built; the message names the line of the network's own code and the cure."""
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Turn what goes wrong inside into a BuildError where a cure is known, or say at least where it happened.
+
+    :raises BuildError: with the original error as its cause.
+    """
+    try:
+        yield
+    except BuildError:
+        raise
+    except Exception as error:
+        where, cure = _users_line(error), _cure(str(error))
+        if where is None and cure is None:
+            raise
+        what = cure or _first_line(error)
+        raise BuildError(f"{where}: {what}" if where else what) from error
+
+
+def _cure(message: str) -> str | None:
+    for pattern, cure in CURES:
+        match = re.search(pattern, message)
+        if match:
+            return cure.format(*[group for group in match.groups() if group])
+    return None
+
+
+def _users_line(error: BaseException) -> str | None:
+    """Return file and line of the innermost call outside of this package and of all libraries; None without one."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.parent != _OWN and not any(path.is_relative_to(library) for library in _LIBRARIES):
+            return f"{path.name}, line {frame.lineno}"
+    return None
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
