@@ -19,8 +19,12 @@ CURES = (
         "the variable {0} does not exist: a scope with reuse=True only finds what is there; leave reuse out",
     ),
     (
-        r"module '[\w.]*' has no attribute '(contrib|layers|estimator|slim)'|tf\.(layers)\S* is not available",
+        r"module '[\w.]*' has no attribute '(contrib|estimator|slim)'",
         "tf.{0} is not part of TensorFlow 2; docs/porting.md says what to write instead",
+    ),
+    (
+        r"`(\w+)` is not available with Keras 3",
+        "tf.layers.{0} is not part of TensorFlow 2; docs/porting.md says what to write instead",
     ),
     (
         r"module 'tensorflow' has no attribute '(\w+)'",
@@ -29,6 +33,11 @@ CURES = (
     (
         r"bad operand type for \S+ \S+: 'Dimension'|unsupported operand type.*'Dimension'",
         "a size read from a tensor's shape is a Dimension here: write int(x.shape[-1]) or x.shape.as_list()",
+    ),
+    (
+        r"No module named 'tf_keras'",
+        "slim.batch_norm needs tf_keras: write normalizer_fn=models.layers.batch_norm with "
+        "normalizer_params={{'is_train': self.is_train}}, or pip install tf_keras",
     ),
     (
         r"Negative dimension size",
@@ -73,7 +82,8 @@ def _users_line(error: BaseException) -> str | None:
     """Return file and line of the innermost call outside of this package and of all libraries; None without one."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)
-        if path.parent != _OWN and not any(path.is_relative_to(library) for library in _LIBRARIES):
+        is_library = path.parent == _OWN or any(path.is_relative_to(library) for library in _LIBRARIES)
+        if not is_library and not frame.filename.startswith("<frozen"):
             return f"{path.name}, line {frame.lineno}"
     return None
 

@@ -65,8 +65,8 @@ class ConvNet(ABC):
         :param hp: options of `_build_model` and `_build_loss`, by their parameters' names. Options of other
             parts (the post's flat dictionary) are passed over.
         :raises TypeError: an unknown option, or `_build_model` returns no 'logits'.
-        :raises ValueError: an option has a value that the network cannot have, or (BuildError) the code of a subclass
-            fails.
+        :raises ValueError: an option has a value that the network cannot have, or (BuildError) building fails in
+            the code of a subclass.
         """
         reject_unknown(hp, type(self).__name__, self._build_model, self._build_loss)
         check_among("precision", precision, COMPUTE_DTYPES)
@@ -81,8 +81,8 @@ class ConvNet(ABC):
             v1.set_random_seed(seed)
             self.global_step = global_step()
             added = AddedItems()
-            self._build_inputs(mean, COMPUTE_DTYPES[precision])
             with explained():
+                self._build_inputs(mean, COMPUTE_DTYPES[precision])
                 d = self._build_model(**accepted(self._build_model, options))
             self.d = self._build_outputs(d)
             self.logits, self.pred = self.d["logits"], self.d["pred"]
@@ -145,7 +145,7 @@ class ConvNet(ABC):
 
         :param weight_decay: L2 coefficient, as in the AlexNet post.
         :param weight_decay_on: 'all' trainable variables, biases included, as the post silently does;
-            'weights' leaves out vectors and scalars, which biases and batch-norm parameters are, whatever their names.
+            'weights' leaves out vectors and scalars, as biases and batch-norm parameters are, whatever their names.
         """
         check_among("weight_decay_on", weight_decay_on, ("all", "weights"))
         losses = tf.nn.softmax_cross_entropy_with_logits(labels=self.y, logits=self.logits)

@@ -23,8 +23,8 @@ def current_graph() -> tf.Graph:
     """Return the current graph: that of the enclosing `with graph.as_default():`, else the default graph.
 
     Outside of any such block TensorFlow 2 computes eagerly, and calls of TF1 such as `tf.train.Saver()` fail. A
-    program that has computed nothing eagerly until then is a TF1 program, so eager execution is switched off for it,
-    as `tf.compat.v1.disable_eager_execution()` does. In a program that has, it stays.
+    program that has computed nothing eagerly until then is a TF1 program, so eager execution is switched off for
+    it, as `tf.compat.v1.disable_eager_execution()` does. In a program that has, it stays.
     """
     if tf.executing_eagerly() and not _has_computed_eagerly():
         v1.disable_eager_execution()

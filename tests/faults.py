@@ -97,7 +97,7 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
              "exit 4; nothing of it is imported, run, waited for or read outside"),
     },
     "Found in use": {
-        43: ("a run or data path with brackets, `*?{}%#`, backslashes, quotes, spaces, a newline, other alphabets, or "
+        43: ("a run or data path with brackets, `*?{}%#`, backslashes, quotes, spaces, a newline, other alphabets, "
              "200 characters", "every script works on it"),
         44: ("labels of -1, from 1, as a column, as floats; a class number beyond the last class",
              "what can be meant is converted, the rest refused where the set is made; the first bad one is named"),

@@ -10,7 +10,7 @@ from datasets.dataset import DataSet
 from learning.variables import restore
 from models.catalogue import MODELS, model_class
 from models.nn import AlexNet, ConvNet, SmallNet
-from tests.conftest import TinyNet, make_set, tiny_model
+from tests.conftest import make_set, tiny_model
 
 # The smallest input of a net, where it is not SMALL, and options that show all its parts.
 SMALL = (8, 8, 3)

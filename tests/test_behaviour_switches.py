@@ -1,0 +1,92 @@
+"""The contract suites again, in processes in which TensorFlow was switched back to the ways of TF1.
+
+`tf.disable_v2_behavior()` is the usual first line of a program that was moved to TensorFlow 2; its parts can be
+switched one by one.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+WHOLE = (
+    "test_models.py",
+    "test_layers.py",
+    "test_subclasses.py",
+    "test_training.py",
+    "test_schedules.py",
+    "test_checkpoints.py",
+    "test_filter_gradients.py",
+)
+# Nets with every kind of layer, prediction, one exact resume: what a single switch could break.
+PART = (
+    "test_layers.py",
+    "test_subclasses.py",
+    "test_models.py::TestContract",
+    "test_models.py::TestPredict",
+    "test_training.py::TestResume::test_is_exact[MomentumOptimizer]",
+)
+SINGLE_SWITCHES = (
+    "disable_resource_variables",
+    "disable_control_flow_v2",
+    "disable_v2_tensorshape",
+    "disable_eager_execution",
+)
+
+
+def run_suites(switch, *suites, deselected=""):
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "--durations=0"]
+    command += [str(TESTS / suite) for suite in suites]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    done = subprocess.run(
+        [*command, *(["-k", deselected] if deselected else [])],
+        capture_output=True, text=True, cwd=TESTS.parent, env={**environment, "SESSIONNET_TEST_SWITCH": switch},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-6000:]
+    return done.stdout
+
+
+def test_the_contract_suites_pass_after_disable_v2_behavior():
+    run_suites("disable_v2_behavior", *WHOLE)
+
+
+@pytest.mark.parametrize("switch", SINGLE_SWITCHES)
+def test_a_part_of_them_passes_after_each_switch_alone(switch):
+    run_suites(switch, *PART, deselected="not bfloat16")
+
+
+MIXED = """
+import keras, numpy as np, sys
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+double = tf.function(lambda x: 2 * x)
+assert double(tf.constant(2)).numpy() == 4
+net = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+before = net(np.ones((1, 4), np.float32)).numpy()
+
+from learning.evaluators import AccuracyEvaluator
+from learning.optimizers import MomentumOptimizer
+from tests.conftest import TinyNet, make_set
+
+model = TinyNet((10, 10, 3), 2)  # in the default graph
+assert model.graph is v1.get_default_graph()
+options = {"batch_size": 8, "num_epochs": 1}
+optimizer = MomentumOptimizer(model, make_set(16), AccuracyEvaluator(), **options)
+with v1.Session(graph=v1.get_default_graph()) as sess:
+    optimizer.train(sess, sys.argv[1], verbose=False)
+    assert model.predict(sess, make_set(3)).shape == (3, 2)
+
+assert (net(np.ones((1, 4), np.float32)).numpy() == before).all()
+assert double(tf.constant(3)).numpy() == 6
+"""
+
+
+def test_a_program_that_has_used_keras_and_functions_goes_on_with_them(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", MIXED, tmp_path], capture_output=True, text=True, cwd=TESTS.parent
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
