@@ -90,7 +90,7 @@ def build_model(
                 **options,
             )
     except (TypeError, ValueError) as error:
-        if "Negative dimension" in str(error):
+        if "Negative dimension" in str(error.__cause__):
             size = "x".join(map(str, input_shape))
             raise UsageError(
                 f"the network {model.name} does not fit on an input of {size}: a convolution or pooling leaves no "

@@ -1,6 +1,7 @@
 """Optimizer: how a model's variables are updated; and the update rules by name. The loop is in `training`."""
 
 import inspect
+import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,12 +14,15 @@ import tensorflow.compat.v1 as v1
 from datasets.dataset import DataSet
 from learning.config import RunConfig
 from learning.evaluators import Evaluator
+from learning.randomness import hidden_random_operations
 from learning.run_directory import default_path
 from learning.schedules import ConstantSchedule, Schedule
 from learning.state import TrainingState
 from learning.training import TrainingLoop
 from models.convnet import ConvNet
 from models.hyperparameters import accepted, reject_unknown
+
+logger = logging.getLogger(__name__)
 
 
 class Optimizer(ABC):
@@ -57,6 +61,12 @@ class Optimizer(ABC):
         reject_unknown(hp, type(self).__name__, self._optimize_op, self._update_learning_rate)
         for dataset in (train_set,) if val_set is None else (train_set, val_set):
             _check_fits(model, dataset)
+        hidden = hidden_random_operations(model)
+        if hidden:
+            logger.warning(
+                "the network draws random numbers whose state no checkpoint holds (%s), so a resumed run will "
+                "differ; use models.layers.dropout or tf.random.stateless_*", ", ".join(hidden[:3])
+            )  # fmt: skip
         self.config = (config or RunConfig()).replace_flat(hp)
         self.model, self.train_set, self.val_set, self.evaluator = model, train_set, val_set, evaluator
         self.hp = {**self.config.flat(), **hp}

@@ -60,12 +60,18 @@ class AddedItems:
         return [item for key, item in items.items() if key not in known]
 
 
-def not_contained(tensors: Iterable[tf.Tensor], total: tf.Tensor) -> list[tf.Tensor]:
-    """Return those of `tensors` that `total` is not computed from."""
-    found, waiting = set[str](), [total.op]
+def operations_behind(tensor: tf.Tensor) -> list[tf.Operation]:
+    """Return the operations that `tensor` is computed from, its own among them."""
+    found, waiting = dict[str, tf.Operation](), [tensor.op]
     while waiting:
         op = waiting.pop()
         if op.name not in found:
-            found.add(op.name)
-            waiting += [tensor.op for tensor in op.inputs]
-    return [tensor for tensor in tensors if tensor.op.name not in found]
+            found[op.name] = op
+            waiting += [source.op for source in op.inputs]
+    return list(found.values())
+
+
+def not_contained(tensors: Iterable[tf.Tensor], total: tf.Tensor) -> list[tf.Tensor]:
+    """Return those of `tensors` that `total` is not computed from."""
+    names = {op.name for op in operations_behind(total)}
+    return [tensor for tensor in tensors if tensor.op.name not in names]

@@ -86,12 +86,9 @@ def layer_rows(model: ConvNet) -> list[LayerRow]:
 
 def _operations(model: ConvNet) -> list[tf.Operation]:
     """The operations that the logits are computed from, in the order in which they were made."""
-    found, waiting = set(), [model.logits.op]
-    while waiting:
-        op = waiting.pop()
-        if op.name not in found:
-            found.add(op.name)
-            waiting += [tensor.op for tensor in op.inputs]
+    from models.graphs import operations_behind  # imports TensorFlow
+
+    found = {op.name for op in operations_behind(model.logits)}
     return [op for op in model.graph.get_operations() if op.name in found and op.type not in PASSING]
 
 
@@ -198,12 +195,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         model_path(args.model)  # a misspelt name is found before TensorFlow is imported
         with importing_tensorflow():
-            importlib.import_module(
-                "tensorflow"
-            ).config.list_physical_devices()  # as learning.experiment does
+            tensorflow = importlib.import_module("tensorflow")
+            tensorflow.config.list_physical_devices()  # as learning.experiment does
         network, options = model_class(args.model), dict(args.option)
         check_options(network, options)
-        model = network(args.input or input_shape, args.classes or classes, **options)
+        with tensorflow.Graph().as_default():
+            model = network(args.input or input_shape, args.classes or classes, **options)
     except (TypeError, ValueError) as error:
         parser.error(str(error).splitlines()[0])
     sys.stdout.write(format_table(layer_rows(model)) + "\n")

@@ -20,6 +20,7 @@ WHOLE = (
     "test_schedules.py",
     "test_checkpoints.py",
     "test_filter_gradients.py",
+    "test_porting.py",
 )
 # Nets with every kind of layer, prediction, one exact resume: what a single switch could break.
 PART = (

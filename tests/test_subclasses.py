@@ -139,6 +139,22 @@ class TestVariables:
         assert len(first.update_ops) == len(second.update_ops) == 2
 
 
+@pytest.mark.parametrize("is_in_a_branch", [False, True])
+def test_random_numbers_that_no_checkpoint_holds_are_told(is_in_a_branch, caplog):
+    class Net(Linear):
+        def _build_model(self, **kwargs):
+            d = super()._build_model()
+            drop = lambda: v1.nn.dropout(d["logits"], rate=0.5)  # noqa: E731
+            return {"logits": tf.cond(self.is_train, drop, lambda: d["logits"]) if is_in_a_branch else drop()}
+
+    MomentumOptimizer(built(Net), make_set(4, size=4, crop=4), AccuracyEvaluator())
+    [record] = [record for record in caplog.records if "no checkpoint holds" in record.message]
+    assert "a resumed run will differ; use models.layers.dropout" in record.message
+    caplog.clear()
+    MomentumOptimizer(tiny_model(dropout_prob=0.5), make_set(4), AccuracyEvaluator())
+    assert not caplog.records
+
+
 class TestLabelsAndImages:
     def test_class_numbers_train_like_one_hot_labels(self, session, tmp_path):
         numbers = make_set(16, size=4, crop=4)

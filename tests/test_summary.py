@@ -141,7 +141,7 @@ class TestMain:
             (["resnet20", "--input", "32x32"], "'32x32' is not HEIGHTxWIDTHxCHANNELS"),
             (["resnet20", "--input", "0x32x3"], "'0x32x3' is not HEIGHTxWIDTHxCHANNELS"),
             (["resnet20", "--classes", "0"], "'0' is not a number of classes"),
-            (["alexnet", "--input", "5x5x3"], "egative dimension size"),
+            (["alexnet", "--input", "5x5x3"], "leaves no pixel: take larger images"),
         ],
     )
     def test_an_error_is_one_line_and_exit_code_2(self, arguments, message, capsys):
