@@ -11,6 +11,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from datasets.files import fsync_path
+from learning import variables
 from learning.checksums import CHECKSUMS_FILE, find_damage, write_checksums
 from learning.errors import CheckpointError, StorageError
 from learning.files import read_text, storage_reason, write_text
@@ -87,8 +88,7 @@ class CheckpointStore:
         target = self.path(state.global_step)
         temporary = self.folder / f".writing-{target.name}"
         temporary.mkdir()
-        with sess.graph.as_default():
-            saver.save(sess, str(temporary / PREFIX), write_meta_graph=False, write_state=False)
+        variables.save(sess, saver, temporary)
         write_text(temporary / STATE_FILE, state.to_json())
         write_checksums(temporary)
         for path in (*temporary.iterdir(), temporary):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import os
 import signal
@@ -25,6 +26,7 @@ from learning.errors import (
 )
 from learning.files import storage_reason
 from learning.interrupts import SignalGuard
+from learning.plain_paths import is_plain
 from learning.profiling import operations_file, run_traced, write_profile
 from learning.progress import HISTORY_FILE, Monitor
 from learning.run_directory import hold
@@ -35,6 +37,8 @@ from models.hyperparameters import accepted
 
 if TYPE_CHECKING:
     from learning.optimizers import Optimizer
+
+logger = logging.getLogger(__name__)
 
 
 class TrainingLoop:
@@ -82,6 +86,12 @@ class TrainingLoop:
                 self._resume()
             else:
                 self._start()
+            if not is_plain(self.store.save_dir):
+                logger.warning(
+                    "%s may be a pattern to TensorFlow, or no text: this project reads the run, but your own "
+                    "tf.compat.v1.train.Saver may not find its model.ckpt; choose a plain path for that",
+                    self.store.save_dir,
+                )
             if on_start is not None:
                 on_start()
             self._train(resume, verbose)
