@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from datasets.errors import is_storage_condition
 from learning.errors import StorageError, UsageError
 
 
@@ -88,7 +89,8 @@ def _exit_code(error: Exception) -> int | None:
     """The project's exit code for an exception, None for one that is a defect of the project."""
     if hasattr(error, "exit_code"):
         return int(error.exit_code)
-    return StorageError.exit_code if isinstance(error, OSError) or _is_out_of_memory(error) else None
+    is_told = is_storage_condition(error) or _is_out_of_memory(error)
+    return StorageError.exit_code if is_told else None
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -102,4 +104,7 @@ def _one_line(error: Exception) -> str:
         return (
             f"out of memory: {'try a smaller --train.batch_size' if is_training else 'close other programs'}"
         )
+    if isinstance(error, OSError):
+        where = f"cannot use {error.filename}: " if error.filename else ""
+        return f"{' '.join(where.split())} {error.strerror}; make room, or give other places".strip()
     return " ".join(str(error).split())
