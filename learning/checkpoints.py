@@ -14,7 +14,7 @@ from datasets.files import fsync_path
 from learning import variables
 from learning.checksums import CHECKSUMS_FILE, find_damage, write_checksums
 from learning.errors import CheckpointError, StorageError
-from learning.files import read_text, storage_reason, write_text
+from learning.files import read_text, replacing, storage_reason, write_text
 from learning.state import MAX_BYTES, TrainingState
 from learning.variables import PREFIX, find_unreadable
 
@@ -215,15 +215,13 @@ class CheckpointStore:
             step = state.global_step
         for source in self.path(step).glob(f"{PREFIX}.*"):
             link = self.save_dir / source.name
-            temporary = self.save_dir / f".{source.name}.tmp"
-            temporary.unlink(missing_ok=True)
             if link.exists() and link.samefile(source):
                 continue
-            try:
-                os.link(source, temporary)
-            except OSError:  # a file system without hard links
-                shutil.copyfile(source, temporary)
-            temporary.replace(link)
+            with replacing(link) as temporary:
+                try:
+                    os.link(source, temporary)
+                except OSError:  # a file system without hard links
+                    shutil.copyfile(source, temporary)
 
     def _prune(self, state: TrainingState) -> None:
         self._best_steps[state.global_step] = state.best_step

@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 import json
 import shutil
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,8 +69,7 @@ def publish(run: RunDirectory, target: Path) -> None:
     step, _ = store.selected(state)
     store.read_state(step)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.publishing")
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = target.with_name(f".publishing-{uuid.uuid4().hex}")
     temporary.mkdir()
     try:
         _write_texts(run, temporary)

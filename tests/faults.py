@@ -97,8 +97,8 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
              "exit 4; nothing of it is imported, run, waited for or read outside"),
     },
     "Found in use": {
-        43: ("a run or data path with brackets, `*?{}%#`, backslashes, quotes, spaces, a newline, other alphabets, or "
-             "200 characters", "every script works on it"),
+        43: ("a run or data path with brackets, `*?{}%#`, backslashes, quotes, spaces, a newline, other alphabets, "
+             "bytes that are no text, or 200 characters", "every script works on it"),
         44: ("labels of -1, from 1, as a column, as floats; a class number beyond the last class",
              "what can be meant is converted, the rest refused where the set is made; the first bad one is named"),
         45: ("float pixels outside [0, 1]; NaN pixels; training and validation sets of different kinds",
@@ -118,7 +118,6 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
 # What is not there yet, or not wholly.
 TODO: dict[int, str] = {
     41: "waits for training on several machines",
-    43: "in work",
     44: "in work",
     45: "in work",
     46: "in work",

@@ -495,7 +495,7 @@ def test_damaged_data_is_a_checkpoint_error(tmp_path, saved, damage):
         data.write_bytes(data.read_bytes()[:5])
     else:
         next(path.glob("*.index")).write_bytes(b"")
-    with pytest.raises(CheckpointError, match="cannot read the checkpoint .*; remove its folder"):
+    with pytest.raises(CheckpointError, match="cannot read the checkpoint .*; move its folder away"):
         restore(sess, [variable], path)
 
 
