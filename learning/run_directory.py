@@ -1,7 +1,6 @@
 """The run directory: one folder that says everything about a training run, and may be moved."""
 
 import contextlib
-import fcntl
 import json
 import os
 import platform
@@ -9,14 +8,23 @@ import time
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from datasets.files import expanded
 from learning.config import RunConfig, check_names
 from learning.errors import CheckpointError, DirectoryInUseError, StorageError
-from learning.files import MAX_JSON_BYTES, MAX_YAML_BYTES, parse_json, parse_yaml, read_text, write_text
+from learning.files import (
+    MAX_JSON_BYTES,
+    MAX_YAML_BYTES,
+    parse_json,
+    parse_yaml,
+    read_text,
+    remove_abandoned,
+    write_text,
+)
 from learning.state import TrainingState
 
 CONFIG_FILE = "config.yaml"
@@ -117,8 +125,8 @@ def locked(path: Path, *, resumed: bool) -> Iterator[None]:
         yield
 
 
-# The lock files that this process holds, as (device, inode). Per process as the locks themselves are.
-_held: set[tuple[int, int]] = set()
+# The directories that a process holds; a process that was forked from it holds none of them.
+_held: set[tuple[int, Path]] = set()
 
 
 @contextlib.contextmanager
@@ -134,43 +142,59 @@ def hold(path: Path) -> Iterator[None]:
     made = not path.exists()
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = (path / LOCK_FILE).open("a+", encoding="utf-8")
+        key = os.getpid(), path.resolve()
+        lock = None if key in _held else _locked(path)
     except OSError as error:
+        if made:
+            _remove_empty(path)
+        reason = error.strerror or error
         raise StorageError(
-            f"cannot use {path} as run directory: {error.strerror}; choose another with --run-dir (save_dir)"
+            f"cannot use {path} as run directory: {reason}; choose another with --run-dir (save_dir)"
         ) from error
-    with lock:
-        status = os.fstat(lock.fileno())
-        key = (status.st_dev, status.st_ino)
-        if key in _held:
-            yield
-            return
-        _lock(lock, path)
-        _held.add(key)
-        try:
-            yield
-        finally:
-            _held.discard(key)
-            if made and all(entry.name == LOCK_FILE for entry in path.iterdir()):
-                (path / LOCK_FILE).unlink()
-                path.rmdir()
-
-
-def _lock(lock: TextIO, path: Path) -> None:
-    """Take the lock and say in it who has it."""
+    if lock is None:
+        yield
+        return
+    _held.add(key)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.seek(0)
-        holder = lock.read(200).strip() or "another process"
-        raise DirectoryInUseError(f"{path} is in use by {holder}; wait for it, or choose another") from error
-    except OSError as error:
-        raise StorageError(
-            f"cannot lock {path}: {error.strerror}; choose a directory on another file system"
+        remove_abandoned(path)
+        yield
+    finally:
+        _held.discard(key)
+        if key[0] == os.getpid():  # else a fork leaves through here, and the lock is its parent's
+            if made:
+                _remove_empty(path)
+            lock.release()
+
+
+def _locked(path: Path) -> FileLock:
+    """Take the lock and say in it who has it. OSError where that cannot be."""
+    lock = FileLock(path / LOCK_FILE, timeout=0, thread_local=False, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise DirectoryInUseError(
+            f"{path} is in use by {_holder(path)}; wait for it, or choose another"
         ) from error
-    lock.truncate(0)
-    lock.write(f"process {os.getpid()} on {platform.node()}")
-    lock.flush()
+    with contextlib.suppress(OSError):  # who cannot read it there is told of "another process"
+        (path / LOCK_FILE).write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+    return lock
+
+
+def _holder(path: Path) -> str:
+    """Who has the lock, as far as it says."""
+    try:
+        text = (path / LOCK_FILE).read_text(encoding="utf-8", errors="replace")[:200].strip()
+    except OSError:  # some systems do not let others read what is locked
+        text = ""
+    return text or "another process"
+
+
+def _remove_empty(path: Path) -> None:
+    """Remove a directory that holds nothing but a lock; what is in use by then, or was removed, stays as it is."""
+    with contextlib.suppress(OSError):
+        if all(entry.name == LOCK_FILE for entry in path.iterdir()):
+            (path / LOCK_FILE).unlink(missing_ok=True)
+            path.rmdir()
 
 
 def default_path(recipe: str, root: Path = Path("runs")) -> Path:
