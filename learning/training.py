@@ -156,6 +156,7 @@ class TrainingLoop:
             raise UsageError(
                 f"train.profile is {profile}, and {state.global_step} updates are done; choose a later one"
             )
+        self.store.losses.fetch(state)
         self.optimizer.state = state
         with self._logging():
             self.store.clean()
