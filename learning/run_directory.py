@@ -2,8 +2,11 @@
 
 import contextlib
 import json
+import logging
 import os
 import platform
+import re
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
@@ -11,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
 
 from datasets.files import expanded
 from learning.config import RunConfig, check_names
+from learning.directory_lock import LOCK_FILE, hold
 from learning.errors import CheckpointError, DirectoryInUseError, StorageError
 from learning.files import (
     MAX_JSON_BYTES,
@@ -22,17 +25,24 @@ from learning.files import (
     parse_json,
     parse_yaml,
     read_text,
-    remove_abandoned,
     write_text,
 )
 from learning.state import TrainingState
 
 CONFIG_FILE = "config.yaml"
 INFO_FILE = "run.json"
-LOCK_FILE = ".lock"
 MAX_SIDE = 10_000  # pixels of an input; more is no image of this project but an attack on memory
 UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+CHECKPOINTS = "checkpoints"
+# What is in a run directory, and in its folder of checkpoints, before there is one.
+_BEFORE_CHECKPOINTS = re.compile(
+    rf"{CONFIG_FILE}|{INFO_FILE}|augmented\.png|\.tmp-\w+|events\.out\.tfevents\..*"
+    r"|profile-\d+\.(timeline\.json|operations\.csv)"
+)
+_NO_CHECKPOINT = re.compile(r"\.writing-step-\d+|losses\.float64")
 PACKAGES = ("tensorflow", "numpy", "pillow", "scikit-image", "scikit-learn")
+
+logger = logging.getLogger(__name__)
 
 
 class RunDirectory:
@@ -118,83 +128,43 @@ def locked(path: Path, *, resumed: bool) -> Iterator[None]:
     :raises DirectoryInUseError: another process holds it, or it is not empty. StorageError: it cannot be written.
     """
     with hold(path):
-        if not resumed and any(entry.name != LOCK_FILE for entry in path.iterdir()):
-            raise DirectoryInUseError(
-                f"{path} is not empty; go on with its run by --resume {path}, or choose another with --run-dir"
-            )
+        if not resumed:
+            _make_way(path)
         yield
 
 
-# The directories that a process holds; a process that was forked from it holds none of them.
-_held: set[tuple[int, Path]] = set()
+def _make_way(path: Path) -> None:
+    """Let a fresh run have the directory: what a run left there that saved nothing is removed.
 
-
-@contextlib.contextmanager
-def hold(path: Path) -> Iterator[None]:
-    """Hold a directory, which is made where it is absent, for this process.
-
-    The process may hold it several times at once: train.py does from the first file on, and within that
-    `Optimizer.train`, which is also called without. The lock ends with the process, however that ends. A
-    directory that was made here and in which nothing came to be is removed.
-
-    :raises DirectoryInUseError: another process holds it. StorageError: it cannot be written, or not locked.
+    :raises DirectoryInUseError: it holds anything else.
     """
-    made = not path.exists()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        key = os.getpid(), path.resolve()
-        lock = None if key in _held else _locked(path)
-    except OSError as error:
-        if made:
-            _remove_empty(path)
-        reason = error.strerror or error
-        raise StorageError(
-            f"cannot use {path} as run directory: {reason}; choose another with --run-dir (save_dir)"
-        ) from error
-    if lock is None:
-        yield
+    entries = [entry for entry in path.iterdir() if entry.name != LOCK_FILE]
+    if not entries:
         return
-    _held.add(key)
-    try:
-        remove_abandoned(path)
-        yield
-    finally:
-        _held.discard(key)
-        if key[0] == os.getpid():  # else a fork leaves through here, and the lock is its parent's
-            if made:
-                _remove_empty(path)
-            lock.release()
-
-
-def _locked(path: Path) -> FileLock:
-    """Take the lock and say in it who has it. OSError where that cannot be."""
-    lock = FileLock(path / LOCK_FILE, timeout=0, thread_local=False, fallback_to_soft=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
+    if not _saved_nothing(path, entries):
         raise DirectoryInUseError(
-            f"{path} is in use by {_holder(path)}; wait for it, or choose another"
-        ) from error
-    with contextlib.suppress(OSError):  # who cannot read it there is told of "another process"
-        (path / LOCK_FILE).write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
-    return lock
+            f"{path} is not empty; go on with its run by --resume {path}, or choose another with --run-dir"
+        )
+    logger.warning("the run in %s ended before its first checkpoint; a new one takes its place", path)
+    for entry in entries:
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
-def _holder(path: Path) -> str:
-    """Who has the lock, as far as it says."""
+def _saved_nothing(path: Path, entries: list[Path]) -> bool:
+    """Whether the entries are what a run makes before its first checkpoint, and nothing else."""
     try:
-        text = (path / LOCK_FILE).read_text(encoding="utf-8", errors="replace")[:200].strip()
-    except OSError:  # some systems do not let others read what is locked
-        text = ""
-    return text or "another process"
+        info = parse_json(read_text(path / INFO_FILE, MAX_JSON_BYTES))
+    except UNREADABLE:
+        return False
+    is_run = isinstance(info, dict) and {"class_names", "data_fingerprint", "started"} <= info.keys()
+    return is_run and not info.get("published") and all(map(_is_of_no_worth, entries))
 
 
-def _remove_empty(path: Path) -> None:
-    """Remove a directory that holds nothing but a lock; what is in use by then, or was removed, stays as it is."""
-    with contextlib.suppress(OSError):
-        if all(entry.name == LOCK_FILE for entry in path.iterdir()):
-            (path / LOCK_FILE).unlink(missing_ok=True)
-            path.rmdir()
+def _is_of_no_worth(entry: Path) -> bool:
+    """Whether something in a run directory is made anew by the next run."""
+    if entry.name == CHECKPOINTS and entry.is_dir() and not entry.is_symlink():
+        return all(_NO_CHECKPOINT.fullmatch(inside.name) for inside in entry.iterdir())
+    return _BEFORE_CHECKPOINTS.fullmatch(entry.name) is not None and not entry.is_dir()
 
 
 def default_path(recipe: str, root: Path = Path("runs")) -> Path:

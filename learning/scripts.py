@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from datasets.errors import is_storage_condition
-from learning.errors import StorageError, UsageError
+from learning.errors import CheckpointError, StorageError, UsageError
+from learning.network_errors import network_problem
 
 
 class ScriptParser(argparse.ArgumentParser):
@@ -89,8 +90,9 @@ def _exit_code(error: Exception) -> int | None:
     """The project's exit code for an exception, None for one that is a defect of the project."""
     if hasattr(error, "exit_code"):
         return int(error.exit_code)
-    is_told = is_storage_condition(error) or _is_out_of_memory(error)
-    return StorageError.exit_code if is_told else None
+    if is_storage_condition(error) or _is_out_of_memory(error):
+        return StorageError.exit_code
+    return None if network_problem(error) is None else CheckpointError.exit_code
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -107,4 +109,4 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, OSError):
         where = f"cannot use {error.filename}: " if error.filename else ""
         return f"{' '.join(where.split())} {error.strerror}; make room, or give other places".strip()
-    return " ".join(str(error).split())
+    return " ".join((network_problem(error) or str(error)).split())

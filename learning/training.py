@@ -16,6 +16,7 @@ import tensorflow.compat.v1 as v1
 from datasets.prefetch import Prefetcher
 from learning.checkpoints import CheckpointStore
 from learning.compatibility import differences, fixed_of
+from learning.directory_lock import hold
 from learning.errors import (
     CheckpointError,
     DirectoryInUseError,
@@ -29,7 +30,6 @@ from learning.interrupts import SignalGuard
 from learning.plain_paths import is_plain
 from learning.profiling import operations_file, run_traced, write_profile
 from learning.progress import HISTORY_FILE, Monitor
-from learning.run_directory import hold
 from learning.schedule_building import build_schedule
 from learning.state import TrainingState
 from learning.variables import restore

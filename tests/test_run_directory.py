@@ -11,9 +11,10 @@ import time
 import pytest
 
 from learning.config import RunConfig
+from learning.directory_lock import LOCK_FILE, hold
 from learning.errors import CheckpointError, DirectoryInUseError, StorageError
 from learning.files import TEMPORARY
-from learning.run_directory import LOCK_FILE, RunDirectory, hold, locked
+from learning.run_directory import RunDirectory, locked
 from tests.other_process import ROOT, holder
 
 INFO = {"class_names": ["a", "b"], "input_shape": [10, 10, 3]}
@@ -167,7 +168,7 @@ def test_a_hostile_configuration_runs_nothing(tmp_path, monkeypatch, text):
 def test_a_forked_child_does_not_hold_what_its_parent_does(tmp_path):
     code = (
         "import os, sys\nfrom pathlib import Path\nfrom learning.errors import DirectoryInUseError\n"
-        "from learning.run_directory import hold\n"
+        "from learning.directory_lock import hold\n"
         "path, parent = Path(sys.argv[1]), os.getpid()\n"
         "with hold(path):\n"
         "    pid = os.fork()\n"
@@ -186,7 +187,7 @@ def test_a_forked_child_does_not_hold_what_its_parent_does(tmp_path):
 @pytest.mark.fault(36)
 def test_a_forked_child_that_leaves_releases_nothing_and_one_that_stays_keeps_nothing(tmp_path):
     code = (
-        "import os, sys, time\nfrom pathlib import Path\nfrom learning.run_directory import hold\n"
+        "import os, sys, time\nfrom pathlib import Path\nfrom learning.directory_lock import hold\n"
         "pid = 1\n"
         "with hold(Path(sys.argv[1])):\n"
         "    for way in 'leaves', 'stays':\n"
