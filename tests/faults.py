@@ -55,8 +55,8 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
         20: ("an unknown model, data set or option", "exit 2 with a suggestion"),
         21: ("the run directory is a file, or cannot be written", "exit 6 at the start"),
         22: ("a fresh run into a directory that is used",
-             "exit 7; resume, or choose another. Where the run there ended before its first checkpoint, and nothing "
-             "else is there, the new one takes its place"),
+             "exit 7; resume, or choose another. A run that ended before its first checkpoint, with nothing else "
+             "beside it, makes way for the new one"),
         23: ("a resume with another model, size, option or other data", "exit 4 with the differences"),
         24: ("a checkpoint in which a variable is missing, too many, or of another shape", "exit 4; it is named"),
         25: ("testing a run without a checkpoint", "exit 4; never random weights"),

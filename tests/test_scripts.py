@@ -138,6 +138,9 @@ def test_test_on_another_folder_matches_classes_by_name(trained, folder, tmp_pat
     assert json.loads((run_dir / "test-other.json").read_text())["num_images"] == 2
     assert results_name(run_dir, other) == "test-other"
     assert results_name(run_dir, tmp_path / "elsewhere" / "other") == "test-other-2"
+    for letter in "x", "日", "\udcff":
+        name = results_name(run_dir, tmp_path / (letter * 250))
+        assert len(os.fsencode(f"{name}-2-confusion.png")) < 256
     (other / "red").rename(other / "rouge")
     done = run("test.py", "--run", run_dir, "--data-dir", other)
     assert done.returncode == 4
