@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import math
 import os
+import stat
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,27 +58,30 @@ class LossFile:
 
     def _write(self, losses: Sequence[float]) -> None:
         """Append what is not there yet."""
-        is_new = not self.path.exists()
-        if is_new or self.path.stat().st_size < self._count * _BYTES:
+        size = self._size()
+        if size is None:
+            self.path.unlink(missing_ok=True)  # a link would lead the losses elsewhere
+        if size is None or size < self._count * _BYTES:
             self._count, self._checksum = 0, 0
         data = np.asarray(losses[self._count :], "<f8").tobytes()
         if not data:
             return
-        with self.path.open("w+b" if is_new else "r+b") as file:
+        with self.path.open("xb" if size is None else "r+b") as file:
             file.seek(self._count * _BYTES)
             file.write(data)
             file.truncate()
             file.flush()
             os.fsync(file.fileno())
-        if is_new:
+        if size is None:
             fsync_path(self.path.parent)
         self._count, self._checksum = len(losses), zlib.crc32(data, self._checksum)
 
     def _read(self, count: int, crc32: int) -> list[float] | None:
         """So many losses from the beginning; None where the file does not hold them any more."""
+        size = self._size()
+        if size is None or size < count * _BYTES:
+            return None
         try:
-            if self.path.stat().st_size < count * _BYTES:
-                return None
             with self.path.open("rb") as file:
                 data = file.read(count * _BYTES)
         except OSError:
@@ -86,3 +90,11 @@ class LossFile:
             return None
         self._count, self._checksum = count, crc32
         return np.frombuffer(data, "<f8").tolist()
+
+    def _size(self) -> int | None:
+        """In bytes; None where there is no regular file: a pipe would be waited for."""
+        try:
+            status = self.path.lstat()
+        except OSError:
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None

@@ -4,6 +4,7 @@ Imports no TensorFlow: the scripts ask here about every error.
 """
 
 import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ from typing import Any
 from learning.files import first_line
 
 _ROOT = Path(__file__).resolve().parent.parent
-_OWN = (
-    *(_ROOT / name for name in ("datasets", "models", "learning")),
-    *(_ROOT / name for name in ("train.py", "test.py", "predict.py")),
+_LIBRARIES = (
+    *(_ROOT / name for name in ("datasets", "models", "learning", "train.py", "test.py", "predict.py")),
+    Path(sysconfig.get_path("stdlib")).resolve(),
 )
 
 
@@ -50,5 +51,4 @@ def _user_line(op: Any) -> str | None:
 
 def _is_library(path: Path) -> bool:
     """Whether a file is this project's, an installed one, or Python's own."""
-    own = any(path == known or known in path.parents for known in _OWN)
-    return own or "site-packages" in path.parts or Path(sys.base_prefix) in path.parents
+    return "site-packages" in path.parts or any(known in (path, *path.parents) for known in _LIBRARIES)

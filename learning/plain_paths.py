@@ -67,9 +67,8 @@ def _linked(other: Path, folder: Path) -> bool:
         other.symlink_to(folder.absolute(), target_is_directory=True)
         return True
     except (OSError, NotImplementedError):  # a system or a file system without links
-        with contextlib.suppress(
-            FileNotFoundError
-        ):  # dropped meanwhile: TensorFlow says that it is not there
+        # A checkpoint that was dropped meanwhile is not copied: TensorFlow says that it is not there.
+        with contextlib.suppress(FileNotFoundError):
             shutil.copytree(folder, other)
         return False
 

@@ -88,7 +88,7 @@ class TrainingLoop:
                 self._start()
             if not is_plain(self.store.save_dir):
                 logger.warning(
-                    "%s may be a pattern to TensorFlow, or no text: this project reads the run, but your own "
+                    "TensorFlow takes %s for a pattern, or not for text: this project reads the run, but your own "
                     "tf.compat.v1.train.Saver may not find its model.ckpt; choose a plain path for that",
                     self.store.save_dir,
                 )
