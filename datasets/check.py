@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from datasets.check_report import Report, lines_of, report_of
-from datasets.errors import DataError, OptionError, StorageError, escape_name
+from datasets.errors import DataError, OptionError, StorageError, escape_name, is_storage_condition
 from datasets.files import expanded
 from datasets.inspection import inspect
 
@@ -35,17 +35,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(f"{_NAME}: interrupted\n")
         return 130
-    except (DataError, OSError, MemoryError) as error:
-        if "--debug" in arguments:
+    except (DataError, StorageError, OSError, MemoryError) as error:
+        told = _told(error)
+        if told is None or "--debug" in arguments:
             traceback.print_exc()
-        told = error if isinstance(error, DataError) else StorageError(_storage_problem(error))
+        if told is None:
+            return 1
         sys.stderr.write(f"{_NAME}: {' '.join(str(told).split())}\n")
         return told.exit_code
 
 
-def _storage_problem(error: OSError | MemoryError) -> str:
-    """What goes wrong with the machine, and not with the images."""
-    return str(error) if isinstance(error, OSError) else "out of memory: close other programs"
+def _told(error: Exception) -> DataError | StorageError | None:
+    """What is said about an error; None of a defect of the project."""
+    if isinstance(error, DataError | StorageError):
+        return error
+    if isinstance(error, MemoryError):
+        return StorageError("out of memory: close other programs")
+    return StorageError(str(error)) if is_storage_condition(error) else None
 
 
 def _check(argv: Sequence[str]) -> int:

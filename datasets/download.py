@@ -6,13 +6,14 @@ hash are right. A transfer that is cut or stalls is tried again a few times.
 """
 
 import contextlib
-import fcntl
 import logging
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
+
+from filelock import FileLock, Timeout
 
 from datasets.cache import default_cache_dir
 from datasets.errors import DataError, OptionError, StorageError, escape_name
@@ -76,11 +77,14 @@ def _ensure(file: OfficialFile, target: Path) -> None:
     part = target.with_name(f"{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _held(part) as stream:
+        with _held(part):
             if target.exists():  # another process was faster
                 part.unlink(missing_ok=True)
                 return
-            _transfer(file, stream)
+            with open(part, "ab") as stream:
+                _transfer(file, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
             _verify(file, part)
             os.replace(part, target)
     except OSError as error:
@@ -91,16 +95,21 @@ def _ensure(file: OfficialFile, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _held(part: Path) -> Iterator[IO[bytes]]:
-    """The half-done file, open at its end; one process at a time has it."""
-    with open(part, "ab") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(
-                f"'{escape_name(str(part))}' is being downloaded by another process; wait for it"
-            ) from error
-        yield stream
+def _held(part: Path) -> Iterator[None]:
+    """Let one process at a time have the half-done file: by NAME.part.lock beside it, which a kill may leave."""
+    lock = FileLock(f"{part}.lock", timeout=0, thread_local=False, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise DataError(
+            f"'{escape_name(str(part))}' is being downloaded by another process; wait for it"
+        ) from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # some systems remove no file that is locked
+            os.unlink(lock.lock_file)
+        lock.release()
 
 
 def _transfer(file: OfficialFile, stream: IO[bytes]) -> None:
@@ -116,8 +125,6 @@ def _transfer(file: OfficialFile, stream: IO[bytes]) -> None:
 
 def _verify(file: OfficialFile, part: Path) -> None:
     """The hash of a complete download; a wrong one is no use to go on with."""
-    with open(part, "rb") as stream:
-        os.fsync(stream.fileno())
     actual = file_digest(part)
     if actual != file.sha256:
         part.unlink()

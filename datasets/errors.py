@@ -1,5 +1,6 @@
 """What can be wrong with data, in words for the person who gave it."""
 
+import errno
 from collections.abc import Iterable
 
 
@@ -15,8 +16,11 @@ class ClassMismatchError(DataError):
     exit_code = 4
 
 
-class StorageError(DataError):
-    """The disk does not hold what is asked of it: no permission, no space, not a folder."""
+class StorageError(Exception):
+    """The disk does not hold what is asked of it: no permission, no space, not a folder.
+
+    Not a DataError: who goes on without data that cannot be used must not go on without a disk.
+    """
 
     exit_code = 6
 
@@ -25,6 +29,24 @@ class OptionError(DataError, ValueError):
     """An option has a value (or a name) that no data could satisfy."""
 
     exit_code = 2
+
+
+_STORAGE_CONDITIONS = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO", "ESTALE"),
+        *("ENOMEM", "EMFILE", "ENFILE", "ENAMETOOLONG"),
+    )
+    if hasattr(errno, name)  # not every system knows all of them
+)
+
+
+def is_storage_condition(error: BaseException) -> bool:
+    """Whether an error of the system tells of the machine: no room, no permission, too many open files.
+
+    Others, such as a file that is not there, tell of a defect in the code that did not expect them.
+    """
+    return isinstance(error, OSError) and error.errno in _STORAGE_CONDITIONS
 
 
 def escape_name(name: str) -> str:

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 _PIECE = 2**20  # bytes
+ON_WINDOWS = os.name == "nt"
 
 
 def expanded(path: Path | str) -> Path:
@@ -25,8 +26,13 @@ def file_digest(path: Path) -> str:
 
 
 def fsync_path(path: Path) -> None:
-    """Asks the system to put a file, or the entries of a folder, on the disk now."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Asks the system to put a file, or the entries of a folder, on the disk now.
+
+    Windows, which does not know the latter, writes a rename at once.
+    """
+    if ON_WINDOWS and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if ON_WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -4,6 +4,7 @@ A zip archive is read in memory, member by member; nothing is ever extracted, so
 out of a folder.
 """
 
+import errno
 import io
 import logging
 import os
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from datasets.errors import DataError, escape_name, shortened
+from datasets.errors import DataError, StorageError, escape_name, shortened
 from datasets.files import expanded
 from datasets.images import IMAGE_SUFFIXES, UNDECODED_SUFFIXES, ImageError
 from datasets.official import check_official
@@ -99,6 +100,10 @@ class FolderSource(Source):
             _check_bytes(status.st_size)
             return path.read_bytes()
         except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):  # no fault of the file
+                raise StorageError(
+                    f"'{escape_name(str(path))}' cannot be read ({error.strerror}); close other programs"
+                ) from error
             raise ImageError(f"cannot be read ({error.strerror})") from error
 
     def found(self) -> str:

@@ -11,15 +11,18 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from datasets.files import fsync_path
+from learning import variables
 from learning.checksums import CHECKSUMS_FILE, find_damage, write_checksums
 from learning.errors import CheckpointError, StorageError
-from learning.files import read_text, storage_reason, write_text
+from learning.files import read_text, replacing, storage_reason, write_text
+from learning.losses import LossFile
 from learning.state import MAX_BYTES, TrainingState
 from learning.variables import PREFIX, find_unreadable
 
 logger = logging.getLogger(__name__)
 
 STATE_FILE = "state.json"
+LOSSES_FILE = "losses.float64"
 
 
 class Usable(NamedTuple):
@@ -41,6 +44,9 @@ class CheckpointStore:
     named in a warning, and the newest whole one is used. A checkpoint without checksums was written by an earlier
     version, or published by one: its tensors are read instead, which have checksums of TensorFlow's own.
 
+    The losses of all updates lie beside them in `losses.float64`, on the disk before a checkpoint counts on them;
+    where that file is lost, the run goes on without these losses.
+
     `save_dir/model.ckpt` always names the weights that count, as in the AlexNet post, by hard links where the
     file system has them; it follows the folders and is not read by this project.
 
@@ -50,6 +56,7 @@ class CheckpointStore:
     def __init__(self, save_dir: str | os.PathLike[str], keep: int = 2, select: str = "best") -> None:
         self.save_dir = Path(save_dir)
         self.folder = self.save_dir / "checkpoints"
+        self.losses = LossFile(self.folder / LOSSES_FILE)
         self.keep, self.select = keep, select
         self._best_steps: dict[int, int] = {}  # by step
 
@@ -87,9 +94,8 @@ class CheckpointStore:
         target = self.path(state.global_step)
         temporary = self.folder / f".writing-{target.name}"
         temporary.mkdir()
-        with sess.graph.as_default():
-            saver.save(sess, str(temporary / PREFIX), write_meta_graph=False, write_state=False)
-        write_text(temporary / STATE_FILE, state.to_json())
+        variables.save(sess, saver, temporary)
+        write_text(temporary / STATE_FILE, self.losses.put(state).to_json())
         write_checksums(temporary)
         for path in (*temporary.iterdir(), temporary):
             fsync_path(path)
@@ -215,15 +221,13 @@ class CheckpointStore:
             step = state.global_step
         for source in self.path(step).glob(f"{PREFIX}.*"):
             link = self.save_dir / source.name
-            temporary = self.save_dir / f".{source.name}.tmp"
-            temporary.unlink(missing_ok=True)
             if link.exists() and link.samefile(source):
                 continue
-            try:
-                os.link(source, temporary)
-            except OSError:  # a file system without hard links
-                shutil.copyfile(source, temporary)
-            temporary.replace(link)
+            with replacing(link) as temporary:
+                try:
+                    os.link(source, temporary)
+                except OSError:  # a file system without hard links
+                    shutil.copyfile(source, temporary)
 
     def _prune(self, state: TrainingState) -> None:
         self._best_steps[state.global_step] = state.best_step

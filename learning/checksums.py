@@ -1,11 +1,13 @@
 """Checksums of the files of a folder, kept in the folder: what a disk or a copy did to them since is found."""
 
+import errno
 import json
 import re
 import stat
 from pathlib import Path
 
 from datasets.files import file_digest
+from learning.errors import StorageError
 from learning.files import MAX_JSON_BYTES, parse_json, read_text, write_text
 
 CHECKSUMS_FILE = "checksums.json"
@@ -26,7 +28,9 @@ def find_damage(folder: Path) -> str | None:
     try:
         sums = parse_json(read_text(folder / CHECKSUMS_FILE, MAX_JSON_BYTES))
         expected = {str(name): (int(entry["size"]), str(entry["sha256"])) for name, entry in sums.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+    except OSError as error:
+        return _unreadable(folder / CHECKSUMS_FILE, error)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         return f"cannot read {CHECKSUMS_FILE}: {error}"
     if not expected:
         return f"{CHECKSUMS_FILE} names no files"
@@ -45,7 +49,7 @@ def _size_differs(folder: Path, name: str, size: int, digest: str) -> str | None
     except FileNotFoundError:
         return f"{name} is missing"
     except OSError as error:
-        return f"cannot read {name}: {error.strerror}"
+        return _unreadable(folder / name, error)
     if not stat.S_ISREG(status.st_mode):
         return f"{name} is no regular file"
     return None if status.st_size == size else f"{name} has {status.st_size} bytes, not {size}"
@@ -55,4 +59,11 @@ def _content_differs(folder: Path, name: str, size: int, digest: str) -> str | N
     try:
         return None if file_digest(folder / name) == digest else f"the SHA-256 of {name} differs"
     except OSError as error:
-        return f"cannot read {name}: {error.strerror}"
+        return _unreadable(folder / name, error)
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    """What is wrong with a file that cannot be read. StorageError where that says nothing about the file."""
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        raise StorageError(f"cannot read {path}: {error.strerror}; nothing is known to be damaged") from error
+    return f"cannot read {path.name}: {error.strerror}"

@@ -1,8 +1,8 @@
 """One exception per kind of trouble, each with the exit code of the scripts.
 
-Codes: 0 done, 2 usage, 3 data (`datasets.errors`), 4 checkpoint or configuration, 5 non-finite numbers,
-6 storage or memory, 7 directory in use, 8 cluster (not yet used), 128 + signal number. A message says what is
-wrong, where, and what to do.
+Codes: 0 done, 2 usage, 3 data (`datasets.errors`), 4 checkpoint or configuration, which includes a network of the
+user's own that fails when it runs (`network_errors`), 5 non-finite numbers, 6 storage or memory, 7 directory in
+use, 8 cluster (not yet used), 128 + signal number. A message says what is wrong, where, and what to do.
 """
 
 from datasets.errors import DataError, StorageError

@@ -59,10 +59,14 @@ def show_progress(chunks: Sequence[int]) -> Iterable[int]:
 
 
 def results_name(folder: Path, data_dir: Path) -> str:
-    """test-NAME for scores on the images in `data_dir`, with a number where another NAME's are in `folder`."""
-    name, number = f"test-{data_dir.stem}", 2
+    """test-NAME for scores on the images in `data_dir`, with a number where another NAME's are in `folder`.
+
+    NAME is the folder's own, or its beginning: a name has 255 bytes, and a letter up to four.
+    """
+    base = f"test-{data_dir.stem[:50]}"
+    name, number = base, 2
     while (taken := folder / f"{name}.json").exists() and _tested_on(taken) != str(data_dir):
-        name, number = f"test-{data_dir.stem}-{number}", number + 1
+        name, number = f"{base}-{number}", number + 1
     return name
 
 

@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
 
+from learning.files import replacing
+
 DOTS_PER_INCH = 120
 _DRAWING = threading.Lock()  # fonts and the filter of warnings are the whole process's
 # DejaVu, matplotlib's own font, has no Chinese, Japanese or Korean; what the system has of these comes after
@@ -34,16 +36,11 @@ def wrapped(caption: str) -> str:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG to a temporary name beside `path`, then rename. A letter that no font has is a box."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with _DRAWING:
+    with _DRAWING, replacing(path) as temporary:
         installed = set(fontManager.get_font_names())
         families = [name for name in FONTS if name in installed]
         for text in figure.findobj(Text):
             text.set_fontfamily(families)
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="Glyph .* missing from")
-                figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")
+            figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)

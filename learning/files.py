@@ -1,5 +1,6 @@
 """Writing files so that they are there as a whole or not at all, and reading those that nobody vouches for."""
 
+import contextlib
 import csv
 import io
 import json
@@ -7,7 +8,9 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Mapping, Sequence
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,15 +23,41 @@ MAX_JSON_BYTES = 16 * 2**20  # of a file that describes a run or a folder
 MAX_JSON_VALUES = 600_000  # in it; each takes some fifty bytes, however short it is there
 MAX_YAML_BYTES = 2**16  # of a recipe or a configuration, whose reader takes a thousand times as much
 MAX_YAML_VALUES = 10_000  # in it, those counted again that an alias repeats
+TEMPORARY = ".tmp-"
+ABANDONED = 3600  # seconds after which a half-written file has no owner any more
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a new name beside `path` to write to; at the end that file becomes `path`, after an error it goes.
+
+    Other processes may do the same at the same time: one of the files stays.
+    """
+    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a disk that is full does not say for which file
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what `replacing` left in `folder` when its process was killed, an hour ago or earlier."""
+    for path in folder.glob(f"{TEMPORARY}*"):
+        with contextlib.suppress(OSError):  # it was renamed just now, or is somebody else's
+            if time.time() - path.stat().st_mtime > ABANDONED:
+                path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text to a temporary name beside `path`, then rename."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    # A file name on the disk need not be valid text.
-    temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-    fsync_path(temporary)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        # A file name on the disk need not be valid text.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        fsync_path(temporary)
 
 
 def check_writable(path: Path) -> None:

@@ -5,7 +5,8 @@ import signal
 import threading
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGHUP = getattr(signal, "SIGHUP", None)  # Windows has none
+SIGNALS = tuple(number for number in (signal.SIGINT, signal.SIGTERM, SIGHUP) if number is not None)
 
 
 class SignalGuard:
@@ -21,7 +22,7 @@ class SignalGuard:
 
     def __enter__(self) -> "SignalGuard":
         if threading.current_thread() is threading.main_thread():
-            heard = [n for n in SIGNALS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
+            heard = [n for n in SIGNALS if n != SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
             self._previous = {number: signal.signal(number, self._handle) for number in heard}
         return self
 
@@ -30,6 +31,6 @@ class SignalGuard:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None and number != signal.SIGHUP:
+        if self.received is not None and number != SIGHUP:
             os._exit(128 + number)  # every checkpoint is published by a rename: leaving now breaks none
         self.received = self.received or number

@@ -1,5 +1,6 @@
 """What training shows and logs: a bar and a line per epoch, history and timing as CSV, curves, TensorBoard."""
 
+import contextlib
 import re
 import sys
 import time
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from learning.files import append_csv, keep_lines, write_csv
+from learning.plain_paths import plain_folder
 from learning.state import TrainingState
 
 HISTORY_FILE = "history.csv"
@@ -45,7 +47,11 @@ class Monitor:
         )
         fields: dict[str, Any] = {"epoch": 1, "loss": "-", "rate": 0.0, "speed": 0.0, "score": "-"}
         self._task = self._bar.add_task("train", total=total_steps, **fields)
-        self._writer = v1.summary.FileWriter(str(save_dir)) if tensorboard else None
+        self._opened = contextlib.ExitStack()
+        self._writer = None
+        if tensorboard:
+            self._writer = v1.summary.FileWriter(self._opened.enter_context(plain_folder(save_dir)))
+            self._opened.callback(self._writer.close)
         self._last_drawing = time.perf_counter()
 
     def __enter__(self) -> "Monitor":
@@ -58,8 +64,7 @@ class Monitor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
-        if self._writer is not None:
-            self._writer.close()
+        self._opened.close()
 
     def on_resume(self, state: TrainingState, *, finished: bool) -> None:
         """Before the first update of a resumed run: the epochs after a damaged checkpoint come a second time."""

@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 import json
 import shutil
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,8 +69,7 @@ def publish(run: RunDirectory, target: Path) -> None:
     step, _ = store.selected(state)
     store.read_state(step)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.publishing")
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = target.with_name(f".publishing-{uuid.uuid4().hex}")
     temporary.mkdir()
     try:
         _write_texts(run, temporary)
@@ -102,14 +102,13 @@ def _write_checkpoint(run: RunDirectory, state: "TrainingState", step: int, fold
     """The checkpoint of update `step`, which `load_run` chooses, without all that only training needs."""
     from learning.checkpoints import STATE_FILE, CheckpointStore
     from learning.experiment import load_run, v1
-    from learning.variables import PREFIX
+    from learning.variables import save
 
     model, sess, epoch = load_run(run)
     checkpoint = CheckpointStore(folder).path(step)
     checkpoint.mkdir(parents=True)
     with sess, model.graph.as_default():
-        saver = v1.train.Saver(model.variables)
-        saver.save(sess, str(checkpoint / PREFIX), write_meta_graph=False, write_state=False)
+        save(sess, v1.train.Saver(model.variables), checkpoint)
     write_text(checkpoint / STATE_FILE, _cut_down(state, step, epoch).to_json())
     write_checksums(checkpoint)
 
@@ -140,7 +139,7 @@ def main() -> None:
     announce(f"starting TensorFlow and loading {run.path} ...")
     publish(run, arguments.target)
     num_bytes = sum(path.stat().st_size for path in arguments.target.rglob("*") if path.is_file())
-    Console(highlight=False, soft_wrap=True).print(f"{arguments.target}: {num_bytes:,} bytes")
+    Console(highlight=False, soft_wrap=True).print(f"{arguments.target}: {num_bytes:,} bytes", markup=False)
 
 
 if __name__ == "__main__":

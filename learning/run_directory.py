@@ -1,30 +1,48 @@
 """The run directory: one folder that says everything about a training run, and may be moved."""
 
 import contextlib
-import fcntl
 import json
+import logging
 import os
 import platform
+import re
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import yaml
 
 from datasets.files import expanded
 from learning.config import RunConfig, check_names
+from learning.directory_lock import LOCK_FILE, hold
 from learning.errors import CheckpointError, DirectoryInUseError, StorageError
-from learning.files import MAX_JSON_BYTES, MAX_YAML_BYTES, parse_json, parse_yaml, read_text, write_text
+from learning.files import (
+    MAX_JSON_BYTES,
+    MAX_YAML_BYTES,
+    parse_json,
+    parse_yaml,
+    read_text,
+    write_text,
+)
 from learning.state import TrainingState
 
 CONFIG_FILE = "config.yaml"
 INFO_FILE = "run.json"
-LOCK_FILE = ".lock"
 MAX_SIDE = 10_000  # pixels of an input; more is no image of this project but an attack on memory
 UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+CHECKPOINTS = "checkpoints"
+# What is in a run directory, and in its folder of checkpoints, before there is one.
+_BEFORE_CHECKPOINTS = re.compile(
+    rf"{CONFIG_FILE}|{INFO_FILE}|augmented\.png|\.tmp-\w+|events\.out\.tfevents\..*"
+    r"|profile-\d+\.(timeline\.json|operations\.csv)"
+)
+_NO_CHECKPOINT = re.compile(r"\.writing-step-\d+|losses\.float64")
 PACKAGES = ("tensorflow", "numpy", "pillow", "scikit-image", "scikit-learn")
+
+logger = logging.getLogger(__name__)
 
 
 class RunDirectory:
@@ -110,67 +128,43 @@ def locked(path: Path, *, resumed: bool) -> Iterator[None]:
     :raises DirectoryInUseError: another process holds it, or it is not empty. StorageError: it cannot be written.
     """
     with hold(path):
-        if not resumed and any(entry.name != LOCK_FILE for entry in path.iterdir()):
-            raise DirectoryInUseError(
-                f"{path} is not empty; go on with its run by --resume {path}, or choose another with --run-dir"
-            )
+        if not resumed:
+            _make_way(path)
         yield
 
 
-# The lock files that this process holds, as (device, inode). Per process as the locks themselves are.
-_held: set[tuple[int, int]] = set()
+def _make_way(path: Path) -> None:
+    """Let a fresh run have the directory: what a run left there that saved nothing is removed.
 
-
-@contextlib.contextmanager
-def hold(path: Path) -> Iterator[None]:
-    """Hold a directory, which is made where it is absent, for this process.
-
-    The process may hold it several times at once: train.py does from the first file on, and within that
-    `Optimizer.train`, which is also called without. The lock ends with the process, however that ends. A
-    directory that was made here and in which nothing came to be is removed.
-
-    :raises DirectoryInUseError: another process holds it. StorageError: it cannot be written, or not locked.
+    :raises DirectoryInUseError: it holds anything else.
     """
-    made = not path.exists()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = (path / LOCK_FILE).open("a+", encoding="utf-8")
-    except OSError as error:
-        raise StorageError(
-            f"cannot use {path} as run directory: {error.strerror}; choose another with --run-dir (save_dir)"
-        ) from error
-    with lock:
-        status = os.fstat(lock.fileno())
-        key = (status.st_dev, status.st_ino)
-        if key in _held:
-            yield
-            return
-        _lock(lock, path)
-        _held.add(key)
-        try:
-            yield
-        finally:
-            _held.discard(key)
-            if made and all(entry.name == LOCK_FILE for entry in path.iterdir()):
-                (path / LOCK_FILE).unlink()
-                path.rmdir()
+    entries = [entry for entry in path.iterdir() if entry.name != LOCK_FILE]
+    if not entries:
+        return
+    if not _saved_nothing(path, entries):
+        raise DirectoryInUseError(
+            f"{path} is not empty; go on with its run by --resume {path}, or choose another with --run-dir"
+        )
+    logger.warning("the run in %s ended before its first checkpoint; a new one takes its place", path)
+    for entry in entries:
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
-def _lock(lock: TextIO, path: Path) -> None:
-    """Take the lock and say in it who has it."""
+def _saved_nothing(path: Path, entries: list[Path]) -> bool:
+    """Whether the entries are what a run makes before its first checkpoint, and nothing else."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.seek(0)
-        holder = lock.read(200).strip() or "another process"
-        raise DirectoryInUseError(f"{path} is in use by {holder}; wait for it, or choose another") from error
-    except OSError as error:
-        raise StorageError(
-            f"cannot lock {path}: {error.strerror}; choose a directory on another file system"
-        ) from error
-    lock.truncate(0)
-    lock.write(f"process {os.getpid()} on {platform.node()}")
-    lock.flush()
+        info = parse_json(read_text(path / INFO_FILE, MAX_JSON_BYTES))
+    except UNREADABLE:
+        return False
+    is_run = isinstance(info, dict) and {"class_names", "data_fingerprint", "started"} <= info.keys()
+    return is_run and not info.get("published") and all(map(_is_of_no_worth, entries))
+
+
+def _is_of_no_worth(entry: Path) -> bool:
+    """Whether something in a run directory is made anew by the next run."""
+    if entry.name == CHECKPOINTS and entry.is_dir() and not entry.is_symlink():
+        return all(_NO_CHECKPOINT.fullmatch(inside.name) for inside in entry.iterdir())
+    return _BEFORE_CHECKPOINTS.fullmatch(entry.name) is not None and not entry.is_dir()
 
 
 def default_path(recipe: str, root: Path = Path("runs")) -> Path:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from learning.errors import StorageError, UsageError
+from datasets.errors import is_storage_condition
+from learning.errors import CheckpointError, StorageError, UsageError
+from learning.network_errors import network_problem
 
 
 class ScriptParser(argparse.ArgumentParser):
@@ -88,7 +90,9 @@ def _exit_code(error: Exception) -> int | None:
     """The project's exit code for an exception, None for one that is a defect of the project."""
     if hasattr(error, "exit_code"):
         return int(error.exit_code)
-    return StorageError.exit_code if isinstance(error, OSError) or _is_out_of_memory(error) else None
+    if is_storage_condition(error) or _is_out_of_memory(error):
+        return StorageError.exit_code
+    return None if network_problem(error) is None else CheckpointError.exit_code
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -102,4 +106,7 @@ def _one_line(error: Exception) -> str:
         return (
             f"out of memory: {'try a smaller --train.batch_size' if is_training else 'close other programs'}"
         )
-    return " ".join(str(error).split())
+    if isinstance(error, OSError):
+        where = f"cannot use {error.filename}: " if error.filename else ""
+        return f"{' '.join(where.split())} {error.strerror}; make room, or give other places".strip()
+    return " ".join((network_problem(error) or str(error)).split())

@@ -9,7 +9,7 @@ from typing import Any
 from learning.errors import CheckpointError
 from learning.files import parse_json
 
-MAX_BYTES = 256 * 2**20  # a state of a million updates is about 25 MiB
+MAX_BYTES = 256 * 2**20  # earlier versions kept every loss here: 25 MiB for a million updates
 
 
 @dataclass(kw_only=True)
@@ -22,6 +22,8 @@ class TrainingState:
     :ivar num_bad_epochs: epochs in a row that brought nothing better, counted anew when the rate falls.
     :ivar schedule: state of the learning-rate schedule.
     :ivar step_losses: one per update. step_scores, eval_scores: one per epoch.
+    :ivar earlier_losses: in a checkpoint, where `step_losses` begins after the last whole epoch: count and checksum
+        of those before, which are in a `LossFile`. Empty while training, and in checkpoints of earlier versions.
     :ivar history: one row per epoch: epoch, step, learning_rate, train_loss, train_score, val_score.
     :ivar fixed: what must be the same when the run is resumed: options, and what the training set is.
     """
@@ -35,6 +37,7 @@ class TrainingState:
     num_bad_epochs: int = 0
     schedule: dict[str, Any] = field(default_factory=dict)
     step_losses: list[float] = field(default_factory=list)
+    earlier_losses: dict[str, int] = field(default_factory=dict)
     step_scores: list[float] = field(default_factory=list)
     eval_scores: list[float] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -72,6 +75,11 @@ class TrainingState:
         }
         self.history.append(row)
 
+    @property
+    def num_steps_of_epochs(self) -> int:
+        """The updates of the epochs that are done."""
+        return int(self.history[-1]["step"]) if self.history else 0
+
     def to_json(self) -> str:
         """JSON text in which every float comes back to the bit; NaN and infinities stand as strings."""
         return json.dumps(_to_plain(dataclasses.asdict(self)), allow_nan=False)
@@ -99,6 +107,13 @@ class TrainingState:
                 raise CheckpointError(
                     f"{where}: {f.name} holds something that is no {_ITEMS[f.name].__name__}"
                 )
+        earlier = self.earlier_losses
+        if earlier and not (
+            earlier.keys() == {"count", "crc32"}
+            and all(type(value) is int for value in earlier.values())
+            and 0 <= earlier["count"] <= self.global_step
+        ):
+            raise CheckpointError(f"{where}: earlier_losses is {earlier!r:.80}")
 
 
 _ITEMS: dict[str, type] = {"step_losses": float, "step_scores": float, "eval_scores": float, "history": dict}

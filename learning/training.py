@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import os
 import signal
@@ -15,6 +16,7 @@ import tensorflow.compat.v1 as v1
 from datasets.prefetch import Prefetcher
 from learning.checkpoints import CheckpointStore
 from learning.compatibility import differences, fixed_of
+from learning.directory_lock import hold
 from learning.errors import (
     CheckpointError,
     DirectoryInUseError,
@@ -25,9 +27,9 @@ from learning.errors import (
 )
 from learning.files import storage_reason
 from learning.interrupts import SignalGuard
+from learning.plain_paths import is_plain
 from learning.profiling import operations_file, run_traced, write_profile
 from learning.progress import HISTORY_FILE, Monitor
-from learning.run_directory import hold
 from learning.schedule_building import build_schedule
 from learning.state import TrainingState
 from learning.variables import restore
@@ -36,6 +38,8 @@ from models.hyperparameters import accepted
 
 if TYPE_CHECKING:
     from learning.optimizers import Optimizer
+
+logger = logging.getLogger(__name__)
 
 
 class TrainingLoop:
@@ -83,6 +87,12 @@ class TrainingLoop:
                 self._resume()
             else:
                 self._start()
+            if not is_plain(self.store.save_dir):
+                logger.warning(
+                    "TensorFlow takes %s for a pattern, or not for text: this project reads the run, but your own "
+                    "tf.compat.v1.train.Saver may not find its model.ckpt; choose a plain path for that",
+                    self.store.save_dir,
+                )
             if on_start is not None:
                 on_start()
             self._train(resume, verbose)
@@ -147,6 +157,7 @@ class TrainingLoop:
             raise UsageError(
                 f"train.profile is {profile}, and {state.global_step} updates are done; choose a later one"
             )
+        self.store.losses.fetch(state)
         self.optimizer.state = state
         with self._logging():
             self.store.clean()

@@ -1,4 +1,4 @@
-"""Reading the variables of one checkpoint: into a session, or only to see that they can be read."""
+"""The variables of one checkpoint: written, read into a session, or only tried whether they can be read."""
 
 import math
 from collections.abc import Iterable
@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as v1
 
 from learning.errors import CheckpointError
 from learning.files import first_line
+from learning.plain_paths import plain_folder
 
 PREFIX = "model.ckpt"
 # What TensorFlow's reader raises on damaged files: errors of its own, and those of Python into which it turns them.
@@ -18,15 +19,21 @@ UNREADABLE = (OSError, ValueError, TypeError, LookupError, ArithmeticError, Runt
 def find_unreadable(folder: Path) -> str | None:
     """What cannot be read of a checkpoint without checksums; None where everything can."""
     try:
-        reader = tf.train.load_checkpoint(str(folder / PREFIX))
-        shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
-        num_bytes = sum(math.prod(shape) * dtypes[name].size for name, shape in shapes.items())
-        if num_bytes > sum(path.stat().st_size for path in folder.glob(f"{PREFIX}.data-*")):
-            return f"its data are shorter than the {num_bytes} bytes of its index"
-        for name in shapes:
-            reader.get_tensor(name)
+        with plain_folder(folder) as plain:
+            return _first_unreadable(plain, folder)
     except UNREADABLE as error:
         return first_line(error)
+
+
+def _first_unreadable(plain: str, folder: Path) -> str | None:
+    """As `find_unreadable`, of the folder that TensorFlow knows as `plain`; may raise UNREADABLE."""
+    reader = tf.train.load_checkpoint(f"{plain}/{PREFIX}")
+    shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+    num_bytes = sum(math.prod(shape) * dtypes[name].size for name, shape in shapes.items())
+    if num_bytes > sum(path.stat().st_size for path in folder.glob(f"{PREFIX}.data-*")):
+        return f"its data are shorter than the {num_bytes} bytes of its index"
+    for name in shapes:
+        reader.get_tensor(name)
     return None
 
 
@@ -39,18 +46,23 @@ def restore(
     :raises CheckpointError: a variable is missing, has another shape, or (`exact`) is too many. They are
         compared first, because TensorFlow loads a tensor of another shape without a word.
     """
-    prefix = str(checkpoint / PREFIX)
     variables = list(variables)
     try:
-        saved = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
-        _compare(saved, {v.op.name: v.shape.as_list() for v in variables}, checkpoint, exact)
-        with sess.graph.as_default():
-            v1.train.Saver(variables).restore(sess, prefix)
+        with plain_folder(checkpoint) as plain, sess.graph.as_default():
+            saved = tf.train.load_checkpoint(f"{plain}/{PREFIX}").get_variable_to_shape_map()
+            _compare(saved, {v.op.name: v.shape.as_list() for v in variables}, checkpoint, exact)
+            v1.train.Saver(variables).restore(sess, f"{plain}/{PREFIX}")
     except UNREADABLE as error:
+        reason = first_line(error).replace(plain, str(checkpoint))
         raise CheckpointError(
-            f"cannot read the checkpoint {checkpoint}: {first_line(error)}; "
-            "remove its folder to use an earlier one"
+            f"cannot read the checkpoint {checkpoint}: {reason}; move its folder away to use an earlier one"
         ) from error
+
+
+def save(sess: v1.Session, saver: v1.train.Saver, folder: Path) -> None:
+    """Write the variables of `saver` into an existing folder. OSError or TensorFlow's errors where that fails."""
+    with plain_folder(folder) as plain, sess.graph.as_default():
+        saver.save(sess, f"{plain}/{PREFIX}", write_meta_graph=False, write_state=False)
 
 
 def _compare(

@@ -54,7 +54,9 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
         19: ("an option with an impossible value", "exit 2, the option named, before TensorFlow is imported"),
         20: ("an unknown model, data set or option", "exit 2 with a suggestion"),
         21: ("the run directory is a file, or cannot be written", "exit 6 at the start"),
-        22: ("a fresh run into a directory that is used", "exit 7; resume, or choose another"),
+        22: ("a fresh run into a directory that is used",
+             "exit 7; resume, or choose another. A run that ended before its first checkpoint, with nothing else "
+             "beside it, makes way for the new one"),
         23: ("a resume with another model, size, option or other data", "exit 4 with the differences"),
         24: ("a checkpoint in which a variable is missing, too many, or of another shape", "exit 4; it is named"),
         25: ("testing a run without a checkpoint", "exit 4; never random weights"),
@@ -98,7 +100,7 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
     },
     "Found in use": {
         43: ("a run or data path with brackets, `*?{}%#`, backslashes, quotes, spaces, a newline, other alphabets, "
-             "200 characters", "every script works on it"),
+             "bytes that are no text, or 200 characters", "every script works on it"),
         44: ("labels of -1, from 1, as a column, as floats; a class number beyond the last class",
              "what can be meant is converted, the rest refused where the set is made; the first bad one is named"),
         45: ("float pixels outside [0, 1]; NaN pixels; training and validation sets of different kinds",
@@ -118,7 +120,6 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
 # What is not there yet, or not wholly.
 TODO: dict[int, str] = {
     41: "waits for training on several machines",
-    43: "in work",
     44: "in work",
     45: "in work",
     46: "in work",

@@ -10,7 +10,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from learning.errors import DirectoryInUseError
-from learning.run_directory import hold
+from learning.directory_lock import hold
 
 try:
     with hold(Path(sys.argv[1])):

@@ -495,8 +495,24 @@ def test_damaged_data_is_a_checkpoint_error(tmp_path, saved, damage):
         data.write_bytes(data.read_bytes()[:5])
     else:
         next(path.glob("*.index")).write_bytes(b"")
-    with pytest.raises(CheckpointError, match="cannot read the checkpoint .*; remove its folder"):
+    with pytest.raises(CheckpointError, match="cannot read the checkpoint .*; move its folder away"):
         restore(sess, [variable], path)
+
+
+@pytest.mark.fault(29)
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EMFILE])
+def test_a_checkpoint_that_may_not_be_read_is_not_damaged(tmp_path, saved, monkeypatch, number):
+    _, _, save = saved
+    store = CheckpointStore(tmp_path)
+    save(store, 1)
+    save(store, 2)
+
+    def refuse(path):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("learning.checksums.file_digest", refuse)
+    with pytest.raises(StorageError, match=f"cannot read .*: {os.strerror(number)}; nothing is known to be"):
+        store.newest_state()
 
 
 @pytest.mark.fault(25)

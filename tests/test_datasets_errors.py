@@ -1,16 +1,33 @@
 import ast
+import errno
 from pathlib import Path
 
 import pytest
 
 import datasets
-from datasets.errors import ClassMismatchError, DataError, OptionError, StorageError, escape_name, shortened
+from datasets.errors import (
+    ClassMismatchError,
+    DataError,
+    OptionError,
+    StorageError,
+    escape_name,
+    is_storage_condition,
+    shortened,
+)
 
 
 def test_exit_codes():
     kinds = [OptionError, DataError, ClassMismatchError, StorageError]
     assert [kind.exit_code for kind in kinds] == [2, 3, 4, 6]
-    assert all(issubclass(kind, DataError) for kind in kinds)
+    assert all(issubclass(kind, DataError) for kind in kinds[:3])
+    assert not issubclass(StorageError, DataError)  # a full disk says nothing about the data
+
+
+def test_which_errors_of_the_system_are_conditions_of_the_storage():
+    for number in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO, errno.EMFILE, errno.ENAMETOOLONG):
+        assert is_storage_condition(OSError(number, "")), number
+    for error in (FileNotFoundError(errno.ENOENT, ""), ConnectionResetError(), OSError("text"), ValueError()):
+        assert not is_storage_condition(error), error
 
 
 @pytest.mark.fault(11)

@@ -250,9 +250,10 @@ def test_a_killed_download_is_gone_on_with(server, folder):
         assert process.poll() is None
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=30)
-    assert names_in(folder) == ["x.bin.part"]
+    assert names_in(folder) == ["x.bin.part", "x.bin.part.lock"]
     server.behaviour = "good"
     assert fetch("x", folder).read_bytes() == CONTENT
+    assert names_in(folder) == ["x.bin"]
     assert server.ranges[-1].startswith("bytes=")
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from learning.config import DataConfig, RunConfig
-from learning.errors import CheckpointError
+from learning.errors import CheckpointError, StorageError
 from learning.run_data import open_data, open_labelled, run_info
 from learning.run_directory import RunDirectory
 
@@ -41,6 +41,19 @@ def test_who_tests_on_the_images_of_the_training_is_warned_wherever_they_are(
     shutil.move(tmp_path / "images", tmp_path / place)
     assert open_labelled(run, str(tmp_path / place)).dataset.num_examples == 20
     assert WARNING in caplog.text
+
+
+@pytest.mark.fault(33)
+def test_a_full_disk_while_images_are_compared_is_not_taken_for_other_images(make_run, tmp_path, monkeypatch):
+    run = make_run("a", "b")
+    shutil.move(tmp_path / "images", tmp_path / "moved")
+
+    def full(*args, **options):
+        raise StorageError("no room for the decoded images")
+
+    monkeypatch.setattr("learning.run_data.load_splits", full)
+    with pytest.raises(StorageError, match="no room"):
+        open_labelled(run, str(tmp_path / "moved"))
 
 
 def test_other_images_are_a_test(make_run, tmp_path, caplog):

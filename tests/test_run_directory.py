@@ -1,14 +1,21 @@
 """The lock of a directory, and descriptions of a run that nobody vouches for."""
 
+import errno
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 from learning.config import RunConfig
+from learning.directory_lock import LOCK_FILE, hold
 from learning.errors import CheckpointError, DirectoryInUseError, StorageError
-from learning.run_directory import LOCK_FILE, RunDirectory, hold, locked
-from tests.other_process import holder
+from learning.files import TEMPORARY
+from learning.run_directory import RunDirectory, locked
+from tests.other_process import ROOT, holder
 
 INFO = {"class_names": ["a", "b"], "input_shape": [10, 10, 3]}
 
@@ -155,3 +162,76 @@ def test_a_hostile_configuration_runs_nothing(tmp_path, monkeypatch, text):
     with pytest.raises(CheckpointError, match="cannot read config.yaml"):
         RunDirectory(tmp_path / "run")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.fault(36)
+def test_a_forked_child_does_not_hold_what_its_parent_does(tmp_path):
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom learning.errors import DirectoryInUseError\n"
+        "from learning.directory_lock import hold\n"
+        "path, parent = Path(sys.argv[1]), os.getpid()\n"
+        "with hold(path):\n"
+        "    pid = os.fork()\n"
+        "    if pid == 0:\n"
+        "        try:\n"
+        "            with hold(path): os._exit(1)\n"
+        "        except DirectoryInUseError as error:\n"
+        "            os._exit(0 if f'in use by process {parent} on' in str(error) else 2)\n"
+        "    sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "run"], cwd=ROOT)
+    assert done.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.fault(36)
+def test_a_forked_child_that_leaves_releases_nothing_and_one_that_stays_keeps_nothing(tmp_path):
+    code = (
+        "import os, sys, time\nfrom pathlib import Path\nfrom learning.directory_lock import hold\n"
+        "pid = 1\n"
+        "with hold(Path(sys.argv[1])):\n"
+        "    for way in 'leaves', 'stays':\n"
+        "        if pid and not (pid := os.fork()): break\n"
+        "        if way == 'leaves': os.waitpid(pid, 0)\n"
+        "    if pid: os.write(1, b'held\\n'); sys.stdin.read()\n"
+        "    elif way == 'stays': os.write(1, b'%d\\n' % os.getpid()); time.sleep(60); os._exit(0)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+    ) as process:
+        said = {process.stdout.readline().strip() for _ in range(2)}
+        (child,) = (int(line) for line in said - {b"held"})
+        try:
+            with pytest.raises(DirectoryInUseError, match=f"process {process.pid} on"), hold(tmp_path):
+                pass
+            process.kill()
+            process.wait()
+            with hold(tmp_path):  # although the child lives
+                pass
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.fault(36)
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_no_place_for_a_run(tmp_path, monkeypatch, number):
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*args):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    message = f"cannot use .* as run directory: {os.strerror(number)}; choose another"
+    with pytest.raises(StorageError, match=message), hold(tmp_path / "run"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.fault(32)
+def test_what_a_killed_process_was_writing_is_removed_by_the_next_that_holds_the_directory(tmp_path):
+    for name, age in (("old", 7200), ("new", 60)):
+        path = tmp_path / f"{TEMPORARY}{name}"
+        path.touch()
+        os.utime(path, (time.time() - age,) * 2)
+    with hold(tmp_path):
+        assert [path.name for path in tmp_path.glob(f"{TEMPORARY}*")] == [f"{TEMPORARY}new"]

@@ -1,7 +1,6 @@
 """train.py, test.py and predict.py as their users call them."""
 
 import csv
-import fcntl
 import json
 import os
 import runpy
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from datasets import cifar10, mnist
@@ -138,6 +138,9 @@ def test_test_on_another_folder_matches_classes_by_name(trained, folder, tmp_pat
     assert json.loads((run_dir / "test-other.json").read_text())["num_images"] == 2
     assert results_name(run_dir, other) == "test-other"
     assert results_name(run_dir, tmp_path / "elsewhere" / "other") == "test-other-2"
+    for letter in "x", "日", "\udcff":
+        name = results_name(run_dir, tmp_path / (letter * 250))
+        assert len(os.fsencode(f"{name}-2-confusion.png")) < 256
     (other / "red").rename(other / "rouge")
     done = run("test.py", "--run", run_dir, "--data-dir", other)
     assert done.returncode == 4
@@ -448,10 +451,8 @@ def test_runs_that_are_none(tmp_path):
 @pytest.mark.fault(36)
 def test_two_runs_in_one_directory(tmp_path):
     (tmp_path / "run").mkdir()
-    with (tmp_path / "run" / ".lock").open("a+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.write("process 123 on host")
-        lock.flush()
+    with FileLock(tmp_path / "run" / ".lock"):
+        (tmp_path / "run" / ".lock").write_text("process 123 on host")
         code, stderr = refused("--run-dir", tmp_path / "run")
     assert code == 7
     assert "is in use by process 123 on host; wait for it, or choose another" in stderr
