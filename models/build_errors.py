@@ -4,8 +4,9 @@ import contextlib
 import re
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 # What TensorFlow says, and what to do about it. TF1's names that are gone: see docs/porting.md.
 CURES = (
@@ -44,8 +45,11 @@ CURES = (
         "a convolution or pooling leaves no pixel: take larger images, or fewer strides",
     ),
 )
-_LIBRARIES = {Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")}
-_OWN = Path(__file__).resolve().parent
+_ROOT = Path(__file__).resolve().parent.parent
+_LIBRARIES = (
+    *(_ROOT / name for name in ("datasets", "models", "learning", "train.py", "test.py", "predict.py")),
+    Path(sysconfig.get_path("stdlib")).resolve(),
+)
 
 
 class BuildError(ValueError):
@@ -63,7 +67,7 @@ def explained() -> Iterator[None]:
     except BuildError:
         raise
     except Exception as error:
-        where, cure = _users_line(error), _cure(str(error))
+        where, cure = users_line(traceback.extract_tb(error.__traceback__)), _cure(str(error))
         if where is None and cure is None:
             raise
         what = cure or _first_line(error)
@@ -78,14 +82,21 @@ def _cure(message: str) -> str | None:
     return None
 
 
-def _users_line(error: BaseException) -> str | None:
-    """Return file and line of the innermost call outside of this package and of all libraries; None without one."""
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+def users_line(frames: Iterable[Any]) -> str | None:
+    """File and line of the innermost frame outside of this project, of installed packages and of Python itself.
+
+    :param frames: outermost first, as `traceback.extract_tb` has them, or the `traceback` of an operation.
+    """
+    for frame in reversed(list(frames)):
         path = Path(frame.filename)
-        is_library = path.parent == _OWN or any(path.is_relative_to(library) for library in _LIBRARIES)
-        if not is_library and not frame.filename.startswith("<frozen"):
-            return f"{path.name}, line {frame.lineno}"
+        if path.is_file() and not _is_library(path.resolve()):
+            return f"{path}, line {frame.lineno}"
     return None
+
+
+def _is_library(path: Path) -> bool:
+    is_installed = {"site-packages", "dist-packages"} & set(path.parts)
+    return bool(is_installed) or any(known in (path, *path.parents) for known in _LIBRARIES)
 
 
 def _first_line(error: BaseException) -> str:

@@ -249,7 +249,7 @@ class TestErrors:
             return {"logits": conv_layer(x, 3, 1, 4)}
 
         message = self.refused(build)
-        assert message.startswith("test_subclasses.py, line ")
+        assert message.startswith(f"{__file__}, line ")
         assert (
             "weights exists already: give each layer a scope of its own, `with tf.variable_scope(" in message
         )
@@ -268,13 +268,13 @@ class TestErrors:
     )
     def test_the_line_and_the_cure_are_named(self, build, cure):
         message = self.refused(build)
-        assert message.startswith("test_subclasses.py, line ")
+        assert message.startswith(f"{__file__}, line ")
         assert cure in message
 
     def test_a_batch_norm_of_slim_that_needs_keras(self):
         slim = pytest.importorskip("tf_slim")
         message = self.refused(lambda net: slim.batch_norm(net.inputs, is_training=net.is_train))
-        assert message.startswith("test_subclasses.py, line ")
+        assert message.startswith(f"{__file__}, line ")
         assert "write normalizer_fn=models.layers.batch_norm with" in message
 
     def test_two_networks_in_one_scope(self):
