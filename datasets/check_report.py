@@ -8,7 +8,7 @@ import numpy as np
 
 from datasets.errors import escape_name, shortened
 from datasets.inspection import ODDITIES, UNUSED, Findings, Record
-from datasets.listing import TEST, TRAIN, VAL, WHOLE
+from datasets.parts import TEST, TRAIN, VAL, WHOLE
 
 _LISTED = 20  # groups of equal images that the text names; the values have all
 _PARTS = (WHOLE, TRAIN, VAL, TEST, UNUSED)

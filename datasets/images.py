@@ -17,21 +17,9 @@ import numpy as np
 from PIL import Image
 
 from datasets.errors import DataError
+from datasets.formats import SUFFIXES
 from datasets.silence import SILENCE
 
-SUFFIXES = {  # of each format that is decoded, which are also all those that a file may have to be looked at
-    "JPEG": frozenset({".jpg", ".jpeg", ".jpe", ".jfif"}),
-    "PNG": frozenset({".png"}),
-    "BMP": frozenset({".bmp"}),
-    "GIF": frozenset({".gif"}),
-    "WEBP": frozenset({".webp"}),
-    "TIFF": frozenset({".tif", ".tiff"}),
-    "PPM": frozenset({".pgm", ".ppm", ".pnm"}),
-}
-IMAGE_SUFFIXES = frozenset().union(*SUFFIXES.values())
-UNDECODED_SUFFIXES = frozenset(  # images all the same: a loader names them, so that nobody misses them
-    {".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd"} | {".raw", ".cr2", ".nef", ".dng"}
-)
 MAX_PIXELS = 64 * 2**20  # about 200 MB as RGB; more is refused from the header alone
 
 _FORMATS = tuple(SUFFIXES)  # none that runs a program, as EPS would
@@ -72,7 +60,7 @@ class ImageError(DataError):
 class ImageFacts:
     """What a file held before it became upright RGB.
 
-    :param format: a key of SUFFIXES.
+    :param format: a key of `datasets.formats.SUFFIXES`.
     :param mode: Pillow's name of the pixels: RGB, L (grey), CMYK, P (palette), RGBA, I;16 and so on.
     :param is_deep: more than 8 bits a channel.
     :param has_transparency: an alpha channel, or one colour that is transparent.

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from datasets.cache_build import DecodeBar
 from datasets.duplicates import pixel_digest
 from datasets.errors import DataError
-from datasets.images import SUFFIXES, ImageError, ImageFacts, inspect_image
-from datasets.listing import WHOLE, class_names_of, class_of_folder, class_of_pet, list_labelled
+from datasets.formats import SUFFIXES, suffix_of
+from datasets.images import ImageError, ImageFacts, inspect_image
+from datasets.listing import class_names_of, class_of_folder, class_of_pet, list_labelled
 from datasets.loaders import OWN_FORMS, load_splits
 from datasets.parallel import in_order
+from datasets.parts import WHOLE
 from datasets.sources import Source, open_source
 
 UNUSED = "unused"  # the part of files that no loader would take, such as a test folder without labels
@@ -97,7 +99,7 @@ def odd_about(facts: ImageFacts, name: str) -> tuple[str, ...]:
         "deep": facts.is_deep,
         "animated": facts.num_frames > 1,
         "rotated": 2 <= facts.orientation <= 8,
-        "suffix": PurePosixPath(name).suffix.lower() not in SUFFIXES[facts.format],
+        "suffix": suffix_of(name) not in SUFFIXES[facts.format],
     }
     return tuple(key for key in ODDITIES if found.get(key))
 
