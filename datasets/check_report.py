@@ -8,6 +8,7 @@ import numpy as np
 
 from datasets.errors import escape_name, shortened
 from datasets.inspection import ODDITIES, UNUSED, Findings, Record
+from datasets.left_out import suffixes_of
 from datasets.parts import TEST, TRAIN, VAL, WHOLE
 
 _LISTED = 20  # groups of equal images that the text names; the values have all
@@ -22,8 +23,9 @@ def report_of(findings: Findings) -> Report:
 
     :return: path; images, the number of those that can be read; layout; counts {part: {class: images}}; sizes
         {"width": {"min", "median", "max"}, "height": ...} in pixels, upright; unreadable [{"name", "reason"}];
-        undecoded [name]; odd {kind: [name]}; duplicates [{"files", "parts", "classes"}], first
-        those of several classes, then those that several parts share.
+        undecoded [name]; others [name], files that are not images; empty_folders [name]; odd {kind: [name]};
+        duplicates [{"files", "parts", "classes"}], first those of several classes, then those that several parts
+        share.
     """
     records = findings.records
     return {
@@ -34,6 +36,8 @@ def report_of(findings: Findings) -> Report:
         "sizes": _sizes(records),
         "unreadable": [{"name": name, "reason": reason} for name, reason in findings.unreadable],
         "undecoded": list(findings.undecoded),
+        "others": list(findings.others),
+        "empty_folders": list(findings.empty_folders),
         "odd": _odd(records),
         "duplicates": _duplicates(records),
     }
@@ -54,6 +58,12 @@ def lines_of(report: Report) -> Iterator[str]:
     yield from _section("in formats that are not decoded", len(report["undecoded"]))
     if report["undecoded"]:
         yield f"  {shortened(report['undecoded'])}; convert them to JPEG or PNG"
+    yield from _section("not images, and left out", len(report["others"]))
+    if report["others"]:
+        yield f"  {suffixes_of(report['others'])}: {shortened(report['others'])}"
+    yield from _section("empty folders, which are not classes", len(report["empty_folders"]))
+    if report["empty_folders"]:
+        yield f"  {shortened(report['empty_folders'])}"
     yield from _section("odd, and read all the same", sum(map(len, report["odd"].values())))
     yield from (
         f"  {len(names):>6} {ODDITIES[kind]} ({shortened(names, 3)})" for kind, names in report["odd"].items()

@@ -10,6 +10,7 @@ from datasets.duplicates import pixel_digest
 from datasets.errors import DataError
 from datasets.formats import SUFFIXES, suffix_of
 from datasets.images import ImageError, ImageFacts, inspect_image
+from datasets.left_out import check_readable_classes
 from datasets.listing import class_names_of, class_of_folder, class_of_pet, list_labelled
 from datasets.loaders import OWN_FORMS, load_splits
 from datasets.parallel import in_order
@@ -64,6 +65,8 @@ class Findings:
 
     :param unreadable: (name, reason) of each file that cannot be decoded.
     :param undecoded: names of images in formats that are not decoded.
+    :param others: names of files that are not images.
+    :param empty_folders: names of the topmost folders without any file.
     :param layout: why no loader can take these files as they lie there, or None.
     """
 
@@ -71,6 +74,8 @@ class Findings:
     records: tuple[Record, ...]
     unreadable: tuple[tuple[str, str], ...] = ()
     undecoded: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    empty_folders: tuple[str, ...] = ()
     layout: str | None = None
 
 
@@ -130,7 +135,30 @@ def _inspect_files(source: Source, workers: int | None) -> Findings:
             else:
                 unreadable.append(found)
             bar.advance(1)
-    return Findings(str(source.path), tuple(records), tuple(unreadable), tuple(source.undecoded()), layout)
+    return Findings(
+        str(source.path),
+        tuple(records),
+        tuple(unreadable),
+        tuple(source.undecoded()),
+        tuple(source.others()),
+        tuple(source.empty_folders()),
+        layout or _unreadable_classes(source, places, unreadable),
+    )
+
+
+def _unreadable_classes(
+    source: Source, places: dict[str, _Place], unreadable: Sequence[tuple[str, str]]
+) -> str | None:
+    """What training would say of classes of which no image can be read, or None."""
+    labelled: dict[str, list[tuple[str, str]]] = {}
+    for name, (part, label) in places.items():
+        if label is not None:
+            labelled.setdefault(part, []).append((name, label))
+    try:
+        check_readable_classes(source, labelled, unreadable)
+    except DataError as error:
+        return str(error)
+    return None
 
 
 def _inspect_file(source: Source, places: dict[str, _Place], name: str) -> Record | tuple[str, str]:

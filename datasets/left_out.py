@@ -26,7 +26,7 @@ def check_left_out(source: Source, place: Callable[[str], Place], used: Collecti
     """
     _refuse_lost(source, place, used)
     warn_of_left_out(source)
-    empty = empty_classes(source, place, used)
+    empty = _empty_classes(source, place, used)
     if empty:
         logger.warning(
             "in '%s' %s %s empty and not used", escape_name(str(source.path)), shortened(empty), _are(empty)
@@ -45,12 +45,6 @@ def warn_of_left_out(source: Source) -> None:
                 *(len(names), "s" * (len(names) > 1), escape_name(str(source.path)), _are(names)),
                 *(what, suffixes_of(names), shortened(names, _NAMED), advice),
             )
-
-
-def empty_classes(source: Source, place: Callable[[str], Place], used: Collection[Place]) -> list[str]:
-    """The folders that would be a class or a part if they had an image in them; `check_left_out` explains."""
-    known = {(WHOLE, None), *used}
-    return [folder for folder in source.empty_folders() if place(f"{folder}/_") not in known]
 
 
 def check_readable_classes(source: Source, labelled: Labelled, bad: Iterable[tuple[str, str]]) -> None:
@@ -94,6 +88,12 @@ def _refuse_lost(source: Source, place: Callable[[str], Place], used: Collection
             f"that are decoded (found: {shortened(names, _NAMED)}; {suffixes_of(names)}); convert them to JPEG or "
             "PNG, or move away what is not a class"
         )
+
+
+def _empty_classes(source: Source, place: Callable[[str], Place], used: Collection[Place]) -> list[str]:
+    """The folders that would be a class or a part if they had an image in them."""
+    known = {(WHOLE, None), *used}
+    return [folder for folder in source.empty_folders() if place(f"{folder}/_") not in known]
 
 
 def _shown(part: str, label: str | None) -> str:

@@ -109,6 +109,31 @@ def test_bad_files_are_reported(tmp_path):
     assert "cat/0.png" not in names_of(splits.train) | names_of(splits.val) | names_of(splits.test)
 
 
+@pytest.mark.fault(1, 47)
+@pytest.mark.parametrize("part", ["", "val/"])
+def test_a_class_of_which_no_image_can_be_read_is_refused_however_few_these_are(tmp_path, part):
+    root = fill(tmp_path / "pets", [f"{part}{name}" for name in ("cat", "dog")], 50)
+    if part:
+        fill(root, ["train/cat", "train/dog", "train/fox"])
+    (root / part / "fox").mkdir()
+    for i in range(2):
+        (root / part / "fox" / f"{i}.jpg").write_bytes(b"\xff\xd8\xff\xe0 broken")
+    message = (
+        rf"none of the images of '{part}fox' can be read \('{part}fox/0.jpg': .*\); repair them, or remove"
+    )
+    with pytest.raises(DataError, match=message) as error:
+        load(root)
+    assert error.value.exit_code == 3
+
+
+@pytest.mark.fault(47)
+def test_a_sample_without_a_class_says_so(tmp_path, caplog):
+    root = fill(tmp_path / "pets", ["a", "b"], 40)
+    fill(root, ["rare"], 1)
+    load(root, sample_size=12)
+    assert "the sample has no image of 'rare'; raise --data.sample_size" in caplog.text
+
+
 def test_one_channel(tmp_path):
     train = load(fill(tmp_path / "pets", ["cat", "dog"]), channels=1, padding=1).train
     assert train.images.shape[1:] == (8, 8, 1)
