@@ -24,6 +24,9 @@ ODDITIES = {  # what can be odd about an image that is read all the same, and wh
     "palette": "a palette: its colours",
     "transparent": "transparent: laid on white",
     "deep": "more than 8 bits a channel: scaled to 8",
+    "range": "more than 8 bits in a range that the file does not state: looks dark, faint or cut off; state it or "
+    "convert to 8 bits",
+    "profile": "a colour profile: converted to sRGB",
     "other": "another colour space: converted to RGB",
     "animated": "several frames: the first is taken",
     "rotated": "turned or mirrored by EXIF: made upright",
@@ -102,6 +105,8 @@ def odd_about(facts: ImageFacts, name: str) -> tuple[str, ...]:
         colour: mode not in _PLAIN_MODES,
         "transparent": facts.has_transparency,
         "deep": facts.is_deep,
+        "range": facts.is_range_doubtful,
+        "profile": facts.has_profile,
         "animated": facts.num_frames > 1,
         "rotated": 2 <= facts.orientation <= 8,
         "suffix": suffix_of(name) not in SUFFIXES[facts.format],

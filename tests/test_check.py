@@ -18,6 +18,7 @@ from datasets.check_report import report_of
 from datasets.errors import DataError
 from datasets.images import ImageFacts, inspect_image, read_image
 from datasets.inspection import ODDITIES, Findings, Record, inspect, odd_about
+from tests.made_profiles import profile
 from tests.made_sets import cifar_parts, mnist_parts, write_mnist, write_python_batches
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,6 +83,8 @@ ODD = {  # file name: content, kinds
     "deep.png": (encoded(np.zeros((2, 2), np.uint16)), ("grey", "deep")),
     "deep.tif": (encoded(np.zeros((2, 2), np.float32), "TIFF"), ("grey", "deep")),
     "deep_colour.png": (deep_colour(), ("deep",)),
+    "twelve.png": (encoded(np.array([[0, 4095]], np.uint16)), ("grey", "deep", "range")),
+    "linear.png": (encoded(RGB, icc_profile=profile("linear")), ("profile",)),
     "lab.tif": (encoded(Image.new("LAB", (2, 2)), "TIFF"), ("other",)),
     "moves.gif": (encoded(RGB, "GIF", **FRAMES), ("palette", "animated")),
     "moves.webp": (encoded(RGB, "WEBP", **FRAMES), ("animated",)),
@@ -115,7 +118,7 @@ def test_frames_that_make_no_sense_do_not_make_the_first_unreadable(monkeypatch)
 
     content = encoded(RGB, "GIF", **FRAMES)
     monkeypatch.setattr("PIL.GifImagePlugin.GifImageFile.n_frames", property(broken))
-    assert inspect_image(content)[1] == ImageFacts("GIF", "P", False, False, 1, 1)
+    assert inspect_image(content)[1] == ImageFacts("GIF", "P", False, False, False, False, 1, 1)
 
 
 BAD = {"cat/empty.png": b"", "cat/page.jpg": b"<html>", "dog/cut.png": encoded(pixels(9))[:-60]}
