@@ -46,7 +46,8 @@ def report_of(findings: Findings) -> Report:
 def lines_of(report: Report) -> Iterator[str]:
     """The report for people."""
     bad, path = len(report["unreadable"]), escape_name(report["path"])
-    yield f"{path}: {report['images']} images can be read, {bad} cannot"
+    empty = f"; empty folders: {shortened(report['empty_folders'])}" if report["empty_folders"] else ""
+    yield f"{path}: {report['images']} images can be read, {bad} cannot{empty}"
     if report["layout"]:
         yield f"not ready for training: {report['layout']}"
     yield from _count_lines(report["counts"])
@@ -61,9 +62,6 @@ def lines_of(report: Report) -> Iterator[str]:
     yield from _section("not images, and left out", len(report["others"]))
     if report["others"]:
         yield f"  {suffixes_of(report['others'])}: {shortened(report['others'])}"
-    yield from _section("empty folders, which are not classes", len(report["empty_folders"]))
-    if report["empty_folders"]:
-        yield f"  {shortened(report['empty_folders'])}"
     yield from _section("odd, and read all the same", sum(map(len, report["odd"].values())))
     yield from (
         f"  {len(names):>6} {ODDITIES[kind]} ({shortened(names, 3)})" for kind, names in report["odd"].items()

@@ -29,7 +29,10 @@ def check_left_out(source: Source, place: Callable[[str], Place], used: Collecti
     empty = _empty_classes(source, place, used)
     if empty:
         logger.warning(
-            "in '%s' %s %s empty and not used", escape_name(str(source.path)), shortened(empty), _are(empty)
+            "in '%s' %s %s empty, and cannot be a class",
+            escape_name(str(source.path)),
+            shortened(empty),
+            _are(empty),
         )
 
 

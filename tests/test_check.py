@@ -241,7 +241,7 @@ def test_a_layout_that_no_loader_takes_is_told_and_everything_is_looked_at(tmp_p
 
 
 GAMMA = {  # what a third class holds beside two good ones: the files, and what is said of it
-    "nothing": ({}, 0, "empty folders, which are not classes: 1\n  'gamma'"),
+    "nothing": ({}, 0, "60 images can be read, 0 cannot; empty folders: 'gamma'\n"),
     "other files": (
         {"0.xyz": b"x", "1.xyz": b"x"},
         3,

@@ -161,7 +161,7 @@ def test_empty_folders_never_become_classes_and_are_named(tmp_path, caplog):
     source = tree(tmp_path, "train/a/0.png", "train/b/0.png", "test/.DS_Store")
     assert list_labelled(source) == {"train": [("train/a/0.png", "a"), ("train/b/0.png", "b")]}
     (message,) = (record.getMessage() for record in caplog.records)
-    assert message == f"in '{tmp_path}' 'test', 'train/c', 'val' are empty and not used"
+    assert message == f"in '{tmp_path}' 'test', 'train/c', 'val' are empty, and cannot be a class"
 
 
 def test_only_images_that_are_not_decoded_are_no_images(tmp_path):
