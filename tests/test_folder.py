@@ -205,3 +205,13 @@ def test_impossible_options_are_refused_before_anything_is_decoded(tmp_path, opt
         load(fill(tmp_path / "pets", ["cat", "dog"]), **options)
     assert error.value.exit_code == 2
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.fault(12, 23)
+def test_the_fingerprint_of_ordinary_images_is_that_of_older_versions(tmp_path):
+    """Runs that were started with an older version can only then be resumed."""
+    root = fill(tmp_path / "pets", ["cat", "dog"])
+    grey, deep = (np.arange(64, dtype=dtype).reshape(8, 8) for dtype in (np.uint8, np.uint16))
+    for name, pixels in (("cat/grey.png", grey), ("dog/deep.png", deep * 1000)):
+        Image.fromarray(pixels).save(root / name)
+    assert load(root, seed=1).fingerprint.startswith("287ee5ec0f5e")
