@@ -39,7 +39,7 @@ def difference(name: str, other: str) -> str:
 def confused(names: Iterable[str], known: Sequence[str]) -> str:
     """A hint for a message about unknown names: the first that is a known one but for its case; or ''."""
     by_key = {_without_case(name): name for name in known}
-    for name in names:
+    for name in sorted(names):
         twin = by_key.get(_without_case(name))
         if twin is not None:
             return f"; {difference(twin, name)}"

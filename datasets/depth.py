@@ -40,14 +40,15 @@ def scaled_to_bytes(image: Image.Image) -> Image.Image:
     black, white, _ = _range_of(values, tags)
     grey = values.astype(np.float32)  # enough for 16 bits, and half the memory of a division
     np.nan_to_num(grey, copy=False, nan=black, posinf=white, neginf=black)
-    grey -= np.float32(black)
-    grey *= np.float32(255.0 / (white - black))
-    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
-        np.subtract(255.0, grey, out=grey)
-    if "transparency" in image.info:
-        grey[values == image.info["transparency"]] = 255.0
-    np.clip(grey, 0.0, 255.0, out=grey)
-    return Image.fromarray(np.round(grey, out=grey).astype(np.uint8))
+    with np.errstate(all="ignore"):  # a damaged file may state any range
+        grey -= np.float32(black)
+        grey *= np.float32(255.0 / (white - black))
+        if _number(tags, _PHOTOMETRIC) == _WHITE_IS_ZERO:
+            np.subtract(255.0, grey, out=grey)
+        if "transparency" in image.info:
+            grey[values == image.info["transparency"]] = 255.0
+        np.clip(grey, 0.0, 255.0, out=grey)
+        return Image.fromarray(np.round(grey, out=grey).astype(np.uint8))
 
 
 def has_doubtful_range(image: Image.Image) -> bool:

@@ -7,16 +7,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageCms, features
 
-_MODES = {
-    "LA": "L",
-    "RGBA": "RGB",
-    "P": "RGB",
-    "PA": "RGB",
-    "L": "L",
-    "RGB": "RGB",
-    "CMYK": "CMYK",
-}  # of colours
-_SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}  # what a profile calls them
+_MODES = {"LA": "L", "RGBA": "RGB", "P": "RGB", "PA": "RGB"}  # without transparency and palette
+_SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}  # what a profile calls the colours of a mode
 _KEPT = 32  # conversions: a collection has few different profiles
 _SAME = 2  # levels by which a conversion that changes nothing may round
 
@@ -43,8 +35,8 @@ def has_other_profile(image: Image.Image) -> bool:
 
 
 def _conversion_of(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
-    profile, mode = image.info.get("icc_profile"), _MODES.get(image.mode)
-    if not profile or mode is None:
+    profile, mode = image.info.get("icc_profile"), _MODES.get(image.mode, image.mode)
+    if not profile or mode not in _SPACES:
         return None
     if not features.check("littlecms2"):
         _warn_of_missing_library()
@@ -58,9 +50,8 @@ def _conversion(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if source.profile.xcolor_space != _SPACES[mode] or "sRGB" in (
-            source.profile.profile_description or ""
-        ):
+        description = source.profile.profile_description or ""
+        if source.profile.xcolor_space != _SPACES[mode] or "sRGB" in description:
             return None
         conversion = ImageCms.ImageCmsTransform(source, target, mode, "RGB")
     except (OSError, ValueError, TypeError, ImageCms.PyCMSError):

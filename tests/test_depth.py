@@ -127,3 +127,9 @@ def test_colours_of_twelve_of_sixteen_bits_are_doubtful():
 )
 def test_a_statement_that_makes_no_sense_is_none(tags):
     assert grey(tiff(np.array([[0, 0.2, 1]], np.float32), extratags=tags)) == [[0, 51, 255]]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1e-42), (-3e38, 3e38)])
+def test_a_range_without_an_end_is_no_error(low, high):
+    tags = [(SMIN, 11, 1, low, True), (SMAX, 11, 1, high, True)]
+    assert read_image(tiff(np.array([[0, 0.2, 3e38]], np.float32), extratags=tags)).shape == (1, 3, 3)
