@@ -18,8 +18,10 @@ from datasets.crops import Crops
 from datasets.dataset import ALEXNET_CROP_SIZE, DataSet
 from datasets.download import located
 from datasets.folder import load_labelled
+from datasets.left_out import check_readable_classes
 from datasets.listing import PETS as CLASS_NAMES
 from datasets.listing import class_of_pet, list_labelled, sample_files
+from datasets.parts import WHOLE
 from datasets.rows import ImageRows
 from datasets.sources import open_source
 from datasets.splits import Splits
@@ -66,8 +68,10 @@ def read_asirra_subset(
     )
     source = open_source(subset_dir)
     files = [file for part in list_labelled(source, class_of_pet).values() for file in part]
-    classes = dict(sample_files(sorted(files), sample_size, seed))
+    chosen = sample_files(sorted(files), sample_size, seed)
+    classes = dict(chosen)
     cached = load_images(source, sorted(classes), decode)
+    check_readable_classes(source, {WHOLE: chosen}, cached.bad)
     order = np.random.default_rng(seed).permutation(len(cached.names))
     labels = np.array([CLASS_NAMES.index(classes[name]) for name in cached.names], dtype=np.uint8)[order]
     return ImageRows(cached.images, order), np.eye(2, dtype=np.uint8)[labels] if one_hot else labels

@@ -20,7 +20,7 @@ from datasets.errors import DataError, OptionError, StorageError, escape_name
 from datasets.files import expanded, file_digest, fsync_path
 from datasets.sources import Source
 
-CODE_VERSION = 2  # raised when a file would decode to other pixels, or an entry has another form
+CODE_VERSION = 3  # raised when a file would decode to other pixels, or an entry has another form
 _TEMPORARY = "tmp-"
 _ABANDONED = 24 * 3600  # seconds after which a half-built entry has no owner any more
 _NAMED = 5  # bad files that the warning names

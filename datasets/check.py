@@ -2,10 +2,12 @@
 
 import argparse
 import json
+import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -59,7 +61,8 @@ def _check(argv: Sequence[str]) -> int:
     output = None if arguments.json is None else expanded(arguments.json)
     if output is not None and not output.absolute().parent.is_dir():
         raise StorageError(f"there is no folder for --json '{escape_name(str(output))}'; create it first")
-    report = report_of(inspect(arguments.path))
+    with _without_warnings():
+        report = report_of(inspect(arguments.path))
     for line in lines_of(report):
         sys.stdout.write(line + "\n")
     sys.stdout.flush()
@@ -68,14 +71,26 @@ def _check(argv: Sequence[str]) -> int:
     return DataError.exit_code if report["unreadable"] or report["layout"] else 0
 
 
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep back the warnings of the loaders: the report holds all that they say."""
+    logger = logging.getLogger("datasets")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def _parser() -> _Parser:
     parser = _Parser(
         prog=f"python -m {_NAME}",
         description="Look at images before training on them. Each is decoded once; nothing is changed or kept. "
         "Lists files that cannot be read and why, images that are read but odd (grey, CMYK, palette, transparent, "
-        "16 bits, animated, turned by EXIF, a suffix of another format), images that are there more than once "
-        "(the same upright pixels, however the file is packed) inside and across train, val and test, sizes, and "
-        "the number of images of each class and part.",
+        "16 bits, animated, turned by EXIF, a suffix of another format), files that are not images, empty folders, "
+        "images that are there more than once (the same upright pixels, however the file is packed) inside and "
+        "across train, val and test, sizes, and the number of images of each class and part.",
         epilog="Exit codes: 0 all images can be read and trained on, 2 usage, 3 some cannot or there are none, "
         "6 the report cannot be written.",
     )

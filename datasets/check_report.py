@@ -8,7 +8,8 @@ import numpy as np
 
 from datasets.errors import escape_name, shortened
 from datasets.inspection import ODDITIES, UNUSED, Findings, Record
-from datasets.listing import TEST, TRAIN, VAL, WHOLE
+from datasets.left_out import suffixes_of
+from datasets.parts import TEST, TRAIN, VAL, WHOLE
 
 _LISTED = 20  # groups of equal images that the text names; the values have all
 _PARTS = (WHOLE, TRAIN, VAL, TEST, UNUSED)
@@ -22,8 +23,9 @@ def report_of(findings: Findings) -> Report:
 
     :return: path; images, the number of those that can be read; layout; counts {part: {class: images}}; sizes
         {"width": {"min", "median", "max"}, "height": ...} in pixels, upright; unreadable [{"name", "reason"}];
-        undecoded [name]; odd {kind: [name]}; duplicates [{"files", "parts", "classes"}], first
-        those of several classes, then those that several parts share.
+        undecoded [name]; others [name], files that are not images; empty_folders [name]; odd {kind: [name]};
+        duplicates [{"files", "parts", "classes"}], first those of several classes, then those that several parts
+        share.
     """
     records = findings.records
     return {
@@ -34,6 +36,8 @@ def report_of(findings: Findings) -> Report:
         "sizes": _sizes(records),
         "unreadable": [{"name": name, "reason": reason} for name, reason in findings.unreadable],
         "undecoded": list(findings.undecoded),
+        "others": list(findings.others),
+        "empty_folders": list(findings.empty_folders),
         "odd": _odd(records),
         "duplicates": _duplicates(records),
     }
@@ -42,7 +46,8 @@ def report_of(findings: Findings) -> Report:
 def lines_of(report: Report) -> Iterator[str]:
     """The report for people."""
     bad, path = len(report["unreadable"]), escape_name(report["path"])
-    yield f"{path}: {report['images']} images can be read, {bad} cannot"
+    empty = f"; empty folders: {shortened(report['empty_folders'])}" if report["empty_folders"] else ""
+    yield f"{path}: {report['images']} images can be read, {bad} cannot{empty}"
     if report["layout"]:
         yield f"not ready for training: {report['layout']}"
     yield from _count_lines(report["counts"])
@@ -54,6 +59,9 @@ def lines_of(report: Report) -> Iterator[str]:
     yield from _section("in formats that are not decoded", len(report["undecoded"]))
     if report["undecoded"]:
         yield f"  {shortened(report['undecoded'])}; convert them to JPEG or PNG"
+    yield from _section("not images, and left out", len(report["others"]))
+    if report["others"]:
+        yield f"  {suffixes_of(report['others'])}: {shortened(report['others'])}"
     yield from _section("odd, and read all the same", sum(map(len, report["odd"].values())))
     yield from (
         f"  {len(names):>6} {ODDITIES[kind]} ({shortened(names, 3)})" for kind, names in report["odd"].items()

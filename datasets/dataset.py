@@ -1,6 +1,6 @@
 """Images and labels, handed out in batches from a position that can be saved."""
 
-import dataclasses
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from datasets.crops import Cropper, Crops
 from datasets.rows import ImageRows, Images
 from datasets.sampling import Cursor, Sampler, check_batch_size
+from datasets.values import check_pixels, checked_labels
 
 Rows = np.ndarray | Sequence[int] | slice
 Labels = np.ndarray | Any  # Any stands for the None of a set without labels, which few callers meet
@@ -24,7 +25,8 @@ class DataSet:
 
     :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1]: an array, a memory map, or ImageRows.
         An empty set (N = 0) can be predicted, but not be drawn from.
-    :param labels: (N, K) one-hot, (N,) class numbers, or None.
+    :param labels: (N, K) one-hot or shares that sum to 1, (N,) or (N, 1) class numbers from 0, or None. Whole
+        floats and booleans become integers, a column becomes (N,).
     :param class_names: the K names in the order of the labels.
     :param file_names: N names, for reports.
     :param crop_size: side of the windows in pixels; None: 227 where the images are at least that large, else
@@ -39,7 +41,8 @@ class DataSet:
         every epoch, as an array that was augmented once before training would have them.
     :param seed: of the order and of the windows.
     :param channel_sums: (N, C) sums over each image's pixels where known, to save a pass for the mean.
-    :raises ValueError: images of another shape or dtype, counts that do not match, or a crop that does not fit.
+    :raises ValueError: images of another shape, dtype or range, NaN among them, labels that are not of these
+        kinds, counts that do not match, or a crop that does not fit.
     """
 
     def __init__(
@@ -58,7 +61,7 @@ class DataSet:
         channel_sums: np.ndarray | None = None,
     ) -> None:
         self._images = images if isinstance(images, (np.ndarray, ImageRows)) else np.asarray(images)
-        self._labels = None if labels is None else np.asarray(labels)
+        self._labels = checked_labels(labels)
         self._class_names = None if class_names is None else tuple(class_names)
         self._file_names = None if file_names is None else tuple(file_names)
         self._channel_sums = channel_sums
@@ -83,7 +86,7 @@ class DataSet:
 
     @property
     def labels(self) -> Labels:
-        """(N, K), (N,) or None, as given."""
+        """(N, K), (N,) or None."""
         return self._labels
 
     @property
@@ -225,15 +228,14 @@ class DataSet:
     def subset(self, indices: Rows) -> "DataSet":
         """Some images as a DataSet of their own, with its cursor at the start; no pixel is copied."""
         indices = np.arange(self.num_examples)[indices]
-        return DataSet(
-            ImageRows(self._images, indices),
-            None if self._labels is None else self._labels[indices],
-            class_names=self._class_names,
-            file_names=None if self._file_names is None else [self._file_names[i] for i in indices],
-            **dataclasses.asdict(self._crops),
-            seed=self.seed,
-            channel_sums=None if self._channel_sums is None else self._channel_sums[indices],
-        )
+        part = copy.copy(self)  # its values were checked when this set was made
+        part._images = ImageRows(self._images, indices)
+        part._labels = None if self._labels is None else self._labels[indices]
+        part._file_names = None if self._file_names is None else tuple(self._file_names[i] for i in indices)
+        part._channel_sums = None if self._channel_sums is None else self._channel_sums[indices]
+        part._sampler = Sampler(len(indices), self.seed)
+        part._cropper = Cropper(part._images, self._crops, part._sampler, part._channel_sums)
+        return part
 
     def _fake_batch(self, batch_size: int) -> tuple[np.ndarray, Labels]:
         check_batch_size(batch_size, self.num_examples)
@@ -252,6 +254,7 @@ class DataSet:
             raise ValueError(f"images of shape {shape}; give images of at least one pixel, as (N, H, W, C)")
         if dtype != np.uint8 and not np.issubdtype(dtype, np.floating):
             raise ValueError(f"images of dtype {dtype}; give uint8 in [0, 255] or float in [0, 1]")
+        check_pixels(self._images)
 
     def _check_counts(self) -> None:
         for name, values in (("labels", self._labels), ("file names", self._file_names)):
@@ -261,4 +264,7 @@ class DataSet:
         if names is None or self._labels is None or num_classes is None:
             return
         if num_classes > len(names) or (self._labels.ndim > 1 and num_classes != len(names)):
-            raise ValueError(f"{num_classes} classes in labels, {len(names)} class names; name each class")
+            hint = "" if self._labels.ndim > 1 else ", and number them from 0"
+            raise ValueError(
+                f"{num_classes} classes in labels, {len(names)} class names; name each class{hint}"
+            )

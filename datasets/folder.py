@@ -8,19 +8,19 @@ A folder or a zip archive, in one of two forms:
 training, valid, validation, testing and test1 are other names of the parts, in capitals or not.
 """
 
+import logging
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from datasets.cache import CachedImages, DecodeOptions, load_images
+from datasets.class_names import normal_form
 from datasets.crops import Crops
 from datasets.dataset import ALEXNET_CROP_SIZE, DataSet
+from datasets.errors import shortened
+from datasets.left_out import check_readable_classes
 from datasets.listing import (
-    TEST,
-    TRAIN,
-    VAL,
-    WHOLE,
     Labelled,
     LabelRule,
     class_names_of,
@@ -28,8 +28,11 @@ from datasets.listing import (
     list_labelled,
     sample_files,
 )
+from datasets.parts import TEST, TRAIN, VAL, WHOLE
 from datasets.sources import Source, open_source
 from datasets.splits import Splits, check_split, make_splits, split_indices
+
+logger = logging.getLogger(__name__)
 
 
 def load_folder(
@@ -104,8 +107,10 @@ def load_labelled(
     labelled = list_labelled(source, label_of)
     class_names = class_names_of(source, labelled)
     labelled = {part: sample_files(files, sample_size, seed) for part, files in labelled.items()}
+    _warn_of_unsampled(labelled, class_names)
     classes = {name: class_name for files in labelled.values() for name, class_name in files}
     cached = load_images(source, sorted(classes), decode)
+    check_readable_classes(source, labelled, cached.bad)
     whole = labelled_dataset(cached, classes, class_names, crops, seed)
     parts = _parts(whole, labelled, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
     return make_splits(whole, parts, content=cached.fingerprint, digests=cached.digests, bad_files=cached.bad)
@@ -120,9 +125,9 @@ def labelled_dataset(
 ) -> DataSet:
     """Decoded images with one-hot labels (N, K) uint8 in the order of class_names.
 
-    :param classes: the class of each file name.
+    :param classes: the class of each file name, in `normal_form`.
     """
-    numbers = {class_name: number for number, class_name in enumerate(class_names)}
+    numbers = {normal_form(class_name): number for number, class_name in enumerate(class_names)}
     return DataSet(
         cached.images,
         np.eye(len(class_names), dtype=np.uint8)[[numbers[classes[name]] for name in cached.names]],
@@ -132,6 +137,13 @@ def labelled_dataset(
         channel_sums=cached.sums,
         **asdict(crops),
     )
+
+
+def _warn_of_unsampled(labelled: Labelled, class_names: tuple[str, ...]) -> None:
+    sampled = {class_name for _, class_name in labelled.get(TRAIN, labelled.get(WHOLE, []))}
+    missing = [class_name for class_name in class_names if class_name not in sampled]
+    if missing:
+        logger.warning("the sample has no image of %s; raise --data.sample_size", shortened(missing))
 
 
 def _parts(

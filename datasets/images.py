@@ -1,8 +1,8 @@
 """The one place that decodes an image file: upright, 8 bits, RGB or grey, whatever the file holds.
 
 One rule each: the content decides the format, not the name; animations give their first frame; EXIF
-orientation is applied; whatever is transparent lies on white; 16 bits are divided by 257; floats are
-taken as [0, 1] if none exceeds 1, else as [0, 255].
+orientation is applied; whatever is transparent lies on white; colour profiles are converted to sRGB
+(`datasets.profiles`); more than 8 bits are scaled by what the file says of their range (`datasets.depth`).
 """
 
 import io
@@ -16,22 +16,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from datasets import depth
 from datasets.errors import DataError
+from datasets.formats import SUFFIXES
+from datasets.profiles import has_other_profile, in_srgb
 from datasets.silence import SILENCE
 
-SUFFIXES = {  # of each format that is decoded, which are also all those that a file may have to be looked at
-    "JPEG": frozenset({".jpg", ".jpeg", ".jpe", ".jfif"}),
-    "PNG": frozenset({".png"}),
-    "BMP": frozenset({".bmp"}),
-    "GIF": frozenset({".gif"}),
-    "WEBP": frozenset({".webp"}),
-    "TIFF": frozenset({".tif", ".tiff"}),
-    "PPM": frozenset({".pgm", ".ppm", ".pnm"}),
-}
-IMAGE_SUFFIXES = frozenset().union(*SUFFIXES.values())
-UNDECODED_SUFFIXES = frozenset(  # images all the same: a loader names them, so that nobody misses them
-    {".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd"} | {".raw", ".cr2", ".nef", ".dng"}
-)
 MAX_PIXELS = 64 * 2**20  # about 200 MB as RGB; more is refused from the header alone
 
 _FORMATS = tuple(SUFFIXES)  # none that runs a program, as EPS would
@@ -72,9 +62,11 @@ class ImageError(DataError):
 class ImageFacts:
     """What a file held before it became upright RGB.
 
-    :param format: a key of SUFFIXES.
+    :param format: a key of `datasets.formats.SUFFIXES`.
     :param mode: Pillow's name of the pixels: RGB, L (grey), CMYK, P (palette), RGBA, I;16 and so on.
     :param is_deep: more than 8 bits a channel.
+    :param is_range_doubtful: deep, and the range of the values is not stated and may be another one.
+    :param has_profile: a colour profile other than sRGB.
     :param has_transparency: an alpha channel, or one colour that is transparent.
     :param num_frames: of which the first is taken.
     :param orientation: of EXIF; 1 is upright.
@@ -83,6 +75,8 @@ class ImageFacts:
     format: str
     mode: str
     is_deep: bool
+    is_range_doubtful: bool
+    has_profile: bool
     has_transparency: bool
     num_frames: int
     orientation: int
@@ -130,9 +124,17 @@ def inspect_image(source: Path | str | bytes) -> tuple[np.ndarray, ImageFacts]:
         # Before loading, which may change them: Pillow turns a TIFF upright by itself.
         mode, is_deep, orientation = image.mode, _is_deep(image), _orientation(image)
         pixels = _as_array(_loaded(image, "RGB"))
-        has_transparency = image.has_transparency_data
-        num_frames = 1 if kind == "JPEG" else _num_frames(image)  # last, for it moves through the file
-        return pixels, ImageFacts(kind, mode, is_deep, has_transparency, num_frames, orientation)
+        facts = ImageFacts(
+            kind,
+            mode,
+            is_deep,
+            is_deep and _is_range_doubtful(image, pixels),
+            has_other_profile(image),
+            image.has_transparency_data,
+            1 if kind == "JPEG" else _num_frames(image),  # last, for it moves through the file
+            orientation,
+        )
+        return pixels, facts
 
 
 def _decode(source: Path | str | bytes, channels: int, at_least: int | None) -> Image.Image:
@@ -205,7 +207,12 @@ def _num_frames(image: Image.Image) -> int:
 
 def _is_deep(image: Image.Image) -> bool:
     """Whether a channel has more than 8 bits; Pillow reads 16 bits of colour as 8, and tells in its tiles."""
-    return image.mode[0] in "IF" or any(";16" in str(tile) for tile in getattr(image, "tile", ()))
+    return depth.is_deep(image) or any(";16" in str(tile) for tile in getattr(image, "tile", ()))
+
+
+def _is_range_doubtful(image: Image.Image, pixels: np.ndarray) -> bool:
+    """As `depth.has_doubtful_range`; of deep colours Pillow keeps the upper 8 bits, which 12 bits hardly reach."""
+    return depth.has_doubtful_range(image) if depth.is_deep(image) else 0 < pixels.max() < 16
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
@@ -214,26 +221,14 @@ def _upright(image: Image.Image, orientation: int) -> Image.Image:
 
 def _flattened(image: Image.Image) -> Image.Image:
     """The same picture in mode L or RGB, on white where it is transparent."""
-    if image.mode.startswith("I") or image.mode == "F":
-        return _from_deep(image)
+    if depth.is_deep(image):
+        return depth.scaled_to_bytes(image)
+    image = in_srgb(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image if image.mode in ("L", "RGB") else image.convert("RGB")
-
-
-def _from_deep(image: Image.Image) -> Image.Image:
-    """Mode L of a grey image with more than 8 bits."""
-    values = np.asarray(image)
-    if image.mode == "F":
-        values = np.nan_to_num(values, nan=0.0, posinf=255.0, neginf=0.0)
-        grey = values * 255.0 if values.max() <= 1.0 else values
-    else:
-        grey = values / 257.0
-        if "transparency" in image.info:
-            grey = np.where(values == image.info["transparency"], 255.0, grey)
-    return Image.fromarray(np.round(np.clip(grey, 0.0, 255.0)).astype(np.uint8))
 
 
 def _as_array(image: Image.Image) -> np.ndarray:

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from datasets.cache_build import DecodeBar
 from datasets.duplicates import pixel_digest
 from datasets.errors import DataError
-from datasets.images import SUFFIXES, ImageError, ImageFacts, inspect_image
-from datasets.listing import WHOLE, class_names_of, class_of_folder, class_of_pet, list_labelled
+from datasets.formats import SUFFIXES, suffix_of
+from datasets.images import ImageError, ImageFacts, inspect_image
+from datasets.left_out import check_readable_classes
+from datasets.listing import class_names_of, class_of_folder, class_of_pet, list_labelled
 from datasets.loaders import OWN_FORMS, load_splits
 from datasets.parallel import in_order
+from datasets.parts import WHOLE
 from datasets.sources import Source, open_source
 
 UNUSED = "unused"  # the part of files that no loader would take, such as a test folder without labels
@@ -21,6 +24,9 @@ ODDITIES = {  # what can be odd about an image that is read all the same, and wh
     "palette": "a palette: its colours",
     "transparent": "transparent: laid on white",
     "deep": "more than 8 bits a channel: scaled to 8",
+    "range": "more than 8 bits in a range that the file does not state: looks dark, faint or cut off; state it or "
+    "convert to 8 bits",
+    "profile": "a colour profile: converted to sRGB",
     "other": "another colour space: converted to RGB",
     "animated": "several frames: the first is taken",
     "rotated": "turned or mirrored by EXIF: made upright",
@@ -62,6 +68,8 @@ class Findings:
 
     :param unreadable: (name, reason) of each file that cannot be decoded.
     :param undecoded: names of images in formats that are not decoded.
+    :param others: names of files that are not images.
+    :param empty_folders: names of the topmost folders without any file.
     :param layout: why no loader can take these files as they lie there, or None.
     """
 
@@ -69,6 +77,8 @@ class Findings:
     records: tuple[Record, ...]
     unreadable: tuple[tuple[str, str], ...] = ()
     undecoded: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    empty_folders: tuple[str, ...] = ()
     layout: str | None = None
 
 
@@ -95,9 +105,11 @@ def odd_about(facts: ImageFacts, name: str) -> tuple[str, ...]:
         colour: mode not in _PLAIN_MODES,
         "transparent": facts.has_transparency,
         "deep": facts.is_deep,
+        "range": facts.is_range_doubtful,
+        "profile": facts.has_profile,
         "animated": facts.num_frames > 1,
         "rotated": 2 <= facts.orientation <= 8,
-        "suffix": PurePosixPath(name).suffix.lower() not in SUFFIXES[facts.format],
+        "suffix": suffix_of(name) not in SUFFIXES[facts.format],
     }
     return tuple(key for key in ODDITIES if found.get(key))
 
@@ -128,7 +140,30 @@ def _inspect_files(source: Source, workers: int | None) -> Findings:
             else:
                 unreadable.append(found)
             bar.advance(1)
-    return Findings(str(source.path), tuple(records), tuple(unreadable), tuple(source.undecoded()), layout)
+    return Findings(
+        str(source.path),
+        tuple(records),
+        tuple(unreadable),
+        tuple(source.undecoded()),
+        tuple(source.others()),
+        tuple(source.empty_folders()),
+        layout or _unreadable_classes(source, places, unreadable),
+    )
+
+
+def _unreadable_classes(
+    source: Source, places: dict[str, _Place], unreadable: Sequence[tuple[str, str]]
+) -> str | None:
+    """What training would say of classes of which no image can be read, or None."""
+    labelled: dict[str, list[tuple[str, str]]] = {}
+    for name, (part, label) in places.items():
+        if label is not None:
+            labelled.setdefault(part, []).append((name, label))
+    try:
+        check_readable_classes(source, labelled, unreadable)
+    except DataError as error:
+        return str(error)
+    return None
 
 
 def _inspect_file(source: Source, places: dict[str, _Place], name: str) -> Record | tuple[str, str]:

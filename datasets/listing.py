@@ -5,19 +5,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from datasets.class_names import check_distinct, confused, normal_form
 from datasets.errors import DataError, escape_name, shortened
+from datasets.left_out import check_left_out, suffixes_of
+from datasets.parts import PART_OF, TEST, TRAIN, WHOLE
 from datasets.sources import Source
 from datasets.splits import sample_rows
 
-WHOLE, TRAIN, VAL, TEST = "whole", "train", "val", "test"
 PETS = ("cat", "dog")
-_PART_OF = {  # folder names without regard to case
-    **dict.fromkeys(("train", "training"), TRAIN),
-    **dict.fromkeys(("val", "valid", "validation"), VAL),
-    **dict.fromkeys(("test", "testing", "test1"), TEST),  # Kaggle's archives say test1
-}
-
-_PET_FOLDERS = frozenset((*PETS, *_PART_OF, "petimages"))
+_PET_FOLDERS = frozenset((*PETS, *PART_OF, "petimages"))
 
 LabelRule = Callable[[tuple[str, ...]], str | None]
 Labelled = dict[str, list[tuple[str, str]]]
@@ -76,7 +72,7 @@ class _Layout:
         path = path[depth:]
         if not self.has_parts:
             return WHOLE, self.label_of(path)
-        return (_PART_OF[path[0].lower()], self.label_of(path[1:])) if _in_part(path) else (WHOLE, None)
+        return (PART_OF[path[0].lower()], self.label_of(path[1:])) if _in_part(path) else (WHOLE, None)
 
 
 def list_labelled(source: Source, label_of: LabelRule = class_of_folder) -> Labelled:
@@ -84,7 +80,7 @@ def list_labelled(source: Source, label_of: LabelRule = class_of_folder) -> Labe
 
     :return: {"whole": [(name, class), ...]}, or some of "train", "val" and "test" if there are such folders.
     :raises DataError: no images, images without a class, part folders beside others, a class without any
-        image that is decoded; a test folder without any label is left out.
+        image that is decoded, two names that a person takes for one; a test folder without any label is left out.
     """
     names = [file.name for file in source.files()]
     if not names:
@@ -94,9 +90,13 @@ def list_labelled(source: Source, label_of: LabelRule = class_of_folder) -> Labe
     for name in names:
         part, label = layout.place(name)
         listing.setdefault(part, []).append((name, label))
-    _report_undecoded(source, layout, listing)
+    used = {(part, label) for part, files in listing.items() for _, label in files}
+    check_left_out(source, layout.place, used)
     _drop_unlabelled_test(source, listing)
-    return {part: _all_labelled(source, files, label_of) for part, files in listing.items()}
+    labelled = {part: _all_labelled(source, files, label_of) for part, files in listing.items()}
+    for files in labelled.values():
+        check_distinct({label for _, label in files}, str(source.path))
+    return {part: [(name, normal_form(label)) for name, label in files] for part, files in labelled.items()}
 
 
 def class_names_of(source: Source, labelled: Labelled) -> tuple[str, ...]:
@@ -121,7 +121,8 @@ def class_names_of(source: Source, labelled: Labelled) -> tuple[str, ...]:
         if unknown:
             raise DataError(
                 f"classes in {part} that train does not have ({shortened(unknown)}) in "
-                f"'{escape_name(str(source.path))}'; add them to train or remove them"
+                f"'{escape_name(str(source.path))}'{confused(unknown, names)}; add them to train, rename or remove "
+                "them"
             )
     return names
 
@@ -165,55 +166,20 @@ def _enclosing(paths: Sequence[_Path]) -> _Path:
 
 
 def _in_part(path: _Path) -> bool:
-    return len(path) > 1 and path[0].lower() in _PART_OF
+    return len(path) > 1 and path[0].lower() in PART_OF
 
 
 def _in_test(path: _Path) -> bool:
-    return _in_part(path) and _PART_OF[path[0].lower()] == TEST
+    return _in_part(path) and PART_OF[path[0].lower()] == TEST
 
 
 def _no_images(source: Source) -> str:
     undecoded = source.undecoded()
-    formats = f"; {_formats_of(undecoded)} are not decoded, convert them to JPEG or PNG" if undecoded else ""
+    formats = f"; {suffixes_of(undecoded)} are not decoded, convert them to JPEG or PNG" if undecoded else ""
     return (
         f"no images in '{escape_name(str(source.path))}' (found: {source.found()}{formats}); "
         "give a folder or a zip archive with images"
     )
-
-
-def _report_undecoded(source: Source, layout: _Layout, listing: dict[str, list[_Listed]]) -> None:
-    """Warns about images in formats that are not decoded; a class may not consist of them."""
-    undecoded = source.undecoded()
-    if not undecoded:
-        return
-    used = {(part, label) for part, files in listing.items() for _, label in files}
-    places = {layout.place(name) for name in undecoded}
-    lost = sorted((part, label) for part, label in places - used if label is not None)
-    if lost:
-        classes = shortened(label if part == WHOLE else f"{part}/{label}" for part, label in lost)
-        raise DataError(
-            f"in '{escape_name(str(source.path))}' {classes} has no images but in formats that are not decoded "
-            f"({_formats_of(undecoded)}); convert them to JPEG or PNG, or remove them"
-        )
-    warn_of_undecoded(source)
-
-
-def warn_of_undecoded(source: Source) -> None:
-    """Counts and names the images in formats that are not decoded, where there are any."""
-    undecoded = source.undecoded()
-    if undecoded:
-        logger.warning(
-            "%d image(s) in '%s' are left out, because their formats are not decoded (%s): %s; "
-            "convert them to JPEG or PNG",
-            len(undecoded),
-            escape_name(str(source.path)),
-            _formats_of(undecoded),
-            shortened(undecoded),
-        )
-
-
-def _formats_of(names: Iterable[str]) -> str:
-    return ", ".join(sorted({PurePosixPath(name).suffix.lower() for name in names}))
 
 
 def _drop_unlabelled_test(source: Source, listing: dict[str, list[_Listed]]) -> None:
@@ -242,6 +208,6 @@ def _all_labelled(source: Source, files: Sequence[_Listed], label_of: LabelRule)
 
 def _pet_hint(label_of: LabelRule, paths: Iterable[_Path]) -> str:
     """Where to turn with cats and dogs in no folder; nothing if some file to learn from is neither."""
-    learned = [path for path in paths if not (_in_part(path) and _PART_OF[path[0].lower()] == TEST)]
+    learned = [path for path in paths if not (_in_part(path) and PART_OF[path[0].lower()] == TEST)]
     are_pets = label_of is class_of_folder and learned and all(map(class_of_pet, learned))
     return "; cat.N.jpg and dog.N.jpg are read with --data.name asirra" if are_pets else ""

@@ -11,22 +11,23 @@ from typing import Any, NamedTuple, cast
 from datasets.asirra import load_asirra
 from datasets.cache import DecodeOptions, load_images
 from datasets.cifar10 import holds_cifar10, load_cifar10
+from datasets.class_names import confused, normal_form
 from datasets.crops import Crops
 from datasets.dataset import DataSet
 from datasets.digits import load_digits_splits
 from datasets.download import DOWNLOADS
 from datasets.errors import ClassMismatchError, OptionError, escape_name, shortened
 from datasets.folder import labelled_dataset, load_folder
+from datasets.left_out import check_readable_classes
 from datasets.listing import (
     PETS,
-    TEST,
-    TRAIN,
     are_pets,
     class_of_folder,
     class_of_pet,
     list_labelled,
 )
 from datasets.mnist import holds_mnist, load_mnist
+from datasets.parts import TEST, TRAIN
 from datasets.sources import Source, open_source
 from datasets.splits import Splits
 
@@ -100,8 +101,8 @@ def labelled_set(
     """Loads any labelled folder or archive as one set, with the labels of a model that exists.
 
     Where there are train/ and test/, only test/ is taken; else everything is. The classes of a folder are
-    matched by name; a class that the model knows and the folder lacks is reported in a warning. Where the model
-    knows cats and dogs alone, these may also be told by the names of the files.
+    matched by name, in any Unicode form; a class that the model knows and the folder lacks is reported in a
+    warning. Where the model knows cats and dogs alone, these may also be told by the names of the files.
 
     :param class_names: the model's classes in order; the labels are one-hot in that order, (N, K) uint8.
     :param name: the data set that the model was trained on. Where path holds its own form (the batches of
@@ -129,8 +130,9 @@ def labelled_set(
     if is_test_part:
         labelled = {TEST: labelled[TEST]}
     classes = {name: label for files in labelled.values() for name, label in files}
-    _check_classes(source, set(classes.values()), class_names)
+    _check_classes(source, set(classes.values()), tuple(map(normal_form, class_names)))
     cached = load_images(source, sorted(classes), decode)
+    check_readable_classes(source, labelled, cached.bad)
     dataset = labelled_dataset(cached, classes, tuple(class_names), crops)
     return LabelledSet(dataset, cached.bad, is_test_part)
 
@@ -152,9 +154,10 @@ def _check_classes(source: Source, found: set[str], class_names: Sequence[str]) 
 
 
 def _mismatch(path: Path | str, found: Iterable[str], class_names: Sequence[str]) -> ClassMismatchError:
+    hint = confused(set(found) - set(class_names), class_names)
     return ClassMismatchError(
         f"the classes in '{escape_name(str(path))}' ({shortened(found)}) are not those of "
-        f"the model ({shortened(class_names)}); rename or remove the folders of other classes"
+        f"the model ({shortened(class_names)}){hint}; rename or remove the folders of other classes"
     )
 
 

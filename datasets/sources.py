@@ -1,4 +1,4 @@
-"""A folder or a zip archive as a sorted list of image files, and their bytes.
+"""A folder or a zip archive as a sorted list of files, and their bytes.
 
 A zip archive is read in memory, member by member; nothing is ever extracted, so no member name can lead
 out of a folder.
@@ -12,76 +12,22 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from datasets.errors import DataError, StorageError, escape_name, shortened
 from datasets.files import expanded
-from datasets.images import IMAGE_SUFFIXES, UNDECODED_SUFFIXES, ImageError
+from datasets.formats import IMAGE, OTHER, START_BYTES, kind_by_name, kind_by_start, suffix_of
+from datasets.images import ImageError
 from datasets.official import check_official
+from datasets.source_files import FOLDER, NO_SIZE, Source, SourceFile, is_ignored
 
 MAX_FILE_BYTES = 72 * 2**20  # room for 24 million pixels that are not compressed
 _CHUNK = 2**20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of others zipfile unpacks a member at one go
-_UNREADABLE = -1  # the size of a file whose size cannot be had
-_IGNORED = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})
+_MEMBER_ERRORS = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 _PACKED = "train.zip"  # what Kaggle's download holds once it is unzipped, beside test1.zip and a table
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """One image file.
-
-    :param name: path below the source's root, with forward slashes.
-    :param size: bytes; -1 if the file cannot be looked at.
-    :param stamp: of a file: when its content or its state last changed, in ns; of a zip member: its CRC.
-    """
-
-    name: str
-    size: int
-    stamp: int
-
-
-class Source:
-    """Image files under one root, listed once; hidden files and those without an image suffix are not."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    @property
-    def identity(self) -> str:
-        """What tells two sources apart that have the same names, sizes and stamps."""
-        raise NotImplementedError
-
-    def files(self) -> list[SourceFile]:
-        """All image files, sorted by name."""
-        return [file for file in self._listing if _suffix(file.name) in IMAGE_SUFFIXES]
-
-    def undecoded(self) -> list[str]:
-        """The names of images in formats that this project does not decode, sorted."""
-        return [file.name for file in self._listing if _suffix(file.name) in UNDECODED_SUFFIXES]
-
-    def read(self, name: str) -> bytes:
-        """The bytes of one file; any number of threads may read at once.
-
-        :raises ImageError: the file cannot be read.
-        """
-        raise NotImplementedError
-
-    def found(self) -> str:
-        """The first things in it, image or not, for a message."""
-        raise NotImplementedError
-
-    @cached_property
-    def _listing(self) -> list[SourceFile]:
-        return sorted(self._list(), key=lambda file: file.name)
-
-    def _list(self) -> Iterator[SourceFile]:
-        """Every image file, decoded or not, in any order."""
-        raise NotImplementedError
 
 
 class FolderSource(Source):
@@ -126,13 +72,15 @@ class FolderSource(Source):
         if (status.st_dev, status.st_ino) in ancestors:
             return
         ancestors = ancestors | {(status.st_dev, status.st_ino)}
+        if prefix:
+            yield SourceFile(prefix.rstrip("/"), NO_SIZE, 0, FOLDER)
         for entry in entries:
-            if _is_ignored(entry.name):
+            if is_ignored(entry.name):
                 continue
             if _is_folder(entry):
                 yield from self._walk(entry.path, f"{prefix}{entry.name}/", ancestors)
-            elif _is_image_name(entry.name):
-                yield _source_file(entry, prefix + entry.name)
+            elif kind := _kind_of_entry(entry):
+                yield _source_file(entry, prefix + entry.name, kind)
 
 
 class ZipSource(Source):
@@ -159,7 +107,7 @@ class ZipSource(Source):
         _check_bytes(member.file_size)
         try:
             return self._inflated(name)
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
+        except _MEMBER_ERRORS as error:
             raise ImageError(f"cannot be read from the archive ({error})") from error
 
     def _inflated(self, name: str) -> bytes:
@@ -178,9 +126,22 @@ class ZipSource(Source):
             member.filename: member for member in self._archive.infolist()
         }  # the last of a name counts
         for name, member in members.items():
-            parts = PurePosixPath(name).parts
-            if not member.is_dir() and _is_image_name(name) and not any(map(_is_ignored, parts)):
-                yield SourceFile(name, member.file_size, member.CRC)
+            if any(map(is_ignored, PurePosixPath(name).parts)):
+                continue
+            if member.is_dir():
+                yield SourceFile(str(PurePosixPath(name)), NO_SIZE, 0, FOLDER)
+            else:
+                kind = kind_by_name(name) or self._kind_by_start(member)
+                yield SourceFile(name, member.file_size, member.CRC, kind)
+
+    def _kind_by_start(self, member: zipfile.ZipInfo) -> str:
+        if member.compress_type not in _METHODS:
+            return OTHER
+        try:
+            with self._archive.open(member) as file:
+                return kind_by_start(file.read(START_BYTES))
+        except _MEMBER_ERRORS:
+            return OTHER
 
 
 def open_source(path: Path | str) -> Source:
@@ -219,20 +180,8 @@ def _packed(folder: FolderSource) -> Source:
     return ZipSource(folder.path / train[0])
 
 
-def _is_ignored(name: str) -> bool:
-    return name.startswith(".") or name in _IGNORED
-
-
-def _is_image_name(name: str) -> bool:
-    return _suffix(name) in IMAGE_SUFFIXES | UNDECODED_SUFFIXES
-
-
 def _is_archive_name(name: str) -> bool:
-    return _suffix(name) == ".zip" and not _is_ignored(name)
-
-
-def _suffix(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
+    return suffix_of(name) == ".zip" and not is_ignored(name)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -242,12 +191,27 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _source_file(entry: os.DirEntry[str], name: str) -> SourceFile:
+def _kind_of_entry(entry: os.DirEntry[str]) -> str | None:
+    """The kind of a file; None for a pipe, a device or a dangling link whose name is not an image's."""
+    if kind := kind_by_name(entry.name):
+        return kind
+    try:
+        if not entry.is_file():
+            return None
+        with open(entry.path, "rb", buffering=0) as file:
+            return kind_by_start(file.read(START_BYTES))
+    except OSError:
+        return OTHER
+
+
+def _source_file(entry: os.DirEntry[str], name: str, kind: str) -> SourceFile:
     """Links are followed; what cannot be looked at is listed all the same, so that reading it names it."""
+    if kind != IMAGE:
+        return SourceFile(name, NO_SIZE, 0, kind)
     try:
         status = entry.stat()
     except OSError:
-        return SourceFile(name, _UNREADABLE, 0)
+        return SourceFile(name, NO_SIZE, 0)
     return SourceFile(name, status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
 
 

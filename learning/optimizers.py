@@ -228,11 +228,25 @@ class Optimizer(ABC):
 
 
 def _check_fits(model: ConvNet, dataset: DataSet) -> None:
-    """ValueError where the images of a batch are of another size than the model's input."""
+    """ValueError where a batch's images or labels are not of the model's input size or classes."""
     if dataset.crop_shape != model.input_shape:
         raise ValueError(
             f"batches hold images of {dataset.crop_shape}, the model takes {model.input_shape}; give "
             f"DataSet(..., crop_size={model.input_shape[0]}), or another input_shape"
+        )
+    if dataset.labels is None:
+        raise ValueError("a set has no labels; give DataSet(images, labels)")
+    num_classes = dataset.num_classes or 0
+    if dataset.labels.ndim == 1 and num_classes > model.num_classes:
+        raise ValueError(
+            f"labels go up to {num_classes - 1}, but the {model.num_classes} classes of the model are 0 to "
+            f"{model.num_classes - 1}; labels start at 0: subtract 1 where yours start at 1, or give another "
+            "num_classes"
+        )
+    if dataset.labels.ndim == 2 and num_classes != model.num_classes:
+        raise ValueError(
+            f"labels have {num_classes} columns, but the model has {model.num_classes} classes; give a column "
+            "for each class, or another num_classes"
         )
 
 

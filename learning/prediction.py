@@ -11,8 +11,9 @@ import numpy as np
 
 from datasets.dataset import DataSet
 from datasets.errors import DataError
-from datasets.images import IMAGE_SUFFIXES, read_resized
-from datasets.listing import warn_of_undecoded
+from datasets.formats import IMAGE_SUFFIXES
+from datasets.images import read_resized
+from datasets.left_out import warn_of_left_out
 from datasets.sources import FolderSource, open_source
 from learning.files import write_csv, write_text
 from learning.run_directory import RunDirectory
@@ -47,7 +48,7 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
     for path in map(Path, paths):
         if path.is_dir() or (path.suffix.lower() == ".zip" and path.is_file()):
             source = open_source(path)
-            warn_of_undecoded(source)
+            warn_of_left_out(source)
             names = [file.name for file in source.files()]
             found.extend(ImageFile(str(path / name), partial(source.read, name)) for name in names)
         elif path.exists() or path.is_symlink():

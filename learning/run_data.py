@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from datasets.class_names import normal_form
 from datasets.dataset import DataSet
 from datasets.errors import DataError
 from datasets.files import expanded
@@ -55,7 +56,7 @@ def open_data(config: RunConfig, run: RunDirectory | None = None) -> Splits:
 
 def check_same_data(run: RunDirectory, splits: Splits) -> None:
     """CheckpointError unless the data are those that the run was started with."""
-    if tuple(splits.class_names) != run.class_names:
+    if splits.class_names != tuple(map(normal_form, run.class_names)):
         raise CheckpointError(
             f"{run.path} was trained on the classes {', '.join(run.class_names)}, the data now have "
             f"{', '.join(splits.class_names)}; go on with the run's own data"

@@ -24,12 +24,14 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
         2: ("an image has bytes too many before its end, or flipped ones",
             "no crash; what decodes counts as an image"),
         3: ("PNG, BMP, WebP or GIF data under the name .jpg", "the content decides, not the name"),
-        4: ("grey, CMYK, palette, transparent and 16-bit images",
-            "all become 8-bit (H, W, 3); what is transparent lies on white, 16 bits are scaled"),
+        4: ("grey, CMYK, palette, transparent, 12- and 16-bit and float images, colour profiles",
+            "all become 8-bit sRGB (H, W, 3); what is transparent lies on white, more than 8 bits are scaled by "
+            "what the file says of its range, and named by `datasets.check` where it does not say"),
         5: ("an animation", "its first frame, everywhere"),
         6: ("a photograph turned by its EXIF entry", "it is upright in every script"),
         7: ("a small file that decodes to a huge image", "it is refused before memory is taken"),
-        8: ("files of file managers and notebooks, empty folders", "they are passed over and never become a class"),
+        8: ("files of file managers and notebooks, empty folders", "they are passed over and never become a class; "
+            "an empty folder is named"),
         9: ("no images, a single class, a missing folder, a name without a label",
             "exit 3; the message lists what was found"),
         10: ("the classes of a test set are not those of the run",
@@ -104,11 +106,13 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
         44: ("labels of -1, from 1, as a column, as floats; a class number beyond the last class",
              "what can be meant is converted, the rest refused where the set is made; the first bad one is named"),
         45: ("float pixels outside [0, 1]; NaN pixels; training and validation sets of different kinds",
-             "refused where the set is made, with what to write; never the advice to lower the rate"),
+             "refused where the set is made, with what to write; bytes and floats in [0, 1] may be mixed; never "
+             "the advice to lower the rate"),
         46: ("a terminal, pipe or log that cannot encode a name, closes, or blocks",
              "names are escaped and the result is kept"),
         47: ("a class whose files are all unreadable, of another kind or missing; one name in two Unicode forms or "
-             "cases", "said before training; refused where it cannot be meant"),
+             "cases", "exit 3 with the class and what was found; files that are left out and empty folders are "
+             "named in a warning; forms of one name match between parts and sets"),
         48: ("a metric that cannot be computed on the validation set", "exit 2 before training"),
         49: ("a resume with other kernels, another processor, thread count or version",
              "allowed, with a warning that the bits may differ"),
@@ -120,10 +124,7 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
 # What is not there yet, or not wholly.
 TODO: dict[int, str] = {
     41: "waits for training on several machines",
-    44: "in work",
-    45: "in work",
     46: "in work",
-    47: "in work",
     48: "in work",
     49: "in work",
     50: "in work",

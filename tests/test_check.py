@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from datasets.check_report import report_of
 from datasets.errors import DataError
 from datasets.images import ImageFacts, inspect_image, read_image
 from datasets.inspection import ODDITIES, Findings, Record, inspect, odd_about
+from tests.made_profiles import profile
 from tests.made_sets import cifar_parts, mnist_parts, write_mnist, write_python_batches
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,6 +83,8 @@ ODD = {  # file name: content, kinds
     "deep.png": (encoded(np.zeros((2, 2), np.uint16)), ("grey", "deep")),
     "deep.tif": (encoded(np.zeros((2, 2), np.float32), "TIFF"), ("grey", "deep")),
     "deep_colour.png": (deep_colour(), ("deep",)),
+    "twelve.png": (encoded(np.array([[0, 4095]], np.uint16)), ("grey", "deep", "range")),
+    "linear.png": (encoded(RGB, icc_profile=profile("linear")), ("profile",)),
     "lab.tif": (encoded(Image.new("LAB", (2, 2)), "TIFF"), ("other",)),
     "moves.gif": (encoded(RGB, "GIF", **FRAMES), ("palette", "animated")),
     "moves.webp": (encoded(RGB, "WEBP", **FRAMES), ("animated",)),
@@ -114,7 +118,7 @@ def test_frames_that_make_no_sense_do_not_make_the_first_unreadable(monkeypatch)
 
     content = encoded(RGB, "GIF", **FRAMES)
     monkeypatch.setattr("PIL.GifImagePlugin.GifImageFile.n_frames", property(broken))
-    assert inspect_image(content)[1] == ImageFacts("GIF", "P", False, False, 1, 1)
+    assert inspect_image(content)[1] == ImageFacts("GIF", "P", False, False, False, False, 1, 1)
 
 
 BAD = {"cat/empty.png": b"", "cat/page.jpg": b"<html>", "dog/cut.png": encoded(pixels(9))[:-60]}
@@ -173,6 +177,8 @@ def test_nothing_is_changed_and_the_report_holds_everything(tmp_path, capsys, mo
         },
         "unreadable": [{"name": f"{prefix}train/dog/empty.png", "reason": "the file is empty"}],
         "undecoded": [f"{prefix}train/cat/photo.heic"],
+        "others": [],
+        "empty_folders": [],
         "odd": {},
         "duplicates": [
             {
@@ -232,6 +238,39 @@ def test_a_layout_that_no_loader_takes_is_told_and_everything_is_looked_at(tmp_p
     assert "5 images can be read, 0 cannot" in out
     assert "not ready for training: 1 of 5 images" in out
     assert "whole   5: (no class) 5" in out
+
+
+GAMMA = {  # what a third class holds beside two good ones: the files, and what is said of it
+    "nothing": ({}, 0, "60 images can be read, 0 cannot; empty folders: 'gamma'\n"),
+    "other files": (
+        {"0.xyz": b"x", "1.xyz": b"x"},
+        3,
+        "not ready for training: in '.*' 'gamma' has no images",
+    ),
+    "damaged": (
+        {"0.jpg": b"\xff\xd8\xff\xe0 broken"},
+        3,
+        "not ready .* none of the images of 'gamma' can be read",
+    ),
+    "no suffix": ({"0": encoded(pixels(9)), "1.a": encoded(pixels(10))}, 0, "alpha 30, beta 30, gamma 2"),
+    "notes": (
+        {"0.png": encoded(pixels(9)), "0.json": b"{}"},
+        0,
+        "not images, and left out: 1\n  .json: 'gamma/0.json'",
+    ),
+}
+
+
+@pytest.mark.fault(8, 47)
+@pytest.mark.parametrize("kind", GAMMA)
+def test_a_class_without_images_is_told(tmp_path, capsys, caplog, kind):
+    files, code, said = GAMMA[kind]
+    root = write(tmp_path / "pets", good("alpha", "beta", count=30))
+    (root / "gamma").mkdir()
+    write(root / "gamma", files)
+    assert check.main([str(root)]) == code
+    assert re.search(said, capsys.readouterr().out)
+    assert caplog.records == []  # each thing is said once, in the report
 
 
 @pytest.mark.parametrize(

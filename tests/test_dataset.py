@@ -317,7 +317,7 @@ def test_num_classes_of_each_kind_of_labels():
     assert DataSet(images).num_classes is None
     assert DataSet(images).next_batch(2)[1] is None
     assert DataSet(images, np.array([0, 4, 1])).num_classes == 5
-    assert DataSet(images, np.eye(3)[:, :2]).num_classes == 2
+    assert DataSet(images, np.eye(2)[[0, 1, 1]]).num_classes == 2
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,14 @@ def test_num_classes_of_each_kind_of_labels():
     [
         ({"labels": np.zeros(3)}, "3 labels for 10 images"),
         ({"file_names": ["a"]}, "1 file names for 10 images"),
-        ({"labels": np.zeros((10, 3)), "class_names": ["cat", "dog"]}, "3 classes in labels, 2 class names"),
+        (
+            {"labels": np.eye(10), "class_names": ["cat", "dog"]},
+            "10 classes in labels, 2 class names; name each class$",
+        ),
+        (
+            {"labels": [1, 2] * 5, "class_names": ["cat", "dog"]},
+            "2 class names; name each class, and number them from 0",
+        ),
         ({"crop_size": 9}, "crop_size 9 does not fit into images of 8x8"),
         ({"crop_size": 11, "padding": 1}, "choose 1 to 10"),
         ({"padding": -1}, "padding is -1"),

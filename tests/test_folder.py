@@ -109,6 +109,31 @@ def test_bad_files_are_reported(tmp_path):
     assert "cat/0.png" not in names_of(splits.train) | names_of(splits.val) | names_of(splits.test)
 
 
+@pytest.mark.fault(1, 47)
+@pytest.mark.parametrize("part", ["", "val/"])
+def test_a_class_of_which_no_image_can_be_read_is_refused_however_few_these_are(tmp_path, part):
+    root = fill(tmp_path / "pets", [f"{part}{name}" for name in ("cat", "dog")], 50)
+    if part:
+        fill(root, ["train/cat", "train/dog", "train/fox"])
+    (root / part / "fox").mkdir()
+    for i in range(2):
+        (root / part / "fox" / f"{i}.jpg").write_bytes(b"\xff\xd8\xff\xe0 broken")
+    message = (
+        rf"none of the images of '{part}fox' can be read \('{part}fox/0.jpg': .*\); repair them, or remove"
+    )
+    with pytest.raises(DataError, match=message) as error:
+        load(root)
+    assert error.value.exit_code == 3
+
+
+@pytest.mark.fault(47)
+def test_a_sample_without_a_class_says_so(tmp_path, caplog):
+    root = fill(tmp_path / "pets", ["a", "b"], 40)
+    fill(root, ["rare"], 1)
+    load(root, sample_size=12)
+    assert "the sample has no image of 'rare'; raise --data.sample_size" in caplog.text
+
+
 def test_one_channel(tmp_path):
     train = load(fill(tmp_path / "pets", ["cat", "dog"]), channels=1, padding=1).train
     assert train.images.shape[1:] == (8, 8, 1)
@@ -180,3 +205,13 @@ def test_impossible_options_are_refused_before_anything_is_decoded(tmp_path, opt
         load(fill(tmp_path / "pets", ["cat", "dog"]), **options)
     assert error.value.exit_code == 2
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.fault(12, 23)
+def test_the_fingerprint_of_ordinary_images_is_that_of_older_versions(tmp_path):
+    """Runs that were started with an older version can only then be resumed."""
+    root = fill(tmp_path / "pets", ["cat", "dog"])
+    grey, deep = (np.arange(64, dtype=dtype).reshape(8, 8) for dtype in (np.uint8, np.uint16))
+    for name, pixels in (("cat/grey.png", grey), ("dog/deep.png", deep * 1000)):
+        Image.fromarray(pixels).save(root / name)
+    assert load(root, seed=1).fingerprint.startswith("287ee5ec0f5e")

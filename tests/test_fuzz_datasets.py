@@ -18,10 +18,12 @@ from datasets.augment import corner_center_windows, crop_reflect, draw_crops
 from datasets.cifar10 import load_cifar10
 from datasets.dataset import DataSet
 from datasets.errors import DataError
+from datasets.formats import SUFFIXES
 from datasets.images import ImageError, inspect_image, read_image, read_resized
 from datasets.mnist import read_idx
 from datasets.plain_pickle import load_plain_pickle
 from tests.fuzzing import damaged, often
+from tests.made_profiles import profile
 from tests.made_sets import cifar_parts, idx, pack, python2_pickle, write_binary_batches, write_python_batches
 
 
@@ -49,6 +51,10 @@ IMAGES = {
     "tiff": encoded("TIFF", "RGB"),
     "lzw": encoded("TIFF", "L", compression="tiff_lzw"),
     "ppm": encoded("PPM", "RGB"),
+    "deep": encoded("PNG", "I;16"),
+    "floats": encoded("TIFF", "F"),
+    "profile": encoded("PNG", "RGB", icc_profile=profile("linear"), compress_level=0),
+    **({"avif": encoded("AVIF", "RGB")} if "AVIF" in SUFFIXES else {}),
 }
 
 
@@ -70,7 +76,7 @@ def test_damaged_images_are_read_or_refused_alike_by_every_reader(name):
         assert (pixels.dtype, pixels.shape[2]) == (np.uint8, 3)
         np.testing.assert_array_equal(inspect_image(data)[0], pixels)
         assert read_resized(data, 5).shape == (5, 5, 3)
-    assert 0 < refused < 500
+    assert 0 < refused < often(500)
 
 
 @pytest.mark.fault(18)
@@ -91,7 +97,7 @@ def test_damaged_idx_files_are_read_or_refused(tmp_path, packed):
             assert array.dtype == np.uint8
             assert array.ndim in (1, 3)
     assert refused
-    assert packed or refused < 400  # gzip has a checksum
+    assert packed or refused < often(400)  # gzip has a checksum
 
 
 @pytest.mark.fault(17)
@@ -107,7 +113,7 @@ def test_damaged_pickles_are_read_or_refused():
         except DataError as error:
             refused += 1
             assert str(error).isprintable()
-    assert 0 < refused < 2000
+    assert 0 < refused < often(2000)
 
 
 @pytest.mark.fault(14, 18)

@@ -113,26 +113,55 @@ def test_other_names_do_not_lead_to_asirra(tmp_path):
 
 
 def test_images_that_are_not_decoded_are_counted_and_named(tmp_path, caplog):
-    source = tree(tmp_path, "a/0.png", "b/0.png", "b/1.HEIC", "b/2.avif", "logo.svg")
+    source = tree(tmp_path, "a/0.png", "b/0.png", "b/1.HEIC", "b/2.jxl", "logo.svg")
     assert list_labelled(source) == {"whole": [("a/0.png", "a"), ("b/0.png", "b")]}
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     message = record.getMessage()
-    assert "3 image(s) in " in message
-    assert "(.avif, .heic, .svg): 'b/1.HEIC', 'b/2.avif', 'logo.svg'; convert them to JPEG or PNG" in message
+    assert "3 files in " in message
+    assert "are left out, because their formats are not decoded (.heic, .jxl, .svg): " in message
+    assert message.endswith("'b/1.HEIC', 'b/2.jxl', 'logo.svg'; convert them to JPEG or PNG")
 
 
+@pytest.mark.fault(47)
+def test_files_that_are_not_images_are_counted_and_named_in_one_line(tmp_path, caplog):
+    names = [f"a/{i}.xml" for i in range(20)]
+    source = tree(tmp_path, "a/0.png", "b/0.png", "labels.csv", "b/notes", "b/Thumbs.db", *names)
+    assert list_labelled(source) == {"whole": [("a/0.png", "a"), ("b/0.png", "b")]}
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert "22 files in " in message
+    assert message.endswith(
+        "they are not images (.xml, no suffix, .csv): 'a/0.xml', 'a/1.xml', 'a/10.xml' and 19 more"
+    )
+
+
+@pytest.mark.fault(47)
 @pytest.mark.parametrize(
     ("names", "lost"),
     [
-        (["a/0.png", "b/0.heic"], "'b'"),
-        (["pets/a/0.png", "pets/b/0.heic"], "'b'"),
-        (["train/a/0.png", "train/b/0.png", "val/a/0.heic", "val/b/0.png"], "'val/a'"),
+        (["a/0.png", "b/0.heic"], "'b' has no .*'b/0.heic'; .heic"),
+        (
+            ["pets/a/0.png", "pets/b/0.tga", "pets/b/1.tga"],
+            "'b' has no .*'pets/b/0.tga', 'pets/b/1.tga'; .tga",
+        ),
+        (["train/a/0.png", "train/b/0.png", "val/a/0.heic", "val/b/0.png"], "'val/a' has no .*"),
+        (["a/0.png", "b/0.xml", "c/0", "d/0.png"], "'b', 'c' have no .*; .xml, no suffix"),
+        (["train/a/0.png", "train/b/0.png", "val/0.txt"], "'val' has no .*"),
     ],
 )
-def test_a_class_of_images_that_are_not_decoded_is_an_error(tmp_path, names, lost):
-    with pytest.raises(DataError, match=rf"{lost} has no images but in formats .*\(.heic\); convert them"):
+def test_a_class_whose_files_are_all_of_another_kind_is_an_error(tmp_path, names, lost):
+    with pytest.raises(DataError, match=rf"in '.*' {lost}\); convert them to JPEG or PNG, or move away"):
         list_labelled(tree(tmp_path, *names))
+
+
+@pytest.mark.fault(8, 47)
+def test_empty_folders_never_become_classes_and_are_named(tmp_path, caplog):
+    for folder in ("train/c/deep", "val/a", "val/b", "train/a/more", "other"):
+        (tmp_path / folder).mkdir(parents=True)
+    source = tree(tmp_path, "train/a/0.png", "train/b/0.png", "test/.DS_Store")
+    assert list_labelled(source) == {"train": [("train/a/0.png", "a"), ("train/b/0.png", "b")]}
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert message == f"in '{tmp_path}' 'test', 'train/c', 'val' are empty, and cannot be a class"
 
 
 def test_only_images_that_are_not_decoded_are_no_images(tmp_path):
@@ -140,3 +169,51 @@ def test_only_images_that_are_not_decoded_are_no_images(tmp_path):
         DataError, match="no images in .*; .heic are not decoded, convert them to JPEG or PNG"
     ):
         list_labelled(tree(tmp_path, "a/0.heic", "b/0.heic"))
+
+
+COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize(
+    ("one", "other", "message"),
+    [
+        (COMPOSED, DECOMPOSED, r"the classes 'cafe\u0301' and 'caf\xe9' are one name in two Unicode forms"),
+        ("Cat", "cat", "the classes 'Cat' and 'cat' differ in case or spaces alone; put .* rename"),
+        ("cat", "cat ", "the classes 'cat' and 'cat ' differ in case or spaces alone"),
+    ],
+)
+@pytest.mark.parametrize("part", ["", "val/"])
+def test_names_that_are_taken_for_each_other_are_an_error(tmp_path, part, one, other, message):
+    names = {f"{part}{one}/0.png", f"{part}{other}/0.png", f"{part}dog/0.png"}
+    if part:
+        names |= {"train/dog/0.png", f"train/{one}/0.png"}
+    source = tree(tmp_path, *names)
+    if len(source.files()) < len(names):
+        pytest.skip("this file system takes the two names for one")
+    with pytest.raises(DataError, match=message.replace("\\", "\\\\")):
+        list_labelled(source)
+
+
+@pytest.mark.fault(47)
+def test_one_name_in_two_forms_is_one_class_across_the_parts(tmp_path):
+    source = tree(tmp_path, f"train/{COMPOSED}/0.png", "train/b/0.png", f"val/{DECOMPOSED}/0.png")
+    listing = list_labelled(source)
+    assert listing["val"] == [(f"val/{DECOMPOSED}/0.png", COMPOSED)]
+    assert class_names_of(source, listing) == ("b", COMPOSED)
+
+
+@pytest.mark.fault(47)
+def test_a_name_in_another_case_in_another_part_says_so(tmp_path):
+    source = tree(tmp_path, "train/Cat/0.png", "train/dog/0.png", "val/cat/0.png")
+    with pytest.raises(
+        DataError, match=r"in val that train does not have \('cat'\).*'Cat' and 'cat' differ in case"
+    ):
+        class_names_of(source, list_labelled(source))
+
+
+def test_single_letters_are_told_apart_by_their_case(tmp_path):
+    source = tree(tmp_path, "A/0.png", "a/0.png")
+    if len(source.files()) < 2:
+        pytest.skip("this file system takes the two names for one")
+    assert class_names_of(source, list_labelled(source)) == ("A", "a")

@@ -251,3 +251,30 @@ def test_a_large_seed_is_a_seed_and_too_few_images_name_the_class(tmp_path):
     make(root, "rare/0.png")
     with pytest.raises(DataError, match="too few images .*'rare': 1, 'a': 10"):
         load_splits("folder", root, **options)
+
+
+@pytest.mark.fault(10, 47)
+@pytest.mark.parametrize(("on_disk", "known"), [("cafe\u0301", "caf\u00e9"), ("caf\u00e9", "cafe\u0301")])
+def test_classes_are_matched_in_any_unicode_form(tmp_path, on_disk, known):
+    root = make(tmp_path / "shops", f"{on_disk}/1.png", "bar/1.png")
+    dataset = labelled(root, (known, "bar"))
+    assert sorted(dataset.labels.tolist()) == [[0, 1], [1, 0]]
+    assert dataset.class_names == (known, "bar")
+
+
+@pytest.mark.fault(10, 47)
+def test_a_class_in_another_case_than_the_models_is_explained(tmp_path):
+    root = make(tmp_path / "pets", "Ape/1.png", "dog/1.png")
+    with pytest.raises(
+        ClassMismatchError, match=r"\('ape', 'dog'\); 'ape' and 'Ape' differ in case or spaces"
+    ):
+        labelled(root, ("ape", "dog"))
+
+
+@pytest.mark.fault(47)
+def test_a_test_set_with_a_class_that_cannot_be_read_is_refused(tmp_path):
+    root = make(tmp_path / "x", *folders("a", num_images=30))
+    (root / "b").mkdir()
+    (root / "b" / "0.png").write_bytes(b"")
+    with pytest.raises(DataError, match="none of the images of 'b' can be read"):
+        labelled(root, ("a", "b"))

@@ -1,11 +1,15 @@
+import io
 import logging
 import os
 import zipfile
 
 import pytest
+from PIL import Image
 
+from datasets import sources
 from datasets.errors import DataError
-from datasets.images import ImageError
+from datasets.formats import IMAGE_SUFFIXES, SUFFIXES
+from datasets.images import ImageError, read_image
 from datasets.sources import open_source
 
 
@@ -143,11 +147,69 @@ def test_members_that_are_packed_otherwise_than_by_deflate_say_so(tmp_path, meth
 
 
 def test_images_that_are_not_decoded_are_listed_apart(tmp_path):
-    write(tmp_path, "cat/b.HEIC", "cat/a.jpg", "x.avif", ".hidden.heic", "notes.txt")
-    members = {"cat/b.HEIC": b"", "cat/a.jpg": b"", "x.avif": b"", "__MACOSX/c.heic": b""}
-    for source in (open_source(tmp_path), open_source(zipped(tmp_path / "a.zip", members))):
+    write(
+        tmp_path / "a", "cat/b.HEIC", "cat/a.jpg", "x.jxl", ".hidden.heic", "notes.txt", "cat/notes", "Icon\r"
+    )
+    members = {
+        **dict.fromkeys(("cat/b.HEIC", "cat/a.jpg", "x.jxl", "notes.txt", "cat/notes"), b"x"),
+        **dict.fromkeys(("__MACOSX/c.heic", "cat/thumbs.DB", "cat/"), b""),
+    }
+    for source in (open_source(tmp_path / "a"), open_source(zipped(tmp_path / "a.zip", members))):
         assert names_of(source) == ["cat/a.jpg"]
-        assert source.undecoded() == ["cat/b.HEIC", "x.avif"]
+        assert source.undecoded() == ["cat/b.HEIC", "x.jxl"]
+        assert source.others() == ["cat/notes", "notes.txt"]
+        assert source.empty_folders() == []
+
+
+def encoded(form):
+    file = io.BytesIO()
+    Image.new("RGB", (9, 7)).save(file, form)
+    return file.getvalue()
+
+
+@pytest.mark.fault(3, 47)
+@pytest.mark.parametrize("packed", [False, True])
+def test_without_a_known_suffix_the_content_decides(tmp_path, packed):
+    forms = [form for form in SUFFIXES if form != "AVIF" or ".avif" in IMAGE_SUFFIXES]
+    files = {name: encoded(form) for form in forms for name in (form, f"{form}.1", f"{form}.jpg~")}
+    others = {
+        "empty": b"",
+        "BM": b"BMX bicycles are sold here, and other kinds of bicycles",
+        "data_batch_1": b"\x80\x02}",
+        "P5": b"P5 is a page",
+        "photo.txt": encoded("PNG"),  # not looked into
+        "riff": b"RIFF\0\0\0\0WAVEfmt ",
+    }
+    source = folder = tmp_path / "images"
+    for name, content in {**files, **others}.items():
+        write(folder, name, content=content)
+    (folder / "gone").symlink_to("absent")
+    os.mkfifo(folder / "pipe")  # to open it would wait for ever
+    if packed:
+        source = zipped(tmp_path / "a.zip", {**files, **others})
+    source = open_source(source)
+    assert names_of(source) == sorted(files)
+    assert source.others() == sorted(others)
+    assert read_image(source.read("PNG")).shape == (7, 9, 3)
+
+
+def test_files_with_a_known_suffix_are_not_opened_for_a_listing(tmp_path, monkeypatch):
+    write(tmp_path, "a.jpg", "a.json", "b.heic", "Thumbs.db", ".hidden")
+
+    def refuse(start):
+        raise AssertionError("opened")
+
+    monkeypatch.setattr(sources, "kind_by_start", refuse)
+    assert names_of(open_source(tmp_path)) == ["a.jpg"]
+
+
+def test_the_topmost_of_empty_folders_are_listed(tmp_path):
+    (tmp_path / "a" / "deep" / "deeper").mkdir(parents=True)
+    (tmp_path / "c" / "none").mkdir(parents=True)
+    write(tmp_path, "b/0.png", "c/notes.txt", "a/.hidden")
+    assert open_source(tmp_path).empty_folders() == ["a", "c/none"]
+    archive = zipped(tmp_path / "a.zip", {"./b/0.png": b"", "./b/": b"", "a/": b"", "a/deep/": b""})
+    assert open_source(archive).empty_folders() == ["a"]
 
 
 def test_a_folder_with_archives_and_no_images_is_its_train_zip(tmp_path, caplog):

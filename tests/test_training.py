@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
+from datasets.dataset import DataSet
 from learning.checkpoints import CheckpointStore
 from learning.compatibility import fixed_of
 from learning.config import OptimizerConfig, RunConfig, ScheduleConfig, TrainConfig
@@ -151,6 +152,39 @@ class TestContract:
         for sets in ((make_set(8, crop=8),), (make_set(8), make_set(8, crop=8))):
             with pytest.raises(ValueError, match=message):
                 MomentumOptimizer(tiny_model(), sets[0], AccuracyEvaluator(), *sets[1:])
+
+    @pytest.mark.fault(44)
+    @pytest.mark.parametrize("which", ["train_set", "val_set"])
+    @pytest.mark.parametrize(
+        ("labels", "message"),
+        [
+            ([1, 2, 1], "labels go up to 2, but the 2 classes of the model are 0 to 1; .* subtract 1"),
+            (np.eye(3), "labels have 3 columns, but the model has 2 classes"),
+            (None, "has no labels; give DataSet"),
+        ],
+    )
+    def test_labels_of_other_classes_than_the_models(self, which, labels, message):
+        sets = {"train_set": make_set(12), "val_set": make_set(12)}
+        sets[which] = DataSet(np.zeros((3, 10, 10, 3), np.uint8), labels)
+        with pytest.raises(ValueError, match=message):
+            MomentumOptimizer(tiny_model(), evaluator=AccuracyEvaluator(), **sets, **HP)
+
+    @pytest.mark.fault(44, 45)
+    def test_bytes_and_floats_class_numbers_and_one_hot_rows_train_and_score_the_same(
+        self, session, tmp_path
+    ):
+        found = []
+        for name in ("train_set", "val_set"):
+            sets = {"train_set": make_set(20), "val_set": make_set(20, seed=1)}
+            images, column = np.asarray(sets[name].images), sets[name].labels.argmax(axis=1)[:, None]
+            sets[name] = DataSet(images / np.float32(255), column.astype(float), crop_size=10)
+            model = tiny_model()
+            optimizer = MomentumOptimizer(
+                model, evaluator=AccuracyEvaluator(), **sets, **HP | {"num_epochs": 1}
+            )
+            found.append(optimizer.train(session(model), tmp_path / name, details=True, verbose=False))
+        for kind, values in found[0].items():
+            np.testing.assert_allclose(values, found[1][kind], rtol=1e-4, err_msg=kind)
 
     def test_options_beside_a_configuration_win_over_it(self, session, tmp_path):
         model, config = tiny_model(), RunConfig(train=TrainConfig(batch_size=10, num_epochs=1))
