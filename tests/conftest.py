@@ -4,6 +4,9 @@ import functools
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# What an environment may say of how programs talk is not what is tested. Which kernels compute stays its choice.
+for variable in ("PYTHONWARNINGS", "TERM", "COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "KERAS_BACKEND"):
+    os.environ.pop(variable, None)
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from models.catalogue import model_class
 from models.layers import batch_norm, conv_layer, dropout, fc_layer, global_average_pool
 from models.nn import ConvNet
 from models.summary import DEFAULTS, IMAGENET
+from tests.warm_scripts import warm_scripts
 
 
 class TinyNet(ConvNet):
@@ -48,6 +52,14 @@ def tiny_model(seed=0, **options):
         return TinyNet((10, 10, 3), 2, seed=seed, **options)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory):
+    """Decoded images are kept where no user has any, nor another session of tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SESSIONNET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @functools.cache
 def whole_net(name):
     """A net of the catalogue at the size of its data set, built once for all the tests that only look at it."""
@@ -68,3 +80,10 @@ def session():
     yield open_session
     for sess in opened:
         sess.close()
+
+
+@pytest.fixture(scope="session")
+def call_script():
+    """Calls a script in a process that need not start TensorFlow: see tests/warm_scripts.py."""
+    with warm_scripts() as call:
+        yield call
