@@ -4,9 +4,6 @@ import functools
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# What an environment may say of how programs talk is not what is tested. Which kernels compute stays its choice.
-for variable in ("PYTHONWARNINGS", "TERM", "COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "KERAS_BACKEND"):
-    os.environ.pop(variable, None)
 
 import numpy as np
 import pytest

@@ -185,7 +185,7 @@ def test_too_little_memory_is_one_line_that_proposes_a_smaller_batch(tmp_path):
         text=True,
         cwd=ROOT,
         env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"},
-        timeout=180,
+        timeout=600,
     )
     assert done.returncode == 6, done.stderr[-1000:]
     assert done.stderr.strip().splitlines()[-1] == "train.py: out of memory: try a smaller --train.batch_size"
