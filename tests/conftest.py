@@ -49,6 +49,33 @@ def tiny_model(seed=0, **options):
         return TinyNet((10, 10, 3), 2, seed=seed, **options)
 
 
+@functools.cache
+def computes_bfloat16():
+    """Whether TensorFlow can at all.
+
+    On a processor with AVX-512 it asks oneDNN for products in bfloat16, even where ONEDNN_MAX_CPU_ISA has taken
+    them away: a convolution fails then, and a matrix product ends the process. Older processors emulate both.
+    """
+    with tf.Graph().as_default(), v1.Session() as sess:
+        try:
+            sess.run(
+                tf.nn.conv2d(
+                    tf.ones([1, 4, 4, 8], tf.bfloat16), tf.ones([3, 3, 8, 8], tf.bfloat16), 1, "SAME"
+                )
+            )
+        except tf.errors.AbortedError:
+            return False
+    return True
+
+
+def pytest_runtest_setup(item):
+    """Skip what computes in bfloat16 where nothing can: by its mark, or its precision or dtype."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    is_asked = parameters.get("precision") == "bfloat16" or parameters.get("dtype") is tf.bfloat16
+    if (is_asked or item.get_closest_marker("bfloat16")) and not computes_bfloat16():
+        pytest.skip("ONEDNN_MAX_CPU_ISA leaves no bfloat16")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_the_tests(tmp_path_factory):
     """Decoded images are kept where no user has any, nor another session of tests."""

@@ -79,6 +79,7 @@ def left_out(found):
 # that they work
 
 
+@pytest.mark.bfloat16
 @pytest.mark.parametrize("net", ["resnet50", pytest.param("alexnet", marks=pytest.mark.long)])
 def test_inference(net, quick):
     nets = quick(inference, net)["nets"]
@@ -101,6 +102,7 @@ def test_input(quick):
         assert figures[part]["best_peer"] in ("tf.data", "tf.data smooth", "torch")
 
 
+@pytest.mark.bfloat16
 def test_an_epoch_has_all_images_and_ends_with_a_checkpoint(quick, monkeypatch):
     seen, train = [], Optimizer.train
 

@@ -215,6 +215,8 @@ def test_a_run_on_an_official_set_is_tested_on_its_files_and_on_images(
     data = ["--data.name", name, "--data.padding", 2, "--data.redraw", "false", "--data.sample_size", 15]
     data += ["--data.reflect", "false"] if name == "mnist" else ["--data.pca_color", 0.1]
     train = ["--train.num_epochs", 1, "--train.batch_size", 5, "--data.val_fraction", 0]
+    train += ["--model.options.widths", "[4]" if name == "mnist" else "[4,8,16]"]
+    train += ["--model.precision", "float32"]
     call(
         monkeypatch, "train.py", "--data-dir", official, "--run-dir", run_dir, *data, *sizes, *train,
         "--train.select", "last",
@@ -254,7 +256,7 @@ def test_a_set_is_downloaded_once_and_verified_in_every_script(tmp_path, monkeyp
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
         files = tuple(server.add(path.name, path.read_bytes()) for path in made.iterdir())
         monkeypatch.setitem(DOWNLOADS, "mnist", files)
-        recipe = ["--config", "mini-resnet-mnist", "--train.num_epochs", 1]
+        recipe = ["--config", "mini-resnet-mnist", "--train.num_epochs", 1, "--model.precision", "float32"]
         call(monkeypatch, "train.py", *recipe, "--download", *options)
     assert sorted(path.name for path in fetched.iterdir()) == sorted(file.name for file in files)
     assert json.loads((run_dir / "test.json").read_text())["num_images"] == 20
