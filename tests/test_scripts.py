@@ -89,7 +89,8 @@ def trained(folder, tmp_path_factory):
 
 def test_a_reader_that_leaves_stops_no_training(leave_after_a_line, folder, tmp_path):
     where = ["--data-dir", folder, "--run-dir", tmp_path / "run"]
-    code = leave_after_a_line("train.py", *where, "--train.num_epochs", 2, *SMALL)
+    narrow = ["--model.options.width", 2]
+    code = leave_after_a_line("train.py", *where, "--train.num_epochs", 2, *SMALL, *narrow)
     assert code == 0
     assert json.loads((tmp_path / "run" / "test.json").read_text())["scores"]
 
@@ -215,8 +216,8 @@ def test_a_run_on_an_official_set_is_tested_on_its_files_and_on_images(
     data = ["--data.name", name, "--data.padding", 2, "--data.redraw", "false", "--data.sample_size", 15]
     data += ["--data.reflect", "false"] if name == "mnist" else ["--data.pca_color", 0.1]
     train = ["--train.num_epochs", 1, "--train.batch_size", 5, "--data.val_fraction", 0]
-    train += ["--model.options.widths", "[4]" if name == "mnist" else "[4,8,16]"]
-    train += ["--model.precision", "float32"]
+    stages, widths = ("[1]", "[4]") if name == "mnist" else ("[1,1,1]", "[4,8,16]")
+    train += ["--model.options.stages", stages, "--model.options.widths", widths, "--precision", "float32"]
     call(
         monkeypatch, "train.py", "--data-dir", official, "--run-dir", run_dir, *data, *sizes, *train,
         "--train.select", "last",
@@ -349,7 +350,7 @@ def test_a_longer_run_keeps_its_length_whatever_happens_to_it(folder, tmp_path, 
     run_dir = tmp_path / "run"
     call(
         monkeypatch, "train.py", "--data-dir", folder, "--run-dir", run_dir, *SMALL,
-        "--train.num_epochs", 1, "--schedule.name", "constant",
+        "--train.num_epochs", 1, "--schedule.name", "constant", "--model.options.width", 2,
     )  # fmt: skip
     with pytest.raises(UsageError, match="choose a later one"):  # refused: nothing of it is kept
         call(monkeypatch, "train.py", "--resume", run_dir, "--train.num_epochs", 9, "--train.profile", 1)
