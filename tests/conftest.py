@@ -7,6 +7,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 import benchmarks  # noqa: F401  (before TensorFlow, see there)
 
@@ -19,6 +20,10 @@ from models.layers import batch_norm, conv_layer, dropout, fc_layer, global_aver
 from models.nn import ConvNet
 from models.summary import DEFAULTS, IMAGENET
 from tests.warm_scripts import warm_scripts
+
+# Nor does hypothesis look at a clock: how long an example takes says nothing on a busy machine.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 class TinyNet(ConvNet):
