@@ -1,0 +1,12 @@
+"""The environment of the tests, and of the processes that they start."""
+
+import os
+from pathlib import Path
+
+# What an environment may say of how programs talk is not what is tested. Which kernels compute stays its choice.
+for variable in ("PYTHONWARNINGS", "TERM", "COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "KERAS_BACKEND"):
+    os.environ.pop(variable, None)
+
+# Processes import this checkout, wherever they start.
+ROOT = Path(__file__).resolve().parent.parent
+os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])

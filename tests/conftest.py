@@ -7,6 +7,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 import benchmarks  # noqa: F401  (before TensorFlow, see there)
 
@@ -23,6 +24,11 @@ from models.catalogue import model_class
 from models.layers import batch_norm, conv_layer, dropout, fc_layer, global_average_pool
 from models.nn import ConvNet
 from models.summary import DEFAULTS, IMAGENET
+from tests.warm_scripts import warm_scripts
+
+# Nor does hypothesis look at a clock: how long an example takes says nothing on a busy machine.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 class TinyNet(ConvNet):
@@ -54,6 +60,41 @@ def tiny_model(seed=0, **options):
 
 
 @functools.cache
+def computes_bfloat16():
+    """Whether TensorFlow can at all.
+
+    On a processor with AVX-512 it asks oneDNN for products in bfloat16, even where ONEDNN_MAX_CPU_ISA has taken
+    them away: a convolution fails then, and a matrix product ends the process. Older processors emulate both.
+    """
+    with tf.Graph().as_default(), v1.Session() as sess:
+        try:
+            sess.run(
+                tf.nn.conv2d(
+                    tf.ones([1, 4, 4, 8], tf.bfloat16), tf.ones([3, 3, 8, 8], tf.bfloat16), 1, "SAME"
+                )
+            )
+        except tf.errors.AbortedError:
+            return False
+    return True
+
+
+def pytest_runtest_setup(item):
+    """Skip what computes in bfloat16 where nothing can: by its mark, or its precision or dtype."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    is_asked = parameters.get("precision") == "bfloat16" or parameters.get("dtype") is tf.bfloat16
+    if (is_asked or item.get_closest_marker("bfloat16")) and not computes_bfloat16():
+        pytest.skip("ONEDNN_MAX_CPU_ISA leaves no bfloat16")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory):
+    """Decoded images are kept where no user has any, nor another session of tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SESSIONNET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@functools.cache
 def whole_net(name):
     """A net of the catalogue at the size of its data set, built once for all the tests that only look at it."""
     with tf.Graph().as_default():
@@ -73,3 +114,10 @@ def session():
     yield open_session
     for sess in opened:
         sess.close()
+
+
+@pytest.fixture(scope="session")
+def call_script():
+    """Calls a script in a process that need not start TensorFlow: see tests/warm_scripts.py."""
+    with warm_scripts() as call:
+        yield call

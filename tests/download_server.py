@@ -95,10 +95,8 @@ class _Handler(BaseHTTPRequestHandler):
         if behaviour == "drip":
             for byte in body[half : half + 300]:
                 self.wfile.write(bytes([byte]))
-                if self.server.go_on.wait(0.01):
-                    return
         if behaviour == "stall":
             self.server.halfway.set()
-            self.server.go_on.wait(30)
+            self.server.go_on.wait()
             return
         self.wfile.write(body[half:] + b"x" * (100 if behaviour == "sends more" else 0))

@@ -1,13 +1,14 @@
 """The PyTorch peer: the paper's ResNet-20, and batches that are windows of the images."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from benchmarks import cifar10_peer, epoch_time  # noqa: E402
+from benchmarks import cifar10_peer, epoch_time, torch_cifar10  # noqa: E402
 from benchmarks.torch_cifar10 import Batches, Peer, Settings, started_net  # noqa: E402
 from datasets.dataset import DataSet  # noqa: E402
 from learning.errors import UsageError  # noqa: E402
@@ -71,15 +72,20 @@ def test_steps_lower_the_loss():
     assert losses[-1] < losses[0] / 2
 
 
+@pytest.mark.bfloat16
 def test_a_quick_comparison_of_the_steps_has_every_contestant(tmp_path, monkeypatch):
-    data_dir, output = write_binary_batches(tmp_path, cifar_parts(26)), tmp_path / "steps.json"
+    data_dir, output = write_binary_batches(tmp_path, cifar_parts(4)), tmp_path / "steps.json"
+    monkeypatch.setattr(torch_cifar10, "Settings", partial(Settings, batch_size=8))
+    options = ["--model.options.widths", "[16,32,64]", "--train.batch_size", "8"]
+    assert tuple(options[:2]) == epoch_time.PAPER_WIDTHS
+    monkeypatch.setattr(epoch_time, "PAPER_WIDTHS", options)
     monkeypatch.setattr("sys.argv", ["epoch_time", str(data_dir), "--quick", "--output", str(output)])
     epoch_time.main()
     figures = json.loads(output.read_text())
     assert set(figures["images_per_second"]) == {"project", "torch", "torch, batches ahead"}
     assert figures["left_out"] == {}
     assert figures["options"]["quick"] is True
-    assert figures["train_options"] == ["--model.options.widths", "[16,32,64]"]
+    assert figures["train_options"] == options
 
 
 def test_one_epoch_on_a_few_images(cifar, tmp_path, monkeypatch, capsys):

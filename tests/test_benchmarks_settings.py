@@ -3,10 +3,13 @@
 import json
 import os
 
+import pytest
+
 from benchmarks import performance, settings
 from models.filter_gradients import LARGEST_SIDE
 
 
+@pytest.mark.bfloat16
 def test_a_quick_measurement_changes_nothing_for_good(monkeypatch, tmp_path):
     output = tmp_path / "settings.json"
     monkeypatch.setattr("sys.argv", ["settings", "--quick", "--output", str(output)])

@@ -4,7 +4,8 @@ import importlib.util
 import json
 import subprocess
 import sys
-import time
+import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,27 @@ def quick(monkeypatch, tmp_path):
     return call
 
 
+@pytest.fixture
+def next_look(monkeypatch):
+    """Lets every `PeakMemory` tell when it looks; gives a function that waits until it has looked once more."""
+    looked = threading.Event()
+
+    def read():
+        found = watch.anonymous_bytes()
+        looked.set()
+        return found
+
+    def wait():
+        for _ in range(2):  # the look that is going on may have read already
+            looked.clear()
+            assert looked.wait(300)
+
+    telling = partial(watch.PeakMemory, read)
+    for module in (watch, scaling):
+        monkeypatch.setattr(module, "PeakMemory", telling)
+    return wait
+
+
 def left_out(found):
     """Who could not take part, but for torch where there is none."""
     return {name for name in found["left_out"] if HAS_TORCH or "torch" not in name}
@@ -57,6 +79,7 @@ def left_out(found):
 # that they work
 
 
+@pytest.mark.bfloat16
 @pytest.mark.parametrize("net", ["resnet50", pytest.param("alexnet", marks=pytest.mark.long)])
 def test_inference(net, quick):
     nets = quick(inference, net)["nets"]
@@ -79,6 +102,7 @@ def test_input(quick):
         assert figures[part]["best_peer"] in ("tf.data", "tf.data smooth", "torch")
 
 
+@pytest.mark.bfloat16
 def test_an_epoch_has_all_images_and_ends_with_a_checkpoint(quick, monkeypatch):
     seen, train = [], Optimizer.train
 
@@ -108,13 +132,13 @@ def test_scaling(quick):
     assert [row["images"] for row in found["files"]["rows"]] == [20, 40]
 
 
-def test_the_peak_of_updates_is_what_was_held_while_building(tmp_path, monkeypatch):
+def test_the_peak_of_updates_is_what_was_held_while_building(tmp_path, monkeypatch, next_look):
     build, held = scaling._build_training, []
 
     def holding_more_for_a_while(*arguments):
         more = np.ones(200_000_000, np.uint8)
         held.append(watch.anonymous_bytes())
-        time.sleep(5 * watch.INTERVAL)
+        next_look()
         del more
         return build(*arguments)
 
@@ -156,7 +180,7 @@ def stub(monkeypatch, tmp_path):
     def write(path, text):
         script = tmp_path / path
         script.parent.mkdir(exist_ok=True)
-        script.write_text("import os, sys, time\n" + text)
+        script.write_text("import os, signal, sys\n" + text)
         monkeypatch.setattr(start, "ROOT", tmp_path)
         monkeypatch.delenv("PYTHONPATH", raising=False)
         return tmp_path / "words"
@@ -170,7 +194,7 @@ def test_starting_train_py_takes_as_long_as_until_its_first_checkpoint(stub):
         "run = sys.argv[sys.argv.index('--run-dir') + 1]\n"
         "open('words', 'w').write(' '.join(sys.argv[-4:]))\n"
         "os.makedirs(run + '/checkpoints/step-1')\n"
-        "time.sleep(60)\n",
+        "signal.pause()\n",
     )
     assert start.project_start(threads=3)() == 1
     assert words.read_text() == "--train.threads 3 --train.save_every_steps 1"
@@ -181,7 +205,7 @@ def test_starting_keras_takes_as_long_as_until_it_says_so(stub):
         "benchmarks/keras_digits.py",
         "open('words', 'w').write(' '.join([*sys.argv[1:], os.environ['KERAS_BACKEND']]))\n"
         f"print('{start.MARK}', flush=True)\n"
-        "time.sleep(60)\n",
+        "signal.pause()\n",
     )
     assert start.keras_start(threads=3)() == 1
     assert words.read_text() == "--threads 3 tensorflow"
@@ -382,11 +406,11 @@ def test_a_labelled_folder_repeats_its_pictures(tmp_path, monkeypatch):
     assert (tmp_path / "dog/000003.jpg").samefile(tmp_path / "cat/000000.jpg")
 
 
-def test_a_peak_in_between_is_seen():
+def test_a_peak_in_between_is_seen(next_look):
     with watch.PeakMemory() as memory:
         before = watch.anonymous_bytes()
         kept = np.ones(100_000_000, np.uint8)
-        time.sleep(5 * watch.INTERVAL)
+        next_look()
         del kept
     assert memory.peak > before + 95e6
 

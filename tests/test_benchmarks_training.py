@@ -52,6 +52,7 @@ def one_torch_thread():
         torch.set_num_threads(before)
 
 
+@pytest.mark.bfloat16
 @pytest.mark.parametrize(
     "names",
     [

@@ -1,4 +1,5 @@
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,12 +18,18 @@ def test_the_header_is_one_that_numpy_reads(num_images):
 
 
 def test_the_bar_appears_only_on_a_terminal_and_after_a_while(monkeypatch):
-    monkeypatch.setattr(cache_build, "_BAR_AFTER", 0.0)
+    now = [0.0]
+    monkeypatch.setattr(cache_build, "time", SimpleNamespace(monotonic=lambda: now[0]))
     with cache_build.DecodeBar(10) as bar:
+        now[0] += 1000
         bar.advance(5)
         assert bar._bar is None
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     with cache_build.DecodeBar(10) as bar:
         bar.advance(4)
-        bar.advance(4)
+        now[0] += 0.99 * cache_build._BAR_AFTER
+        bar.advance(1)
+        assert bar._bar is None
+        now[0] += 0.02 * cache_build._BAR_AFTER
+        bar.advance(3)
         assert bar._bar.tasks[0].completed == 8

@@ -455,7 +455,8 @@ def test_no_pointer_file_is_looked_at(tmp_path, saved, text):
 @pytest.mark.fault(37)
 def test_who_reads_while_a_run_goes_on_sees_one_whole_checkpoint(tmp_path, saved, caplog):
     _, _, save = saved
-    store, stopped = CheckpointStore(tmp_path, keep=1), threading.Event()
+    store = CheckpointStore(tmp_path, keep=1)
+    stopped, looked = threading.Event(), threading.Event()
     save(store, 1, epoch=1, best_step=1, best_epoch=1)
     seen, failed = [], []
 
@@ -471,11 +472,16 @@ def test_who_reads_while_a_run_goes_on_sees_one_whole_checkpoint(tmp_path, saved
                     failed.append(error)
             except (AssertionError, CheckpointError) as error:
                 failed.append(error)
+            looked.set()
 
     reader = threading.Thread(target=read)
     reader.start()
     for step in range(2, 40):
         save(store, step, epoch=step, best_step=step, best_epoch=step)
+        if step % 8 == 0:  # on a busy machine the reader may not have had its turn
+            for _ in range(2):  # a look that is going on may have begun before this save
+                looked.clear()
+                assert looked.wait(300)
     stopped.set()
     reader.join()
     assert not failed

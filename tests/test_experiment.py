@@ -77,7 +77,7 @@ def test_the_training_images_are_drawn_beside_the_work(train_set, tmp_path, monk
     draw, may_draw = report.draw_image_grid, threading.Event()
 
     def draw_later(*arguments):
-        assert may_draw.wait(60)
+        assert may_draw.wait(300)
         draw(*arguments)
 
     monkeypatch.setattr(report, "draw_image_grid", draw_later)

@@ -54,6 +54,7 @@ def test_by_hand():
     assert found.reshape(2, 2).tolist() == [[10, 20], [30, 40]]
 
 
+@pytest.mark.bfloat16
 def test_bfloat16_is_as_near_to_float32_as_tensorflows_own():
     rng = np.random.default_rng(0)
     x, upstream = (rng.normal(size=(4, 7, 7, 64)).astype(np.float32) for _ in range(2))

@@ -200,6 +200,7 @@ def test_local_response_norm_by_hand():
     np.testing.assert_allclose(out.ravel(), expected, rtol=1e-6)
 
 
+@pytest.mark.bfloat16
 def test_bfloat16_input_keeps_float32_variables():
     def build():
         with v1.variable_scope("conv"):

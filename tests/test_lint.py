@@ -1,4 +1,7 @@
-"""Nothing in the product runs what a file says: by ruff, and by a look at the calls that ruff does not know."""
+"""Nothing in the product runs what a file says: by ruff, and by a look at the calls that ruff does not know.
+
+No test looks at a clock, for on a busy machine it would decide otherwise: what must take time waits for an event.
+"""
 
 import ast
 import json
@@ -32,6 +35,13 @@ REFUSED_NAMES = {
     *("tensorflow.saved_model.load", "tensorflow.compat.v1.saved_model.load", "ctypes.CDLL"),
 }
 
+TESTS = sorted((ROOT / "tests").glob("*.py"))
+CLOCKS = {"sleep", "time", "monotonic", "perf_counter", "process_time", "thread_time"}
+CLOCKS |= {f"{name}_ns" for name in CLOCKS}
+# Where time itself is wanted: kills at random moments, load of so many minutes, figures that decide nothing.
+MAY_USE_CLOCKS = {"bad_tree.py", "kill_and_resume.py", "soak.py"}
+SHORTEST = 300  # seconds: a limit that only ends what hangs
+
 
 def findings(code: str) -> list[str]:
     """The refused calls of a module, by their names; `numpy.load` unless it says allow_pickle=False."""
@@ -58,6 +68,35 @@ def _imported(tree: ast.AST) -> dict[str, str]:
         elif isinstance(node, ast.ImportFrom):
             known |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
     return known
+
+
+def clocks(code: str) -> list[str]:
+    """Where a test asks for the time, sleeps, or waits for a time that a busy machine may need.
+
+    Also in a text, which may be the code of another process.
+    """
+    tree = ast.parse(code)
+    known = _imported(tree)
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found += re.findall(rf"\btime\.(?:{'|'.join(sorted(CLOCKS))})\(", node.value)
+        if not isinstance(node, ast.Call):
+            continue
+        first, *rest = ast.unparse(node.func).split(".")
+        module, _, word = ".".join([known.get(first, first), *rest]).rpartition(".")
+        if module == "time" and word in CLOCKS:
+            found.append(f"time.{word}")
+        limits = [key.value for key in node.keywords if key.arg == "timeout"]
+        limits += node.args[:1] if word in ("wait", "join") else []
+        for limit in limits:
+            if (
+                isinstance(limit, ast.Constant)
+                and isinstance(limit.value, int | float)
+                and limit.value < SHORTEST
+            ):
+                found.append(f"{word} within {limit.value} s")
+    return found
 
 
 def ruff(*arguments: str, code: str = "") -> list[dict]:
@@ -152,3 +191,40 @@ def test_a_refused_call_is_found(code):
 )
 def test_what_only_reads_is_let_through(code):
     assert findings(code) == []
+
+
+def test_no_test_looks_at_a_clock():
+    others = [path for path in TESTS if path.name not in MAY_USE_CLOCKS | {Path(__file__).name}]
+    assert {path.name: clocks(path.read_text()) for path in others if clocks(path.read_text())} == {}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time\ntime.sleep(1)",
+        "import time as t\nt.perf_counter_ns()",
+        "from time import monotonic\nmonotonic()",
+        "from time import sleep as rest\nrest(x)",
+        "run([python, '-c', 'import time; time.sleep(60)'])",
+        "subprocess.run(x, timeout=60)",
+        "event.wait(0.5)",
+        "thread.join(5)",
+    ],
+)
+def test_a_clock_is_found(code):
+    assert len(clocks(code)) == 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "subprocess.run(x, timeout=600)",
+        "event.wait()",
+        "assert event.wait(300)",
+        "', '.join(x)",
+        "import time\ntime.strftime(x)",
+        "patch.setattr(x, 'time', SimpleNamespace(monotonic=lambda: 3))",
+    ],
+)
+def test_what_waits_for_an_event_is_let_through(code):
+    assert clocks(code) == []

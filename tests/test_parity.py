@@ -24,6 +24,9 @@ CLASSES = 7
 IN_EVALUATION, IN_TRAINING = 1e-4, 1e-3  # the largest difference allowed
 
 TORCHVISION = {"padding": "SYMMETRIC"}
+# Two blocks and one show all that a whole depth would, and half the channels all that whole widths would; from the
+# third stage on these are still so many that gradients of filters are products (models/filter_gradients.py).
+SHORT = {"stages": (2, 2, 1, 1), "widths": (32, 64, 128, 256)}
 POST_RESNET = {
     "padding": "SYMMETRIC",
     "bottleneck_stride": "1x1",
@@ -137,31 +140,54 @@ def check(**differences):
         assert worst[1] <= limit, f"{part} differ by {worst[1]:.1e} {worst[0]}"
 
 
-def torch_resnet(block, depths, **options):
+def torch_resnet(block, stages, widths=(64, 128, 256, 512), **options):
     def peer(nets):
-        return nets.ResNet(getattr(nets, block), depths, (64, 128, 256, 512), CLASSES, **options)
+        return nets.ResNet(getattr(nets, block), stages, widths, CLASSES, **options)
 
     return peer
+
+
+@pytest.fixture
+def one_torch_thread():
+    """Nets as small as these take longer with more, above all where other processes work."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(
     ("net", "side", "batch", "options", "make_peer"),
     [
         pytest.param(
-            ResNet50, 64, 4, TORCHVISION, torch_resnet("Bottleneck", (3, 4, 6, 3)), id="resnet50-torchvision"
+            ResNet50,
+            64,
+            4,
+            TORCHVISION,
+            torch_resnet("Bottleneck", (3, 4, 6, 3)),
+            id="resnet50-whole",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             ResNet50,
             64,
             4,
-            {
-                **POST_RESNET,
-                "stages": (1, 2, 1, 1),
-            },  # its whole depth would show nothing that the one above does not
-            torch_resnet("PostBottleneck", (1, 2, 1, 1), stem_bias=True),
+            TORCHVISION | SHORT,
+            torch_resnet("Bottleneck", **SHORT),
+            id="resnet50-torchvision",
+        ),
+        pytest.param(
+            ResNet50,
+            64,
+            4,
+            POST_RESNET | SHORT,
+            torch_resnet("PostBottleneck", **SHORT, stem_bias=True),
             id="resnet-post",
         ),
-        pytest.param(ResNet18, 64, 4, TORCHVISION, torch_resnet("BasicBlock", (2, 2, 2, 2)), id="resnet18"),
+        pytest.param(
+            ResNet18, 64, 4, TORCHVISION | SHORT, torch_resnet("BasicBlock", **SHORT), id="resnet18"
+        ),
         pytest.param(
             ResNet20,
             32,
@@ -180,7 +206,7 @@ def torch_resnet(block, depths, **options):
         ),
     ],
 )
-def test_pytorch(net, side, batch, options, make_peer, session):
+def test_pytorch(net, side, batch, options, make_peer, session, one_torch_thread):
     torch = pytest.importorskip("torch")
     from benchmarks import torch_nets
     from tests import peers_torch

@@ -143,6 +143,7 @@ def test_operations_of_a_convolution_by_hand():
     assert filter_gradients.filter_text(shape) == "3x3, 5 channels, stride 2"
 
 
+@pytest.mark.bfloat16
 def test_a_quick_measurement_of_the_filter_gradients(monkeypatch, tmp_path):
     output = tmp_path / "filter_gradients.json"
     monkeypatch.setattr("sys.argv", ["filter_gradients", "--quick", "--output", str(output)])

@@ -35,16 +35,19 @@ def asirra_dir(tmp_path, monkeypatch):
     return folder
 
 
-def test_the_scripts_of_the_post(asirra_dir, tmp_path, monkeypatch):
+# Smaller windows leave out weights of the first fully connected layer, nothing else; 227 is the default.
+@pytest.mark.parametrize("side", [67, pytest.param(227, marks=pytest.mark.long)])
+def test_the_scripts_of_the_post(asirra_dir, tmp_path, monkeypatch, side):
     monkeypatch.chdir(tmp_path)  # training saves under runs/
+    crop = {} if side == 227 else {"crop_size": side}
 
     # 1. the data sets
     X_trainval, y_trainval = dataset.read_asirra_subset(str(asirra_dir), one_hot=True)
     assert X_trainval.shape == (24, 256, 256, 3)
     assert y_trainval.shape == (24, 2)
     val_size = int(X_trainval.shape[0] * 0.25)
-    val_set = dataset.DataSet(X_trainval[:val_size], y_trainval[:val_size])
-    train_set = dataset.DataSet(X_trainval[val_size:], y_trainval[val_size:])
+    val_set = dataset.DataSet(X_trainval[:val_size], y_trainval[:val_size], **crop)
+    train_set = dataset.DataSet(X_trainval[val_size:], y_trainval[val_size:], **crop)
     assert train_set.images.shape == (18, 256, 256, 3)
     assert 0 <= train_set.images.min() < train_set.images.max() <= 255
     assert (train_set.labels[:, 1] == 1).sum() + (val_set.labels[:, 1] == 1).sum() == 12
@@ -71,7 +74,7 @@ def test_the_scripts_of_the_post(asirra_dir, tmp_path, monkeypatch):
     with graph.as_default():
         config = tf.compat.v1.ConfigProto()
         config.gpu_options.allow_growth = True
-        model = ConvNet([227, 227, 3], 2, **hp_d)
+        model = ConvNet([side, side, 3], 2, **hp_d)
         optimizer = Optimizer(model, train_set, Evaluator(), val_set=val_set, **hp_d)
         sess = tf.compat.v1.Session(graph=graph, config=config)
         train_results = optimizer.train(sess, details=True, verbose=True, **hp_d)
@@ -79,7 +82,8 @@ def test_the_scripts_of_the_post(asirra_dir, tmp_path, monkeypatch):
     assert len(train_results["step_scores"]) == len(train_results["eval_scores"]) == 1
 
     # 4. test.py
-    test_set = dataset.DataSet(*dataset.read_asirra_subset(str(asirra_dir), one_hot=True, sample_size=4))
+    X_test, y_test = dataset.read_asirra_subset(str(asirra_dir), one_hot=True, sample_size=4)
+    test_set = dataset.DataSet(X_test, y_test, **crop)
     with graph.as_default():
         saver = v1.train.Saver()
         saver.restore(sess, str(optimizer.save_dir / "model.ckpt"))
