@@ -14,7 +14,7 @@ import benchmarks  # noqa: F401  (before TensorFlow, see there)
 import tensorflow as tf  # isort: skip
 import tensorflow.compat.v1 as v1  # isort: skip
 
-# tests/test_switches.py runs suites again after one of TensorFlow's switches back to the ways of TF1.
+# tests/test_behaviour_switches.py runs suites again after one of TensorFlow's switches back to the ways of TF1.
 SWITCH = os.environ.get("SESSIONNET_TEST_SWITCH")
 if SWITCH:
     getattr(v1, SWITCH)()
