@@ -9,15 +9,29 @@ import numpy as np
 import pytest
 
 import benchmarks  # noqa: F401  (before TensorFlow, see there)
+from learning import kernels, processor
 
-import tensorflow as tf  # isort: skip
-import tensorflow.compat.v1 as v1  # isort: skip
+with kernels.choosing_kernels():  # the tests compute as the scripts do
+    import tensorflow as tf
+    import tensorflow.compat.v1 as v1
 
 from datasets.dataset import DataSet
+from learning.precision import bfloat16_fails
 from models.catalogue import model_class
 from models.layers import batch_norm, conv_layer, dropout, fc_layer, global_average_pool
 from models.nn import ConvNet
 from models.summary import DEFAULTS, IMAGENET
+
+# Where ONEDNN_MAX_CPU_ISA takes bfloat16 from a processor that has it, TensorFlow fails or aborts.
+needs_bfloat16 = pytest.mark.skipif(bfloat16_fails(), reason="ONEDNN_MAX_CPU_ISA leaves oneDNN no bfloat16")
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what is computed in bfloat16 by its parameters."""
+    for item in items:
+        values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if any(isinstance(value, str | tf.DType) and value in ("bfloat16", tf.bfloat16) for value in values):
+            item.add_marker(needs_bfloat16)
 
 
 class TinyNet(ConvNet):
@@ -68,3 +82,18 @@ def session():
     yield open_session
     for sess in opened:
         sess.close()
+
+
+@pytest.fixture
+def cpu(monkeypatch, tmp_path):
+    """A processor with these flags; None: a system that does not say."""
+
+    def make(flags):
+        path = tmp_path / "cpuinfo"
+        if flags is not None:
+            path.write_text(f"model name\t: Some CPU\nflags\t\t: {flags}\nmodel name\t: Some CPU\n")
+        monkeypatch.setattr(processor, "CPU_INFO", path)
+        for variable in (*processor.LIMIT_VARIABLES, kernels.SWITCH):
+            monkeypatch.delenv(variable, raising=False)
+
+    return make

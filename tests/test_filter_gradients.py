@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as v1
 from models import layers
 from models.filter_gradients import filter_gradient, products_pay
 from models.nn import ResNet, SmallNet
+from tests.conftest import needs_bfloat16
 
 CASES = [  # height, width, side, stride, padding
     (7, 7, 3, 1, "SAME"),
@@ -54,6 +55,7 @@ def test_by_hand():
     assert found.reshape(2, 2).tolist() == [[10, 20], [30, 40]]
 
 
+@needs_bfloat16
 def test_bfloat16_is_as_near_to_float32_as_tensorflows_own():
     rng = np.random.default_rng(0)
     x, upstream = (rng.normal(size=(4, 7, 7, 64)).astype(np.float32) for _ in range(2))
