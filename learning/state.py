@@ -24,6 +24,8 @@ class TrainingState:
     :ivar step_losses: one per update. step_scores, eval_scores: one per epoch.
     :ivar history: one row per epoch: epoch, step, learning_rate, train_loss, train_score, val_score.
     :ivar fixed: what must be the same when the run is resumed: options, and what the training set is.
+    :ivar machines: by which the run was computed, each with `from_step`, the update before its first: see
+        `learning.machine`. Empty in a checkpoint of an earlier version.
     """
 
     global_step: int = 0
@@ -39,6 +41,7 @@ class TrainingState:
     eval_scores: list[float] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     fixed: dict[str, Any] = field(default_factory=dict)
+    machines: list[dict[str, Any]] = field(default_factory=list)
 
     def end_epoch(
         self,
@@ -101,7 +104,13 @@ class TrainingState:
                 )
 
 
-_ITEMS: dict[str, type] = {"step_losses": float, "step_scores": float, "eval_scores": float, "history": dict}
+_ITEMS: dict[str, type] = {
+    "step_losses": float,
+    "step_scores": float,
+    "eval_scores": float,
+    "history": dict,
+    "machines": dict,
+}
 
 
 def _to_plain(value: Any) -> Any:

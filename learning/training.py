@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import os
 import signal
@@ -25,6 +26,8 @@ from learning.errors import (
 )
 from learning.files import storage_reason
 from learning.interrupts import SignalGuard
+from learning.machine import advise_kernels, machine, note_machine
+from learning.precision import check_precision
 from learning.profiling import operations_file, run_traced, write_profile
 from learning.progress import HISTORY_FILE, Monitor
 from learning.run_directory import hold
@@ -35,6 +38,8 @@ from models.hyperparameters import accepted
 
 if TYPE_CHECKING:
     from learning.optimizers import Optimizer
+
+logger = logging.getLogger(__name__)
 
 
 class TrainingLoop:
@@ -82,6 +87,7 @@ class TrainingLoop:
                 self._resume()
             else:
                 self._start()
+            self._note_machine()
             if on_start is not None:
                 on_start()
             self._train(resume, verbose)
@@ -123,6 +129,19 @@ class TrainingLoop:
         self.optimizer.state = TrainingState(best_score=worst, fixed=self.fixed)
         self.optimizer.train_set.cursor = {"epochs_completed": 0, "index_in_epoch": 0}
         self.sess.run(self.optimizer.initialize)
+
+    def _note_machine(self) -> None:
+        """Record by which machine the next updates are computed; of one other than before a warning tells."""
+        if self._finished():
+            return
+        advise_kernels()
+        check_precision(str(self.optimizer.model.options["precision"]))
+        differing = note_machine(self.state.machines, machine(self.sess), self.state.global_step)
+        if differing:
+            logger.warning(
+                "%s goes on on another machine: %s; its result will not be, to the bit, that of a run on one",
+                self.store.save_dir, "; ".join(differing),
+            )  # fmt: skip
 
     def _resume(self) -> None:
         """The values of the newest checkpoint."""

@@ -124,7 +124,6 @@ TODO: dict[int, str] = {
     46: "in work",
     47: "in work",
     48: "in work",
-    49: "in work",
     50: "in work",
     51: "waits for starting from published weights",
 }
