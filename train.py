@@ -44,8 +44,12 @@ def train(arguments: TrainArguments, path: Path) -> None:
         experiment.drawing_training_images(splits.train, path, augment=config.train.augment_train),
         experiment.open_session(model, config.train.threads) as sess,
     ):
-        resume = arguments.resume is not None
-        optimizer.train(sess, path, resume=resume, on_start=lambda: run.update(config))
+        optimizer.train(
+            sess,
+            path,
+            resume=arguments.resume is not None,
+            on_start=lambda: run.update(config, optimizer.state.machines),
+        )
         epoch = experiment.load_selected(sess, model, path, config.train.select).epoch
         dataset, split = run_data.held_out(splits)
         results = evaluate(

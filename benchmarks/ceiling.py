@@ -4,21 +4,28 @@
 
 TensorFlow and PyTorch multiply two 2048x2048 matrices in turns, in float32 and in bfloat16. The larger median of
 the two is the ceiling of that precision: a yardstick for all other work, and no bound, since the machine drifts.
+Where bfloat16 is emulated a product can take minutes: there it is left out, unless --precision asks for it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import libraries
-from benchmarks.commands import conditions, keep, measurement_parser, parse_measurement
+from benchmarks.commands import (
+    add_precision,
+    conditions,
+    keep,
+    measurement_parser,
+    parse_measurement,
+    precisions,
+)
 from benchmarks.sides import PROJECT, Contestant, Spread, Step, measure
 from learning.scripts import run_script
 
 SIDE = 2048
 GFLOP = 2 * SIDE**3 / 1e9  # of one product
-PRECISIONS = ("float32", "bfloat16")
 
 
 def tensorflow_product(precision: str, threads: int) -> Step:
@@ -53,11 +60,19 @@ def _step(product: Callable[[], object]) -> Step:
 
 
 def ceiling(
-    threads: int, *, rounds: int = 5, seconds: float = 2.0, tell: Callable[[str], None] = print
+    threads: int,
+    measured: Sequence[str],
+    *,
+    rounds: int = 5,
+    seconds: float = 2.0,
+    tell: Callable[[str], None] = print,
 ) -> dict[str, dict[str, float]]:
-    """GFLOP/s by precision and library, medians: {"float32": {"tensorflow": ..., "torch": ...}, ...}."""
+    """GFLOP/s by precision and library, medians: {"float32": {"tensorflow": ..., "torch": ...}, ...}.
+
+    :param measured: the precisions.
+    """
     found = {}
-    for precision in PRECISIONS:
+    for precision in measured:
         contestants = {
             PROJECT: Contestant(tensorflow_product, (precision, threads)),
             "torch": Contestant(torch_product, (precision, threads)),
@@ -80,24 +95,30 @@ def limits(
 ) -> dict[str, float]:
     """GFLOP/s that each contestant can reach at most: the best of any library in the precision of its products.
 
+    A contestant whose precision has no ceiling is left out.
+
     :param names: PROJECT, or a library, its precision and more, such as "torch bfloat16 compiled".
     :param precision: the project's.
     :param ceilings: as `ceiling` gives them.
     """
     best = {which: max(found.values()) for which, found in ceilings.items()}
-    return {name: best[precision if name == PROJECT else name.split()[1]] for name in names}
+    used = {name: precision if name == PROJECT else name.split()[1] for name in names}
+    return {name: best[which] for name, which in used.items() if which in best}
 
 
 def main() -> None:
     """Measure, print, and write the figures to a file if asked to."""
-    arguments = parse_measurement(measurement_parser("ceiling", str(__doc__), rounds=5, seconds=2.0))
+    parser = measurement_parser("ceiling", str(__doc__), rounds=5, seconds=2.0)
+    add_precision(parser)
+    arguments = parse_measurement(parser)
     figures = conditions(arguments)
-    found = ceiling(arguments.threads, rounds=arguments.rounds, seconds=arguments.seconds)
+    measured = precisions(arguments)
+    found = ceiling(arguments.threads, measured, rounds=arguments.rounds, seconds=arguments.seconds)
     table = Table(title=f"Product of two matrices of side {SIDE}, GFLOP/s")
-    for column in ("", *PRECISIONS):
+    for column in ("", *measured):
         table.add_column(column, justify="right" if column else "left")
     for library in dict.fromkeys(name for rates in found.values() for name in rates):
-        table.add_row(library, *(f"{found[precision].get(library, 0):.4g}" for precision in PRECISIONS))
+        table.add_row(library, *(f"{found[precision].get(library, 0):.4g}" for precision in measured))
     Console().print(table)
     keep(arguments, figures | {"gflops": found})
 

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.commands import cifar10_parser, require_counts
-from benchmarks.figures import processor
 from datasets.cifar10 import load_cifar10
 from datasets.splits import Splits
 from learning.errors import UsageError
 from learning.files import check_writable, write_text
+from learning.processor import processor_name, usable_cores
 from learning.schedules import CosineSchedule
 from learning.scripts import run_script
 
@@ -86,7 +86,6 @@ def figures(
 ) -> dict[str, Any]:
     """What the JSON file holds."""
     seconds = [row["seconds"] for row in history]
-    name, cores = processor()
     return {
         "accuracy": history[-1]["accuracy"],
         "crops": 1,
@@ -103,8 +102,8 @@ def figures(
         ],
         "settings": dataclasses.asdict(settings),
         "versions": {"torch": version("torch"), "numpy": version("numpy")},
-        "processor": name,
-        "cores": cores,
+        "processor": processor_name(),
+        "cores": usable_cores(),
         "threads": settings.threads,
         "date": time.strftime("%Y-%m-%d"),
     }
@@ -136,7 +135,7 @@ def main() -> None:
     from benchmarks.torch_cifar10 import Settings
 
     settings = Settings(
-        batch_size=arguments.batch_size, epochs=arguments.epochs, seed=arguments.seed, threads=processor()[1]
+        batch_size=arguments.batch_size, epochs=arguments.epochs, seed=arguments.seed, threads=usable_cores()
     )
     result = train(splits, settings)
     print(

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import environment, processor, summary, write
-from benchmarks.sides import Contestant, Rates, Spread, measure, ratios
+from benchmarks.figures import environment, summary, write
+from benchmarks.hardware import PLAYED, PRECISIONS, emulation, play
+from benchmarks.sides import PATIENCE, Contestant, Rates, Spread, measure, ratios
 from learning.errors import UsageError
 from learning.files import check_writable
+from learning.processor import usable_cores
 from learning.scripts import ScriptParser
 
 POST = "post"  # the way of the AlexNet post: measured, but no peer that the project is held against
@@ -21,7 +23,7 @@ QUICK = {"rounds": 1, "seconds": 0.0, "threads": 0}  # what --quick says; the li
 def measurement_parser(
     program: str, description: str, *, rounds: int | None = None, seconds: float | None = None
 ) -> ScriptParser:
-    """A parser that knows --quick, --rounds, --seconds, --threads and --output.
+    """A parser that knows --quick, --rounds, --seconds, --threads, --isa and --output.
 
     :param program: the module's name in this package.
     :param description: of which the first line is shown.
@@ -42,15 +44,30 @@ def measurement_parser(
         parser.add_argument(
             "--seconds", type=float, default=seconds, help=f"of a measurement (default: {seconds:g})"
         )
-    cores = processor()[1]
+    cores = usable_cores()
     parser.add_argument("--threads", type=int, default=cores, help=f"of each library (default: {cores})")
+    parser.add_argument(
+        "--isa", choices=PLAYED, help="let this processor play one with no more than that (default: as it is)"
+    )
     parser.add_argument("--output", type=Path, metavar="FILE", help="where to write the figures, as JSON")
     return parser
 
 
+def add_precision(parser: ScriptParser) -> None:
+    """--precision, which `precisions` understands."""
+    parser.add_argument(
+        "--precision",
+        choices=("fast", *PRECISIONS, "both"),
+        default="fast",
+        help="fast (the default): float32, and bfloat16 unless the processor emulates it; both: emulated too",
+    )
+
+
 def parse_measurement(parser: ScriptParser) -> argparse.Namespace:
-    """The checked command line; --quick has set rounds, seconds and threads."""
+    """The checked command line; --quick has set rounds, seconds and threads, --isa the environment."""
     arguments = parser.parse_args()
+    if arguments.isa is not None:
+        play(arguments.isa)
     require_counts(parser, arguments, *(name for name in ("rounds", "threads") if name in arguments))
     seconds = getattr(arguments, "seconds", 0.0)
     if seconds < 0:
@@ -73,6 +90,19 @@ def add_cifar10_options(parser: ScriptParser) -> None:
     """DATA_DIR and --limit."""
     parser.add_argument("data_dir", metavar="DATA_DIR", help="CIFAR-10: the official archive, or its folder")
     parser.add_argument("--limit", type=int, metavar="N", help="use only so many images of each part, to try")
+
+
+def precisions(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Those to measure. What --precision says; for `fast` without bfloat16 where `left_out` has it."""
+    if arguments.precision in PRECISIONS:
+        return (arguments.precision,)
+    return tuple(name for name in PRECISIONS if name not in left_out(arguments))
+
+
+def left_out(arguments: argparse.Namespace) -> dict[str, str]:
+    """The precisions that are not measured though nobody said so, and why: bfloat16 can take minutes for a step."""
+    lack = emulation()
+    return {"bfloat16": f"it is emulated: {lack}"} if lack and arguments.precision == "fast" else {}
 
 
 def require_counts(parser: ScriptParser, arguments: argparse.Namespace, *options: str) -> None:
@@ -98,10 +128,15 @@ def working_folder(folder: Path | None) -> Iterator[Path]:
 
 
 def conditions(arguments: argparse.Namespace) -> dict[str, Any]:
-    """How the figures are taken, to be asked before they are: the machine, and the options."""
+    """How the figures are taken, to be asked before they are: the machine, the options, and what is left out."""
     names = ("quick", "rounds", "seconds", "threads")
     options = {name: getattr(arguments, name) for name in names if name in arguments}
-    return {"environment": environment(arguments.threads), "options": options}
+    found = {"environment": environment(arguments.threads), "options": options}
+    if "precision" in arguments:
+        found["left_out_precisions"] = left_out(arguments)
+        for name, reason in left_out(arguments).items():
+            print(f"{name} is left out: {reason}; --precision both measures it too", flush=True)
+    return found
 
 
 def keep(arguments: argparse.Namespace, figures: Mapping[str, Any]) -> None:
@@ -111,7 +146,11 @@ def keep(arguments: argparse.Namespace, figures: Mapping[str, Any]) -> None:
 
 
 def measure_as_asked(
-    contestants: Mapping[str, Contestant], arguments: argparse.Namespace, *, warm_steps: int
+    contestants: Mapping[str, Contestant],
+    arguments: argparse.Namespace,
+    *,
+    warm_steps: int,
+    patience: float = PATIENCE,
 ) -> tuple[Rates, dict[str, str]]:
     """`sides.measure` for the rounds and seconds of the command line; with --quick in this process."""
     return measure(
@@ -120,6 +159,7 @@ def measure_as_asked(
         seconds=arguments.seconds,
         warm_steps=warm_steps,
         in_processes=not arguments.quick,
+        patience=patience,
     )
 
 

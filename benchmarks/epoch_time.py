@@ -27,6 +27,7 @@ from benchmarks.commands import (
     parse_measurement,
 )
 from benchmarks.figures import print_table, summary
+from benchmarks.hardware import emulation
 from benchmarks.sides import PROJECT, Contestant, Step, measure
 from learning.scripts import run_script
 
@@ -44,7 +45,9 @@ def project_step(data_dir: str, limit: int | None, threads: int) -> Step:
     config = parse_train(["--config", RECIPE, *PAPER_WIDTHS, *options]).config
     from datasets.prefetch import Prefetcher
     from learning import experiment, run_data
+    from learning.precision import with_precision
 
+    config, _ = with_precision(config)
     splits = run_data.open_data(config)
     run_data.check_fits(config, splits)
     train = config.train
@@ -97,8 +100,10 @@ def main() -> None:
     """Measure, print, and write the figures to a file if asked to."""
     arguments = parse()
     require_torch()
+    precision = "float32" if emulation() else "bfloat16"  # as both choose it
     figures = {
         **conditions(arguments),
+        "precision": precision,
         "recipe": RECIPE,
         "train_options": PAPER_WIDTHS,
         "limit": arguments.limit,
@@ -116,7 +121,7 @@ def main() -> None:
         in_processes=not arguments.quick,
     )
     found = summary(rates, failures)
-    print_table("ResNet-20, batch 128, bfloat16, whole training steps", found)
+    print_table(f"ResNet-20, batch 128, {precision}, whole training steps", found)
     keep(arguments, figures | found)
 
 

@@ -14,32 +14,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import hardware
 from benchmarks.sides import Rates, Spread, best_peer, ratios
 from learning.files import write_text
-from learning.processor import processor_facts
 
 PACKAGES = ("tensorflow", "keras", "torch", "numpy", "scikit-image", "pillow")
-# what decides how fast a matrix product is
-FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_tile")
-
-
-def processor() -> tuple[str, int]:
-    """The processor's name, and how many of its cores this process may use."""
-    names = processor_facts("model name") or [platform.processor() or platform.machine()]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return names[0], cores or 1
 
 
 def environment(threads: int) -> dict[str, Any]:
     """On what the figures were taken: machine, what else it was doing, versions, date."""
-    name, cores = processor()
-    flags = processor_facts("flags")
-    known = flags[0].split() if flags else []
     return {
-        "processor": name,
-        "cores": cores,
+        **hardware.facts(),
         "threads": threads,
-        "flags": [flag for flag in FLAGS if flag in known],
         "load_before": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in PACKAGES if _is_installed(package)},

@@ -2,9 +2,9 @@
 
     python -m benchmarks.filter_gradients [--rounds 9] [--threads N] [--output FILE]
 
-Convolutions of AlexNet and of the ResNets at the batch sizes of benchmarks/training, in both precisions. The two
-ways take turns in one session; the least time of each counts, since nothing but other work makes it longer.
-`models.filter_gradients.products_pay` was drawn from such tables.
+Convolutions of AlexNet and of the ResNets at the batch sizes of benchmarks/training, in each precision that the
+processor does not emulate. The two ways take turns in one session; the least time of each counts, since nothing but
+other work makes it longer. `models.filter_gradients.products_pay` was drawn from such tables.
 """
 
 import argparse
@@ -14,8 +14,14 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.ceiling import PRECISIONS
-from benchmarks.commands import conditions, keep, measurement_parser, parse_measurement
+from benchmarks.commands import (
+    add_precision,
+    conditions,
+    keep,
+    measurement_parser,
+    parse_measurement,
+    precisions,
+)
 from learning.scripts import run_script
 
 WAYS = ("forward", "kernel", "products")
@@ -162,7 +168,7 @@ def filter_text(shape: Shape) -> str:
 def measure_all(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """A row for every shape and precision."""
     rows = []
-    for precision in PRECISIONS:
+    for precision in precisions(arguments):
         for shape in QUICK_SHAPES if arguments.quick else SHAPES:
             print(f"{precision}: {images_text(shape)}, {filter_text(shape)}", flush=True)
             times = least_times(shape, precision, arguments.rounds, arguments.threads)
@@ -172,7 +178,9 @@ def measure_all(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Measure, print, and write the figures to a file if asked to."""
-    arguments = parse_measurement(measurement_parser("filter_gradients", str(__doc__), rounds=9))
+    parser = measurement_parser("filter_gradients", str(__doc__), rounds=9)
+    add_precision(parser)
+    arguments = parse_measurement(parser)
     figures = conditions(arguments)
     figures["rows"] = measure_all(arguments)
     print_rows(figures["rows"])

@@ -10,7 +10,8 @@ the peers' best, whatever its precision: the fastest of them in float32 takes pa
 - project: a `DataSet` and `ConvNet.predict`, as predict.py --ten-crop and test.py do;
 - torch: the windows stacked as in torchvision's documentation of `TenCrop`, channels_last, inference_mode, and once
   more with the net compiled;
-- keras: one `tf.function` that cuts the windows and calls the net;
+- keras: one `tf.function` that cuts the windows and calls the net, with TensorFlow's kernels as installed and,
+  where those are not oneDNN's, once more with oneDNN switched on;
 - post: float32 arrays, windows cut by numpy for each image, and one run of the project's float32 graph for each of
   the ten windows.
 
@@ -24,14 +25,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks import libraries, post_way
-from benchmarks.ceiling import PRECISIONS, ceiling, limits
+from benchmarks.ceiling import ceiling, limits
 from benchmarks.commands import (
     POST,
+    add_precision,
     conditions,
     keep,
     measure_as_asked,
     measurement_parser,
     parse_measurement,
+    precisions,
     print_post,
     summary_beside_post,
 )
@@ -142,9 +145,9 @@ def torch_step(case: Case, precision: str, is_compiled: bool) -> Step:
     return step
 
 
-def keras_step(case: Case, precision: str) -> Step:
+def keras_step(case: Case, precision: str, onednn: bool) -> Step:
     """The images as a Keras user predicts them, all of it in one `tf.function`."""
-    tf = libraries.tensorflow(case.threads)
+    tf = libraries.tensorflow(case.threads, onednn=onednn)
     from benchmarks.keras_nets import build
 
     with libraries.keras_policy(precision):
@@ -174,7 +177,7 @@ def measure_case(
     """The figures of one net, printed, and ready for JSON; `fastest` as `contestants` takes it."""
     title = f"ten-crop prediction, {case.name}, {precision}"
     print(title, flush=True)
-    sides = contestants(STEPS, case, precision, fastest, compiled=not arguments.quick)
+    sides = contestants(STEPS, case, precision, fastest, tuned=not arguments.quick)
     if precision == "float32":  # the only precision of the post
         sides[POST] = Contestant(post_step, (case,))
     rates, failures = measure_as_asked(sides, arguments, warm_steps=0 if arguments.quick else 2)
@@ -190,6 +193,7 @@ def measure_case(
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = measurement_parser("inference", str(__doc__), rounds=5, seconds=10.0)
+    add_precision(parser)
     names = [case.name for case in CASES]
     default = "(default: all; with --quick resnet50)"
     parser.add_argument("nets", nargs="*", metavar="NET", help=f"of {', '.join(names)} {default}")
@@ -204,11 +208,12 @@ def main() -> None:
     """Measure, print, and write the figures to a file if asked to."""
     arguments = parse()
     figures: dict[str, Any] = {**conditions(arguments), "ceiling_gflops": None, "nets": {}}
+    measured = precisions(arguments)
     if not arguments.quick:
-        figures["ceiling_gflops"] = ceiling(arguments.threads)
+        figures["ceiling_gflops"] = ceiling(arguments.threads, measured)
     for case in QUICK_CASES if arguments.quick else CASES:
         case, fastest = case._replace(threads=arguments.threads), None
-        for precision in PRECISIONS if case.name in arguments.nets else ():
+        for precision in measured if case.name in arguments.nets else ():
             found = measure_case(case, precision, arguments, figures["ceiling_gflops"], fastest)
             fastest = found["best_peer"]
             figures["nets"].setdefault(case.name, {})[precision] = found

@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from benchmarks.hardware import as_peer
+from models.quiet import importing_tensorflow
+
 
 def project_model(
     name: str,
@@ -73,12 +76,16 @@ def project_update(
     return step
 
 
-def tensorflow(threads: int) -> Any:
-    """TensorFlow as users of its eager side get it.
+def tensorflow(threads: int, *, onednn: bool = False) -> Any:
+    """TensorFlow as users of its eager side get it, with the kernels that it takes by itself.
 
     :param threads: 0 leaves the number to it; else nothing in the process may have used TensorFlow yet.
+    :param onednn: True tells it to take oneDNN's, as the project does; too late where it is imported already.
     """
-    from learning.experiment import tf  # imported without its messages
+    with importing_tensorflow(), as_peer(onednn=onednn):
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
 
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)

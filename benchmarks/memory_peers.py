@@ -20,15 +20,17 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import libraries
-from benchmarks.ceiling import PRECISIONS
 from benchmarks.commands import (
+    add_precision,
     conditions,
     keep,
     measurement_parser,
     parse_measurement,
+    precisions,
     require_counts,
     working_folder,
 )
+from benchmarks.hardware import PRECISIONS
 from benchmarks.made import class_numbers, open_splits, write_blank
 from benchmarks.sides import PROJECT
 from benchmarks.watch import PeakMemory, family_bytes, in_fresh_process, in_this_process, require_linux
@@ -194,6 +196,7 @@ def peak_text(row: dict[str, Any]) -> str:
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = measurement_parser("memory_peers", str(__doc__))
+    add_precision(parser)
     parser.add_argument("--images", type=int, default=25000, help="to choose from (default: 25000)")
     parser.add_argument("--folder", type=Path, help="where their file is made (default: temporary)")
     arguments = parse_measurement(parser)
@@ -206,7 +209,9 @@ def main() -> None:
     arguments = parse()
     require_linux()
     figures = conditions(arguments)
-    work = QUICK if arguments.quick else Work(arguments.images, threads=arguments.threads)
+    work = Work(arguments.images, threads=arguments.threads, precisions=precisions(arguments))
+    if arguments.quick:
+        work = QUICK._replace(precisions=work.precisions[-1:])
     with working_folder(arguments.folder) as folder:
         rows = measure_peers(folder, work, in_this_process if arguments.quick else in_fresh_process)
     print_peers(rows, work)

@@ -3,103 +3,57 @@
     python -m benchmarks.performance
 
 Every table is of one JSON file, NAME.json or NAME-WHATEVER.json, which `python -m benchmarks.NAME` writes; a part
-without any says how to make one. The text around the tables is written by hand.
+without any says how to make one. The files of a further kind of processor lie in a folder beside the first ones,
+such as benchmarks/results/avx2. The text around the tables is written by hand.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from benchmarks import filter_gradients, memory_peers, scaling, settings, start
-from benchmarks.ceiling import PRECISIONS
 from benchmarks.commands import POST
 from benchmarks.documents import README, markdown, rewrite
 from benchmarks.figures import rate, spread
-from benchmarks.sides import PROJECT, Spread, best_peer, ratios
+from benchmarks.sides import PROJECT
+from benchmarks.speed_tables import (
+    PEERS,
+    Figures,
+    inference_table,
+    measured_peers,
+    newest_instructions,
+    range_of_medians,
+    to_library,
+    training_table,
+)
 from learning.scripts import ScriptParser, run_script
 
 RESULTS = Path(__file__).resolve().parent / "results"
 DOCUMENT = README.parent / "docs" / "performance.md"
-STEP_GOALS = {"float32": 1.1, "bfloat16": 1.3}
-SMALL_NET_GOAL = 1.5  # ResNet-20 in bfloat16
-TEN_CROP_GOAL, DECODE_GOAL, BATCH_GOAL = 1.3, 1.2, 15_000
-
-Figures = Mapping[str, Any]
+DECODE_GOAL, BATCH_GOAL = 1.2, 15_000
 
 
 def machine(figures: Figures) -> str:
-    """On what, when, by which versions."""
+    """On what, when, by which versions; and what is not measured there."""
     found = figures["environment"]
     flags = ", ".join(found["flags"]) or "none of the flags that matter"
+    if found.get("played"):
+        flags = f"held to {found['played']} (it has {flags})"
+    if found.get("kernels"):
+        flags = f"{flags}, {found['kernels']} kernels in TensorFlow"
     versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     load, options = found["load_before"], figures.get("options", {})
     beside = "" if load is None else f"; load before {load:.1f}"
     rounds = f"; {options['rounds']} rounds" if "rounds" in options else ""
     each = f" of {options['seconds']:g} s" if "seconds" in options else ""
     revision = f"; revision {found['revision']}" if found.get("revision") else ""
+    left_out = "".join(
+        f" {name} is left out: {reason}." for name, reason in figures.get("left_out_precisions", {}).items()
+    )
     return (
         f"{found['processor']}, {found['cores']} cores, {found['threads']} threads, {flags}; {versions}; "
-        f"{found['date']}{rounds}{each}{beside}{revision}."
+        f"{found['date']}{rounds}{each}{beside}{revision}.{left_out}"
     )
-
-
-def training_table(figures: Figures) -> str:
-    """Images/s of a training step with its share of the limit, and the ratios to the fastest of each peer."""
-    header = ["net", "batch", "precision", "images/s", "to PyTorch", "to Keras", "goal"]
-    rows = []
-    for case in figures["cases"]:
-        is_small = case["net"] == "resnet20" and case["precision"] == "bfloat16"
-        goal = SMALL_NET_GOAL if is_small else STEP_GOALS[case["precision"]]
-        what = [case["net"], f"{case['batch_size']}", case["precision"]]
-        rows.append([*what, *_beside(case, ("torch", "keras"), goal)])
-    return f"{_limits(figures)}\n\n{markdown(header, rows)}"
-
-
-def _limits(figures: Figures) -> str:
-    limits = ", ".join(
-        f"{precision} {max(found.values()):.0f} GFLOP/s"
-        for precision, found in figures["ceiling_gflops"].items()
-    )
-    return f"Matrix product of 2048x2048, the larger of TensorFlow's and PyTorch's: {limits}."
-
-
-def _beside(found: Figures, libraries: Iterable[str], goal: float) -> list[str]:
-    """The project's rate, its ratio to each library, and the goal, which is against the fastest of them."""
-    rates, peer = found["images_per_second"], found["best_peer"]
-    share = found.get("share_of_ceiling", {}).get(PROJECT)
-    ours, asked = rate(rates[PROJECT]), f"{goal}"
-    if share is not None:
-        ours = f"{ours} ({share:.0%} of the limit)"
-        if peer is not None:
-            needed = goal * rates[peer]["median"] / rates[PROJECT]["median"] * share
-            asked = f"{asked} ({needed:.0%} of the limit)"
-    return [ours, *(_to_library(found, library) for library in libraries), asked]
-
-
-def _to_library(found: Figures, library: str) -> str:
-    """The ratio to the library's fastest setting, and which that is; empty where it did not take part."""
-    compared = _ratio(found, library)
-    return "" if compared is None else f"{spread(compared[0]._asdict())} {compared[1]}".strip()
-
-
-def _ratio(found: Figures, library: str) -> tuple[Spread, str] | None:
-    rates = {name: values for name, values in found["rates"].items() if name.split()[0] == library}
-    fastest = best_peer(rates)
-    if fastest is None:
-        return None
-    return Spread.of(ratios(found["rates"], fastest)), fastest.removeprefix(library).strip()
-
-
-def inference_table(figures: Figures) -> str:
-    """Images/s of ten-crop prediction."""
-    rows = [
-        [net, precision, *_beside(found, ("torch", "keras"), TEN_CROP_GOAL), _to_library(found, POST)]
-        for net, by_precision in figures["nets"].items()
-        for precision, found in by_precision.items()
-    ]
-    header = ["net", "precision", "images/s", "to PyTorch", "to Keras", "goal", "to the post's way"]
-    return f"{_limits(figures)}\n\n{markdown(header, rows)}"
 
 
 def input_table(figures: Figures) -> str:
@@ -113,7 +67,7 @@ def input_table(figures: Figures) -> str:
         [
             what,
             rate(figures[key]["images_per_second"][PROJECT]),
-            *(_to_library(figures[key], library) for library in libraries),
+            *(to_library(figures[key], library) for library in libraries),
             goal,
         ]
         for what, key, goal in parts
@@ -127,10 +81,20 @@ def input_table(figures: Figures) -> str:
 def epoch_table(figures: Figures) -> str:
     """The loop around the updates."""
     rows = [
-        [recipe, rate(found["images_per_second"][PROJECT]), spread(found["ratio"]), f"{figures['goal']}"]
+        [
+            _with_precision(recipe, found),
+            rate(found["images_per_second"][PROJECT]),
+            spread(found["ratio"]),
+            f"{figures['goal']}",
+        ]
         for recipe, found in figures["recipes"].items()
     ]
     return markdown(["recipe", "epoch, images/s", "to the bare step", "goal"], rows)
+
+
+def _with_precision(name: str, found: Figures) -> str:
+    """The name of what was measured, and its precision where that is not bfloat16."""
+    return f"{name}, float32" if found.get("precision") == "float32" else name
 
 
 def start_table(figures: Figures) -> str:
@@ -192,26 +156,34 @@ TABLES: dict[str, Callable[[Figures], str]] = {
 
 
 def _measured(name: str) -> list[Figures]:
-    """What the files of a part hold."""
-    paths = [RESULTS / f"{name}.json", *sorted(RESULTS.glob(f"{name}-*.json"))]
+    """What the files of a part hold, processor by processor."""
+    folders = [RESULTS, *sorted(path for path in RESULTS.iterdir() if path.is_dir())]
+    paths = [
+        path
+        for folder in folders
+        for path in (folder / f"{name}.json", *sorted(folder.glob(f"{name}-*.json")))
+    ]
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
 
 
 def summary() -> str:
-    """How many times as fast as each library a step and a prediction are: the least and the largest median."""
-    steps = [case for figures in _measured("training") for case in figures["cases"]]
-    nets = [net for figures in _measured("inference") for net in figures["nets"].values()]
-    work = {f"a training step, {p}": [step for step in steps if step["precision"] == p] for p in PRECISIONS}
-    work |= {f"prediction with ten crops, {p}": [net[p] for net in nets] for p in PRECISIONS}
-    rows = (
-        [what, *(_range(cases, library) for library in ("torch", "keras"))] for what, cases in work.items()
-    )
-    return markdown(["images/s, project / peer", "PyTorch", "Keras"], rows)
+    """How many times as fast as each library a step and a prediction are: the least and the largest median.
 
-
-def _range(cases: Iterable[Figures], library: str) -> str:
-    medians = [compared[0].median for case in cases if (compared := _ratio(case, library))]
-    return f"{min(medians):.2f} to {max(medians):.2f}" if medians else ""
+    A row for each kind of processor, by its newest instructions.
+    """
+    work: dict[tuple[str, str], list[Figures]] = {}
+    for figures in _measured("training"):
+        for case in figures["cases"]:
+            what = f"a training step, {case['precision']}"
+            work.setdefault((what, newest_instructions(figures["environment"])), []).append(case)
+    for figures in _measured("inference"):
+        for by_precision in figures["nets"].values():
+            for precision, found in by_precision.items():
+                what = f"prediction with ten crops, {precision}"
+                work.setdefault((what, newest_instructions(figures["environment"])), []).append(found)
+    peers = measured_peers(found for cases in work.values() for found in cases)
+    rows = ([*what, *(range_of_medians(cases, peer) for peer in peers)] for what, cases in work.items())
+    return markdown(["images/s, project / peer", "processor", *(PEERS[peer] for peer in peers)], rows)
 
 
 def sections() -> Iterator[tuple[str, str]]:
@@ -219,7 +191,7 @@ def sections() -> Iterator[tuple[str, str]]:
     for name, table in TABLES.items():
         measured = _measured(name)
         missing = f"Not measured yet: `python -m benchmarks.{name} --output benchmarks/results/{name}.json`."
-        yield name, "\n\n".join(f"{table(one)}\n\n{machine(one)}" for one in measured) or missing
+        yield name, "\n\n".join(f"{machine(one)}\n\n{table(one)}" for one in measured) or missing
 
 
 def main() -> None:

@@ -16,10 +16,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.ceiling import PRECISIONS
-from benchmarks.figures import environment, processor, write
+from benchmarks.figures import environment, write
+from benchmarks.hardware import PRECISIONS, emulation
 from benchmarks.runs import bring_to_end
+from learning.errors import UsageError
 from learning.files import check_writable
+from learning.processor import usable_cores
 from learning.scripts import ScriptParser, run_script
 
 
@@ -72,8 +74,16 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the recipe's images are")
     parser.add_argument("--epochs", type=int, help="of each run (default: the recipe's)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
+    parser.add_argument(
+        "--emulated", action="store_true", help="also where bfloat16 is emulated, which is slow"
+    )
     parser.add_argument("--output", type=Path, metavar="FILE", help="where to write the figures, as JSON")
     arguments = parser.parse_args()
+    lack = emulation()
+    if lack and not arguments.emulated:
+        raise UsageError(
+            f"bfloat16 is emulated here: {lack}; give --emulated, if the runs may take their time"
+        )
     if arguments.output:
         check_writable(arguments.output)
     arguments.runs_dir = arguments.runs_dir.resolve()
@@ -88,7 +98,7 @@ def main() -> None:
     print_summary(arguments.recipe, found)
     if arguments.output:
         conditions = {"recipe": arguments.recipe, "epochs": arguments.epochs, "seeds": arguments.seeds}
-        write(arguments.output, {"environment": environment(processor()[1]), **conditions, **found})
+        write(arguments.output, {"environment": environment(usable_cores()), **conditions, **found})
 
 
 if __name__ == "__main__":

@@ -30,12 +30,20 @@ def next_arguments(path: Path, options: Sequence[str], data_dir: Path | None) ->
         data = [] if data_dir is None else ["--data-dir", str(data_dir)]
         return [*options, *data, "--run-dir", str(path)]
     found, wanted = RunDirectory(path).config, parse_train(options).config
-    if _without_paths(found) != _without_paths(wanted):
+    if _without_paths(found) != _without_paths(_as_chosen(wanted, found)):
         raise UsageError(
             f"{path} holds a run with other options than are asked for now; choose another RUNS_DIR, or the "
             "options that it was made with"
         )
     return None if is_finished(path) else ["--resume", str(path)]
+
+
+def _as_chosen(wanted: RunConfig, found: RunConfig) -> RunConfig:
+    """`wanted` with what the machine of the run took for precision `auto`."""
+    if wanted.model.precision != "auto":
+        return wanted
+    model = dataclasses.replace(wanted.model, precision=found.model.precision)
+    return dataclasses.replace(wanted, model=model)
 
 
 def _without_paths(config: RunConfig) -> RunConfig:

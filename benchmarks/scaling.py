@@ -27,10 +27,10 @@ from rich.table import Table
 
 from benchmarks import libraries
 from benchmarks.commands import conditions, keep, measurement_parser, parse_measurement, require_counts
-from benchmarks.figures import processor
 from benchmarks.made import open_splits, write_blank, write_tree
 from benchmarks.sides import Spread, in_turns, take_turn
 from benchmarks.watch import PeakMemory, in_fresh_process, in_this_process, require_linux
+from learning.processor import usable_cores
 from learning.scripts import run_script
 
 SIDE, CROP_SIZE, NUM_CLASSES, WIDTH = 32, 28, 10, 4
@@ -236,7 +236,7 @@ def main() -> None:
     """Measure, print, and write the figures to a file if asked to."""
     arguments = parse()
     require_linux()
-    cores = processor()[1]
+    cores = usable_cores()
     sizes = QUICK_SIZES if arguments.quick else full_sizes(arguments.largest, cores)
     figures = {**conditions(arguments), "sweeps": {}}
     call = in_this_process if arguments.quick else in_fresh_process

@@ -3,7 +3,8 @@
     python -m benchmarks.settings [MODEL ...] [--rounds 3] [--seconds 5] [--output FILE]
 
 Those are settings that TensorFlow leaves to whoever opens a session, and the project's own choice of the way to the
-filter gradients. The steps are those of benchmarks/training, in bfloat16, with its smallest batch of each net.
+filter gradients. The steps are those of benchmarks/training, with its smallest batch of each net, in bfloat16, or
+in float32 where the processor emulates that.
 """
 
 import argparse
@@ -18,13 +19,20 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import libraries, training
-from benchmarks.commands import conditions, keep, measure_as_asked, measurement_parser, parse_measurement
+from benchmarks.commands import (
+    add_precision,
+    conditions,
+    keep,
+    measure_as_asked,
+    measurement_parser,
+    parse_measurement,
+    precisions,
+)
 from benchmarks.figures import rate, spread
 from benchmarks.sides import PROJECT, Contestant, Rates, Spread, Step, ratios
 from benchmarks.training_steps import LEARNING_RATE, Case, project_training
 from learning.scripts import run_script
 
-PRECISION = "bfloat16"
 COLUMNS = ("net", "what is changed", "images/s", "as it is / changed")
 
 
@@ -58,7 +66,7 @@ SETTINGS = {
 }
 
 
-def changed_step(case: Case, name: str) -> Step:
+def changed_step(case: Case, precision: str, name: str) -> Step:
     """The step of `training_steps.project_step` with that setting."""
     setting = SETTINGS[name]
     with patch.dict(os.environ, setting.environment):
@@ -67,21 +75,21 @@ def changed_step(case: Case, name: str) -> Step:
 
         kernels_only = patch.dict(LARGEST_SIDE, clear=True)
         with nullcontext() if setting.has_products else kernels_only:
-            optimizer, images, labels = project_training(case, PRECISION)
+            optimizer, images, labels = project_training(case, precision)
         config = session_config(case.threads)
         setting.configure(config)
         sess = v1.Session(graph=optimizer.model.graph, config=config)
         return libraries.project_update(optimizer, sess, repeat((images, labels)), LEARNING_RATE)
 
 
-def measure_case(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
+def measure_case(case: Case, precision: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Images/s of every setting, round by round, ready for JSON."""
-    contestants = {name: Contestant(changed_step, (case, name)) for name in SETTINGS}
+    contestants = {name: Contestant(changed_step, (case, precision, name)) for name in SETTINGS}
     rates, failures = measure_as_asked(contestants, arguments, warm_steps=1 if arguments.quick else 3)
     return {
         "net": case.net,
         "batch_size": case.batch_size,
-        "precision": PRECISION,
+        "precision": precision,
         "rates": rates,
         "failures": failures,
     }
@@ -90,7 +98,8 @@ def measure_case(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
 def texts(found: Mapping[str, Any]) -> list[list[str]]:
     """Rows of a case for people, by COLUMNS; in the first nothing is changed."""
     rates: Rates = found["rates"]
-    net = f"{found['net']}, batch {found['batch_size']}"
+    precision = ", float32" if found.get("precision") == "float32" else ""
+    net = f"{found['net']}, batch {found['batch_size']}{precision}"
     medians = {name: rate(Spread.of(values)._asdict()) for name, values in rates.items()}
     rows = [[net, "nothing", medians.pop(PROJECT), ""]]
     for name, median in medians.items():
@@ -100,7 +109,7 @@ def texts(found: Mapping[str, Any]) -> list[list[str]]:
 
 def print_cases(cases: list[dict[str, Any]]) -> None:
     """The result for people."""
-    table = Table(title=f"training step, {PRECISION}")
+    table = Table(title=f"training step, {cases[0]['precision']}")
     for column in COLUMNS:
         table.add_column(column)
     for found in cases:
@@ -113,6 +122,7 @@ def main() -> None:
     """Measure case by case, and print and keep what was found so far."""
     parser = measurement_parser("settings", str(__doc__), rounds=3, seconds=5.0)
     training.add_models(parser)
+    add_precision(parser)
     arguments = parse_measurement(parser)
     figures: dict[str, Any] = {**conditions(arguments), "cases": []}
     smallest: dict[str, Case] = {}
@@ -120,7 +130,7 @@ def main() -> None:
         smallest.setdefault(case.net, case)
     for net, case in smallest.items():
         print(f"{net}, batch {case.batch_size}", flush=True)
-        figures["cases"].append(measure_case(case, arguments))
+        figures["cases"].append(measure_case(case, precisions(arguments)[-1], arguments))
         keep(arguments, figures)
     print_cases(figures["cases"])
 

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, TypeVar
 
 PAUSE = 0.5  # seconds between two turns, for threads to go to sleep
+PATIENCE = 600.0  # seconds that a contestant may take to build and warm up, or for a turn beyond its time
 PROJECT = "project"
 
 Name = TypeVar("Name", str, int)
@@ -51,6 +52,7 @@ def measure(
     tell: Callable[[str], None] = print,
     warm_steps: int = 3,
     in_processes: bool = True,
+    patience: float = PATIENCE,
 ) -> tuple[Rates, dict[str, str]]:
     """Images per second of every contestant in every round, and why some could not take part.
 
@@ -59,17 +61,22 @@ def measure(
     :param tell: gets a line of progress.
     :param warm_steps: of each before the first round.
     :param in_processes: False lets all work in this process: no figures, but a quick look whether they do work.
+    :param patience: seconds after which a contestant in a process of its own has failed: to be built and warm, or
+        for a turn beyond `seconds`.
     :raises Exception: what went wrong in the project itself; a peer that fails, in whatever round, is left out: its
         reason is told, its rates are not.
     """
-    employ = _Worker if in_processes else _Here
     workers: dict[str, _Worker | _Here] = {}
     failures: dict[str, str] = {}
     try:
         for name, contestant in contestants.items():
             tell(f"{name}: building")
             try:
-                workers[name] = employ(contestant, warm_steps)
+                workers[name] = (
+                    _Worker(contestant, warm_steps, patience)
+                    if in_processes
+                    else _Here(contestant, warm_steps)
+                )
             except Exception as error:
                 failures[name] = _reason(name, error)
                 tell(f"{name}: left out, {failures[name]}")
@@ -131,18 +138,19 @@ class _Here:
 class _Worker:
     """One contestant in its process; what goes wrong there is raised here."""
 
-    def __init__(self, contestant: Contestant, warm_steps: int) -> None:
+    def __init__(self, contestant: Contestant, warm_steps: int, patience: float) -> None:
+        self._patience = patience
         context = multiprocessing.get_context("spawn")
         self._link, other = context.Pipe()
         self._process = context.Process(target=_work, args=(other, contestant, warm_steps), daemon=True)
         self._process.start()
         other.close()
-        self._receive()
+        self._receive(patience)
 
     def images_per_second(self, seconds: float) -> float:
         time.sleep(PAUSE)
         self._send(seconds)
-        images, elapsed = self._receive()
+        images, elapsed = self._receive(seconds + self._patience)
         return images / elapsed
 
     def close(self) -> None:
@@ -153,7 +161,11 @@ class _Worker:
         with suppress(OSError):  # of a process that has ended `_receive` tells
             self._link.send(message)
 
-    def _receive(self) -> Any:
+    def _receive(self, timeout: float) -> Any:
+        if not self._link.poll(timeout):
+            self._process.kill()
+            self._process.join()
+            raise RuntimeError(f"it was not done within {timeout:g} s")
         try:
             answered = self._link.recv()
         except (EOFError, OSError):

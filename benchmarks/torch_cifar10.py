@@ -5,12 +5,13 @@ also divided by their deviation, which the first normalisation undoes; and the l
 left out, where the project takes it into the next one.
 
 It is written as a PyTorch user would who wants it fast: memory is channels_last, the computation bfloat16 by
-autocast, the update fused, and a batch is cut out of the padded images by one indexing of the whole batch.
+autocast where the processor does not emulate that, the update fused, and a batch is cut out of the padded images by
+one indexing of the whole batch.
 Importing this module imports torch.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks import libraries
+from benchmarks.hardware import emulation
 from benchmarks.torch_nets import RESNETS, ResNet
 from datasets.dataset import DataSet
+
+FLOAT32, BFLOAT16 = "float32", "bfloat16 by autocast"
+
+
+def fast_precision() -> str:
+    """bfloat16 unless the processor emulates it."""
+    return FLOAT32 if emulation() else BFLOAT16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +43,7 @@ class Settings:
     weight_decay: float = 5e-4  # on everything that is trained
     warmup_epochs: int = 2
     padding: int = 4
-    precision: str = "bfloat16 by autocast"
+    precision: str = field(default_factory=fast_precision)
     memory_format: str = "channels_last"
     seed: int = 0
     threads: int = 1  # 0 leaves the number to PyTorch
@@ -119,7 +128,7 @@ class Peer:
         self.net.train()
         self.optimizer.param_groups[0]["lr"] = learning_rate
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.precision == BFLOAT16):
             logits = self.net(images)
         loss = F.cross_entropy(logits.float(), labels)
         loss.backward()
@@ -134,7 +143,7 @@ class Peer:
         right = 0
         for start in range(0, len(images), batch_size):
             part = torch.from_numpy(images[start : start + batch_size])
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.precision == BFLOAT16):
                 logits = self.net(normalised(part, self.batches.mean, self.batches.std))
             right += int((logits.argmax(dim=1) == truth[start : start + batch_size]).sum())
         return right / len(images)

@@ -1,12 +1,13 @@
 """Whole training steps: images/s of the project beside PyTorch and Keras, and the shares of the machine's limit.
 
-    python -m benchmarks.training [MODEL ...] [--batch-size N ...] [--precision both] [--rounds 5] [--seconds 8]
+    python -m benchmarks.training [MODEL ...] [--batch-size N ...] [--precision fast] [--rounds 5] [--seconds 8]
 
 A step takes a batch of bytes, (N, H, W, 3) uint8 in the host's memory, through preprocessing, network, loss,
 gradients, weight decay, momentum and the statistics of the normalisations; it is always the same batch. The peers
 are set as follows. PyTorch: channels_last, the fused update, bfloat16 by autocast, each once more compiled, on the
 system's allocator (its guide names jemalloc and TCMalloc as faster; they are no part of it). Keras on TensorFlow:
-`train_on_batch`, bfloat16 by its policy mixed_bfloat16, without XLA. What the project does in bfloat16 is held
+`train_on_batch`, bfloat16 by its policy mixed_bfloat16, without XLA, with TensorFlow's kernels as installed and,
+where those are not oneDNN's, once more with oneDNN switched on. What the project does in bfloat16 is held
 against the peers' best setting, whatever its precision: the fastest of them in float32 takes part once more. Each
 pads as its users do: TensorFlow and Keras by SAME, PyTorch on all edges alike.
 
@@ -17,8 +18,16 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks.ceiling import PRECISIONS, ceiling, limits
-from benchmarks.commands import conditions, keep, measure_as_asked, measurement_parser, parse_measurement
+from benchmarks.ceiling import ceiling, limits
+from benchmarks.commands import (
+    add_precision,
+    conditions,
+    keep,
+    measure_as_asked,
+    measurement_parser,
+    parse_measurement,
+    precisions,
+)
 from benchmarks.contestants import Steps, contestants
 from benchmarks.figures import print_table, summary
 from benchmarks.training_steps import Case, gflop_per_image, keras_step, project_step, torch_step
@@ -63,7 +72,7 @@ def measure_case(
     fastest: str | None = None,
 ) -> dict[str, Any]:
     """The figures of one measurement, ready for JSON; `fastest` as `contestants` takes it."""
-    sides = contestants(STEPS, case, precision, fastest, compiled=not arguments.quick)
+    sides = contestants(STEPS, case, precision, fastest, tuned=not arguments.quick)
     rates, failures = measure_as_asked(sides, arguments, warm_steps=1 if arguments.quick else 3)
     shares = None if ceilings is None else limits(list(rates), precision, ceilings)
     return {
@@ -118,9 +127,7 @@ def parse() -> argparse.Namespace:
         metavar="N",
         help="images in a step (default: depends on the model)",
     )
-    parser.add_argument(
-        "--precision", choices=(*PRECISIONS, "both"), default="both", help="of the project (default: both)"
-    )
+    add_precision(parser)
     arguments = parse_measurement(parser)
     if arguments.batch_size and min(arguments.batch_size) < 1:
         parser.error(f"--batch-size is {min(arguments.batch_size)}; give 1 or more")
@@ -131,11 +138,12 @@ def main() -> None:
     """Measure case by case, and print and keep what was found so far."""
     arguments = parse()
     figures: dict[str, Any] = {**conditions(arguments), "ceiling_gflops": None, "cases": []}
+    measured = precisions(arguments)
     if not arguments.quick:
-        figures["ceiling_gflops"] = ceiling(arguments.threads)
+        figures["ceiling_gflops"] = ceiling(arguments.threads, measured)
     for one in cases(arguments, arguments.batch_size):
         fastest = None
-        for precision in PRECISIONS if arguments.precision == "both" else [arguments.precision]:
+        for precision in measured:
             title = f"{one.net}, {one.side} pixels, batch {one.batch_size}, {precision}"
             print(title, flush=True)
             found = measure_case(one, precision, arguments, figures["ceiling_gflops"], fastest)

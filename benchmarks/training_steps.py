@@ -116,9 +116,9 @@ def torch_step(case: Case, precision: str, is_compiled: bool) -> Step:
     return step
 
 
-def keras_step(case: Case, precision: str) -> Step:
+def keras_step(case: Case, precision: str, onednn: bool) -> Step:
     """`train_on_batch` of a compiled model."""
-    libraries.tensorflow(case.threads)
+    libraries.tensorflow(case.threads, onednn=onednn)
     import keras
 
     from benchmarks.keras_nets import build

@@ -11,12 +11,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.documents import markdown, rewrite
-from benchmarks.figures import processor
 from benchmarks.reproduce import read_csv, read_json
 from benchmarks.runs import ROOT, is_finished
 from benchmarks.why77 import ROWS, Row, run_path, shown_command
 from learning.figures import save
 from learning.files import write_text
+from learning.processor import processor_name, usable_cores
 
 RESULTS = Path("benchmarks/results/why-77.json")
 PICTURE = Path("docs/why-77.png")
@@ -59,7 +59,6 @@ def gather(runs_dir: Path, epochs: int, seeds: Sequence[int], limit: int | None 
         known = entry["accuracy"] is not None and before is not None
         entry["gain"] = round(entry["accuracy"] - before, 6) if known else None
         rows.append(entry | {"command": shown_command(row, epochs=epochs, limit=limit), "runs": runs})
-    name, cores = processor()
     started = [run["started"] for entry in rows for run in entry["runs"].values()]
     return {
         "post": POST,
@@ -68,8 +67,8 @@ def gather(runs_dir: Path, epochs: int, seeds: Sequence[int], limit: int | None 
         "epochs": epochs,
         "seeds": list(seeds),
         "limit": limit,
-        "processor": name,
-        "cores": cores,
+        "processor": processor_name(),
+        "cores": usable_cores(),
         "date": max(started, default="")[:10],
         "rows": rows,
     }

@@ -55,10 +55,11 @@ class RunConfig:
     def changeable(self) -> tuple[str, ...]:
         """The options of `train` that a resume may change, because they do not decide what an epoch computes.
 
-        The cosine schedule depends on the length of the run, so with it num_epochs does. A warm-up is at most a
-        fifth of the run: where that cuts it, training refuses another length.
+        The number of threads decides only its last bits, and a resume with another one says so. The cosine
+        schedule depends on the length of the run, so with it num_epochs does. A warm-up is at most a fifth of the
+        run: where that cuts it, training refuses another length.
         """
-        kept = ("keep_checkpoints", "save_every_steps", "select", "tensorboard", "profile")
+        kept = ("keep_checkpoints", "save_every_steps", "select", "tensorboard", "profile", "threads")
         return kept if self.schedule.name == "cosine" else ("num_epochs", *kept)
 
     def flat(self) -> dict[str, Any]:

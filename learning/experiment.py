@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from learning.kernels import choosing_kernels
 from models.quiet import importing_tensorflow
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings and worse
-with importing_tensorflow():
+with importing_tensorflow(), choosing_kernels():
     import tensorflow as tf
     import tensorflow.compat.v1 as v1
 
@@ -27,6 +28,7 @@ from learning.errors import CheckpointError, UsageError
 from learning.evaluators import EVALUATORS
 from learning.files import storage_reason
 from learning.optimizers import OPTIMIZERS, Optimizer
+from learning.precision import check_precision
 from learning.run_data import run_info
 from learning.run_directory import RunDirectory
 from learning.variables import restore
@@ -147,6 +149,7 @@ def load_selected(sess: v1.Session, model: ConvNet, run_path: Path, select: str)
 
 def load_run(run: RunDirectory) -> tuple[ConvNet, v1.Session, int]:
     """The network of a run with the weights that count, a session on it, and the epoch they are from."""
+    check_precision(run.config.model.precision)
     mean = np.zeros(run.input_shape) if run.config.data.mean == "pixel" else 0.0  # of the saved one's shape
     model = build_model(run.config, run.input_shape, len(run.class_names), mean)
     sess = open_session(model, run.config.train.threads)

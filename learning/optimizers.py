@@ -190,7 +190,8 @@ class Optimizer(ABC):
         :param details: return {'step_losses': one per update, 'step_scores' and 'eval_scores': one per epoch}.
         :param verbose: show progress.
         :param resume: go on from the newest checkpoint in `save_dir`, to the same result, bit for bit, that
-            the uninterrupted run would have had (same machine, TensorFlow and thread count).
+            the uninterrupted run would have had (same machine, kernels, TensorFlow and thread count; with others
+            a warning says what changed).
         :param on_start: called before the first update, when the variables have their initial or restored values
             and nothing more can be refused.
         :param hp: options that differ from the constructor's; those of the update rule are in the graph

@@ -126,8 +126,17 @@ def _facts(run: RunDirectory, training_time: str | None) -> Section:
         "started": info.get("started", ""),
         "training time": training_time,
         "versions": _listed(info.get("versions", {})),
+        "computed by": "; then ".join(map(_machine, info.get("machines", []))),
     }
     return Section(heading="The run", rows=[pair for pair in facts.items() if pair[1]])
+
+
+def _machine(found: Mapping[str, object]) -> str:
+    """One of the machines that `learning.machine` recorded."""
+    return (
+        f"{found.get('gpu') or found.get('processor')}, {found.get('kernels')} kernels, {found.get('threads')} "
+        f"threads, TensorFlow {found.get('tensorflow')}, after update {found.get('from_step', 0)}"
+    )
 
 
 def _listed(values: Mapping[str, object]) -> str:

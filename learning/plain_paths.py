@@ -57,7 +57,10 @@ def plain_folder(folder: Path) -> Iterator[str]:
 
 def _plain_root() -> str:
     """The folder for temporary files, or another where that has no plain path."""
-    usual, others = tempfile.gettempdir(), [os.path.join(os.sep, *parts) for parts in (("tmp",), ("var", "tmp"))]
+    usual, others = (
+        tempfile.gettempdir(),
+        [os.path.join(os.sep, *parts) for parts in (("tmp",), ("var", "tmp"))],
+    )
     return next((root for root in (usual, *others) if is_plain(root)), usual)
 
 

@@ -28,7 +28,15 @@ if TYPE_CHECKING:
     from learning.state import TrainingState
 
 TEST_FILE = "test.json"
-KEPT_INFO = ("class_names", "input_shape", "num_images", "data_fingerprint", "versions", "started")
+KEPT_INFO = (
+    "class_names",
+    "input_shape",
+    "num_images",
+    "data_fingerprint",
+    "versions",
+    "started",
+    "machines",
+)
 
 
 def finished_state(run: RunDirectory) -> "TrainingState":

@@ -8,7 +8,7 @@ import platform
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class RunDirectory:
     :ivar path: the folder.
     :ivar config: config.yaml, the resolved RunConfig; `train.py --config` reads it too.
     :ivar info: run.json: class_names in the order of the network's outputs, input_shape (h, w, C), num_images,
-        data_fingerprint, versions, started.
+        data_fingerprint, versions, started, and once it trains machines, as `learning.machine` has them.
     :ivar num_images: of each split that there is; empty where run.json does not say.
     """
 
@@ -108,11 +108,17 @@ class RunDirectory:
         stopped = self.config.schedule.should_stop(state.epoch - state.best_epoch)
         return stopped or state.epoch >= self.config.train.num_epochs
 
-    def update(self, config: RunConfig) -> None:
-        """Keep the configuration of a resumed run, which may be longer or have its data elsewhere."""
+    def update(self, config: RunConfig, machines: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Keep the configuration of a resumed run, which may be longer or have its data elsewhere.
+
+        :param machines: by which the run is computed, from its first update to the next one.
+        """
         if config != self.config:
             write_config(self.path, config)
             self.config = config
+        if machines and machines != self.info.get("machines"):
+            self.info = {**self.info, "machines": list(machines)}
+            write_text(self.path / INFO_FILE, json.dumps(self.info, indent=1))
 
 
 def write_config(path: Path, config: RunConfig) -> None:

@@ -26,6 +26,8 @@ class TrainingState:
         of those before, which are in a `LossFile`. Empty while training, and in checkpoints of earlier versions.
     :ivar history: one row per epoch: epoch, step, learning_rate, train_loss, train_score, val_score.
     :ivar fixed: what must be the same when the run is resumed: options, and what the training set is.
+    :ivar machines: by which the run was computed, each with `from_step`, the update before its first: see
+        `learning.machine`. Empty in a checkpoint of an earlier version.
     """
 
     global_step: int = 0
@@ -42,6 +44,7 @@ class TrainingState:
     eval_scores: list[float] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     fixed: dict[str, Any] = field(default_factory=dict)
+    machines: list[dict[str, Any]] = field(default_factory=list)
 
     def end_epoch(
         self,
@@ -116,7 +119,13 @@ class TrainingState:
             raise CheckpointError(f"{where}: earlier_losses is {earlier!r:.80}")
 
 
-_ITEMS: dict[str, type] = {"step_losses": float, "step_scores": float, "eval_scores": float, "history": dict}
+_ITEMS: dict[str, type] = {
+    "step_losses": float,
+    "step_scores": float,
+    "eval_scores": float,
+    "history": dict,
+    "machines": dict,
+}
 
 
 def _to_plain(value: Any) -> Any:

@@ -27,7 +27,9 @@ from learning.errors import (
 )
 from learning.files import storage_reason
 from learning.interrupts import SignalGuard
+from learning.machine import advise_kernels, machine, note_machine
 from learning.plain_paths import is_plain
+from learning.precision import check_precision
 from learning.profiling import operations_file, run_traced, write_profile
 from learning.progress import HISTORY_FILE, Monitor
 from learning.schedule_building import build_schedule
@@ -93,6 +95,7 @@ class TrainingLoop:
                     "tf.compat.v1.train.Saver may not find its model.ckpt; choose a plain path for that",
                     self.store.save_dir,
                 )
+            self._note_machine()
             if on_start is not None:
                 on_start()
             self._train(resume, verbose)
@@ -134,6 +137,19 @@ class TrainingLoop:
         self.optimizer.state = TrainingState(best_score=worst, fixed=self.fixed)
         self.optimizer.train_set.cursor = {"epochs_completed": 0, "index_in_epoch": 0}
         self.sess.run(self.optimizer.initialize)
+
+    def _note_machine(self) -> None:
+        """Record by which machine the next updates are computed; of one other than before a warning tells."""
+        if self._finished():
+            return
+        advise_kernels()
+        check_precision(str(self.optimizer.model.options["precision"]))
+        differing = note_machine(self.state.machines, machine(self.sess), self.state.global_step)
+        if differing:
+            logger.warning(
+                "%s goes on on another machine: %s; its result will not be, to the bit, that of a run on one",
+                self.store.save_dir, "; ".join(differing),
+            )  # fmt: skip
 
     def _resume(self) -> None:
         """The values of the newest checkpoint."""

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import benchmarks  # noqa: F401  (before TensorFlow, see there)
+from learning import kernels, processor
 
-import tensorflow as tf  # isort: skip
-import tensorflow.compat.v1 as v1  # isort: skip
+with kernels.choosing_kernels():  # the tests compute as the scripts do
+    import tensorflow as tf
+    import tensorflow.compat.v1 as v1
 
 # tests/test_behaviour_switches.py runs suites again after one of TensorFlow's switches back to the ways of TF1.
 SWITCH = os.environ.get("SESSIONNET_TEST_SWITCH")
@@ -20,6 +22,7 @@ if SWITCH:
     getattr(v1, SWITCH)()
 
 from datasets.dataset import DataSet
+from learning.precision import bfloat16_fails
 from models.catalogue import model_class
 from models.layers import batch_norm, conv_layer, dropout, fc_layer, global_average_pool
 from models.nn import ConvNet
@@ -59,31 +62,16 @@ def tiny_model(seed=0, **options):
         return TinyNet((10, 10, 3), 2, seed=seed, **options)
 
 
-@functools.cache
-def computes_bfloat16():
-    """Whether TensorFlow can at all.
-
-    On a processor with AVX-512 it asks oneDNN for products in bfloat16, even where ONEDNN_MAX_CPU_ISA has taken
-    them away: a convolution fails then, and a matrix product ends the process. Older processors emulate both.
-    """
-    with tf.Graph().as_default(), v1.Session() as sess:
-        try:
-            sess.run(
-                tf.nn.conv2d(
-                    tf.ones([1, 4, 4, 8], tf.bfloat16), tf.ones([3, 3, 8, 8], tf.bfloat16), 1, "SAME"
-                )
-            )
-        except tf.errors.AbortedError:
-            return False
-    return True
-
-
-def pytest_runtest_setup(item):
-    """Skip what computes in bfloat16 where nothing can: by its mark, or its precision or dtype."""
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    is_asked = parameters.get("precision") == "bfloat16" or parameters.get("dtype") is tf.bfloat16
-    if (is_asked or item.get_closest_marker("bfloat16")) and not computes_bfloat16():
-        pytest.skip("ONEDNN_MAX_CPU_ISA leaves no bfloat16")
+def pytest_collection_modifyitems(items):
+    """Skip what computes in bfloat16 where TensorFlow fails in it: by its mark, or by its precision or dtype."""
+    fails = pytest.mark.skipif(bfloat16_fails(), reason="ONEDNN_MAX_CPU_ISA leaves oneDNN no bfloat16")
+    for item in items:
+        values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        is_asked = any(
+            isinstance(value, str | tf.DType) and value in ("bfloat16", tf.bfloat16) for value in values
+        )
+        if is_asked or item.get_closest_marker("bfloat16"):
+            item.add_marker(fails)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -121,3 +109,18 @@ def call_script():
     """Calls a script in a process that need not start TensorFlow: see tests/warm_scripts.py."""
     with warm_scripts() as call:
         yield call
+
+
+@pytest.fixture
+def cpu(monkeypatch, tmp_path):
+    """A processor with these flags; None: a system that does not say."""
+
+    def make(flags):
+        path = tmp_path / "cpuinfo"
+        if flags is not None:
+            path.write_text(f"model name\t: Some CPU\nflags\t\t: {flags}\nmodel name\t: Some CPU\n")
+        monkeypatch.setattr(processor, "CPU_INFO", path)
+        for variable in (*processor.LIMIT_VARIABLES, kernels.SWITCH):
+            monkeypatch.delenv(variable, raising=False)
+
+    return make

@@ -126,7 +126,6 @@ TODO: dict[int, str] = {
     41: "waits for training on several machines",
     46: "in work",
     48: "in work",
-    49: "in work",
     50: "in work",
     51: "waits for starting from published weights",
 }

@@ -14,6 +14,7 @@ import pytest
 from benchmarks import (
     commands,
     epoch,
+    hardware,
     inference,
     input,
     keras_digits,
@@ -83,14 +84,19 @@ def left_out(found):
 @pytest.mark.parametrize("net", ["resnet50", pytest.param("alexnet", marks=pytest.mark.long)])
 def test_inference(net, quick):
     nets = quick(inference, net)["nets"]
-    single, half = nets[net]["float32"], nets[net]["bfloat16"]
+    single = nets[net]["float32"]
     names = {f"{peer} float32" for peer in PEERS}
     assert set(single["images_per_second"]) == {"project", "post"} | names
-    halves = {f"{peer} bfloat16" for peer in PEERS}
-    assert set(half["images_per_second"]) == {"project", single["best_peer"]} | halves
-    assert not left_out(single) | left_out(half)
+    assert not left_out(single)
     assert single["best_peer"] in names
     assert single["ratio_to_post"]["median"] > 0
+    if hardware.emulation():
+        assert set(nets[net]) == {"float32"}
+        return
+    half = nets[net]["bfloat16"]
+    halves = {f"{peer} bfloat16" for peer in PEERS}
+    assert set(half["images_per_second"]) == {"project", single["best_peer"]} | halves
+    assert not left_out(half)
     assert "ratio_to_post" not in half
 
 
@@ -163,7 +169,7 @@ def test_the_memory_of_the_peers(quick):
         "project",
         *PEERS,
     }
-    assert {row["precision"] for row in rows} == {"bfloat16"}
+    assert {row["precision"] for row in rows} == {"float32" if hardware.emulation() else "bfloat16"}
 
 
 @pytest.mark.long

@@ -1,6 +1,7 @@
 """What the benchmarks make of results: tables, commands and texts, from made-up files."""
 
 import csv
+import dataclasses
 import json
 import shutil
 from types import SimpleNamespace
@@ -122,6 +123,16 @@ def test_what_a_run_did_otherwise_than_its_recipe_is_told():
         "model.options is {'width': 5}, in the recipe {}",
         "train.num_epochs is 1, in the recipe 30",
     ]
+
+
+def test_what_a_machine_took_for_precision_auto_is_no_deviation(tmp_path):
+    options = ["--config", "resnet-asirra"]
+    config = parse_train([*options, "--data-dir", "elsewhere"]).config
+    taken = dataclasses.replace(config, model=dataclasses.replace(config.model, precision="float32"))
+    assert reproduce.deviations(taken, "resnet-asirra") == []
+    info = {"class_names": ["a", "b"], "input_shape": [112, 112, 3]}
+    path = RunDirectory.create(tmp_path, taken, info).path
+    assert runs.next_arguments(path, options, tmp_path) == ["--resume", str(path)]
 
 
 def test_add_refuses_what_is_no_run(tmp_path):

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import ceiling, training, training_steps
+from benchmarks import ceiling, commands, training, training_steps
+from benchmarks import contestants as taking_part
 from benchmarks.contestants import contestants
+from benchmarks.hardware import PRECISIONS
 from benchmarks.sides import PROJECT
 from learning.errors import UsageError
 from learning.experiment import build_model
@@ -65,7 +67,7 @@ def test_a_quick_run_has_every_contestant(names, command, one_torch_thread, tmp_
     command(*names, "--quick", "--precision", "bfloat16", "--output", tmp_path / "out.json")
     figures = json.loads((tmp_path / "out.json").read_text())
     assert [found["net"] for found in figures["cases"]] == names
-    peers = {f"{library} {precision}" for library in ("torch", "keras") for precision in ceiling.PRECISIONS}
+    peers = {f"{library} {precision}" for library in ("torch", "keras") for precision in PRECISIONS}
     for found in figures["cases"]:
         rates, left_out = found["images_per_second"], found["left_out"]
         assert set(rates) | set(left_out) == {PROJECT} | peers
@@ -76,11 +78,11 @@ def test_a_quick_run_has_every_contestant(names, command, one_torch_thread, tmp_
     assert "project / " in capsys.readouterr().out
 
 
-def test_options_choose_the_cases(command, monkeypatch):
+def test_options_choose_the_cases(command, monkeypatch, capsys):
     asked = []
     monkeypatch.setattr(training, "measure_case", lambda *arguments: asked.append(arguments[:2]) or NO_PEER)
     monkeypatch.setattr(training, "print_table", lambda *arguments: None)
-    monkeypatch.setattr(training, "ceiling", lambda threads: CEILINGS)
+    monkeypatch.setattr(training, "ceiling", lambda threads, measured: CEILINGS)
     command("resnet20", "resnet50", "--batch-size", 3, 5, "--precision", "float32", "--threads", 7)
     assert [(case.network, case.batch_size, precision) for case, precision in asked] == [
         ("resnet20", 3, "float32"),
@@ -90,6 +92,7 @@ def test_options_choose_the_cases(command, monkeypatch):
     ]
     assert {case.threads for case, _ in asked} == {7}
     asked.clear()
+    monkeypatch.setattr(commands, "emulation", lambda: "")
     command()
     assert [(case.network, case.side, case.batch_size) for case, _ in asked[::2]] == [
         ("alexnet", 227, 64),
@@ -100,6 +103,13 @@ def test_options_choose_the_cases(command, monkeypatch):
         ("resnet20", 32, 128),
     ]
     assert [precision for _, precision in asked[:2]] == ["float32", "bfloat16"]
+    asked.clear()
+    monkeypatch.setattr(commands, "emulation", lambda: "no units")
+    command("alexnet")
+    assert {precision for _, precision in asked} == {"float32"}
+    assert "bfloat16 is left out: it is emulated: no units; --precision both" in capsys.readouterr().out
+    command("alexnet", "--precision", "both")
+    assert {precision for _, precision in asked} == {"float32", "bfloat16"}
 
 
 def test_impossible_options_are_named(command):
@@ -109,18 +119,31 @@ def test_impossible_options_are_named(command):
         command("alexnet", "--batch-size", 0)
 
 
-def test_in_bfloat16_the_peers_may_take_part_in_float32():
+def test_in_bfloat16_the_peers_may_take_part_in_float32(monkeypatch):
+    monkeypatch.setattr(taking_part, "leaves_onednn_off", lambda: False)
     case = one_case("resnet20")
-    assert set(contestants(training.STEPS, case, "float32", None, compiled=True)) == {
+    assert set(contestants(training.STEPS, case, "float32", None, tuned=True)) == {
         PROJECT, "torch float32", "torch float32 compiled", "keras float32",
     }  # fmt: skip
-    assert set(contestants(training.STEPS, case, "bfloat16", "keras float32", compiled=True)) == {
+    assert set(contestants(training.STEPS, case, "bfloat16", "keras float32", tuned=True)) == {
         PROJECT, "torch bfloat16", "torch bfloat16 compiled", "keras bfloat16", "keras float32",
     }  # fmt: skip
-    found = contestants(training.STEPS, case, "bfloat16", None, compiled=True)
+    found = contestants(training.STEPS, case, "bfloat16", None, tuned=True)
     assert len(found) == 1 + 2 * 3
     assert found["torch float32 compiled"].arguments == (case, "float32", True)
     assert found[PROJECT].arguments == (case, "bfloat16")
+
+
+def test_keras_takes_part_with_onednn_too_where_it_is_off_as_installed(monkeypatch):
+    monkeypatch.setattr(taking_part, "leaves_onednn_off", lambda: True)
+    case = one_case("resnet20")
+    found = contestants(training.STEPS, case, "float32", None, tuned=True)
+    assert set(found) == {
+        PROJECT, "torch float32", "torch float32 compiled", "keras float32", "keras float32 oneDNN",
+    }  # fmt: skip
+    assert found["keras float32"].arguments == (case, "float32", False)
+    assert found["keras float32 oneDNN"].arguments == (case, "float32", True)
+    assert "keras float32 oneDNN" not in contestants(training.STEPS, case, "float32", None, tuned=False)
 
 
 def test_every_contestant_has_the_limit_of_its_precision():
@@ -129,6 +152,9 @@ def test_every_contestant_has_the_limit_of_its_precision():
         PROJECT: 400.0, "torch float32 compiled": 120.0, "keras bfloat16": 400.0,
     }  # fmt: skip
     assert ceiling.limits([PROJECT], "float32", CEILINGS) == {PROJECT: 120.0}
+    assert ceiling.limits(names, "bfloat16", {"float32": CEILINGS["float32"]}) == {
+        "torch float32 compiled": 120.0
+    }
 
 
 def test_the_cost_of_a_step_worked_out_by_hand():
@@ -192,15 +218,17 @@ def test_dropout_is_where_the_projects_is():
 def test_the_ceiling_is_the_median_of_the_products(monkeypatch):
     rates = {PROJECT: [1.0, 3.0, 2.0], "torch": [4.0, 4.0, 10.0]}
     monkeypatch.setattr(ceiling, "measure", lambda contestants, **options: (rates, {}))
-    found = ceiling.ceiling(threads=1)
-    assert set(found) == {"float32", "bfloat16"}
+    assert set(ceiling.ceiling(1, ("float32", "bfloat16"))) == {"float32", "bfloat16"}
+    found = ceiling.ceiling(1, ("float32",))
+    assert set(found) == {"float32"}
     product = 2 * 2048**3 / 1e9
     assert found["float32"] == {"tensorflow": 2 * product, "torch": 4 * product}
 
 
 def test_the_ceilings_command(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(ceiling, "ceiling", lambda threads, **options: CEILINGS)
-    monkeypatch.setattr("sys.argv", ["ceiling", "--threads", "2", "--output", str(tmp_path / "out.json")])
+    monkeypatch.setattr(ceiling, "ceiling", lambda threads, measured, **options: CEILINGS)
+    arguments = ["--threads", "2", "--precision", "both", "--output", str(tmp_path / "out.json")]
+    monkeypatch.setattr("sys.argv", ["ceiling", *arguments])
     ceiling.main()
     lines = [" ".join(line.replace("│", " ").split()) for line in capsys.readouterr().out.splitlines()]
     assert {"tensorflow 100 400", "torch 120 300"} <= set(lines)

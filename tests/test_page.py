@@ -120,6 +120,9 @@ class TestPage:
         assert "<title>a?고</title>" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
+MACHINE = {"processor": "Some CPU", "gpu": None, "kernels": "oneDNN", "threads": 2, "tensorflow": "2.21.0"}
+
+
 def make_run(path, *, num_epochs=3, tested=True, pictures=PICTURES):
     """A run directory as training and testing leave it, without the weights."""
     info = {
@@ -128,7 +131,8 @@ def make_run(path, *, num_epochs=3, tested=True, pictures=PICTURES):
         "num_images": {"train": 60, "test": 20},
         "bad_files": [["cat/<1>.jpg", "no image"]],
     }
-    RunDirectory.create(path, RunConfig(recipe="pets", model=ModelConfig(name="smallnet")), info)
+    run = RunDirectory.create(path, RunConfig(recipe="pets", model=ModelConfig(name="smallnet")), info)
+    run.update(run.config, [{"from_step": 0, **MACHINE}, {"from_step": 20, **MACHINE, "threads": 4}])
     history = [
         {
             "epoch": epoch,
@@ -194,6 +198,8 @@ class TestRunPage:
         assert ["images", "train 60, test 20"] in rows
         assert ["precision", "float32"] in rows
         assert ["training time", "1:02:03"] in rows
+        part = "Some CPU, oneDNN kernels, {} threads, TensorFlow 2.21.0, after update {}"
+        assert ["computed by", f"{part.format(2, 0)}; then {part.format(4, 20)}"] in rows
         assert ["cat/<1>.jpg", "no image"] in rows
         assert ["classes", "3: cat, dog, <bird>"] in rows
         assert any(text.startswith("recipe: pets\n") for text in page.text)

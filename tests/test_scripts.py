@@ -108,6 +108,8 @@ def test_train_prints_both_scores_and_where_the_run_lies(trained):
     assert f"run: {run_dir}" in done.stdout
     assert "broken.jpg" in done.stderr
     assert "Traceback" not in done.stderr
+    [machine] = json.loads((run_dir / "run.json").read_text())["machines"]
+    assert (machine["from_step"], machine["threads"] > 0, machine["kernels"] != "unknown") == (0, True, True)
     names = {path.name for path in run_dir.iterdir()}
     assert {
         "config.yaml",

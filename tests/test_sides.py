@@ -2,11 +2,25 @@
 
 import os
 import pickle
+import signal
+import time
+from functools import partial
 
 import pytest
 
 from benchmarks import sides
-from benchmarks.sides import PROJECT, Contestant, Spread, best_peer, in_turns, measure, ratios, take_turn
+from benchmarks.sides import (
+    PATIENCE,
+    PROJECT,
+    Contestant,
+    Spread,
+    _Worker,
+    best_peer,
+    in_turns,
+    measure,
+    ratios,
+    take_turn,
+)
 from datasets.errors import DataError
 
 RATES = {PROJECT: [200.0, 300.0, 100.0], "slow": [10.0, 900.0, 20.0], "fast": [100.0, 100.0, 200.0]}
@@ -176,6 +190,20 @@ def test_every_contestant_has_its_own_process(no_pause):
         "raises later": "DataError: no more",
         "leaves later": "RuntimeError: its process ended with code 7",
     }
+
+
+def sleeping():
+    """Its step takes longer than anybody waits."""
+    return partial(time.sleep, 600)
+
+
+def test_a_contestant_that_takes_too_long_is_ended(no_pause):
+    worker = _Worker(Contestant(sleeping), 0, PATIENCE)
+    worker._patience = 0.0
+    with pytest.raises(RuntimeError, match="it was not done within 0 s"):
+        worker.images_per_second(0.0)
+    worker.close()
+    assert worker._process.exitcode == -signal.SIGKILL
 
 
 def raising_unpicklable():
