@@ -28,7 +28,7 @@ from learning.errors import CheckpointError, UsageError
 from learning.evaluators import EVALUATORS
 from learning.files import storage_reason
 from learning.optimizers import OPTIMIZERS, Optimizer
-from learning.precision import check_precision
+from learning.precision import for_prediction
 from learning.run_data import run_info
 from learning.run_directory import RunDirectory
 from learning.variables import restore
@@ -149,9 +149,9 @@ def load_selected(sess: v1.Session, model: ConvNet, run_path: Path, select: str)
 
 def load_run(run: RunDirectory) -> tuple[ConvNet, v1.Session, int]:
     """The network of a run with the weights that count, a session on it, and the epoch they are from."""
-    check_precision(run.config.model.precision)
+    config = for_prediction(run.config)
     mean = np.zeros(run.input_shape) if run.config.data.mean == "pixel" else 0.0  # of the saved one's shape
-    model = build_model(run.config, run.input_shape, len(run.class_names), mean)
+    model = build_model(config, run.input_shape, len(run.class_names), mean)
     sess = open_session(model, run.config.train.threads)
     _, epoch, newest = load_selected(sess, model, run.path, run.config.train.select)
     is_last = newest.global_step == max(CheckpointStore(run.path).steps())  # else damage was told of

@@ -49,6 +49,20 @@ def fast_precision() -> tuple[Literal["float32", "bfloat16"], str]:
     return "bfloat16", f"the processor has {' and '.join(found)}"
 
 
+def for_prediction(config: RunConfig) -> RunConfig:
+    """The configuration that a trained run predicts with: in float32 where this machine has no fast bfloat16.
+
+    The variables are float32 in any case. The probabilities differ by the rounding of bfloat16, some thousandths.
+    """
+    if config.model.precision != "bfloat16" or tf.config.list_physical_devices("GPU"):
+        return config
+    lack = bfloat16_lack(os.environ, kernels())
+    if not lack:
+        return config
+    logger.warning("trained in bfloat16, computed in float32 here, because %s", lack)
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, precision="float32"))
+
+
 def check_precision(precision: str) -> None:
     """Warn, once in a process, where `precision` is emulated. UsageError where it cannot be computed at all."""
     if precision == "bfloat16" and not tf.config.list_physical_devices("GPU"):

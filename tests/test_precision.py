@@ -120,3 +120,15 @@ def test_bfloat16_that_a_limit_takes_from_onednn_is_refused(machine, warnings, m
 def test_no_network_is_built_before_the_choice():
     with pytest.raises(UsageError, match="'auto' and was not chosen yet"):
         build_model(AUTO, (28, 28, 1), 10)
+
+
+@pytest.mark.parametrize(
+    ("flags", "taken"), [("fpu avx2", "float32"), ("fpu avx2 avx512f avx512_bf16", "bfloat16")]
+)
+def test_a_run_in_bfloat16_predicts_in_what_is_fast_here(flags, taken, machine, warnings):
+    machine(flags)
+    config = RunConfig(model=ModelConfig(precision="bfloat16"))
+    assert precision.for_prediction(config).model.precision == taken
+    assert len(warnings()) == (taken == "float32")
+    plain = RunConfig(model=ModelConfig(precision="float32"))
+    assert precision.for_prediction(plain) is plain
