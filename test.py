@@ -5,6 +5,7 @@ Five where nothing is mirrored; two, the image and its mirror image, where crops
 
 import argparse
 
+from learning.output import outlive_reader
 from learning.scripts import ScriptParser, announce, run_script
 
 
@@ -24,6 +25,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Parse, load, evaluate, print."""
     arguments = parse()
+    outlive_reader()  # the files count, not what is printed
     from learning.run_directory import RunDirectory, newest_run
 
     run = RunDirectory(arguments.run or newest_run())

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from learning.cli import TrainArguments, parse_train
-from learning.scripts import announce, outlive_reader, run_script
+from learning.output import outlive_reader
+from learning.scripts import announce, run_script
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,9 +12,11 @@ from rich.progress import track
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from datasets.dataset import DataSet
+from datasets.errors import escape_name
 from learning.confusion import confusion_table, per_class_recall
 from learning.evaluators import EVALUATORS
 from learning.files import MAX_JSON_BYTES, parse_json, read_text, write_text
+from learning.output import is_watched
 from models.convnet import ConvNet
 
 
@@ -55,7 +56,7 @@ def evaluate(
 
 def show_progress(chunks: Sequence[int]) -> Iterable[int]:
     """A bar over the chunks of a prediction, where stdout is a terminal."""
-    return track(chunks, "predicting", transient=True, disable=not sys.stdout.isatty())
+    return track(chunks, "predicting", transient=True, disable=not is_watched())
 
 
 def results_name(folder: Path, data_dir: Path) -> str:
@@ -99,7 +100,7 @@ def _crops(entry: dict[str, Any]) -> str:
 def score_lines(results: dict[str, Any]) -> list[str]:
     """The scores side by side, for people."""
     count, split = results["num_images"], results["split"]
-    images = f"{count} images of {split}" if "data_dir" in results else f"{count} {split} images"
+    images = f"{count} images of {escape_name(split)}" if "data_dir" in results else f"{count} {split} images"
     head = f"{images}, weights of epoch {results['epoch']}"
     lines = [head]
     for entry in results["scores"]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from datasets.dataset import DataSet
-from datasets.errors import DataError
+from datasets.errors import DataError, escape_name
 from datasets.images import IMAGE_SUFFIXES, read_resized
 from datasets.listing import warn_of_undecoded
 from datasets.sources import FolderSource, open_source
@@ -110,7 +110,9 @@ def line(row: Row) -> str:
     name = row.path if row.path.isprintable() else ascii(row.path)
     if row.error:
         return f"{name}\terror: {row.error}"
-    return "\t".join([name, *(f"{label} {probability:.4f}" for label, probability in row.classes)])
+    return "\t".join(
+        [name, *(f"{escape_name(label)} {probability:.4f}" for label, probability in row.classes)]
+    )
 
 
 def require_readable(rows: Sequence[Row]) -> None:
