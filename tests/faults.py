@@ -110,7 +110,8 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
         48: ("a metric that cannot be computed on the validation set", "exit 2 before training"),
         49: ("a resume with other kernels, another processor, thread count or version",
              "allowed, with a warning that the bits may differ"),
-        50: ("no HOME, no entry in the password file, a read-only home", "one line that names the option"),
+        50: ("no HOME, no entry in the password file, a read-only home",
+             "decoded images go to a private folder that ends with the process; a warning names it and the option"),
         51: ("weights that were restored before training", "trained on, or said loudly"),
     },
 }  # fmt: skip
@@ -121,11 +122,9 @@ TODO: dict[int, str] = {
     43: "in work",
     44: "in work",
     45: "in work",
-    46: "in work",
     47: "in work",
     48: "in work",
     49: "in work",
-    50: "in work",
     51: "waits for starting from published weights",
 }
 
