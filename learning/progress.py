@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 import re
 import sys
 import time
@@ -83,6 +84,7 @@ class Monitor:
         self._task = self._bar.add_task("train", total=total_steps, **fields)
         self._writer = v1.summary.FileWriter(str(save_dir)) if tensorboard else None
         self._last_drawing = time.perf_counter()
+        self._warned = False
 
     def __enter__(self) -> "Monitor":
         self._bar.start()
@@ -138,6 +140,7 @@ class Monitor:
             {"epoch": row["epoch"], "seconds": round(seconds, 3), "images_per_second": round(speed, 1)},
         )
         score = row["train_score"] if row["val_score"] is None else row["val_score"]
+        self._warn_of_nan(row["epoch"], score)
         line = _epoch_line(row, speed, seconds, improved)
         with (self.save_dir / "log.txt").open("a", encoding="utf-8") as log:
             log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
@@ -146,6 +149,16 @@ class Monitor:
         self._write(state, row)
         self._epoch_start = time.perf_counter()
         self._epoch_steps = 0
+
+    def _warn_of_nan(self, epoch: int, score: float) -> None:
+        """Once: most evaluators are asked before training, but not every one can tell."""
+        if math.isnan(score) and not self._warned:
+            self._warned = True
+            logger.warning(
+                "the score of epoch %d is NaN: the evaluator has none for these labels and predictions; such an "
+                "epoch is never the best; use another evaluator, or add images of the classes that are missing",
+                epoch,
+            )
 
     def finish(self, state: TrainingState) -> None:
         """Training has come to its end; a kill may have come between its last checkpoint and the log."""

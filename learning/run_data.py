@@ -7,8 +7,6 @@ import dataclasses
 import logging
 from typing import Any
 
-import numpy as np
-
 from datasets.dataset import DataSet
 from datasets.errors import DataError
 from datasets.files import expanded
@@ -19,6 +17,7 @@ from learning.errors import CheckpointError, UsageError
 from learning.evaluators import EVALUATORS
 from learning.run_directory import RunDirectory
 from learning.schedule_building import build_schedule
+from learning.score_checks import check_scores
 from models.hyperparameters import accepted
 
 logger = logging.getLogger(__name__)
@@ -75,12 +74,11 @@ def check_fits(config: RunConfig, splits: Splits) -> None:
             f"train.batch_size is {batch_size}, more than the {num_examples} training images; "
             f"choose {num_examples} or less"
         )
-    num_classes = len(splits.class_names)
-    labels, pred = np.eye(num_classes), np.full((num_classes, num_classes), 1.0 / num_classes)
     try:
         total_steps = config.train.num_epochs * (num_examples // batch_size)
         build_schedule(config.schedule, config.optimizer, total_steps)
-        EVALUATORS[config.train.evaluator]().score(labels, pred)
+        evaluator = EVALUATORS[config.train.evaluator]()
+        check_scores(evaluator, splits.train, splits.val, splits.class_names, batch_size)
     except ValueError as error:
         raise UsageError(f"{error}") from error
     if (config.train.profile or 0) > total_steps:

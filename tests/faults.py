@@ -107,7 +107,9 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
              "names are escaped and the result is kept"),
         47: ("a class whose files are all unreadable, of another kind or missing; one name in two Unicode forms or "
              "cases", "said before training; refused where it cannot be meant"),
-        48: ("a metric that cannot be computed on the validation set", "exit 2 before training"),
+        48: ("a metric that cannot be computed on the validation set",
+             "exit 2 before training, with the class that is missing; of a user's evaluator, which may not know, the "
+             "first NaN is a warning"),
         49: ("a resume with other kernels, another processor, thread count or version",
              "allowed, with a warning that the bits may differ"),
         50: ("no HOME, no entry in the password file, a read-only home",
@@ -123,7 +125,6 @@ TODO: dict[int, str] = {
     44: "in work",
     45: "in work",
     47: "in work",
-    48: "in work",
     49: "in work",
     51: "waits for starting from published weights",
 }

@@ -1,5 +1,6 @@
 """learning/run_data.py: the images of a run, where they are and where they were."""
 
+import dataclasses
 import json
 import shutil
 
@@ -7,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from learning.config import DataConfig, RunConfig
-from learning.errors import CheckpointError
-from learning.run_data import open_data, open_labelled, run_info
+from learning.config import DataConfig, RunConfig, TrainConfig
+from learning.errors import CheckpointError, UsageError
+from learning.run_data import check_fits, open_data, open_labelled, run_info
 from learning.run_directory import RunDirectory
 
 WARNING = "the images that the run was trained on: this is no test"
@@ -86,3 +87,21 @@ def test_images_that_were_moved_are_missed_with_the_way_to_tell_the_run(make_run
         CheckpointError, match=r"no longer at .*/images; say .* train.py --resume .*/run --data-dir DIR"
     ):
         open_data(run.config, run)
+
+
+@pytest.mark.fault(48)
+def test_a_metric_that_the_validation_images_do_not_allow_is_refused_before_training(tmp_path):
+    for folder in ("train/a", "train/b", "val/a", "test/a", "test/b"):
+        (tmp_path / "images" / folder).mkdir(parents=True)
+        for i in range(4):
+            Image.fromarray(np.full((8, 8, 3), 20 * i, np.uint8)).save(
+                tmp_path / "images" / folder / f"{i}.png"
+            )
+    data = DataConfig(image_size=8, crop_size=6, cache_dir=str(tmp_path / "cache"))
+    train = TrainConfig(evaluator="roc_auc", batch_size=4, num_epochs=1)
+    config = RunConfig(data=data, data_dir=str(tmp_path / "images"), train=train)
+    with pytest.raises(UsageError, match="the validation set cannot be scored: .* none of 'b'") as raised:
+        check_fits(config, open_data(config))
+    assert raised.value.exit_code == 2
+    by_accuracy = dataclasses.replace(config, train=dataclasses.replace(train, evaluator="accuracy"))
+    check_fits(by_accuracy, open_data(by_accuracy))
