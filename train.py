@@ -26,6 +26,7 @@ def train(arguments: TrainArguments, path: Path) -> None:
     from learning.page import write_run_page
     from learning.precision import with_precision
     from learning.run_directory import RunDirectory
+    from learning.seen_images import keep_digests
 
     config, reason = with_precision(arguments.config)
     if reason:
@@ -39,6 +40,7 @@ def train(arguments: TrainArguments, path: Path) -> None:
     model = optimizer.model
     if run is None:
         run = RunDirectory.create(path, config, run_data.run_info(splits, model.input_shape))
+    keep_digests(path, splits)
     print("\n".join(experiment.summary_lines(config, model, splits, path)), flush=True)
 
     with (

@@ -3,8 +3,10 @@
 Imports no TensorFlow.
 """
 
+import contextlib
 import dataclasses
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from datasets.dataset import DataSet
@@ -18,6 +20,7 @@ from learning.evaluators import EVALUATORS
 from learning.run_directory import RunDirectory
 from learning.schedule_building import build_schedule
 from learning.score_checks import check_scores
+from learning.seen_images import count_seen, count_shared
 from models.hyperparameters import accepted
 
 logger = logging.getLogger(__name__)
@@ -111,7 +114,7 @@ def run_info(splits: Splits, input_shape: tuple[int, ...]) -> dict[str, Any]:
 def open_labelled(run: RunDirectory, data_dir: str) -> LabelledSet:
     """Labelled images as a test set for a run, with its classes, image size and crops: see `labelled_set`.
 
-    A warning tells where they are those that the run was trained on.
+    A warning tells how many of them the run was trained on.
     """
     data = run.config.data
     labelled = labelled_set(
@@ -126,25 +129,42 @@ def open_labelled(run: RunDirectory, data_dir: str) -> LabelledSet:
         max_bad_fraction=data.max_bad_fraction,
         strict=data.strict,
     )
-    if not labelled.is_test_part and _holds_data_of(run, data_dir, labelled.dataset.num_examples):
+    num_seen = count_seen(run, labelled.digests)
+    if num_seen is None and not labelled.is_test_part:
+        num_seen = _count_in_own_data(run, data_dir, labelled)
+    if num_seen:
         logger.warning(
-            "%s holds the images that the run was trained on: this is no test; what was held out of them is tested "
-            "without --data-dir, where they were moved after train.py --resume %s --data-dir %s",
-            data_dir, run.path, data_dir,
-        )  # fmt: skip
+            "%d of %d images tested here are also in the training set of the run, so the scores say too much; what "
+            "the run held out is tested without --data-dir",
+            num_seen,
+            labelled.dataset.num_examples,
+        )
     return labelled
 
 
-def _holds_data_of(run: RunDirectory, data_dir: str, num_images: int) -> bool:
-    """Whether images, so many, are those that a run was started with, at their place of then or moved or copied."""
-    path = str(expanded(data_dir).resolve())
-    if path == run.config.data_dir:
-        return True
-    if num_images < sum(run.num_images.values()):
-        return False
+def _count_in_own_data(run: RunDirectory, data_dir: str, labelled: LabelledSet) -> int:
+    """How many images a run was trained on, where they are its data; else 0. For runs that keep no digests."""
+    if labelled.dataset.num_examples < sum(run.num_images.values()):
+        return 0
     data = dataclasses.replace(run.config.data, download=False)  # a look must not put files there
+    path = str(expanded(data_dir).resolve())
     try:
-        splits = open_data(dataclasses.replace(run.config, data_dir=path, data=data))
+        with _without_warnings():
+            splits = open_data(dataclasses.replace(run.config, data_dir=path, data=data))
     except (DataError, UsageError):  # they cannot be trained on as that run was
-        return False
-    return splits.fingerprint == run.info.get("data_fingerprint")
+        return 0
+    if splits.fingerprint != run.info.get("data_fingerprint") or "train" not in splits.digests:
+        return 0
+    return count_shared(labelled.digests, splits.digests["train"])
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """What is said where images are split to be trained on means nothing to who tests."""
+    named = logging.getLogger("datasets")
+    level = named.level
+    named.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        named.setLevel(level)
