@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from datasets.errors import escape_name
+
 MAX_TABLE_CLASSES = 20  # of more, the whole matrix is no reading for people
 NUM_SHOWN = 10  # classes and confusions that stand for it then
 
@@ -47,7 +49,7 @@ def confusion_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
     :raises ValueError: another shape, negative or fractional counts, or a different number of names.
     """
     counts = checked_counts(matrix, class_names)
-    names = [_printable(name) for name in class_names]
+    names = [escape_name(name) for name in class_names]
     cells = [["true \\ predicted", *names, "recall"]]
     for name, row, recall in zip(names, counts, per_class_recall(matrix), strict=True):
         cells.append([name, *map(str, row), "-" if recall is None else f"{recall:.2%}"])
@@ -92,12 +94,12 @@ def confusion_summary(matrix: np.ndarray, class_names: Sequence[str]) -> str:
     :return: lines without a line break at the end.
     """
     worst = [
-        [_printable(name), str(total), f"{recall:.2%}"]
+        [escape_name(name), str(total), f"{recall:.2%}"]
         for name, total, recall in worst_classes(matrix, class_names, NUM_SHOWN)
         if recall is not None
     ]
     confused = [
-        [f"{_printable(true)} -> {_printable(predicted)}", str(number), f"{share:.2%}"]
+        [f"{escape_name(true)} -> {escape_name(predicted)}", str(number), f"{share:.2%}"]
         for true, predicted, number, share in top_confusions(matrix, class_names, NUM_SHOWN)
     ]
     lines = [f"the lowest recall of {len(class_names)} classes"]
@@ -117,10 +119,6 @@ def confusion_csv(matrix: np.ndarray, class_names: Sequence[str]) -> str:
     for name, row in zip(class_names, checked_counts(matrix, class_names).tolist(), strict=True):
         writer.writerow([name, *row])
     return text.getvalue()
-
-
-def _printable(name: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:

@@ -63,7 +63,7 @@ class _Descriptor(io.RawIOBase):
         return isinstance(self.failure, ConnectionError) or (self.failure is not None and self._was_terminal)
 
 
-_guarded: list[_Descriptor] = []  # of this process
+_guarded: list[_Descriptor] = []  # those of the script that runs
 
 
 def guard_output() -> None:
@@ -72,6 +72,7 @@ def guard_output() -> None:
     A letter that the encoding lacks is escaped, and so is a byte of a file name that is no text. Where a stream
     was closed before the process began, its descriptor is opened on nothing, or the next file would get it.
     """
+    _guarded.clear()
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         _open_if_closed(descriptor)
         if name in NAMES:
@@ -121,8 +122,7 @@ def _guarded_stream(stream: Any, name: str) -> Any:
         descriptor = stream.fileno()
     except (OSError, ValueError):
         return stream
-    is_guarded = isinstance(getattr(getattr(stream, "buffer", None), "raw", None), _Descriptor)
-    if is_guarded or sys.platform == "win32":  # a Windows console is written to in a way of its own
+    if sys.platform == "win32":  # its console is written to in a way of its own
         return stream
     raw = _Descriptor(descriptor, name, is_needed=name == "stdout")
     _guarded.append(raw)

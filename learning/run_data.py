@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from datasets.dataset import DataSet
-from datasets.errors import DataError
+from datasets.errors import DataError, shortened
 from datasets.files import expanded
 from datasets.loaders import LOADERS, LabelledSet, labelled_set, load_splits
 from datasets.splits import Splits
@@ -59,8 +59,8 @@ def check_same_data(run: RunDirectory, splits: Splits) -> None:
     """CheckpointError unless the data are those that the run was started with."""
     if tuple(splits.class_names) != run.class_names:
         raise CheckpointError(
-            f"{run.path} was trained on the classes {', '.join(run.class_names)}, the data now have "
-            f"{', '.join(splits.class_names)}; go on with the run's own data"
+            f"{run.path} was trained on the classes {shortened(run.class_names)}, the data now have "
+            f"{shortened(splits.class_names)}; go on with the run's own data"
         )
     if splits.fingerprint != run.info.get("data_fingerprint"):
         raise CheckpointError(
