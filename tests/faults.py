@@ -104,12 +104,12 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
         45: ("float pixels outside [0, 1]; NaN pixels; training and validation sets of different kinds",
              "refused where the set is made, with what to write; never the advice to lower the rate"),
         46: ("a terminal, pipe or log that cannot encode a name, closes, or blocks",
-             "names are escaped and the result is kept"),
+             "names are escaped and the files are written all the same; exit 6 where a full disk took the output"),
         47: ("a class whose files are all unreadable, of another kind or missing; one name in two Unicode forms or "
              "cases", "said before training; refused where it cannot be meant"),
         48: ("a metric that cannot be computed on the validation set",
-             "exit 2 before training, with the class that is missing; of a user's evaluator, which may not know, the "
-             "first NaN is a warning"),
+             "exit 2 before training, with the class that is missing; where the evaluator cannot tell, a warning "
+             "at the first NaN"),
         49: ("a resume with other kernels, another processor, thread count or version",
              "allowed, with a warning that the bits may differ"),
         50: ("no HOME, no entry in the password file, a read-only home",
