@@ -24,7 +24,7 @@ from learning.confusion import (
 )
 from learning.errors import StorageError
 from learning.evaluators import EVALUATORS
-from learning.files import MAX_JSON_BYTES, read_text, write_text
+from learning.files import MAX_JSON_BYTES, read_text, storage_reason, write_text
 from learning.mirroring import compare, halves, mirroring_hint
 from learning.output import is_watched
 from learning.run_directory import RunDirectory
@@ -115,16 +115,22 @@ def write_results(results: dict[str, Any], folder: Path, name: str) -> list[str]
     """Write `name`.json and `name`-confusion.png in `folder`, for many classes also `name`-confusion.csv.
 
     :return: the files' names.
+    :raises StorageError: they cannot be written.
     """
     from learning.report import draw_confusion_matrix  # matplotlib takes a while to import
 
     matrix, class_names = np.asarray(results["confusion_matrix"]), results["class_names"]
-    write_text(folder / f"{name}.json", _results_text(results))
     names = [f"{name}.json", f"{name}-confusion.png"]
-    if len(class_names) > MAX_TABLE_CLASSES:
-        names.append(f"{name}-confusion.csv")
-        write_text(folder / names[-1], confusion_csv(matrix, class_names))
-    draw_confusion_matrix(matrix, class_names, folder / names[1])
+    try:
+        write_text(folder / names[0], _results_text(results))
+        if len(class_names) > MAX_TABLE_CLASSES:
+            names.append(f"{name}-confusion.csv")
+            write_text(folder / names[-1], confusion_csv(matrix, class_names))
+        draw_confusion_matrix(matrix, class_names, folder / names[1])
+    except OSError as error:
+        raise StorageError(
+            f"cannot write the results in {folder}: {storage_reason(error, folder)}; make room"
+        ) from error
     return names
 
 

@@ -115,8 +115,9 @@ def _guarded_stream(stream: Any, name: str) -> Any:
     """A stream that writes where `stream` does; `stream` itself where it has no file descriptor."""
     if stream is None:
         return open(os.devnull, "w", encoding="utf-8", errors="backslashreplace")
-    if hasattr(stream, "reconfigure"):
-        stream.reconfigure(errors="backslashreplace")
+    if not isinstance(stream, io.TextIOWrapper):  # of a notebook, say
+        return stream
+    stream.reconfigure(errors="backslashreplace")
     try:
         stream.flush()
         descriptor = stream.fileno()

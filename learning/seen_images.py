@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from datasets.splits import Splits
-from learning.errors import CheckpointError
+from learning.errors import CheckpointError, StorageError
+from learning.files import storage_reason
 from learning.run_directory import RunDirectory
 
 DIGESTS_FILE = "train-images.digests"
@@ -18,13 +19,19 @@ _DIGEST = np.dtype("<u8")
 
 
 def keep_digests(folder: Path, splits: Splits) -> None:
-    """Write the digests of the training images into a run's folder, unless they are there."""
+    """Write the digests of the training images into a run's folder, unless they are there.
+
+    :raises StorageError: they cannot be written.
+    """
     path = folder / DIGESTS_FILE
     if path.exists() or not 0 < len(splits.digests.get("train", ())) <= MAX_BYTES // _DIGEST.itemsize:
         return
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(np.sort(_shortened(splits.digests["train"])).tobytes())
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(np.sort(_shortened(splits.digests["train"])).tobytes())
+        temporary.replace(path)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {storage_reason(error, folder)}; make room") from error
 
 
 def count_seen(run: RunDirectory, digests: np.ndarray) -> int | None:

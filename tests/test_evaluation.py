@@ -113,3 +113,10 @@ def test_the_results_of_a_published_run_lie_elsewhere(tmp_path, monkeypatch):
     assert results_folder(published, tmp_path / "asked" / "for") == tmp_path / "asked" / "for"
     with pytest.raises(StorageError, match="cannot write .*: Not a directory; choose another --output"):
         results_folder(own, own.path / "config.yaml" / "x")
+
+
+@pytest.mark.fault(33)
+def test_results_that_cannot_be_written_are_no_traceback(tmp_path):
+    results = {"class_names": ["a", "b"], "confusion_matrix": [[1, 0], [0, 1]]}
+    with pytest.raises(StorageError, match=r"cannot write the results in .*: No such file .*; make room"):
+        write_results(results, tmp_path / "gone", "test")
