@@ -61,6 +61,7 @@ def test_who_tests_on_the_images_of_the_training_is_warned_wherever_they_are(
     assert warning.startswith(f"13 of 20 {WARNING}, so the scores say too much")
 
 
+@pytest.mark.fault(13)
 def test_copies_of_some_training_images_among_others_are_counted(make_run, tmp_path, caplog):
     run = make_run("train/a", "train/b", "test/a", "test/b", val_fraction=0)
     write_images(tmp_path / "others", "ab", first=100)
