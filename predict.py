@@ -4,7 +4,8 @@ import argparse
 import sys
 
 from datasets.files import expanded
-from learning.scripts import ScriptParser, announce, outlive_reader, run_script
+from learning.output import outlive_reader
+from learning.scripts import ScriptParser, announce, run_script
 
 
 def parse() -> argparse.Namespace:

@@ -5,6 +5,8 @@ Five where nothing is mirrored; two, the image and its mirror image, where crops
 
 import argparse
 
+from datasets.files import expanded
+from learning.output import outlive_reader
 from learning.scripts import ScriptParser, announce, run_script
 
 
@@ -18,35 +20,50 @@ def parse() -> argparse.Namespace:
         help="any labelled folder or zip: its test/ where it has train/ and test/, else all of it; for a run on "
         "cifar10 or mnist also the official files (default: what the run held out)",
     )
+    parser.add_argument(
+        "--output",
+        type=expanded,
+        metavar="DIR",
+        help="folder for the results (default: the run's own; of a published run runs/tests/NAME)",
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     """Parse, load, evaluate, print."""
     arguments = parse()
+    outlive_reader()  # the files count, not what is printed
     from learning.run_directory import RunDirectory, newest_run
 
     run = RunDirectory(arguments.run or newest_run())
     announce(f"starting TensorFlow and loading {run.path} ...")
-    from datasets.files import expanded
     from learning import experiment, run_data
-    from learning.evaluation import detail_lines, evaluate, results_name, score_lines, write_results
+    from learning.evaluation import (
+        detail_lines,
+        evaluate,
+        results_folder,
+        results_name,
+        score_lines,
+        write_results,
+    )
 
+    folder = results_folder(run, arguments.output)
     if arguments.data_dir is None:
         dataset, split = run_data.held_out(run_data.open_data(run.config, run))
         name, found = "test", {}  # run.json names the unreadable files
     else:
-        dataset, bad_files, _ = run_data.open_labelled(run, arguments.data_dir)
+        labelled = run_data.open_labelled(run, arguments.data_dir)
         data_dir = expanded(arguments.data_dir).resolve()
-        name, split = results_name(run.path, data_dir), arguments.data_dir
-        found = {"data_dir": str(data_dir), "bad_files": bad_files}
+        dataset, split = labelled.dataset, arguments.data_dir
+        name = results_name(folder, data_dir)
+        found = {"data_dir": str(data_dir), "bad_files": labelled.bad_files}
     model, sess, epoch = experiment.load_run(run)
     train = run.config.train
     results = evaluate(sess, model, dataset, evaluator=train.evaluator, batch_size=train.batch_size)
     results |= {"split": split, "epoch": epoch, **found}
-    write_results(results, run.path, name)
+    written = write_results(results, folder, name)
     print("\n".join([f"run: {run.path}", *score_lines(results), *detail_lines(results)]))
-    print(f"written: {run.path / name}.json, {name}-confusion.png")
+    print(f"written: {', '.join([str(folder / written[0]), *written[1:]])}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from learning.cli import TrainArguments, parse_train
-from learning.scripts import announce, outlive_reader, run_script
+from learning.output import outlive_reader
+from learning.scripts import announce, run_script
 
 
 def main() -> None:
@@ -25,6 +26,7 @@ def train(arguments: TrainArguments, path: Path) -> None:
     from learning.page import write_run_page
     from learning.precision import with_precision
     from learning.run_directory import RunDirectory
+    from learning.seen_images import keep_digests
 
     config, reason = with_precision(arguments.config)
     if reason:
@@ -38,6 +40,7 @@ def train(arguments: TrainArguments, path: Path) -> None:
     model = optimizer.model
     if run is None:
         run = RunDirectory.create(path, config, run_data.run_info(splits, model.input_shape))
+    keep_digests(path, splits)
     print("\n".join(experiment.summary_lines(config, model, splits, path)), flush=True)
 
     with (

@@ -56,7 +56,7 @@ def read_asirra_subset(
     :param sample_size: number of images to draw; None: all.
     :param seed: of the order, and of what is drawn.
     :param image_size: side in pixels of the squares that images are resized to.
-    :param cache_dir: where the decoded images are kept, to be used again; None: `datasets.cache.default_cache_dir`.
+    :param cache_dir: where decoded images are kept; None: see `datasets.cache_folder.cache_folders`.
     :param max_bad_fraction: the largest share of files that may be unreadable and are left out with a warning.
     :param strict: refuse any unreadable file.
     :return: images (N, image_size, image_size, 3) uint8, rows of a memory map; labels (N, 2) or (N,) uint8,

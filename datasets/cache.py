@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from datasets.cache_build import DIGESTS, IMAGES, MANIFEST, SUMS, build_entry, checksum_of
+from datasets.cache_folder import cache_folders
 from datasets.errors import DataError, OptionError, StorageError, escape_name
-from datasets.files import expanded, file_digest, fsync_path
+from datasets.files import file_digest, fsync_path
 from datasets.sources import Source
 
 CODE_VERSION = 3  # raised when a file would decode to other pixels, or an entry has another form
@@ -35,7 +36,7 @@ class DecodeOptions:
 
     :param size: side of the decoded squares in pixels.
     :param channels: 3 for RGB, 1 for grey.
-    :param cache_dir: None: $SESSIONNET_CACHE, else $XDG_CACHE_HOME/sessionnet, else ~/.cache/sessionnet.
+    :param cache_dir: None: see `datasets.cache_folder.cache_folders`.
     :param max_bad_fraction: share of bad files that is put up with; they are left out and named in a warning.
     :param strict: put up with none.
     :raises OptionError: no such size, number of channels or share.
@@ -88,25 +89,19 @@ def load_images(
     :raises DataError: more bad files than allowed, or no good one.
     :raises StorageError: the cache cannot be written.
     """
-    root = expanded(options.cache_dir) if options.cache_dir is not None else default_cache_dir()
-    entry = root / _key(source, names, options.size, options.channels)
-    images = _open_entry(entry)
+    key = _key(source, names, options.size, options.channels)
+    for root in cache_folders(options.cache_dir):
+        images = _open_entry(root / key)
+        if images is not None:
+            break
     if images is None:
         try:
-            images = _build(root, entry, source, names, options, workers)
+            images = _build(root, root / key, source, names, options, workers)
         except OSError as error:
             num_bytes = len(names) * options.size**2 * options.channels
             raise StorageError(_storage_message(root, num_bytes, error)) from error
     _report_bad(source, images, options)
     return images
-
-
-def default_cache_dir() -> Path:
-    """Where decoded images are kept if nobody says otherwise."""
-    if os.environ.get("SESSIONNET_CACHE"):
-        return expanded(os.environ["SESSIONNET_CACHE"])
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "sessionnet"
 
 
 def _key(source: Source, names: list[str], size: int, channels: int) -> str:

@@ -163,7 +163,8 @@ class DecodeBar:
         self._total = total
         self._done = 0
         self._bar: Any = None
-        self._show_at = time.monotonic() + _BAR_AFTER if sys.stdout.isatty() else float("inf")
+        is_terminal = sys.stdout is not None and sys.stdout.isatty()
+        self._show_at = time.monotonic() + _BAR_AFTER if is_terminal else float("inf")
 
     def advance(self, count: int) -> None:
         """Counts files that are done."""

@@ -1,6 +1,7 @@
 """Looks at images before training: `python -m datasets.check DIR`. Decodes each once and changes nothing."""
 
 import argparse
+import io
 import json
 import logging
 import os
@@ -29,10 +30,11 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Checks, prints the report, and returns the exit code."""
     arguments = sys.argv[1:] if argv is None else list(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the stream lacks
     try:
         return _check(arguments)
     except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
         sys.stderr.write(f"{_NAME}: interrupted\n")
@@ -63,11 +65,9 @@ def _check(argv: Sequence[str]) -> int:
         raise StorageError(f"there is no folder for --json '{escape_name(str(output))}'; create it first")
     with _without_warnings():
         report = report_of(inspect(arguments.path))
-    for line in lines_of(report):
-        sys.stdout.write(line + "\n")
-    sys.stdout.flush()
     if output is not None:
-        _write(report, output)
+        _write(report, output)  # first, for it does not need anybody who reads
+    _print(report)
     return DataError.exit_code if report["unreadable"] or report["layout"] else 0
 
 
@@ -100,6 +100,21 @@ def _parser() -> _Parser:
     parser.add_argument("--json", metavar="FILE", help="also write everything that was found to this file")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
+
+
+def _print(report: Report) -> None:
+    if sys.stdout is None:  # it was closed before
+        return
+    try:
+        sys.stdout.write("\n".join([*lines_of(report), ""]))
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try again at its end
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise StorageError(
+            f"the report cannot be printed ({error.strerror}); send it elsewhere, or use --json"
+        ) from error
 
 
 def _write(report: Report, path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import IO
 
 from filelock import FileLock, Timeout
 
-from datasets.cache import default_cache_dir
+from datasets.cache_folder import default_cache_dir
 from datasets.errors import DataError, OptionError, StorageError, escape_name
 from datasets.files import expanded, file_digest
 from datasets.official import ASIRRA, CIFAR10_PYTHON, MNIST, OfficialFile, compare
@@ -38,7 +38,7 @@ def fetch(name: str, folder: Path | str | None = None) -> Path:
     Creates the folder, and in it NAME.part while a file is on its way.
 
     :param name: a key of DOWNLOADS.
-    :param folder: where the files shall be; None: downloads/NAME in `datasets.cache.default_cache_dir`.
+    :param folder: where the files shall be; None: downloads/NAME in `datasets.cache_folder.default_cache_dir`.
     :return: what the loader takes: the file, or the folder of several.
     :raises DataError: a file that is there and is not the official one, which stays as it is; a server that cannot
         be reached, stalls again and again, hardly sends anything, leaves https or sends something else.

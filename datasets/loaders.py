@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import numpy as np
+
 from datasets.asirra import load_asirra
 from datasets.cache import DecodeOptions, load_images
 from datasets.cifar10 import holds_cifar10, load_cifar10
@@ -78,11 +80,13 @@ class LabelledSet(NamedTuple):
 
     :ivar bad_files: (name, reason) of each file that was left out because it cannot be decoded.
     :ivar is_test_part: whether there were training images too, which were left out.
+    :ivar digests: `datasets.duplicates.pixel_digests` of the images.
     """
 
     dataset: DataSet
     bad_files: list[tuple[str, str]]
     is_test_part: bool
+    digests: np.ndarray
 
 
 def labelled_set(
@@ -134,7 +138,7 @@ def labelled_set(
     cached = load_images(source, sorted(classes), decode)
     check_readable_classes(source, labelled, cached.bad)
     dataset = labelled_dataset(cached, classes, tuple(class_names), crops)
-    return LabelledSet(dataset, cached.bad, is_test_part)
+    return LabelledSet(dataset, cached.bad, is_test_part, cached.digests)
 
 
 def _official_test(name: str, path: Path | str, class_names: Sequence[str], **options: Any) -> LabelledSet:
@@ -142,7 +146,8 @@ def _official_test(name: str, path: Path | str, class_names: Sequence[str], **op
     splits = load_splits(name, path, val_fraction=0.0, **options)
     if splits.class_names != tuple(class_names):
         raise _mismatch(path, splits.class_names, class_names)
-    return LabelledSet(cast(DataSet, splits.test), [], True)  # an official set always has one
+    # an official set always has a test part
+    return LabelledSet(cast(DataSet, splits.test), [], True, splits.digests["test"])
 
 
 def _check_classes(source: Source, found: set[str], class_names: Sequence[str]) -> None:

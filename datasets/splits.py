@@ -1,8 +1,8 @@
 """Three sets of one collection: to learn from, to choose by, to report on."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,6 +21,7 @@ class Splits:
     :param class_names: in the order of the labels.
     :param fingerprint: hex digest of the pixels, the labels and the split, for "is this the same data?".
     :param bad_files: (name, reason) of each file that was left out.
+    :param digests: `datasets.duplicates.pixel_digests` of the images of 'train', 'val' and 'test', where known.
     """
 
     train: DataSet
@@ -29,6 +30,7 @@ class Splits:
     class_names: tuple[str, ...]
     fingerprint: str
     bad_files: tuple[tuple[str, str], ...] = ()
+    digests: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def sample_rows(count: int, sample_size: int | None, seed: int) -> np.ndarray:
@@ -122,7 +124,8 @@ def make_splits(
             digest.update(repr((part.file_names, part.labels.shape)).encode())
             digest.update(np.ascontiguousarray(part.labels, dtype=np.uint8).tobytes())
         digest.update(b"|")
-    return Splits(train, val, test, whole.class_names, digest.hexdigest(), tuple(bad_files))
+    of_parts = {part: digests[rows] for part, rows in zip(("train", "val", "test"), parts, strict=True)}
+    return Splits(train, val, test, whole.class_names, digest.hexdigest(), tuple(bad_files), of_parts)
 
 
 def _part(

@@ -9,7 +9,7 @@ from typing import Any
 from datasets.files import expanded
 from learning.config import PLACES, SECTIONS, RunConfig, check_names
 from learning.errors import CheckpointError, UsageError
-from learning.recipes import flatten, merge, override, recipe_path, with_defaults_of_set
+from learning.recipes import flatten, merge, override, recipe_path
 from learning.run_directory import RunDirectory
 from learning.train_parser import show_defaults, train_parser, typed_recipe
 from models.catalogue import model_path
@@ -66,7 +66,6 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
         path = recipe_path(recipe, given.get("data", {}).get("name"), given.get("data_dir"))
         values = override(typed_recipe(parser, path), given)
         _checked({**values, "data": {}})  # at once, where it needs no data set
-        values = with_defaults_of_set(values)
     config = _checked(values)
     try:
         model_path(config.model.name)

@@ -1,6 +1,7 @@
 """The typed configuration of a run. Imports no TensorFlow: every argument is checked before that."""
 
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,10 +43,14 @@ class RunConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RunConfig":
-        """Build from a nested dictionary; an unknown or impossible entry is a ValueError that names it."""
+        """Build from a nested dictionary; an unknown or impossible entry is a ValueError that names it.
+
+        Options of the data that are not set use the defaults of the data set, 32 pixels for CIFAR-10, as on the
+        command line. `DataConfig` alone does not know these.
+        """
         check_keys(values)
         sections = {}
-        for key, value in values.items():
+        for key, value in _with_defaults_of_set(values).items():
             if key in SECTIONS:
                 value = SECTIONS[key](**value)
             sections[key] = value
@@ -105,6 +110,25 @@ def check_keys(values: Any) -> None:
     _check_keys(values, RunConfig, "")
     for key, section in SECTIONS.items():
         _check_keys(values.get(key, {}), section, f"{key}.")
+
+
+def _with_defaults_of_set(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values with what the loader of their data set has as defaults; an unknown set leaves them as they are."""
+    data = values.get("data", {})
+    name = data.get("name", DataConfig().name)
+    if name == DataConfig().name:  # the defaults of DataConfig are those of a folder
+        return values
+    from datasets.loaders import LOADERS  # imported late: --help has to answer at once
+
+    if not isinstance(name, str) or name not in LOADERS:
+        return values
+    known = {f.name for f in dataclasses.fields(DataConfig)}
+    defaults = {
+        option: parameter.default
+        for option, parameter in inspect.signature(LOADERS[name]).parameters.items()
+        if option in known and parameter.default is not parameter.empty
+    }
+    return {**values, "data": {**defaults, **data}}
 
 
 def check_names(config: RunConfig) -> None:

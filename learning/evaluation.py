@@ -2,9 +2,10 @@
 
 import json
 import math
-import sys
+import os
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,20 @@ from rich.progress import track
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from datasets.dataset import DataSet
-from learning.confusion import confusion_table, per_class_recall
+from datasets.errors import escape_name
+from learning.confusion import (
+    MAX_TABLE_CLASSES,
+    confusion_csv,
+    confusion_summary,
+    confusion_table,
+    per_class_recall,
+)
+from learning.errors import StorageError
 from learning.evaluators import EVALUATORS
-from learning.files import MAX_JSON_BYTES, parse_json, read_text, write_text
+from learning.files import MAX_JSON_BYTES, read_text, storage_reason, write_text
+from learning.mirroring import compare, halves, mirroring_hint
+from learning.output import is_watched
+from learning.run_directory import RunDirectory
 from models.convnet import ConvNet
 
 
@@ -27,15 +39,20 @@ def evaluate(
     :param evaluator: a key of EVALUATORS, reported beside the accuracy.
     :return: plain values for JSON: num_images, class_names, scores (one entry per way of cropping: crops,
         accuracy, the evaluator's score, seconds), and of the last way per_class_recall and
-        confusion_matrix (rows: true class).
+        confusion_matrix (rows: true class); mirroring as of `learning.mirroring.compare`, None where no crop is
+        mirrored.
     """
     truth = np.argmax(dataset.labels, axis=1)  # (N,)
-    scores = []
+    predict = partial(model.predict, sess, batch_size=batch_size, progress=show_progress)
+    scores, mirroring = [], None
     for augment_pred in (False, True) if dataset.num_crops > 1 else (False,):
         start = time.perf_counter()
-        pred = model.predict(
-            sess, dataset, batch_size=batch_size, augment_pred=augment_pred, progress=show_progress
-        )
+        if augment_pred and dataset.crops.reflect:
+            plain, mirrored = (predict(half, augment_pred=True) for half in halves(dataset))
+            pred = (plain + mirrored) / 2  # (N, K), the mean over all crops
+            mirroring = compare(truth, plain, mirrored)
+        else:
+            pred = predict(dataset, augment_pred=augment_pred)
         found = {
             "crops": dataset.num_crops if augment_pred else 1,
             "accuracy": float(accuracy_score(truth, pred.argmax(axis=1))),
@@ -48,6 +65,7 @@ def evaluate(
         "num_images": dataset.num_examples,
         "class_names": list(dataset.class_names or map(str, range(model.num_classes))),
         "scores": scores,
+        "mirroring": mirroring,
         "per_class_recall": per_class_recall(matrix),
         "confusion_matrix": matrix.tolist(),
     }
@@ -55,7 +73,26 @@ def evaluate(
 
 def show_progress(chunks: Sequence[int]) -> Iterable[int]:
     """A bar over the chunks of a prediction, where stdout is a terminal."""
-    return track(chunks, "predicting", transient=True, disable=not sys.stdout.isatty())
+    return track(chunks, "predicting", transient=True, disable=not is_watched())
+
+
+def results_folder(run: RunDirectory, output: Path | None) -> Path:
+    """The folder for the results of a test, made if need be: the run's own, but for a published run.
+
+    A published run stays as it was published; its results go to runs/tests/NAME in the working directory.
+
+    :param output: the folder asked for, if any.
+    :raises StorageError: it cannot be written, which is better known before the test.
+    """
+    folder = Path("runs", "tests", run.path.resolve().name) if run.info.get("published") else run.path
+    folder = folder if output is None else output
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot write {folder}: {error.strerror}; choose another --output") from error
+    if not os.access(folder, os.W_OK):
+        raise StorageError(f"cannot write into {folder}; choose another folder with --output")
+    return folder
 
 
 def results_name(folder: Path, data_dir: Path) -> str:
@@ -65,26 +102,47 @@ def results_name(folder: Path, data_dir: Path) -> str:
     """
     base = f"test-{data_dir.stem[:50]}"
     name, number = base, 2
-    while (taken := folder / f"{name}.json").exists() and _tested_on(taken) != str(data_dir):
+    while (taken := folder / f"{name}.json").exists() and not _is_of(taken, data_dir):
         name, number = f"{base}-{number}", number + 1
     return name
 
 
-def _tested_on(results: Path) -> str | None:
-    """Where the images were whose scores a file holds; None where it does not say."""
+def _is_of(results: Path, data_dir: Path) -> bool:
+    """Whether a file of `write_results` holds scores on the images in `data_dir`."""
     try:
-        return str(parse_json(read_text(results, MAX_JSON_BYTES))["data_dir"])
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return None
+        return f'"data_dir": {json.dumps(str(data_dir))}' in read_text(results, MAX_JSON_BYTES)
+    except (OSError, ValueError):
+        return False
 
 
-def write_results(results: dict[str, Any], folder: Path, name: str) -> None:
-    """`name`.json and `name`-confusion.png in `folder`."""
+def write_results(results: dict[str, Any], folder: Path, name: str) -> list[str]:
+    """Write `name`.json and `name`-confusion.png in `folder`, for many classes also `name`-confusion.csv.
+
+    :return: the files' names.
+    :raises StorageError: they cannot be written.
+    """
     from learning.report import draw_confusion_matrix  # matplotlib takes a while to import
 
-    write_text(folder / f"{name}.json", json.dumps(results, indent=1))
-    matrix = np.asarray(results["confusion_matrix"])
-    draw_confusion_matrix(matrix, results["class_names"], folder / f"{name}-confusion.png")
+    matrix, class_names = np.asarray(results["confusion_matrix"]), results["class_names"]
+    names = [f"{name}.json", f"{name}-confusion.png"]
+    try:
+        write_text(folder / names[0], _results_text(results))
+        if len(class_names) > MAX_TABLE_CLASSES:
+            names.append(f"{name}-confusion.csv")
+            write_text(folder / names[-1], confusion_csv(matrix, class_names))
+        draw_confusion_matrix(matrix, class_names, folder / names[1])
+    except OSError as error:
+        raise StorageError(
+            f"cannot write the results in {folder}: {storage_reason(error, folder)}; make room"
+        ) from error
+    return names
+
+
+def _results_text(results: dict[str, Any]) -> str:
+    """JSON with a line for each row of the confusion matrix; one for each number makes it three times as long."""
+    rows = ",\n  ".join(json.dumps(row, separators=(",", ":")) for row in results["confusion_matrix"])
+    text = json.dumps({**results, "confusion_matrix": None}, indent=1)
+    return text.replace('"confusion_matrix": null', f'"confusion_matrix": [\n  {rows}\n ]')
 
 
 def _finite(score: float) -> float | None:
@@ -103,17 +161,19 @@ def _crops(entry: dict[str, Any]) -> str:
 def score_lines(results: dict[str, Any]) -> list[str]:
     """The scores side by side, for people."""
     count, split = results["num_images"], results["split"]
-    images = f"{count} images of {split}" if "data_dir" in results else f"{count} {split} images"
+    images = f"{count} images of {escape_name(split)}" if "data_dir" in results else f"{count} {split} images"
     head = f"{images}, weights of epoch {results['epoch']}"
     lines = [head]
     for entry in results["scores"]:
         named = {key: value for key, value in entry.items() if key not in ("crops", "seconds")}
         values = "  ".join(f"{key} {_shown(value)}" for key, value in named.items())
         lines.append(f"  {_crops(entry):<8}  {values}")
-    return lines
+    hint = mirroring_hint(results)
+    return lines if hint is None else [*lines, hint]
 
 
 def detail_lines(results: dict[str, Any]) -> list[str]:
-    """The confusion matrix with the recall of each class, for people."""
-    table = confusion_table(np.asarray(results["confusion_matrix"]), results["class_names"])
-    return [f"by {_crops(results['scores'][-1]).strip()}:", *table.splitlines()]
+    """The confusion matrix with the recall of each class, for people; of many classes what stands out."""
+    matrix, class_names = np.asarray(results["confusion_matrix"]), results["class_names"]
+    show = confusion_table if len(class_names) <= MAX_TABLE_CLASSES else confusion_summary
+    return [f"by {_crops(results['scores'][-1]).strip()}:", *show(matrix, class_names).splitlines()]

@@ -7,12 +7,14 @@ explicitly, so that column k of the predictions always means class k and nothing
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Literal
 
 import numpy as np
+
+from datasets.errors import shortened
 
 PROBABILITY_TOLERANCE = 1e-3  # how far a row of probabilities may be from a sum of 1; float16 rounding fits
 
@@ -27,8 +29,13 @@ def _metrics() -> ModuleType:
 class Evaluator(ABC):
     """A metric of single-label classification.
 
-    A subclass gives `worst_score`, `mode` and `score`; `is_better` follows from them and may be replaced.
+    A subclass gives `worst_score`, `mode` and `score`; `is_better` follows from them and may be replaced. Where
+    some labels have no score, `check_labels` refuses them before anything is trained.
+
+    :cvar needs_every_class: there is no score where a class does not occur among the labels.
     """
+
+    needs_every_class = False
 
     @property
     @abstractmethod
@@ -52,6 +59,14 @@ class Evaluator(ABC):
 
         :param y_true: (N, K) one-hot of any numeric dtype, or (N,) class indices of an integer dtype.
         :param y_pred: (N, K) float, the probability of each class in [0, 1].
+        """
+
+    def check_labels(self, y_true: np.ndarray, class_names: Sequence[str]) -> None:  # noqa: B027
+        """See that these labels have a score, whatever is predicted. Here nothing is refused.
+
+        :param y_true: as for `score`.
+        :param class_names: of all K classes.
+        :raises ValueError: they have none; why, and what to do.
         """
 
     def is_better(self, curr: float, best: float, score_threshold: float = 1e-4) -> bool:
@@ -135,6 +150,18 @@ class _SklearnEvaluator(Evaluator):
         if not np.isfinite(predictions).all():
             return math.nan
         return float(self._score(labels, predictions))
+
+    def check_labels(self, y_true: np.ndarray, class_names: Sequence[str]) -> None:
+        """As in `Evaluator.check_labels`: refuse wrong labels, and a class that is missing but needed."""
+        num_classes = len(class_names)
+        found = np.unique(class_indices(np.asarray(y_true), num_classes))  # a few stand for all
+        self._score(*_checked(found, np.full((len(found), num_classes), 1 / num_classes)))
+        if self.needs_every_class and len(found) < num_classes:
+            missing = [class_names[k] for k in range(num_classes) if k not in found]
+            raise ValueError(
+                f"{self.name} needs images of every class, and there are none of {shortened(missing)}; add some, "
+                "or choose another evaluator, such as accuracy"
+            )
 
     @abstractmethod
     def _score(self, labels: np.ndarray, predictions: np.ndarray) -> float:
@@ -223,6 +250,8 @@ class RocAucEvaluator(_SklearnEvaluator):
     Where a class does not occur in y_true its curve does not exist and the score is NaN, so a small last
     minibatch may have none.
     """
+
+    needs_every_class = True
 
     def _score(self, labels: np.ndarray, predictions: np.ndarray) -> float:
         num_classes = predictions.shape[1]

@@ -21,6 +21,7 @@ with importing_tensorflow(), choosing_kernels():
     tf.config.list_physical_devices()  # looks for a GPU now, while its complaint about none is held
 
 from datasets.dataset import DataSet
+from datasets.errors import escape_name
 from datasets.splits import Splits
 from learning.checkpoints import CheckpointStore, Usable
 from learning.config import ModelConfig, RunConfig
@@ -197,7 +198,7 @@ def summary_lines(config: RunConfig, model: ConvNet, splits: Splits, path: Path)
     info = run_info(splits, model.input_shape)
     sizes = ", ".join(f"{count} {name}" for name, count in info["num_images"].items())
     classes = splits.class_names
-    names = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
+    names = ", ".join(map(escape_name, classes[:10])) + (", ..." if len(classes) > 10 else "")
     shape = "x".join(map(str, model.input_shape))
     return [
         f"data   {config.data.name}: {sizes} images, {len(classes)} classes ({names})",

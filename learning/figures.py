@@ -5,11 +5,8 @@ import threading
 import warnings
 from pathlib import Path
 
-from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
-from matplotlib.text import Text
-
 from learning.files import replacing
+from learning.quiet_matplotlib import Figure, Text, fontManager
 
 DOTS_PER_INCH = 120
 _DRAWING = threading.Lock()  # fonts and the filter of warnings are the whole process's

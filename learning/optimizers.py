@@ -17,6 +17,7 @@ from learning.evaluators import Evaluator
 from learning.randomness import hidden_random_operations
 from learning.run_directory import default_path
 from learning.schedules import ConstantSchedule, Schedule
+from learning.score_checks import check_scores
 from learning.state import TrainingState
 from learning.training import TrainingLoop
 from models.convnet import ConvNet
@@ -196,8 +197,8 @@ class Optimizer(ABC):
             and nothing more can be refused.
         :param hp: options that differ from the constructor's; those of the update rule are in the graph
             already and cannot.
-        :raises ValueError: no batch fits into the training set, the schedule not into the training, or an option
-            of the update rule is another than the constructor's.
+        :raises ValueError: no batch fits into the training set, the schedule not into the training, an option
+            of the update rule is another than the constructor's, or no epoch could have a score.
         :raises DirectoryInUseError: `save_dir` already holds checkpoints and `resume` is False, or another process
             trains there.
         :raises CheckpointError: the run to go on with was trained otherwise, or its checkpoints are damaged.
@@ -206,6 +207,8 @@ class Optimizer(ABC):
         :raises Interrupted: SIGINT, SIGTERM or SIGHUP came, and the state was saved.
         """
         self._take_options(hp)
+        names = self.train_set.class_names or tuple(map(str, range(self.model.num_classes)))
+        check_scores(self.evaluator, self.train_set, self.val_set, names, self.config.train.batch_size)
         self.save_dir = (
             default_path(type(self.model).__name__.lower()) if save_dir is None else Path(save_dir)
         )

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from learning.confusion import top_confusions, worst_classes
 from learning.errors import CheckpointError
 from learning.html_page import Section, write_page
+from learning.mirroring import mirroring_hint
 from learning.run_directory import CONFIG_FILE, RunDirectory
 
 PAGE_FILE = "index.html"
@@ -22,6 +24,7 @@ HISTORY_COLUMNS = {
     "train_score": "score of the last minibatch",
     "val_score": "validation score",
 }
+MAX_LISTED_CLASSES = 50  # of more, the page shows what stands out
 NUM_NAMES = 10  # of so many classes the names are listed in the table of facts
 
 
@@ -43,7 +46,7 @@ def write_run_page(folder: Path) -> Path:
         curves = _pictures(folder, "learning_curves.png", "Loss, score and learning rate after each epoch")
         sections.append(_learning(history, results.epoch if results else None, curves))
     if results:
-        sections = [results.scores, *sections, results.recall]
+        sections = [results.scores, *sections, *results.classes]
     for heading, name, caption in (
         ("Confusion matrix", "test-confusion.png", "Counts; the colour is the share of the true class"),
         (
@@ -93,7 +96,7 @@ def _parse_timing(text: str) -> str:
 class _Results(NamedTuple):
     epoch: int  # whose weights were tested
     scores: Section  # a row for each way of cropping
-    recall: Section
+    classes: list[Section]  # recall, and of many classes the confusions
 
 
 def _parse_results(text: str) -> _Results:
@@ -102,13 +105,28 @@ def _parse_results(text: str) -> _Results:
     columns = list(results["scores"][0])
     rows = [[entry[column] for column in columns] for entry in results["scores"]]
     heading = f"Scores on {results['num_images']} {results['split']} images"
-    totals = np.array(results["confusion_matrix"], np.int64).sum(axis=1).tolist()  # (K,)
-    recall = list(zip(results["class_names"], totals, results["per_class_recall"], strict=True))
-    return _Results(
-        results["epoch"],
-        Section(heading=heading, columns=columns, rows=rows),
-        Section(heading="Recall by class", columns=["class", "images", "recall"], rows=recall),
-    )
+    scores = Section(heading=heading, columns=columns, rows=rows, text=mirroring_hint(results) or "")
+    return _Results(results["epoch"], scores, _class_sections(results))
+
+
+def _class_sections(results: dict[str, Any]) -> list[Section]:
+    """The recall of each class; of many classes the lowest, and the most frequent confusions."""
+    matrix, names = np.array(results["confusion_matrix"], np.int64), results["class_names"]
+    if len(names) <= MAX_LISTED_CLASSES:
+        rows = list(zip(names, matrix.sum(axis=1).tolist(), results["per_class_recall"], strict=True))
+        return [Section(heading="Recall by class", columns=["class", "images", "recall"], rows=rows)]
+    return [
+        Section(
+            heading=f"Lowest recall of {len(names)} classes",
+            columns=["class", "images", "recall"],
+            rows=worst_classes(matrix, names, MAX_LISTED_CLASSES),
+        ),
+        Section(
+            heading="Most frequent confusions",
+            columns=["true class", "predicted class", "images", "share of the true class"],
+            rows=top_confusions(matrix, names, MAX_LISTED_CLASSES),
+        ),
+    ]
 
 
 def _facts(run: RunDirectory, training_time: str | None) -> Section:

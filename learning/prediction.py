@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from datasets.dataset import DataSet
-from datasets.errors import DataError
+from datasets.errors import DataError, escape_name
 from datasets.formats import IMAGE_SUFFIXES
 from datasets.images import read_resized
 from datasets.left_out import warn_of_left_out
@@ -111,7 +111,9 @@ def line(row: Row) -> str:
     name = row.path if row.path.isprintable() else ascii(row.path)
     if row.error:
         return f"{name}\terror: {row.error}"
-    return "\t".join([name, *(f"{label} {probability:.4f}" for label, probability in row.classes)])
+    return "\t".join(
+        [name, *(f"{escape_name(label)} {probability:.4f}" for label, probability in row.classes)]
+    )
 
 
 def require_readable(rows: Sequence[Row]) -> None:

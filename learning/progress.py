@@ -1,23 +1,60 @@
 """What training shows and logs: a bar and a line per epoch, history and timing as CSV, curves, TensorBoard."""
 
 import contextlib
+import io
+import logging
+import math
 import re
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any, cast
 
 import tensorflow.compat.v1 as v1
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from learning.files import append_csv, keep_lines, write_csv
+from learning.output import is_watched
 from learning.plain_paths import plain_folder
 from learning.state import TrainingState
 
 HISTORY_FILE = "history.csv"
 CURVES_INTERVAL = 60.0  # seconds between drawings of the learning curves while training goes on
+
+logger = logging.getLogger(__name__)
+
+
+class _Shown:
+    """Standard output as people see it: a letter that it lacks is escaped, and after a failure it is left alone."""
+
+    def __init__(self) -> None:
+        self._stream = io.StringIO() if sys.stdout is None else sys.stdout
+        self._failed = False
+
+    def write(self, text: str) -> int:
+        """As of a stream."""
+        encoding = self._stream.encoding or "utf-8"
+        self._try(self._stream.write, text.encode(encoding, "backslashreplace").decode(encoding))
+        return len(text)
+
+    def flush(self) -> None:
+        """As of a stream."""
+        self._try(self._stream.flush)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _try(self, call: Callable[..., Any], *arguments: str) -> None:
+        if self._failed:
+            return
+        try:
+            call(*arguments)
+        except (OSError, ValueError) as error:  # a full disk, a reader that left, a closed stream
+            self._failed = True
+            logger.warning("standard output cannot be written any more (%s); training goes on", error)
 
 
 class Monitor:
@@ -34,7 +71,7 @@ class Monitor:
         self.save_dir = save_dir
         self.batch_size = batch_size
         self._verbose = verbose
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = Console(file=cast(IO[str], _Shown()), highlight=False, soft_wrap=True)
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
@@ -43,7 +80,7 @@ class Monitor:
             TextColumn("{task.fields[speed]:.0f} images/s  score {task.fields[score]}"),
             TimeRemainingColumn(),
             console=self._console,
-            disable=not (verbose and sys.stdout.isatty()),
+            disable=not (verbose and is_watched()),
         )
         fields: dict[str, Any] = {"epoch": 1, "loss": "-", "rate": 0.0, "speed": 0.0, "score": "-"}
         self._task = self._bar.add_task("train", total=total_steps, **fields)
@@ -53,6 +90,7 @@ class Monitor:
             self._writer = v1.summary.FileWriter(self._opened.enter_context(plain_folder(save_dir)))
             self._opened.callback(self._writer.close)
         self._last_drawing = time.perf_counter()
+        self._warned = False
 
     def __enter__(self) -> "Monitor":
         self._bar.start()
@@ -70,12 +108,11 @@ class Monitor:
         """Before the first update of a resumed run: the epochs after a damaged checkpoint come a second time."""
         for name in (HISTORY_FILE, "timing.csv", "log.txt"):
             keep_lines(self.save_dir / name, lambda line: _is_of_epoch(line, state.epoch))
-        if self._verbose:
-            what = "was already finished" if finished else "goes on"
-            self._console.print(f"the run {what} after {state.global_step} updates, {state.epoch} epochs")
+        what = "was already finished" if finished else "goes on"
+        self.tell(f"the run {what} after {state.global_step} updates, {state.epoch} epochs")
 
     def tell(self, text: str) -> None:
-        """Lines for people beside those of the epochs."""
+        """Show lines to people."""
         if self._verbose:
             self._console.print(text, markup=False)
 
@@ -108,15 +145,25 @@ class Monitor:
             {"epoch": row["epoch"], "seconds": round(seconds, 3), "images_per_second": round(speed, 1)},
         )
         score = row["train_score"] if row["val_score"] is None else row["val_score"]
+        self._warn_of_nan(row["epoch"], score)
         line = _epoch_line(row, speed, seconds, improved)
         with (self.save_dir / "log.txt").open("a", encoding="utf-8") as log:
             log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
-        if self._verbose:
-            self._console.print(line)
-            self._bar.update(self._task, score=f"{score:.4f}")
+        self.tell(line)
+        self._bar.update(self._task, score=f"{score:.4f}")
         self._write(state, row)
         self._epoch_start = time.perf_counter()
         self._epoch_steps = 0
+
+    def _warn_of_nan(self, epoch: int, score: float) -> None:
+        """Once: most evaluators are asked before training, but not every one can tell."""
+        if math.isnan(score) and not self._warned:
+            self._warned = True
+            logger.warning(
+                "the score of epoch %d is NaN: the evaluator has none for these labels and predictions; such an "
+                "epoch is never the best; use another evaluator, or add images of the classes that are missing",
+                epoch,
+            )
 
     def finish(self, state: TrainingState) -> None:
         """Training has come to its end; a kill may have come between its last checkpoint and the log."""

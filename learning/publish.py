@@ -21,6 +21,7 @@ from datasets.files import expanded
 from learning.checksums import write_checksums
 from learning.errors import CheckpointError, DirectoryInUseError
 from learning.files import write_text
+from learning.output import outlive_reader
 from learning.run_directory import INFO_FILE, RunDirectory, write_config
 from learning.scripts import ScriptParser, announce, run_script
 
@@ -143,6 +144,7 @@ def main() -> None:
         "target", type=expanded, metavar="TARGET", help="the folder to make, such as pretrained/NAME"
     )
     arguments: argparse.Namespace = parser.parse_args()
+    outlive_reader()  # the folder counts, not what is printed
     run = RunDirectory(arguments.run)
     announce(f"starting TensorFlow and loading {run.path} ...")
     publish(run, arguments.target)

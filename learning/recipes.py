@@ -1,6 +1,5 @@
 """Recipes: which file a run starts from, and what it holds. Imports no TensorFlow."""
 
-import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,26 +58,6 @@ def read_recipe(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UsageError(f"in the recipe {path}: {error}") from error
     return dict(values)
-
-
-def with_defaults_of_set(values: dict[str, Any]) -> dict[str, Any]:
-    """What a recipe leaves open about its data, as the data set has it: 32 pixels for CIFAR-10, grey for digits.
-
-    An unknown data set leaves the values as they are.
-    """
-    from datasets.loaders import LOADERS  # imported late: --help has to answer at once
-
-    data = values.get("data", {})
-    loader = LOADERS.get(data.get("name", SECTIONS["data"]().name))
-    if loader is None:
-        return values
-    known = SECTIONS["data"].__dataclass_fields__
-    defaults = {
-        name: parameter.default
-        for name, parameter in inspect.signature(loader).parameters.items()
-        if name in known and parameter.default is not parameter.empty
-    }
-    return {**values, "data": {**defaults, **data}}
 
 
 def override(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

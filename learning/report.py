@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from learning.confusion import checked_counts
 from learning.figures import plain, save, shortened, wrapped
+from learning.quiet_matplotlib import Axes, Figure, MaxNLocator
 
 MAX_COUNTED_CLASSES = 30  # above, a cell is too small for its count
 MAX_NAMED_CLASSES = 60  # above, only some classes have their name at the axis

@@ -3,15 +3,15 @@
 Imports no TensorFlow.
 """
 
+import contextlib
 import dataclasses
 import logging
+from collections.abc import Iterator
 from typing import Any
-
-import numpy as np
 
 from datasets.class_names import normal_form
 from datasets.dataset import DataSet
-from datasets.errors import DataError
+from datasets.errors import DataError, shortened
 from datasets.files import expanded
 from datasets.loaders import LOADERS, LabelledSet, labelled_set, load_splits
 from datasets.splits import Splits
@@ -20,6 +20,8 @@ from learning.errors import CheckpointError, UsageError
 from learning.evaluators import EVALUATORS
 from learning.run_directory import RunDirectory
 from learning.schedule_building import build_schedule
+from learning.score_checks import check_scores
+from learning.seen_images import count_seen, count_shared
 from models.hyperparameters import accepted
 
 logger = logging.getLogger(__name__)
@@ -58,8 +60,8 @@ def check_same_data(run: RunDirectory, splits: Splits) -> None:
     """CheckpointError unless the data are those that the run was started with."""
     if splits.class_names != tuple(map(normal_form, run.class_names)):
         raise CheckpointError(
-            f"{run.path} was trained on the classes {', '.join(run.class_names)}, the data now have "
-            f"{', '.join(splits.class_names)}; go on with the run's own data"
+            f"{run.path} was trained on the classes {shortened(run.class_names)}, the data now have "
+            f"{shortened(splits.class_names)}; go on with the run's own data"
         )
     if splits.fingerprint != run.info.get("data_fingerprint"):
         raise CheckpointError(
@@ -76,12 +78,11 @@ def check_fits(config: RunConfig, splits: Splits) -> None:
             f"train.batch_size is {batch_size}, more than the {num_examples} training images; "
             f"choose {num_examples} or less"
         )
-    num_classes = len(splits.class_names)
-    labels, pred = np.eye(num_classes), np.full((num_classes, num_classes), 1.0 / num_classes)
     try:
         total_steps = config.train.num_epochs * (num_examples // batch_size)
         build_schedule(config.schedule, config.optimizer, total_steps)
-        EVALUATORS[config.train.evaluator]().score(labels, pred)
+        evaluator = EVALUATORS[config.train.evaluator]()
+        check_scores(evaluator, splits.train, splits.val, splits.class_names, batch_size)
     except ValueError as error:
         raise UsageError(f"{error}") from error
     if (config.train.profile or 0) > total_steps:
@@ -114,7 +115,7 @@ def run_info(splits: Splits, input_shape: tuple[int, ...]) -> dict[str, Any]:
 def open_labelled(run: RunDirectory, data_dir: str) -> LabelledSet:
     """Labelled images as a test set for a run, with its classes, image size and crops: see `labelled_set`.
 
-    A warning tells where they are those that the run was trained on.
+    A warning tells how many of them the run was trained on.
     """
     data = run.config.data
     labelled = labelled_set(
@@ -129,25 +130,42 @@ def open_labelled(run: RunDirectory, data_dir: str) -> LabelledSet:
         max_bad_fraction=data.max_bad_fraction,
         strict=data.strict,
     )
-    if not labelled.is_test_part and _holds_data_of(run, data_dir, labelled.dataset.num_examples):
+    num_seen = count_seen(run, labelled.digests)
+    if num_seen is None and not labelled.is_test_part:
+        num_seen = _count_in_own_data(run, data_dir, labelled)
+    if num_seen:
         logger.warning(
-            "%s holds the images that the run was trained on: this is no test; what was held out of them is tested "
-            "without --data-dir, where they were moved after train.py --resume %s --data-dir %s",
-            data_dir, run.path, data_dir,
-        )  # fmt: skip
+            "%d of %d images tested here are also in the training set of the run, so the scores say too much; what "
+            "the run held out is tested without --data-dir",
+            num_seen,
+            labelled.dataset.num_examples,
+        )
     return labelled
 
 
-def _holds_data_of(run: RunDirectory, data_dir: str, num_images: int) -> bool:
-    """Whether images, so many, are those that a run was started with, at their place of then or moved or copied."""
-    path = str(expanded(data_dir).resolve())
-    if path == run.config.data_dir:
-        return True
-    if num_images < sum(run.num_images.values()):
-        return False
+def _count_in_own_data(run: RunDirectory, data_dir: str, labelled: LabelledSet) -> int:
+    """How many images a run was trained on, where they are its data; else 0. For runs that keep no digests."""
+    if labelled.dataset.num_examples < sum(run.num_images.values()):
+        return 0
     data = dataclasses.replace(run.config.data, download=False)  # a look must not put files there
+    path = str(expanded(data_dir).resolve())
     try:
-        splits = open_data(dataclasses.replace(run.config, data_dir=path, data=data))
+        with _without_warnings():
+            splits = open_data(dataclasses.replace(run.config, data_dir=path, data=data))
     except (DataError, UsageError):  # they cannot be trained on as that run was
-        return False
-    return splits.fingerprint == run.info.get("data_fingerprint")
+        return 0
+    if splits.fingerprint != run.info.get("data_fingerprint") or "train" not in splits.digests:
+        return 0
+    return count_shared(labelled.digests, splits.digests["train"])
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """What is said where images are split to be trained on means nothing to who tests."""
+    named = logging.getLogger("datasets")
+    level = named.level
+    named.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        named.setLevel(level)

@@ -1,16 +1,16 @@
 """What the scripts share: errors as one line with an exit code, and a word about what takes a while."""
 
 import argparse
-import os
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from datasets.errors import is_storage_condition
+from datasets.errors import escape_name, is_storage_condition
 from learning.errors import CheckpointError, StorageError, UsageError
 from learning.network_errors import network_problem
+from learning.output import guard_output, is_watched, lost_output
 
 
 class ScriptParser(argparse.ArgumentParser):
@@ -24,66 +24,49 @@ class ScriptParser(argparse.ArgumentParser):
         raise UsageError(message)
 
 
-class _Output:
-    """A stream whose reader may leave: what is written after that goes nowhere."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """As the stream's."""
-        try:
-            return int(self._stream.write(text))
-        except BrokenPipeError:
-            self._leave()
-            return len(text)
-
-    def flush(self) -> None:
-        """As the stream's."""
-        try:
-            self._stream.flush()
-        except BrokenPipeError:
-            self._leave()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def _leave(self) -> None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-
-
-def outlive_reader() -> None:
-    """Let the work go on when nobody reads its output any more: a closed terminal, `| head`, a `tee` that ended."""
-    sys.stdout, sys.stderr = _Output(sys.stdout), _Output(sys.stderr)
-
-
 def announce(text: str) -> None:
     """Say what takes the next seconds, where somebody is watching."""
-    if sys.stdout.isatty():
+    if is_watched():
         print(text, flush=True)
 
 
 def run_script(main: Callable[[], None]) -> NoReturn:
     """Run a script's `main`; an error becomes one line on stderr and its exit code, with --debug a traceback.
 
-    This is the one place where exceptions become exit codes: each project exception carries its own.
+    This is the one place where exceptions become exit codes: each project exception carries its own. A script
+    whose files count, and that has written them, still exits with 6 where some of what it printed was lost.
     """
+    guard_output()
     try:
-        main()
+        _run_and_flush(main)
     except BrokenPipeError:  # the reader of our output has gone, as in `predict.py ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
         code = _exit_code(error)
         if code is None or "--debug" in sys.argv:
             traceback.print_exc()
         else:
-            print(f"{Path(sys.argv[0]).name}: {_one_line(error)}", file=sys.stderr)
+            _complain(_one_line(error))
         sys.exit(1 if code is None else code)
     except KeyboardInterrupt:
-        print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr)
+        _complain("interrupted")
         sys.exit(130)
+    if (reason := lost_output()) is not None:
+        _complain(f"not all of its output could be written ({reason}); its files are complete")
+        sys.exit(StorageError.exit_code)
     sys.exit(0)
+
+
+def _run_and_flush(main: Callable[[], None]) -> None:
+    """Also where --help leaves: at the end of the process a stream that fails would make a traceback."""
+    try:
+        main()
+    finally:
+        sys.stdout.flush()
+
+
+def _complain(text: str) -> None:
+    print(f"{Path(sys.argv[0]).name}: {text}", file=sys.stderr)
 
 
 def _exit_code(error: Exception) -> int | None:
@@ -108,5 +91,7 @@ def _one_line(error: Exception) -> str:
         )
     if isinstance(error, OSError):
         where = f"cannot use {error.filename}: " if error.filename else ""
-        return f"{' '.join(where.split())} {error.strerror}; make room, or give other places".strip()
-    return " ".join((network_problem(error) or str(error)).split())
+        return escape_name(
+            f"{' '.join(where.split())} {error.strerror}; make room, or give other places".strip()
+        )
+    return escape_name(" ".join((network_problem(error) or str(error)).split()))

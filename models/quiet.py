@@ -33,6 +33,9 @@ def _native_stderr_held() -> Iterator[None]:
 
     TensorFlow prints notes about oneDNN and absent GPU drivers which no log level silences.
     """
+    if sys.stderr is None:  # it is closed, and nobody sees what comes
+        yield
+        return
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held, os.fdopen(os.dup(2), "wb") as terminal:
         os.dup2(held.fileno(), 2)

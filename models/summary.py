@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections import Counter
@@ -203,7 +204,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             model = network(args.input or input_shape, args.classes or classes, **options)
     except (TypeError, ValueError) as error:
         parser.error(str(error).splitlines()[0])
-    sys.stdout.write(format_table(layer_rows(model)) + "\n")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the stream lacks
+    if sys.stdout is not None:
+        sys.stdout.write(format_table(layer_rows(model)) + "\n")
 
 
 if __name__ == "__main__":

@@ -109,14 +109,17 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
              "refused where the set is made, with what to write; bytes and floats in [0, 1] may be mixed; never "
              "the advice to lower the rate"),
         46: ("a terminal, pipe or log that cannot encode a name, closes, or blocks",
-             "names are escaped and the result is kept"),
+             "names are escaped and the files are written all the same; exit 6 where a full disk took the output"),
         47: ("a class whose files are all unreadable, of another kind or missing; one name in two Unicode forms or "
              "cases", "exit 3 with the class and what was found; files that are left out and empty folders are "
              "named in a warning; forms of one name match between parts and sets"),
-        48: ("a metric that cannot be computed on the validation set", "exit 2 before training"),
+        48: ("a metric that cannot be computed on the validation set",
+             "exit 2 before training, with the class that is missing; where the evaluator cannot tell, a warning "
+             "at the first NaN"),
         49: ("a resume with other kernels, another processor, thread count or version",
              "allowed, with a warning that the bits may differ"),
-        50: ("no HOME, no entry in the password file, a read-only home", "one line that names the option"),
+        50: ("no HOME, no entry in the password file, a read-only home",
+             "decoded images go to a private folder that ends with the process; a warning names it and the option"),
         51: ("weights that were restored before training", "trained on, or said loudly"),
     },
 }  # fmt: skip
@@ -124,9 +127,6 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
 # What is not there yet, or not wholly.
 TODO: dict[int, str] = {
     41: "waits for training on several machines",
-    46: "in work",
-    48: "in work",
-    50: "in work",
     51: "waits for starting from published weights",
 }
 

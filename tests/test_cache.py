@@ -2,14 +2,17 @@ import io
 import json
 import logging
 import os
+import tempfile
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from datasets import cache, cache_build
-from datasets.cache import DecodeOptions, default_cache_dir, load_images
+from datasets.cache import DecodeOptions, load_images
+from datasets.cache_folder import _temporary_folder, default_cache_dir
 from datasets.duplicates import pixel_digests
 from datasets.errors import DataError, OptionError, StorageError
 from datasets.images import read_resized
@@ -274,6 +277,63 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     assert default_cache_dir() == tmp_path / "x" / "sessionnet"
     monkeypatch.setenv("SESSIONNET_CACHE", str(tmp_path / "own"))
     assert default_cache_dir() == tmp_path / "own"
+
+
+@pytest.fixture
+def no_choice(monkeypatch, tmp_path):
+    """Nobody says where the cache is; temporary folders are made in tmp_path."""
+    for name in ("SESSIONNET_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    _temporary_folder.cache_clear()
+    yield
+    _temporary_folder.cache_clear()
+
+
+def no_home():
+    raise RuntimeError("Could not determine home directory.")
+
+
+@pytest.mark.fault(50)
+@pytest.mark.parametrize("home", ["none", "read-only"])
+def test_without_a_home_to_write_images_are_kept_while_the_process_lasts(
+    folder, no_choice, monkeypatch, tmp_path, caplog, home
+):
+    if home == "none":
+        monkeypatch.setattr(Path, "home", no_home)
+    else:  # a file in the way: root may write any folder
+        (tmp_path / "home").mkdir()
+        (tmp_path / "home" / ".cache").touch()
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    source = open_source(folder)
+    names = [file.name for file in source.files()]
+    for _ in range(2):
+        assert len(load_images(source, names, DecodeOptions(size=8)).images)
+    (made,) = tmp_path.glob("sessionnet-*")
+    assert made.stat().st_mode & 0o777 == 0o700
+    assert len(list(made.iterdir())) == 1  # decoded once
+    (record,) = [record for record in caplog.records if "home" in record.getMessage()]
+    assert f"decoded images are kept in '{made}' until this process ends" in record.getMessage()
+    assert "--data.cache_dir" in record.getMessage()
+
+
+@pytest.mark.fault(50)
+def test_the_images_in_a_read_only_home_are_used(folder, no_choice, monkeypatch, tmp_path, caplog):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    source = open_source(folder)
+    names = [file.name for file in source.files()]
+    load_images(source, names, DecodeOptions(size=8))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    load_images(source, names, DecodeOptions(size=8))
+    assert not list(tmp_path.glob("sessionnet-*"))
+    assert not caplog.records
+
+
+@pytest.mark.fault(50)
+def test_without_a_home_downloads_ask_for_a_folder(no_choice, monkeypatch):
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(StorageError, match=r"no home directory to keep files in; set \$SESSIONNET_CACHE"):
+        default_cache_dir()
 
 
 @pytest.mark.parametrize(

@@ -375,3 +375,27 @@ def test_a_damaged_official_form_is_an_error(tmp_path):
     (root / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(DataError, match="there is no t10k-labels"):
         inspect(root)
+
+
+@pytest.mark.fault(46)
+def test_a_name_that_the_terminal_lacks_is_escaped(tmp_path, monkeypatch):
+    for name in ("caf\u00e9", os.fsdecode(b"th\xe9")):
+        write(tmp_path, {f"{name}/0.png": encoded(Image.fromarray(pixels(len(name))))})
+    buffer = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, "ascii"))
+    assert check.main([str(tmp_path)]) == 0
+    assert b"caf\\xe9 1, th\\udce9 1" in buffer.getvalue()
+
+
+@pytest.mark.fault(46)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is had as Linux has it")
+def test_a_report_that_cannot_be_printed_is_in_its_file(tmp_path, monkeypatch, capsys):
+    write(tmp_path / "images", good("a", "b"))
+    arguments = [str(tmp_path / "images"), "--json", str(tmp_path / "report.json")]
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert check.main(arguments) == 6
+    assert "the report cannot be printed (No space left on device)" in capsys.readouterr().err
+    assert json.loads((tmp_path / "report.json").read_text())["images"]
+    monkeypatch.setattr(sys, "stdout", None)
+    assert check.main(arguments) == 0

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import inspect
 import re
 
 import numpy as np
@@ -10,7 +11,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learning.config import SECTIONS, DataConfig, RunConfig, ScheduleConfig, TrainConfig
+from datasets.loaders import LOADERS
+from learning.cli import parse_train
+from learning.config import SECTIONS, DataConfig, RunConfig, ScheduleConfig, TrainConfig, check_names
 from models.hyperparameters import KNOWN_KEYS, accepted, suggestion
 
 
@@ -30,6 +33,26 @@ def test_dictionary_round_trip():
     config = RunConfig.from_dict(values)
     assert config.schedule.boundaries == (3, 9)
     assert RunConfig.from_dict(config.as_dict()) == config
+
+
+@pytest.mark.parametrize("name", sorted(LOADERS))
+def test_what_a_dictionary_leaves_open_about_its_data_is_as_on_the_command_line(name, tmp_path):
+    recipe = tmp_path / "short.yaml"
+    recipe.write_text(f"data: {{name: {name}}}\n")
+    expected = parse_train(["--config", str(recipe)]).config.data
+    assert RunConfig.from_dict({"data": {"name": name}}).data == expected
+    defaults = inspect.signature(LOADERS[name]).parameters
+    for option in ("image_size", "crop_size", "channels", "reflect", "padding", "val_fraction"):
+        if option in defaults:
+            assert getattr(expected, option) == defaults[option].default
+
+
+def test_what_a_dictionary_says_about_its_data_wins():
+    data = RunConfig.from_dict({"data": {"name": "cifar10", "crop_size": 24}}).data
+    assert (data.image_size, data.crop_size, data.padding) == (32, 24, 4)
+    for unknown in ("asira", ["cifar10"]):
+        with pytest.raises(ValueError, match=r"data\.name"):
+            check_names(RunConfig.from_dict({"data": {"name": unknown}}))
 
 
 def test_flat_round_trip():

@@ -256,6 +256,31 @@ class TestByHand:
             LogLossEvaluator().score(np.array([0]), np.array([row]))
 
 
+@pytest.mark.fault(48)
+class TestCheckLabels:
+    NAMES = tuple("abcdefgh")
+
+    def test_labels_of_every_class_pass(self, evaluator, labels):
+        evaluator.check_labels(labels, self.NAMES)
+        evaluator.check_labels(np.eye(NUM_CLASSES)[labels], self.NAMES)
+
+    def test_what_passes_has_a_finite_score_and_what_is_refused_has_none(self, evaluator, labels):
+        some = labels[labels > 1]
+        score = evaluator.score(some, perfect_predictions(some))
+        if math.isnan(score):
+            with pytest.raises(
+                ValueError, match=r"needs images of every class, .* none of 'a', 'b'; add some, or"
+            ):
+                evaluator.check_labels(some, self.NAMES)
+        else:
+            evaluator.check_labels(some, self.NAMES)
+
+    @pytest.mark.parametrize("num_classes", [4, 5])
+    def test_too_few_classes(self, num_classes):
+        with pytest.raises(ValueError, match=f"choose k below {num_classes}"):
+            TopKAccuracyEvaluator(k=5).check_labels(np.arange(num_classes), self.NAMES[:num_classes])
+
+
 class TestTopKArguments:
     @pytest.mark.parametrize("k", [0, -1, 2.0, True])
     def test_k_out_of_range(self, k):
@@ -287,6 +312,9 @@ class TestSubclass:
         evaluator = self.RecallOfDogsEvaluator()
         assert not evaluator.is_better(-0.5 + 0.9 * 0.05, -0.5, score_threshold=0.1)
         assert evaluator.is_better(-0.5 + 1.1 * 0.05, -0.5, score_threshold=0.1)
+
+    def test_no_labels_are_refused(self):
+        self.RecallOfDogsEvaluator().check_labels(np.array([1]), ("cat", "dog"))
 
     def test_base_class_is_abstract(self):
         with pytest.raises(TypeError, match="abstract"):

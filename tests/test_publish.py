@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import runpy
 import shutil
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +18,9 @@ from learning.config import DataConfig, ModelConfig, OptimizerConfig, RunConfig,
 from learning.errors import CheckpointError, DirectoryInUseError
 from learning.publish import finished_state, publish
 from learning.run_directory import RunDirectory
+from learning.seen_images import keep_digests
 
+ROOT = Path(__file__).resolve().parent.parent
 FILES = {
     "config.yaml",
     "run.json",
@@ -41,6 +46,7 @@ def finished(tmp_path_factory):
     optimizer = experiment.build_training(config, splits)
     path = tmp_path_factory.mktemp("publish") / "run"
     run = RunDirectory.create(path, config, run_data.run_info(splits, (10, 10, 1)))
+    keep_digests(path, splits)
     with experiment.open_session(optimizer.model) as sess:
         optimizer.train(sess, path, verbose=False)
     store = experiment.CheckpointStore(path)
@@ -107,6 +113,18 @@ def test_nothing_is_there_but_what_testing_needs(published):
         "published": True
     }
     assert experiment.CheckpointStore(small.path).newest_state().step_losses == []
+
+
+def test_a_test_leaves_a_published_run_as_it_is(published, tmp_path, monkeypatch, capsys):
+    _, small = published
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["test.py", "--run", str(small.path)])
+    before = {path: path.read_bytes() for path in small.path.rglob("*") if path.is_file()}
+    runpy.run_path(str(ROOT / "test.py"), run_name="called")["main"]()
+    assert {path: path.read_bytes() for path in small.path.rglob("*") if path.is_file()} == before
+    folder = Path("runs", "tests", "tiny")
+    assert f"written: {folder / 'test.json'}, test-confusion.png" in capsys.readouterr().out
+    assert json.loads((tmp_path / folder / "test.json").read_text())["num_images"] == 359
 
 
 def test_a_resume_is_refused(published):

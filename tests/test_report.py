@@ -1,8 +1,10 @@
 """Pictures are looked at where a mistake would show: what lines hold, which cells and pixels are written."""
 
+import os
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -206,10 +208,10 @@ def test_recall():
 def test_confusion_table():
     table = confusion_table(np.array([[30, 10, 0], [0, 0, 0], [1, 0, 1]]), ["cat", "개", "a\nb"])
     assert table.splitlines() == [
-        "true \\ predicted  cat  개  a?b  recall",
-        "cat                30  10    0  75.00%",
-        "개                  0   0    0       -",
-        "a?b                 1   0    1  50.00%",
+        "true \\ predicted  cat  개  a\\nb  recall",
+        "cat                30  10     0  75.00%",
+        "개                  0   0     0       -",
+        "a\\nb                1   0     1  50.00%",
     ]
 
 
@@ -235,3 +237,18 @@ def test_import_brings_neither_pyplot_nor_tensorflow():
         "import sys, learning.report; sys.exit(bool({'matplotlib.pyplot', 'tensorflow'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.fault(50)
+def test_a_home_that_cannot_be_written_is_no_news(tmp_path):
+    (tmp_path / "home").touch()
+    unset = ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
+    environment = {key: value for key, value in os.environ.items() if key not in unset}
+    done = subprocess.run(
+        [sys.executable, "-c", "from learning import report"],
+        cwd=Path(__file__).resolve().parent.parent,
+        env={**environment, "HOME": str(tmp_path / "home")},
+        capture_output=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -1,6 +1,7 @@
 """train.py, test.py and predict.py as their users call them."""
 
 import csv
+import io
 import json
 import os
 import runpy
@@ -204,6 +205,70 @@ def call(monkeypatch, script, *arguments):
     runpy.run_path(str(ROOT / script), run_name="called")["main"]()
 
 
+def exit_code_of(monkeypatch, script, *arguments, stdout):
+    """Run a script in this process, with its output into a stream; returns its exit code."""
+    monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+    for name, stream in (("stdout", stdout), ("stderr", sys.stderr)):
+        monkeypatch.setattr(sys, name, stream)  # and put back in the end
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(str(ROOT / script), run_name="__main__")
+    return left.value.code
+
+
+@pytest.fixture(scope="module")
+def accents(folder, tmp_path_factory):
+    """A folder of two classes: one has a letter that ASCII lacks in its name, one a byte that is no text."""
+    root = os.fsencode(tmp_path_factory.mktemp("accents"))
+    for name, like in ((b"caf\xc3\xa9", "red"), (b"th\xe9", "blue")):
+        shutil.copytree(os.fsencode(folder / like), os.path.join(root, name))
+    return Path(os.fsdecode(root))
+
+
+@pytest.mark.fault(46)
+def test_names_that_the_terminal_lacks_cost_no_result(accents, tmp_path, monkeypatch):
+    def printed(script, *arguments):
+        buffer = io.BytesIO()
+        stream = io.TextIOWrapper(buffer, "ascii")
+        assert exit_code_of(monkeypatch, script, *arguments, stdout=stream) == 0
+        return buffer.getvalue().decode("ascii")
+
+    run_dir, rows = tmp_path / "run", tmp_path / "rows.csv"
+    where = ["--data-dir", accents, "--run-dir", run_dir]
+    assert "(caf\\xe9, th\\udce9)" in printed("train.py", *where, *SMALL, "--train.num_epochs", 1)
+    assert "th\\udce9" in printed("test.py", "--run", run_dir, "--data-dir", accents)
+    assert "\ncaf\\xe9 " in printed("test.py", "--run", run_dir)
+    told = printed("predict.py", "--run", run_dir, accents, "--output", rows)
+    assert "caf\\xe9" in told
+    assert len(told.splitlines()) == len(rows.read_text().splitlines()) - 1 == 61
+
+
+@pytest.mark.fault(46)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is had as Linux has it")
+def test_a_full_disk_under_the_output_stops_no_script_whose_files_count(
+    trained, folder, tmp_path, monkeypatch, capfd
+):
+    run_dir, rows = tmp_path / "run", tmp_path / "rows.json"
+    train = ["--data-dir", folder, "--run-dir", run_dir, *SMALL, "--train.num_epochs", 2]
+    label = ["--run", trained[0], folder / "blue"]
+    for script, arguments, result in (
+        ("train.py", train, run_dir / "test.json"),
+        (
+            "test.py",
+            ["--run", trained[0], "--output", tmp_path / "results"],
+            tmp_path / "results" / "test.json",
+        ),
+        ("predict.py", [*label, "--output", rows], rows),
+    ):
+        with open("/dev/full", "w") as full:
+            assert exit_code_of(monkeypatch, script, *arguments, stdout=full) == 6
+        assert f"{script}: not all of its output could be written" in capfd.readouterr().err
+        assert result.is_file()
+    assert len((run_dir / "history.csv").read_text().splitlines()) == 1 + 2
+    with open("/dev/full", "w") as full:
+        assert exit_code_of(monkeypatch, "predict.py", *label, stdout=full) == 6
+    assert "predict.py: standard output cannot be written: No space" in capfd.readouterr().err
+
+
 OFFICIAL_SETS = {
     "cifar10": (write_python_batches, cifar_parts, cifar10.CLASS_NAMES, 32, 3, [1, 2]),
     "mnist": (write_mnist, mnist_parts, mnist.CLASS_NAMES, 28, 1, [1]),
@@ -280,7 +345,7 @@ def test_a_set_is_downloaded_once_and_verified_in_every_script(tmp_path, monkeyp
 def test_testing_on_the_training_images_is_said(call_script, trained, folder):
     done = call_script("test.py", "--run", trained[0], "--data-dir", folder)
     assert done.returncode == 0
-    assert "holds the images that the run was trained on" in done.stderr
+    assert done.stderr.count("images tested here are also in the training set of the run") == 1
 
 
 @pytest.mark.fault(11)

@@ -1,5 +1,6 @@
 """The table of a network: against published multiply-adds, and a tiny net by hand."""
 
+import io
 import os
 import subprocess
 import sys
@@ -181,3 +182,24 @@ class TestMain:
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1
         assert done.stdout.startswith("layer ")
+
+
+@pytest.mark.fault(46)
+def test_a_network_whose_name_the_terminal_lacks(tmp_path, monkeypatch):
+    (tmp_path / "caf\u00e9.py").write_text(
+        "from models.layers import fc_layer, global_average_pool\n"
+        "from models.nn import ConvNet\n"
+        "import tensorflow.compat.v1 as v1\n"
+        "class Net(ConvNet):\n"
+        "    def _build_model(self):\n"
+        "        with v1.variable_scope('fc'):\n"
+        "            return {'logits': fc_layer(global_average_pool(self.inputs), self.num_classes)}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    buffer = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, "ascii"))
+    main(["caf\u00e9.Net", "--input", "8x8x3", "--classes", "2"])
+    sys.stdout.flush()
+    assert b"fc" in buffer.getvalue()
+    monkeypatch.setattr(sys, "stdout", None)
+    main(["caf\u00e9.Net", "--input", "8x8x3", "--classes", "2"])

@@ -1,0 +1,72 @@
+"""Whether images have a left and a right: a network that knows the test crops does not know their mirror images."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from datasets.dataset import DataSet, Labels, Rows
+
+MIN_Z = 3.0  # standard errors: by chance one test in 700 comes as far
+MIN_DROP = 0.05  # of the accuracy: less is not worth a word
+
+
+class _Mirrored(DataSet):
+    """A set whose batches are mirrored left to right."""
+
+    def batch(
+        self, indices: Rows, *, augment: bool = False, is_train: bool = False, epoch: int = 0
+    ) -> tuple[np.ndarray, Labels]:
+        """As of the set, from right to left."""
+        images, labels = super().batch(indices, augment=augment, is_train=is_train, epoch=epoch)
+        return images[..., ::-1, :], labels
+
+
+def halves(dataset: DataSet) -> tuple[DataSet, DataSet]:
+    """The images of a set with the test crops that are not mirrored, and with those that are: five and five of ten.
+
+    :param dataset: its crops are mirrored (`Crops.reflect`).
+    """
+    crops = dataset.crops
+    options: dict[str, Any] = {
+        "class_names": dataset.class_names,
+        "crop_size": crops.crop_size,
+        "padding": crops.padding,
+        "reflect": False,
+    }
+    return (
+        DataSet(dataset.images, dataset.labels, **options),
+        _Mirrored(dataset.images, dataset.labels, **options),
+    )
+
+
+def compare(truth: np.ndarray, plain: np.ndarray, mirrored: np.ndarray) -> dict[str, float]:
+    """The accuracy of both halves, and how far the second is below the first.
+
+    :param truth: (N,) classes.
+    :param plain: (N, K) predictions of the crops that are not mirrored; mirrored: of the others.
+    :return: plain, mirrored: accuracies; z: of McNemar's test for pairs, in standard errors, above 0 where the
+        mirrored half is worse.
+    """
+    is_right, is_right_mirrored = plain.argmax(axis=1) == truth, mirrored.argmax(axis=1) == truth
+    lost = int(np.sum(is_right & ~is_right_mirrored))
+    won = int(np.sum(~is_right & is_right_mirrored))
+    return {
+        "plain": float(is_right.mean()),
+        "mirrored": float(is_right_mirrored.mean()),
+        "z": (lost - won) / math.sqrt(lost + won) if lost + won else 0.0,
+    }
+
+
+def mirroring_hint(results: dict[str, Any]) -> str | None:
+    """What to do where the mirrored half is much worse; None where it is not, or nothing was mirrored.
+
+    :param results: of `learning.evaluation.evaluate`; those of earlier versions have no 'mirroring'.
+    """
+    found = results.get("mirroring")
+    if not found or found["z"] <= MIN_Z or found["plain"] - found["mirrored"] < MIN_DROP:
+        return None
+    return (
+        f"mirrored crops have an accuracy of {found['mirrored']:.4f}, the others {found['plain']:.4f}: these "
+        "images have a left and a right; train with --data.reflect false"
+    )
