@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
+from models.frozen import Frozen, frozen_session
 from models.hyperparameters import accepted, bound, check_among, reject_unknown
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class ConvNet(ABC):
     :ivar weight_decay: L2 coefficient. decayed_variables: those that it holds for.
     :ivar penalty: float32 scalar, sum(v ** 2) / 2 over `decayed_variables`; in `loss`, times `weight_decay`.
     """
+
+    _frozen: Frozen | None = None  # kept by frozen_session
 
     def __init__(
         self,
@@ -195,6 +198,9 @@ class ConvNet(ABC):
         start_time = time.perf_counter()
         crops = getattr(dataset, "num_crops", 10) if augment_pred else 1
         chunk = max(1, batch_size // crops)
+        # A subclass with a `_predict_crops` of its own may do anything with the session.
+        if type(self)._predict_crops is ConvNet._predict_crops:
+            sess = frozen_session(sess, self, crops * dataset.num_examples)
         predictions = [np.empty((0, self.num_classes), np.float32)]
         starts = range(0, dataset.num_examples, chunk)
         for start in starts if progress is None else progress(starts):
