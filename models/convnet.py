@@ -11,6 +11,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from models.build_errors import explained
+from models.frozen import Frozen, frozen_session
 from models.graphs import LOSSES, AddedItems, current_graph, global_step, not_contained
 from models.hyperparameters import accepted, bound, check_among, reject_unknown
 
@@ -43,6 +44,8 @@ class ConvNet(ABC):
     :ivar weight_decay: L2 coefficient. decayed_variables: those that it holds for.
     :ivar penalty: float32 scalar, sum(v ** 2) / 2 over `decayed_variables`; in `loss`, times `weight_decay`.
     """
+
+    _frozen: Frozen | None = None  # kept by frozen_session
 
     def __init__(
         self,
@@ -208,6 +211,9 @@ class ConvNet(ABC):
             dataset = ImageArray(dataset, self.input_shape)
         crops = getattr(dataset, "num_crops", 10) if augment_pred else 1
         chunk = max(1, batch_size // crops)
+        # A subclass with a `_predict_crops` of its own may do anything with the session.
+        if type(self)._predict_crops is ConvNet._predict_crops:
+            sess = frozen_session(sess, self, crops * dataset.num_examples)
         predictions = [np.empty((0, self.num_classes), np.float32)]
         starts = range(0, dataset.num_examples, chunk)
         for start in starts if progress is None else progress(starts):

@@ -8,13 +8,36 @@ value is a function of (graph seed, variable name), a dropout mask of (graph see
 
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from models.filter_gradients import GRADIENT, products_pay
 from models.graphs import global_step
+
+BATCH_NORMS = "batch_norms"  # the collection of a graph that lists them
+FUSED_EPSILON = 1.001e-5  # the least that TensorFlow's batch norm computes with
+
+
+class BatchNorm(NamedTuple):
+    """A call of `batch_norm`.
+
+    :ivar x: what it normalises.
+    :ivar out: the result.
+    :ivar parameters: gamma, beta, moving mean and moving variance.
+    :ivar epsilon: as it is computed with.
+    """
+
+    x: tf.Tensor
+    out: tf.Tensor
+    parameters: tuple[tf.Variable, ...]
+    epsilon: float
+
+    @property
+    def name(self) -> str:
+        """As a graph's collections ask for, to be written to a MetaGraphDef."""
+        return str(self.out.name)
 
 
 def _named_seed(name: str) -> int:
@@ -194,6 +217,8 @@ def batch_norm(
     for moving, batch in ((moving_mean, mean), (moving_variance, variance)):
         update = moving.assign_sub((1.0 - momentum) * (moving - batch))
         v1.add_to_collection(v1.GraphKeys.UPDATE_OPS, update)
+    parameters = (gamma, beta, moving_mean, moving_variance)
+    v1.add_to_collection(BATCH_NORMS, BatchNorm(x, out, parameters, max(epsilon, FUSED_EPSILON)))
     return out
 
 

@@ -1,0 +1,180 @@
+"""A copy of a model's prediction graph with `is_train` false and batch norm folded into the convolutions.
+
+Normalisation by moving statistics is linear. With s = gamma / sqrt(variance + epsilon), a convolution by W * s and
+a bias of beta - mean * s give the normalised result at once, and the runtime adds the bias, the shortcut of a
+residual block and ReLU within the convolution, which saves up to three passes over its result.
+
+The copy stands beside the original in the model's graph and reads the same variables. The folded weights are
+computed once per call of `ConvNet.predict` and fed to its runs, so they are never stale. A model, session or feed
+that this module does not understand is predicted by the original.
+"""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from models.graph_copy import GraphCopy, Unsupported
+from models.layers import BATCH_NORMS, BatchNorm
+
+if TYPE_CHECKING:
+    from models.convnet import ConvNet
+
+FEWEST_CROPS = 64  # of one call of predict; for fewer, folding may take longer than it saves
+READS = frozenset({"VarHandleOp", "ReadVariableOp", "VariableV2", "Variable", "Identity", "Cast", "Const"})
+
+
+class Frozen(NamedTuple):
+    """The copy of `source`, a model's `pred`.
+
+    :ivar pred: the copy; None where there is no batch norm to fold, or the graph cannot be copied.
+    :ivar weights: the folded filters and biases that `pred` is computed from; functions of variables alone.
+    """
+
+    source: tf.Tensor
+    pred: tf.Tensor | None
+    weights: list[tf.Tensor]
+
+
+class FrozenSession:
+    """Run `model.pred` by its frozen copy with the weights of the moment; pass all else to `sess`."""
+
+    def __init__(self, sess: v1.Session, model: "ConvNet", frozen: Frozen) -> None:
+        self._sess, self._model, self._frozen = sess, model, frozen
+        self._weights = dict(zip(frozen.weights, sess.run(frozen.weights), strict=True))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sess, name)
+
+    def run(self, fetches: Any, feed_dict: Any = None, **options: Any) -> Any:
+        """As `Session.run`."""
+        feed = feed_dict or {}
+        if fetches is self._frozen.source and not options and self._is_plain(feed):
+            return self._sess.run(self._frozen.pred, {**feed, **self._weights})
+        return self._sess.run(fetches, feed_dict, **options)
+
+    def _is_plain(self, feed: dict[Any, Any]) -> bool:
+        """Whether only what the copy shares with the original is fed, and `is_train` is false."""
+        shared = all(
+            key is self._model.X
+            or key is self._model.is_train
+            or (isinstance(key, tf.Tensor) and key.op.type == "Placeholder")
+            for key in feed
+        )
+        return shared and not feed.get(self._model.is_train, False)
+
+
+def frozen_session(sess: v1.Session, model: "ConvNet", num_crops: int) -> Any:
+    """`sess`, or a FrozenSession in its place where that is faster and gives the same.
+
+    Which of the two depends on the model, the session and the number of images alone, never on the time.
+
+    :param num_crops: number of crops to predict.
+    """
+    if num_crops < FEWEST_CROPS or not _is_local_cpu(sess) or sess.graph is not model.graph:
+        return sess
+    frozen = model._frozen
+    if frozen is None or frozen.source is not model.pred:
+        if model.graph.finalized:
+            return sess
+        frozen = model._frozen = freeze(model)
+    return sess if frozen.pred is None else FrozenSession(sess, model, frozen)
+
+
+def _is_local_cpu(sess: Any) -> bool:
+    """Whether it is TensorFlow's own session in this process, on processors alone, and its graph may grow."""
+    if type(sess) not in (v1.Session, v1.InteractiveSession) or sess.sess_str:
+        return False
+    config = getattr(sess, "_config", None)
+    if config is not None and config.experimental.optimize_for_static_graph:
+        return False
+    return all(device.device_type == "CPU" for device in sess.list_devices())
+
+
+def freeze(model: "ConvNet") -> Frozen:
+    """Add the frozen copy of `model.pred` to its graph."""
+    graph = model.graph
+    norms = {norm.out.name: norm for norm in graph.get_collection(BATCH_NORMS) if isinstance(norm, BatchNorm)}
+    norms = {name: norm for name, norm in norms.items() if _is_foldable(norm, graph)}
+    needed = _needed(model.pred, norms)
+    if model.pred.graph is not graph or not any(op.name + ":0" in norms for op in needed):
+        return Frozen(model.pred, None, [])
+    with graph.as_default(), graph.control_dependencies(None), graph.device(None), v1.name_scope("frozen/"):
+        copy, weights = GraphCopy(model.is_train), list[tf.Tensor]()
+        try:
+            for op in filter(needed.__contains__, graph.get_operations()):
+                norm = norms.get(op.outputs[0].name) if op.outputs else None
+                if norm is None:
+                    copy.add(op)
+                else:
+                    out, folded = _fold(norm, copy)
+                    copy.put(op, [out])
+                    weights += folded
+        except (Unsupported, TypeError, ValueError):  # the last two: TensorFlow's, of an unusual operation
+            return Frozen(model.pred, None, [])
+    is_shared = copy.of(model.X) is model.X  # else it could not be fed
+    return Frozen(model.pred, copy.of(model.pred) if is_shared else None, weights)
+
+
+def _needed(pred: tf.Tensor, norms: dict[str, BatchNorm]) -> set[tf.Operation]:
+    """The operations that `pred` is computed from, with batch norms as what the folded convolutions take."""
+    needed: set[tf.Operation] = set()
+    waiting = [pred.op]
+    while waiting:
+        op = waiting.pop()
+        if op in needed:
+            continue
+        needed.add(op)
+        norm = next((norms[out.name] for out in op.outputs if out.name in norms), None)
+        if norm is None:
+            waiting += [tensor.op for tensor in op.inputs] + list(op.control_inputs)
+        else:
+            conv, _ = _convolution(norm.x)
+            waiting.append(conv.inputs[0].op)
+    return needed
+
+
+def _convolution(x: tf.Tensor) -> tuple[tf.Operation, tf.Tensor | None]:
+    """The operation that `x` comes from, and the bias that is added to it, if any."""
+    if x.op.type == "BiasAdd":
+        return x.op.inputs[0].op, x.op.inputs[1]
+    return x.op, None
+
+
+def _is_foldable(norm: BatchNorm, graph: tf.Graph) -> bool:
+    """Whether it follows a convolution whose filters, as its own parameters, are nothing but variables."""
+    if norm.out.graph is not graph:  # in the body of a function
+        return False
+    conv, bias = _convolution(norm.x)
+    if conv.type != "Conv2D" or any(op.control_inputs for op in (conv, norm.x.op, norm.out.op)):
+        return False
+    sources = [conv.inputs[1], *norm.parameters, *([] if bias is None else [bias])]
+    return all(_is_of_variables(source) for source in sources)
+
+
+def _is_of_variables(source: Any) -> bool:
+    """Whether a variable, or a tensor, is the same in every run of the graph until a variable changes."""
+    waiting = [source.op]
+    while waiting:
+        op = waiting.pop()
+        if op.type not in READS or op.control_inputs:
+            return False
+        waiting += [tensor.op for tensor in op.inputs]
+    return True
+
+
+def _fold(norm: BatchNorm, copy: GraphCopy) -> tuple[tf.Tensor | None, list[tf.Tensor]]:
+    """A convolution that normalises too, None where its input is never computed; and the weights to feed."""
+    conv, bias = _convolution(norm.x)
+    x = copy.of(conv.inputs[0])
+    if x is None:
+        return None, []
+    gamma, beta, mean, variance = norm.parameters
+    filters = conv.inputs[1].op.inputs[0] if conv.inputs[1].op.type == "Cast" else conv.inputs[1]
+    scale = gamma * tf.math.rsqrt(variance + norm.epsilon)  # (oc,)
+    shift = beta - scale * (mean if bias is None else mean - tf.cast(bias, tf.float32))
+    filters, biases = tf.cast(tf.cast(filters, tf.float32) * scale, x.dtype), tf.cast(shift, x.dtype)
+    weights = [filters, biases]
+    # To the runtime's optimizer a fed tensor has no shape, and without shapes it does not fuse the shortcut.
+    filters, biases = (tf.ensure_shape(tensor, tensor.shape) for tensor in (filters, biases))
+    return tf.nn.bias_add(copy.create(conv, [x, filters], []).outputs[0], biases), weights
