@@ -36,7 +36,7 @@ UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, Overflow
 CHECKPOINTS = "checkpoints"
 # What is in a run directory, and in its folder of checkpoints, before there is one.
 _BEFORE_CHECKPOINTS = re.compile(
-    rf"{CONFIG_FILE}|{INFO_FILE}|augmented\.png|\.tmp-\w+|events\.out\.tfevents\..*"
+    rf"{CONFIG_FILE}|{INFO_FILE}|train-images\.digests|augmented\.png|\.tmp-\w+|events\.out\.tfevents\..*"
     r"|profile-\d+\.(timeline\.json|operations\.csv)"
 )
 _NO_CHECKPOINT = re.compile(r"\.writing-step-\d+|losses\.float64")

@@ -74,6 +74,16 @@ def pytest_collection_modifyitems(items):
             item.add_marker(fails)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Escape file names that are no text in what a test printed and logged: xdist sends reports as UTF-8."""
+    report = yield
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_the_tests(tmp_path_factory):
     """Decoded images are kept where no user has any, nor another session of tests."""

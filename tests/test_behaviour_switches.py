@@ -21,6 +21,7 @@ WHOLE = (
     "test_checkpoints.py",
     "test_filter_gradients.py",
     "test_porting.py",
+    "test_frozen.py",
 )
 # Nets with every kind of layer, prediction, one exact resume: what a single switch could break.
 PART = (

@@ -211,7 +211,7 @@ def test_the_scripts_import_chooses_the_kernels_and_a_resume_with_others_says_so
     environment = {key: value for key, value in os.environ.items() if key != kernels.SWITCH}
     done = subprocess.run(
         [sys.executable, "-c", OTHER_KERNELS, str(tmp_path), switch],
-        capture_output=True, text=True, env=environment, timeout=120,
+        capture_output=True, text=True, env=environment, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -47,7 +47,7 @@ def run(tmp_path, *arguments, redirect="", env=None, **streams):
         command(tmp_path, *arguments, redirect=redirect),
         env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
         stderr=subprocess.PIPE,
-        timeout=60,
+        timeout=300,
         **streams,
     )
 
@@ -104,7 +104,7 @@ def test_a_terminal_that_is_closed_costs_nothing(tmp_path):
         os.close(controller)
         os.close(reader)
         os.close(writer)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=300) == 0
     assert (tmp_path / "file").read_bytes() == b"result"
 
 
@@ -122,4 +122,4 @@ def test_a_pipe_that_would_not_wait_is_waited_for(tmp_path):
         os.close(writer)
         with open(reader, "rb") as stream:
             assert len(stream.read().splitlines()) == 200
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=300) == 0

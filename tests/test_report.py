@@ -249,6 +249,6 @@ def test_a_home_that_cannot_be_written_is_no_news(tmp_path):
         cwd=Path(__file__).resolve().parent.parent,
         env={**environment, "HOME": str(tmp_path / "home")},
         capture_output=True,
-        timeout=60,
+        timeout=300,
     )
     assert (done.returncode, done.stderr) == (0, b"")

@@ -94,6 +94,8 @@ def become(
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for number, path in ((2, stderr), (1, stdout)):  # opening a pipe waits for its reader
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), number)
+        # The streams of the server take its descriptors for what they were.
+        sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(environment)
