@@ -36,7 +36,8 @@ def asirra_dir(tmp_path, monkeypatch):
 
 
 # Smaller windows leave out weights of the first fully connected layer, nothing else; 227 is the default.
-@pytest.mark.parametrize("side", [67, pytest.param(227, marks=pytest.mark.long)])
+@pytest.mark.long  # the scripts below do the same with small crops
+@pytest.mark.parametrize("side", [67, 227])
 def test_the_scripts_of_the_post(asirra_dir, tmp_path, monkeypatch, side):
     monkeypatch.chdir(tmp_path)  # training saves under runs/
     crop = {} if side == 227 else {"crop_size": side}
