@@ -14,13 +14,13 @@ import tensorflow.compat.v1 as v1
 from datasets.dataset import DataSet
 from learning.config import RunConfig
 from learning.evaluators import Evaluator
-from learning.randomness import hidden_random_operations
 from learning.run_directory import default_path
 from learning.schedules import ConstantSchedule, Schedule
 from learning.score_checks import check_scores
 from learning.state import TrainingState
 from learning.training import TrainingLoop
 from models.convnet import ConvNet
+from models.graphs import operations_behind, random_operations
 from models.hyperparameters import accepted, reject_unknown
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Optimizer(ABC):
         reject_unknown(hp, type(self).__name__, self._optimize_op, self._update_learning_rate)
         for dataset in (train_set,) if val_set is None else (train_set, val_set):
             _check_fits(model, dataset)
-        hidden = hidden_random_operations(model)
+        hidden = sorted(random_operations(model.graph, operations_behind(model.loss)))
         if hidden:
             logger.warning(
                 "the network draws random numbers whose state no checkpoint holds (%s), so a resumed run will "
@@ -84,6 +84,7 @@ class Optimizer(ABC):
             self.finite = tf.stack([tf.reduce_all(tf.math.is_finite(v)) for v in self.float_variables])
             self.saved_variables = [*self.variables, model.global_step]
             self.initialize = v1.variables_initializer(self.saved_variables)
+            self.is_initialized = tf.stack([v1.is_variable_initialized(v) for v in model.variables])
             self.saver = v1.train.Saver(self.saved_variables, max_to_keep=None)
         self.state = TrainingState()
         # `train` builds the configured one: only there the number of updates is known.
@@ -180,10 +181,14 @@ class Optimizer(ABC):
         verbose: bool = True,
         *,
         resume: bool = False,
+        fresh: bool = False,
         on_start: Callable[[], None] | None = None,
         **hp: Any,
     ) -> dict[str, list[float]] | None:
-        """Initialise the variables and run num_epochs * (num_examples // batch_size) updates.
+        """Run num_epochs * (num_examples // batch_size) updates.
+
+        Variables of the model that have values in `sess`, because they were restored or trained before, keep them;
+        all others are initialised. The global step, the slots of the update rule and the schedule start anew.
 
         :param save_dir: gets the checkpoints, history.csv, learning_curves.png, and the best weights as
             `model.ckpt`, which a `tf.compat.v1.train.Saver` restores. Without it: runs/<time>-<model>, kept in
@@ -193,6 +198,7 @@ class Optimizer(ABC):
         :param resume: go on from the newest checkpoint in `save_dir`, to the same result, bit for bit, that
             the uninterrupted run would have had (same machine, kernels, TensorFlow and thread count; with others
             a warning says what changed).
+        :param fresh: initialise all variables, also those that have values in `sess`.
         :param on_start: called before the first update, when the variables have their initial or restored values
             and nothing more can be refused.
         :param hp: options that differ from the constructor's; those of the update rule are in the graph
@@ -212,7 +218,9 @@ class Optimizer(ABC):
         self.save_dir = (
             default_path(type(self.model).__name__.lower()) if save_dir is None else Path(save_dir)
         )
-        TrainingLoop(self, sess, self.save_dir).run(resume=resume, verbose=verbose, on_start=on_start)
+        TrainingLoop(self, sess, self.save_dir).run(
+            resume=resume, fresh=fresh, verbose=verbose, on_start=on_start
+        )
         names = ("step_losses", "step_scores", "eval_scores")
         return {name: list(getattr(self.state, name)) for name in names} if details else None
 

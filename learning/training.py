@@ -80,7 +80,9 @@ class TrainingLoop:
         """The optimizer's."""
         return self.optimizer.state
 
-    def run(self, *, resume: bool, verbose: bool, on_start: Callable[[], None] | None = None) -> None:
+    def run(
+        self, *, resume: bool, fresh: bool, verbose: bool, on_start: Callable[[], None] | None = None
+    ) -> None:
         """Start or resume, and train until the configured end. See `Optimizer.train` for what is raised."""
         with hold(self.store.save_dir):
             # A run that was killed before its first checkpoint starts again.
@@ -88,7 +90,7 @@ class TrainingLoop:
             if resume and not untouched:
                 self._resume()
             else:
-                self._start()
+                self._start(fresh)
             if not is_plain(self.store.save_dir):
                 logger.warning(
                     "TensorFlow takes %s for a pattern, or not for text: this project reads the run, but your own "
@@ -127,8 +129,8 @@ class TrainingLoop:
             with self._logging():
                 monitor.finish(self.state)
 
-    def _start(self) -> None:
-        """Initial values."""
+    def _start(self, fresh: bool) -> None:
+        """Initial values, except for what the session holds already."""
         if self.store.steps():
             raise DirectoryInUseError(
                 f"{self.store.save_dir} already holds a run; resume it, or choose another directory"
@@ -136,7 +138,23 @@ class TrainingLoop:
         worst = float(self.optimizer.evaluator.worst_score)
         self.optimizer.state = TrainingState(best_score=worst, fixed=self.fixed)
         self.optimizer.train_set.cursor = {"epochs_completed": 0, "index_in_epoch": 0}
-        self.sess.run(self.optimizer.initialize)
+        self._initialize(fresh)
+
+    def _initialize(self, fresh: bool) -> None:
+        """Let every variable have a value; those of the model keep one that they have, unless it is to be fresh."""
+        optimizer = self.optimizer
+        flags = self.sess.run(optimizer.is_initialized)
+        kept = [] if fresh else [v for v, flag in zip(optimizer.model.variables, flags, strict=True) if flag]
+        if not kept:
+            self.sess.run(optimizer.initialize)
+            return
+        logger.warning(
+            "training starts from the values that %d of the model's %d variables have in the session; "
+            "train(..., fresh=True) starts from initial ones",
+            len(kept), len(optimizer.model.variables),
+        )  # fmt: skip
+        known = {id(v) for v in kept}
+        self.sess.run([v.initializer for v in optimizer.saved_variables if id(v) not in known])
 
     def _note_machine(self) -> None:
         """Record by which machine the next updates are computed; of one other than before a warning tells."""

@@ -1,6 +1,7 @@
 """Errors while a network's graph is built: they name the line of the user's own code, and the cure."""
 
 import contextlib
+import linecache
 import re
 import sysconfig
 import traceback
@@ -64,10 +65,13 @@ def explained() -> Iterator[None]:
     """
     try:
         yield
-    except BuildError:
+    except (BuildError, OSError, MemoryError):
         raise
     except Exception as error:
-        where, cure = users_line(traceback.extract_tb(error.__traceback__)), _cure(str(error))
+        frames = [*traceback.extract_stack(), *traceback.extract_tb(error.__traceback__)]
+        where, cure = users_line(frames), _cure(str(error))
+        if cure is None:  # then only the network's own code can be to blame
+            where = users_line(traceback.extract_tb(error.__traceback__))
         if where is None and cure is None:
             raise
         what = cure or _first_line(error)
@@ -89,7 +93,8 @@ def users_line(frames: Iterable[Any]) -> str | None:
     """
     for frame in reversed(list(frames)):
         path = Path(frame.filename)
-        if path.is_file() and not _is_library(path.resolve()):
+        is_code = path.is_file() or frame.filename in linecache.cache  # there are the cells of a notebook
+        if is_code and not _is_library(path.resolve()):
             return f"{path}, line {frame.lineno}"
     return None
 

@@ -12,7 +12,15 @@ import tensorflow.compat.v1 as v1
 
 from models.build_errors import explained
 from models.frozen import Frozen, frozen_session
-from models.graphs import LOSSES, AddedItems, current_graph, global_step, not_contained
+from models.graphs import (
+    LOSSES,
+    AddedItems,
+    current_graph,
+    global_step,
+    not_contained,
+    seeded,
+    variables_behind,
+)
 from models.hyperparameters import accepted, bound, check_among, reject_unknown
 
 logger = logging.getLogger(__name__)
@@ -80,8 +88,7 @@ class ConvNet(ABC):
         options = {"image_mean": mean, "precision": precision, "seed": seed, **hp}
         self.options = {"precision": precision, "seed": seed}
         self.options |= bound(self._build_model, options) | bound(self._build_loss, options)
-        with self.graph.as_default():
-            v1.set_random_seed(seed)
+        with self.graph.as_default(), seeded(self.graph, seed):
             self.global_step = global_step()
             added = AddedItems()
             with explained():
@@ -89,17 +96,21 @@ class ConvNet(ABC):
                 d = self._build_model(**accepted(self._build_model, options))
             self.d = self._build_outputs(d)
             self.logits, self.pred = self.d["logits"], self.d["pred"]
-            self._take(added)
+            self._take(added, self.logits)
             self.weight_decay, self.decayed_variables = 0.0, list[tf.Variable]()
             self.penalty = tf.zeros([])
             with explained():
                 loss = self._build_loss(**accepted(self._build_loss, options))
             self.loss = _with_losses(loss, added.of(*LOSSES))
-            self._take(added)  # a loss may have variables of its own
+            self._take(added, self.logits, self.loss)  # a loss may have variables of its own
 
-    def _take(self, added: AddedItems) -> None:
+    def _take(self, added: AddedItems, *tensors: tf.Tensor) -> None:
+        """Take what was added to the graph, and shared variables: those that were there and are computed from."""
         self.variables = added.of(v1.GraphKeys.GLOBAL_VARIABLES)
-        self.trainable_variables = added.of(v1.GraphKeys.TRAINABLE_VARIABLES)
+        known = {id(v) for v in (*self.variables, self.global_step)}
+        self.variables += [v for v in variables_behind(*tensors) if id(v) not in known]
+        mine = {id(v) for v in self.variables}
+        self.trainable_variables = [v for v in v1.trainable_variables() if id(v) in mine]
         self.update_ops = added.of(v1.GraphKeys.UPDATE_OPS)
 
     def _build_inputs(self, mean: np.ndarray, compute_dtype: tf.DType) -> None:
@@ -241,7 +252,8 @@ class ConvNet(ABC):
 class ImageArray:
     """Images without a DataSet, as `ConvNet.predict` takes them: each image is its only crop.
 
-    :raises ValueError: images of another shape than `input_shape`, (H, W, C).
+    :raises ValueError: images of another shape than `input_shape`, (H, W, C), of another kind than uint8 or float,
+        or floats outside [0, 1].
     """
 
     num_crops = 1
@@ -254,6 +266,17 @@ class ImageArray:
                 f"images of shape {self._images.shape}; the network takes (N, {', '.join(map(str, input_shape))}): "
                 "give one image as image[np.newaxis], and images of another size as DataSet(images, crop_size=...)"
             )
+        if self._images.dtype == np.uint8:
+            return
+        if not np.issubdtype(self._images.dtype, np.floating):
+            raise ValueError(
+                f"images of dtype {self._images.dtype}; give uint8 in [0, 255] or float in [0, 1]"
+            )
+        if self._images.size and not (self._images.min() >= -0.001 and self._images.max() <= 1.001):
+            raise ValueError(
+                f"float images from {self._images.min():g} to {self._images.max():g}; give values in [0, 1], or "
+                "uint8 in [0, 255]"
+            )
 
     def batch(self, indices: np.ndarray, **_: Any) -> tuple[np.ndarray, None]:
         """The chosen images."""
@@ -261,11 +284,13 @@ class ImageArray:
 
 
 def one_hot(labels: Any, num_classes: int) -> np.ndarray:
-    """Return labels as (N, K): those that are it already, and class numbers (N,) from 0.
+    """Return labels as (N, K): those that are it already, and class numbers from 0, (N,) or (N, 1).
 
     :raises ValueError: a class number below 0 or beyond the last class; the first one is named.
     """
     labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1 < num_classes:
+        labels = labels[:, 0]
     if labels.ndim != 1:
         return labels
     wrong = np.flatnonzero((labels < 0) | (labels >= num_classes) | (labels % 1 != 0))

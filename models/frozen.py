@@ -146,7 +146,9 @@ def _is_foldable(norm: BatchNorm, graph: tf.Graph) -> bool:
     if norm.out.graph is not graph:  # in the body of a function
         return False
     conv, bias = _convolution(norm.x)
-    if conv.type != "Conv2D" or any(op.control_inputs for op in (conv, norm.x.op, norm.out.op)):
+    if conv.type != "Conv2D" or conv.get_attr("data_format") != b"NHWC":
+        return False
+    if any(op.control_inputs for op in (conv, norm.x.op, norm.out.op)):
         return False
     sources = [conv.inputs[1], *norm.parameters, *([] if bias is None else [bias])]
     return all(_is_of_variables(source) for source in sources)

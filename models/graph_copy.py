@@ -1,17 +1,16 @@
 """A copy of part of a graph with `is_train` false: only what depends on it is copied, into the same graph."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from models.graphs import random_operations
+
 SWITCHES = frozenset({"Switch", "RefSwitch"})
 # Stateful only because they may read a variable; what else their functions do is looked at.
 CALLS = frozenset({"If", "While", "StatefulPartitionedCall"})
 LOOPS = frozenset({"Enter", "RefEnter", "Exit", "RefExit", "NextIteration", "RefNextIteration", "LoopCond"})
-# Operations that draw random numbers from a state of their own.
-DRAWS = re.compile("(?!Stateless).*(Random|Multinomial|TruncatedNormal)")
 
 
 class Unsupported(Exception):
@@ -72,25 +71,15 @@ class GraphCopy:
         attributes = {name: value for name, value in op.node_def.attr.items() if name != "_class"}
         dtypes = [tensor.dtype for tensor in op.outputs]
         with op.graph.device(op.device), op.graph.control_dependencies(controls):
-            return op.graph.create_op(
+            copy = op.graph.create_op(
                 op.type, inputs, dtypes, name=op.name, attrs=attributes, op_def=op.op_def
             )
+        copy._original_op = op  # an error in the copy is told by the line that made the original
+        return copy
 
     def _is_harmless_call(self, op: tf.Operation, inputs: Sequence[tf.Tensor]) -> bool:
         """Whether it calls functions, none of which draws random numbers from a state of its own."""
         if op.type not in CALLS:
             return False
         skipped = "then_branch" if op.type == "If" and inputs[0] is self._false else None
-        waiting = [value.func.name for name, value in op.node_def.attr.items() if name != skipped]
-        bodies = {body.signature.name: body for body in op.graph.as_graph_def().library.function}
-        seen: set[str] = set()
-        while waiting:
-            name = waiting.pop()
-            if name in seen or name not in bodies:
-                continue
-            seen.add(name)
-            nodes = bodies[name].node_def
-            if any(DRAWS.match(node.op) for node in nodes):
-                return False
-            waiting += [value.func.name for node in nodes for value in node.attr.values()]
-        return True
+        return not random_operations(op.graph, [op], skipped)

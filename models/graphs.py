@@ -1,7 +1,9 @@
 """The graph that a network is built in, and what building it adds to the graph's collections."""
 
+import contextlib
 import logging
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -9,6 +11,9 @@ import tensorflow.compat.v1 as v1
 from tensorflow.python.eager import context
 
 logger = logging.getLogger(__name__)
+
+# Operations that draw random numbers from a state of their own, which no checkpoint holds.
+_DRAWS = re.compile("(?!Stateless).*(Random|Multinomial|TruncatedNormal)")
 
 LOSSES = (v1.GraphKeys.LOSSES, v1.GraphKeys.REGULARIZATION_LOSSES)
 COLLECTIONS = (
@@ -39,12 +44,23 @@ def _has_computed_eagerly() -> bool:
 
 
 def global_step() -> tf.Variable:
-    """Return the graph's global step, which is made where there is none: an int64 resource variable in any mode.
+    """Return the graph's global step, which all of its networks share. It is made if there is none.
 
-    A reference variable would be read by every prediction, also where only the weights were restored.
+    Then it is a resource variable in any mode: a reference variable would be read by every prediction, even if only
+    the weights were restored.
     """
-    with v1.variable_scope(v1.get_variable_scope(), use_resource=True):
+    with v1.variable_scope(v1.get_variable_scope(), use_resource=True, auxiliary_name_scope=False):
         return v1.train.get_or_create_global_step()
+
+
+@contextlib.contextmanager
+def seeded(graph: tf.Graph, seed: int) -> Iterator[None]:
+    """Let `graph` have this seed inside, and its own again afterwards: it may be the graph of a whole program."""
+    before, graph.seed = graph.seed, seed
+    try:
+        yield
+    finally:
+        graph.seed = before
 
 
 class AddedItems:
@@ -75,3 +91,46 @@ def not_contained(tensors: Iterable[tf.Tensor], total: tf.Tensor) -> list[tf.Ten
     """Return those of `tensors` that `total` is not computed from."""
     names = {op.name for op in operations_behind(total)}
     return [tensor for tensor in tensors if tensor.op.name not in names]
+
+
+def variables_behind(*tensors: tf.Tensor) -> list[tf.Variable]:
+    """Return the variables of the graph that these tensors are computed from, in the order of their making."""
+    names = {op.name for tensor in tensors for op in operations_behind(tensor)}
+    return [variable for variable in v1.global_variables() if variable.op.name in names]
+
+
+def random_operations(
+    graph: tf.Graph, operations: Iterable[tf.Operation], skipped: str | None = None
+) -> list[str]:
+    """Return the names of those operations that draw random numbers, also inside of the functions they call.
+
+    :param skipped: the attribute of the operations whose function is never called.
+    """
+    operations = list(operations)
+    names = [op.name for op in operations if _DRAWS.match(op.type)]
+    called = [name for op in operations for name in _functions_of(op.node_def, skipped)]
+    return names + [
+        f"{function}/{node.name}" for function, node in _nodes(graph, called) if _DRAWS.match(node.op)
+    ]
+
+
+def _nodes(graph: tf.Graph, functions: list[str]) -> Iterator[tuple[str, Any]]:
+    """The nodes of these functions and of all that they call, each with its function's name."""
+    if not functions:
+        return
+    bodies = {body.signature.name: body for body in graph.as_graph_def().library.function}
+    seen, waiting = set[str](), list(functions)
+    while waiting:
+        name = waiting.pop()
+        if name in bodies and name not in seen:
+            seen.add(name)
+            for node in bodies[name].node_def:
+                yield name, node
+                waiting += _functions_of(node)
+
+
+def _functions_of(node: Any, skipped: str | None = None) -> list[str]:
+    """The functions that a node calls, such as the branches of a condition."""
+    values = [value for name, value in node.attr.items() if name != skipped]
+    called = [value.func for value in values if value.HasField("func")]
+    return [function.name for function in [*called, *(f for value in values for f in value.list.func)]]

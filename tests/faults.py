@@ -120,14 +120,14 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
              "allowed, with a warning that the bits may differ"),
         50: ("no HOME, no entry in the password file, a read-only home",
              "decoded images go to a private folder that ends with the process; a warning names it and the option"),
-        51: ("weights that were restored before training", "trained on, or said loudly"),
+        51: ("weights that were restored before training",
+             "they are trained on, and a warning says so; `fresh=True` starts from initial ones"),
     },
 }  # fmt: skip
 
 # What is not there yet, or not wholly.
 TODO: dict[int, str] = {
     41: "waits for training on several machines",
-    51: "waits for starting from published weights",
 }
 
 

@@ -139,13 +139,15 @@ class TestVariables:
         assert len(first.update_ops) == len(second.update_ops) == 2
 
 
-@pytest.mark.parametrize("is_in_a_branch", [False, True])
-def test_random_numbers_that_no_checkpoint_holds_are_told(is_in_a_branch, caplog):
+@pytest.mark.parametrize("depth", [0, 1, 2], ids=["plain", "in a branch", "in a branch of a branch"])
+def test_random_numbers_that_no_checkpoint_holds_are_told(depth, caplog):
     class Net(Linear):
         def _build_model(self, **kwargs):
             d = super()._build_model()
             drop = lambda: v1.nn.dropout(d["logits"], rate=0.5)  # noqa: E731
-            return {"logits": tf.cond(self.is_train, drop, lambda: d["logits"]) if is_in_a_branch else drop()}
+            for _ in range(depth):
+                drop = lambda inner=drop: tf.cond(self.is_train, inner, lambda: d["logits"])  # noqa: E731
+            return {"logits": drop()}
 
     MomentumOptimizer(built(Net), make_set(4, size=4, crop=4), AccuracyEvaluator())
     [record] = [record for record in caplog.records if "no checkpoint holds" in record.message]
@@ -153,6 +155,64 @@ def test_random_numbers_that_no_checkpoint_holds_are_told(is_in_a_branch, caplog
     caplog.clear()
     MomentumOptimizer(tiny_model(dropout_prob=0.5), make_set(4), AccuracyEvaluator())
     assert not caplog.records
+
+
+class TestWeightsOfTheSession:
+    """What was restored before training is trained on."""
+
+    @pytest.mark.fault(51)
+    def test_restored_weights_are_trained_on_and_it_is_said(self, session, tmp_path, caplog):
+        trained(built(Linear), session, tmp_path / "first", num_epochs=3)
+        saved = tf.train.load_checkpoint(str(tmp_path / "first" / "model.ckpt")).get_tensor("W")
+        model = built(Linear)
+        sess = session(model)
+        with model.graph.as_default():
+            v1.train.Saver(model.variables).restore(sess, str(tmp_path / "first" / "model.ckpt"))
+        optimizer = MomentumOptimizer(model, make_set(16, size=4, crop=4), AccuracyEvaluator(), batch_size=8)
+        optimizer.train(sess, tmp_path / "second", verbose=False, num_epochs=1, init_learning_rate=1e-9)
+        np.testing.assert_allclose(sess.run(model.trainable_variables[0]), saved, rtol=1e-5)
+        assert "training starts from the values that 3 of the model's 3 variables have" in caplog.text
+        assert sess.run(model.global_step) == 2
+
+    @pytest.mark.fault(51)
+    def test_a_fresh_training_starts_from_initial_values(self, session, tmp_path, caplog):
+        model = built(Linear)
+        sess = session(model)
+        with model.graph.as_default():
+            sess.run(model.trainable_variables[0].assign(np.full((PIXELS, 2), 7, np.float32)))
+        optimizer = MomentumOptimizer(model, make_set(16, size=4, crop=4), AccuracyEvaluator(), batch_size=8)
+        optimizer.train(sess, tmp_path, fresh=True, verbose=False, num_epochs=1, init_learning_rate=1e-9)
+        np.testing.assert_allclose(sess.run(model.trainable_variables[0]), 1, rtol=1e-5)
+        assert "training starts from" not in caplog.text
+
+
+class TestSharedVariables:
+    def test_a_second_network_that_reuses_variables_has_them_too(self):
+        with tf.Graph().as_default():
+            first = Linear(SHAPE, 2)
+            with v1.variable_scope(v1.get_variable_scope(), reuse=True):
+                second = Linear(SHAPE, 2)
+        assert [v.op.name for v in second.variables] == [v.op.name for v in first.variables]
+        assert [v.op.name for v in second.trainable_variables] == ["W"]
+
+    def test_variables_that_a_constructor_makes_first_are_trained(self):
+        class Net(ConvNet):
+            def __init__(self, *args, **options):
+                self.W = v1.get_variable("W", [PIXELS, 2])
+                super().__init__(*args, **options)
+
+            def _build_model(self):
+                return {"logits": tf.matmul(tf.reshape(self.inputs, [-1, PIXELS]), self.W)}
+
+        with tf.Graph().as_default():
+            model = Net(SHAPE, 2)
+        assert [v.op.name for v in model.trainable_variables] == ["W"]
+
+    def test_the_seed_of_the_programs_graph_stays(self):
+        with tf.Graph().as_default() as graph:
+            v1.set_random_seed(123)
+            Linear(SHAPE, 2, seed=5)
+            assert graph.seed == 123
 
 
 class TestLabelsAndImages:
