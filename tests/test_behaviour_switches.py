@@ -29,7 +29,9 @@ SUITES = (
 # Nets with every kind of layer, prediction, one exact resume: what a single switch could break.
 PART = (
     "test_layers.py",
-    "test_subclasses.py",
+    "test_subclasses.py::TestLosses",
+    "test_subclasses.py::TestVariables",
+    "test_subclasses.py::TestErrors",
     "test_models.py::TestPredict",
     "test_models.py::TestContract::test_builds_trains_saves_restores_and_predicts[smallnet-float32]",
     "test_models.py::TestContract::test_builds_trains_saves_restores_and_predicts[resnet20-float32]",

@@ -36,7 +36,8 @@ def test_the_lines_of_training_one_after_the_other(tmp_path):
     with tf.Graph().as_default() as graph, v1.Session(graph=graph) as sess:
         data = make_set(8, size=8, crop=8)
         known = {"tf": v1, "images": data.images, "labels": data.labels, "sess": sess}
-        known |= {"model": TinyNet((7, 7, 3), 2), "folder": str(tmp_path)}
+        known |= {"model": TinyNet((7, 7, 3), 2), "folder": str(tmp_path / "a")}
+        known["other_folder"] = str(tmp_path / "b")
         exec(IMPORTS, known)  # noqa: S102
         for snippet in snippets("Training, input and metrics"):
             if "predict" in snippet:
