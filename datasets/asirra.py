@@ -71,7 +71,7 @@ def read_asirra_subset(
     chosen = sample_files(sorted(files), sample_size, seed)
     classes = dict(chosen)
     cached = load_images(source, sorted(classes), decode)
-    check_readable_classes(source, {WHOLE: chosen}, cached.bad)
+    check_readable_classes(source, {WHOLE: chosen}, cached.bad, {WHOLE: files})
     order = np.random.default_rng(seed).permutation(len(cached.names))
     labels = np.array([CLASS_NAMES.index(classes[name]) for name in cached.names], dtype=np.uint8)[order]
     return ImageRows(cached.images, order), np.eye(2, dtype=np.uint8)[labels] if one_hot else labels

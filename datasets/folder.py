@@ -106,11 +106,12 @@ def load_labelled(
     check_split(val_fraction, test_fraction, seed)
     labelled = list_labelled(source, label_of)
     class_names = class_names_of(source, labelled)
-    labelled = {part: sample_files(files, sample_size, seed) for part, files in labelled.items()}
+    listed = labelled
+    labelled = {part: sample_files(files, sample_size, seed) for part, files in listed.items()}
     _warn_of_unsampled(labelled, class_names)
     classes = {name: class_name for files in labelled.values() for name, class_name in files}
     cached = load_images(source, sorted(classes), decode)
-    check_readable_classes(source, labelled, cached.bad)
+    check_readable_classes(source, labelled, cached.bad, listed)
     whole = labelled_dataset(cached, classes, class_names, crops, seed)
     parts = _parts(whole, labelled, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
     return make_splits(whole, parts, content=cached.fingerprint, digests=cached.digests, bad_files=cached.bad)

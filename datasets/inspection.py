@@ -160,7 +160,7 @@ def _unreadable_classes(
         if label is not None:
             labelled.setdefault(part, []).append((name, label))
     try:
-        check_readable_classes(source, labelled, unreadable)
+        check_readable_classes(source, labelled, unreadable, labelled)
     except DataError as error:
         return str(error)
     return None

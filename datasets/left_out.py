@@ -6,13 +6,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from datasets.errors import DataError, escape_name, shortened
 from datasets.formats import suffix_of
-from datasets.parts import WHOLE
+from datasets.parts import TRAIN, WHOLE
 from datasets.source_files import Source
 
 _NAMED = 3  # files and suffixes that a message shows
 
 Place = tuple[str, str | None]  # part, class
 Labelled = Mapping[str, Sequence[tuple[str, str]]]  # (file, class) of each part
+Bad = Sequence[tuple[str, str]]  # (file, reason) of each that cannot be read
 
 logger = logging.getLogger(__name__)
 
@@ -50,22 +51,27 @@ def warn_of_left_out(source: Source) -> None:
             )
 
 
-def check_readable_classes(source: Source, labelled: Labelled, bad: Iterable[tuple[str, str]]) -> None:
-    """Refuse classes of which no image can be read, however few these are.
+def check_readable_classes(source: Source, taken: Labelled, bad: Bad, listed: Labelled) -> None:
+    """Refuse classes to learn of which no image can be read, however few these are; warn of all others.
 
+    :param taken: the files that were read: all that are listed, or a sample.
     :param bad: (name, reason) of each file that cannot be read.
+    :param listed: all files.
+    :raises DataError: of a class in the training images no file can be read, and none is left that was not tried.
     """
-    reasons = dict(bad)
-    for part, files in labelled.items():
-        readable = {label for name, label in files if name not in reasons}
-        lost = sorted({label for _, label in files} - readable)
-        if lost:
-            example = next(name for name, label in files if label == lost[0])
-            raise DataError(
-                f"in '{escape_name(str(source.path))}' none of the images of "
-                f"{shortened(_shown(part, label) for label in lost)} can be read "
-                f"('{escape_name(example)}': {reasons[example]}); repair them, or remove the class"
-            )
+    lost = _unreadable_classes(taken, bad)
+    sizes = _class_sizes(listed)
+    refused = [place for place in lost if place[0] in (TRAIN, WHOLE) and len(lost[place]) == sizes[place]]
+    if refused:
+        raise DataError(f"{_unreadable(source, refused, lost, bad)}; repair them, or remove the class")
+    warn_of_unreadable_classes(source, taken, bad)
+
+
+def warn_of_unreadable_classes(source: Source, taken: Labelled, bad: Bad) -> None:
+    """Warn about classes of which no image can be read."""
+    lost = _unreadable_classes(taken, bad)
+    if lost:
+        logger.warning("%s; repair them", _unreadable(source, list(lost), lost, bad))
 
 
 def suffixes_of(names: Iterable[str]) -> str:
@@ -91,6 +97,31 @@ def _refuse_lost(source: Source, place: Callable[[str], Place], used: Collection
             f"that are decoded (found: {shortened(names, _NAMED)}; {suffixes_of(names)}); convert them to JPEG or "
             "PNG, or move away what is not a class"
         )
+
+
+def _unreadable_classes(taken: Labelled, bad: Bad) -> dict[Place, list[str]]:
+    """Return the files of each class of which none can be read, sorted."""
+    reasons = dict(bad)
+    names: dict[Place, list[str]] = {}
+    for part, files in taken.items():
+        for name, label in files:
+            names.setdefault((part, label), []).append(name)
+    return {place: names[place] for place in sorted(names) if all(name in reasons for name in names[place])}
+
+
+def _class_sizes(listed: Labelled) -> Counter[Place]:
+    return Counter((part, label) for part, files in listed.items() for _, label in files)
+
+
+def _unreadable(
+    source: Source, places: Sequence[Place], lost: Mapping[Place, Sequence[str]], bad: Bad
+) -> str:
+    example = lost[places[0]][0]
+    return (
+        f"in '{escape_name(str(source.path))}' none of the images of "
+        f"{shortened(_shown(part, label) for part, label in places)} can be read "
+        f"('{escape_name(example)}': {dict(bad)[example]})"
+    )
 
 
 def _empty_classes(source: Source, place: Callable[[str], Place], used: Collection[Place]) -> list[str]:

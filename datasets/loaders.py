@@ -20,7 +20,7 @@ from datasets.digits import load_digits_splits
 from datasets.download import DOWNLOADS
 from datasets.errors import ClassMismatchError, OptionError, escape_name, shortened
 from datasets.folder import labelled_dataset, load_folder
-from datasets.left_out import check_readable_classes
+from datasets.left_out import warn_of_unreadable_classes
 from datasets.listing import (
     PETS,
     are_pets,
@@ -136,7 +136,7 @@ def labelled_set(
     classes = {name: label for files in labelled.values() for name, label in files}
     _check_classes(source, set(classes.values()), tuple(map(normal_form, class_names)))
     cached = load_images(source, sorted(classes), decode)
-    check_readable_classes(source, labelled, cached.bad)
+    warn_of_unreadable_classes(source, labelled, cached.bad)
     dataset = labelled_dataset(cached, classes, tuple(class_names), crops)
     return LabelledSet(dataset, cached.bad, is_test_part, cached.digests)
 
