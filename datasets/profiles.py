@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def in_srgb(image: Image.Image) -> Image.Image:
-    """Return the image in sRGB, in mode RGB or RGBA; unchanged if its profile is absent, sRGB, or cannot be applied.
+    """Return the image in sRGB, in mode RGB or RGBA; unchanged if it has no profile, sRGB, or a useless one.
 
     :param image: of any mode; grey, RGB and CMYK have profiles that are applied.
     """
