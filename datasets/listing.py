@@ -76,12 +76,35 @@ class _Layout:
 
 
 def list_labelled(source: Source, label_of: LabelRule = class_of_folder) -> Labelled:
-    """Lists the files of each part with their classes.
+    """List the files of each part with their classes.
 
     :return: {"whole": [(name, class), ...]}, or some of "train", "val" and "test" if there are such folders.
     :raises DataError: no images, images without a class, part folders beside others, a class without any
         image that is decoded, two names that a person takes for one; a test folder without any label is left out.
     """
+    layout, listing = _listed(source, label_of)
+    return _judged(source, layout.place, listing, label_of)
+
+
+def list_test(source: Source, label_of: LabelRule = class_of_folder) -> tuple[Labelled, bool]:
+    """List what a model is tested on: of train/ and a labelled test/ only test/, whatever the others hold.
+
+    :return: as `list_labelled`; whether other parts were left aside.
+    :raises DataError: as `list_labelled`, for the parts that are taken.
+    """
+    layout, listing = _listed(source, label_of)
+    has_test = TRAIN in listing and any(label for _, label in listing.get(TEST, ()))
+    if not has_test:
+        return _judged(source, layout.place, listing, label_of), False
+
+    def place(name: str) -> tuple[str, str | None]:
+        part, label = layout.place(name)
+        return (part, label) if part == TEST else (WHOLE, None)
+
+    return _judged(source, place, {TEST: listing[TEST]}, label_of), True
+
+
+def _listed(source: Source, label_of: LabelRule) -> tuple[_Layout, dict[str, list[_Listed]]]:
     names = [file.name for file in source.files()]
     if not names:
         raise DataError(_no_images(source))
@@ -90,8 +113,18 @@ def list_labelled(source: Source, label_of: LabelRule = class_of_folder) -> Labe
     for name in names:
         part, label = layout.place(name)
         listing.setdefault(part, []).append((name, label))
+    return layout, listing
+
+
+def _judged(
+    source: Source,
+    place: Callable[[str], tuple[str, str | None]],
+    listing: dict[str, list[_Listed]],
+    label_of: LabelRule,
+) -> Labelled:
+    """Refuse what is wrong with the parts in a listing, or warn of it."""
     used = {(part, label) for part, files in listing.items() for _, label in files}
-    check_left_out(source, layout.place, used)
+    check_left_out(source, place, used)
     _drop_unlabelled_test(source, listing)
     labelled = {part: _all_labelled(source, files, label_of) for part, files in listing.items()}
     for files in labelled.values():

@@ -26,10 +26,9 @@ from datasets.listing import (
     are_pets,
     class_of_folder,
     class_of_pet,
-    list_labelled,
+    list_test,
 )
 from datasets.mnist import holds_mnist, load_mnist
-from datasets.parts import TEST, TRAIN
 from datasets.sources import Source, open_source
 from datasets.splits import Splits
 
@@ -129,10 +128,7 @@ def labelled_set(
     )
     source = open_source(path)
     by_pet = sorted(class_names) == sorted(PETS) and are_pets(source)
-    labelled = list_labelled(source, class_of_pet if by_pet else class_of_folder)
-    is_test_part = TRAIN in labelled and TEST in labelled
-    if is_test_part:
-        labelled = {TEST: labelled[TEST]}
+    labelled, is_test_part = list_test(source, class_of_pet if by_pet else class_of_folder)
     classes = {name: label for files in labelled.values() for name, label in files}
     _check_classes(source, set(classes.values()), tuple(map(normal_form, class_names)))
     cached = load_images(source, sorted(classes), decode)
