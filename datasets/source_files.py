@@ -1,4 +1,4 @@
-"""What a source of images is: its files, listed once and told apart by their kinds."""
+"""Define a source of images: its files, listed once and told apart by their kinds."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,9 +30,9 @@ class SourceFile:
 
 
 class Source:
-    """The files under one root, listed once, but for hidden files and those that file managers leave.
+    """The files under one root, listed once; hidden files and those that file managers leave are ignored.
 
-    The suffix tells which are images, and the first bytes of the files without a suffix or with an unknown one.
+    The suffix tells which files are images. Where it is missing or unknown, the first bytes tell it.
     """
 
     def __init__(self, path: Path):
