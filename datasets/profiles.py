@@ -36,6 +36,8 @@ def has_other_profile(image: Image.Image) -> bool:
 
 def _conversion_of(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
     profile, mode = image.info.get("icc_profile"), _MODES.get(image.mode, image.mode)
+    if mode.startswith("I") or mode == "F":  # `datasets.depth` makes it grey first
+        mode = "L"
     if not profile or mode not in _SPACES:
         return None
     if not features.check("littlecms2"):

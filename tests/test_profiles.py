@@ -56,6 +56,16 @@ def test_grey_with_a_profile_of_its_own(channels):
 
 
 @pytest.mark.fault(4)
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_grey_of_sixteen_bits_with_a_profile(form):
+    data = encoded(LEVELS.astype(np.uint16) * 257, form, icc_profile=profile("grey", space="GRAY"))
+    found, facts = inspect_image(data)
+    assert facts.has_profile
+    np.testing.assert_allclose(found[1:], np.repeat(srgb_of(LEVELS)[..., None], 3, axis=2)[1:], atol=2)
+    np.testing.assert_array_equal(read_image(data, channels=1)[..., 0], found[..., 0])
+
+
+@pytest.mark.fault(4)
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_what_is_transparent_lies_on_white_whatever_the_profile(mode):
     space = "GRAY" if mode == "LA" else "RGB "
