@@ -1,4 +1,4 @@
-"""The catalogue of data sets, by name."""
+"""Load data sets of the catalogue by name, and any images to test on."""
 
 import difflib
 import inspect
@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 
 def load_splits(name: str, path: Path | str | None = None, **options: Any) -> Splits:
-    """Loads a data set of the catalogue.
+    """Load a data set of the catalogue.
 
     :param name: a key of LOADERS.
     :param path: of the images, for the sets that are not part of a library; None with the option download too.
@@ -101,7 +101,7 @@ def labelled_set(
     max_bad_fraction: float = 0.05,
     strict: bool = False,
 ) -> LabelledSet:
-    """Loads any labelled folder or archive as one set, with the labels of a model that exists.
+    """Load any labelled folder or archive as one set, with the labels of a model that exists.
 
     Where there are train/ and test/, only test/ is taken; else everything is. The classes of a folder are
     matched by name, in any Unicode form; a class that the model knows and the folder lacks is reported in a
@@ -138,7 +138,7 @@ def labelled_set(
 
 
 def _official_test(name: str, path: Path | str, class_names: Sequence[str], **options: Any) -> LabelledSet:
-    """The test images of a data set in its own form."""
+    """Return the test images of a data set in its own form."""
     splits = load_splits(name, path, val_fraction=0.0, **options)
     if splits.class_names != tuple(class_names):
         raise _mismatch(path, splits.class_names, class_names)
