@@ -110,7 +110,7 @@ class ZipSource(Source):
             raise ImageError(f"cannot be read from the archive ({error})") from error
 
     def _inflated(self, name: str) -> bytes:
-        """Unpack piece by piece, or a member that holds more than it says would be unpacked whole before it is cut."""
+        """Unpack piece by piece: at one go a member that holds more than it says would be unpacked whole."""
         content = io.BytesIO()
         with self._archive.open(name) as member:
             while chunk := member.read(_CHUNK):
