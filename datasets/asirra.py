@@ -1,4 +1,4 @@
-"""Cats and dogs: the Asirra images, as Kaggle and as Microsoft hand them out.
+"""Load cats and dogs: the Asirra images, as Kaggle and as Microsoft hand them out.
 
 J. Elson, J. Douceur, J. Howell and J. Saul, "Asirra: a CAPTCHA that exploits interest-aligned manual image
 categorization" (2007). Known forms, each as a folder or as a zip archive:
@@ -49,7 +49,7 @@ def read_asirra_subset(
     max_bad_fraction: float = 0.05,
     strict: bool = False,
 ) -> tuple[ImageRows, np.ndarray]:
-    """Reads one folder (or archive) of cats and dogs, in an order that the seed decides.
+    """Read one folder (or archive) of cats and dogs, in an order that the seed decides.
 
     :param subset_dir: one of the forms above; of train/ and test/, everything that has a label.
     :param one_hot: whether labels are one-hot.
@@ -71,7 +71,7 @@ def read_asirra_subset(
     chosen = sample_files(sorted(files), sample_size, seed)
     classes = dict(chosen)
     cached = load_images(source, sorted(classes), decode)
-    check_readable_classes(source, {WHOLE: chosen}, cached.bad)
+    check_readable_classes(source, {WHOLE: chosen}, cached.bad, {WHOLE: files})
     order = np.random.default_rng(seed).permutation(len(cached.names))
     labels = np.array([CLASS_NAMES.index(classes[name]) for name in cached.names], dtype=np.uint8)[order]
     return ImageRows(cached.images, order), np.eye(2, dtype=np.uint8)[labels] if one_hot else labels
@@ -96,7 +96,7 @@ def load_asirra(
     strict: bool = False,
     download: bool = False,
 ) -> Splits:
-    """Loads cats (class 0) and dogs (class 1); everything else as `datasets.folder.load_folder`.
+    """Load cats (class 0) and dogs (class 1); everything else as `datasets.folder.load_folder`.
 
     :param download: see `datasets.download.fetch`; Microsoft's archive is put into path, which may then be None.
     :raises DataError: also for a file that is neither a cat nor a dog.

@@ -1,4 +1,4 @@
-"""The folder that decoded images are kept in: the one asked for, the user's own, or one for this process alone."""
+"""Find the folder for decoded images: the one asked for, the user's cache, or a temporary one."""
 
 import atexit
 import functools
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def default_cache_dir() -> Path:
-    """$SESSIONNET_CACHE, else sessionnet in $XDG_CACHE_HOME, else in ~/.cache.
+    """Return $SESSIONNET_CACHE, else sessionnet in $XDG_CACHE_HOME, else in ~/.cache.
 
     :raises StorageError: nobody says where, and the user has no home, as in a container.
     """
@@ -36,8 +36,8 @@ def default_cache_dir() -> Path:
 def cache_folders(chosen: Path | str | None) -> Iterator[Path]:
     """Yield where an entry may lie already; the last of these is where a new one is made.
 
-    Where nobody chose a folder and the user's own cannot be written, that is one for this process alone, which goes
-    with it, and a warning tells of it.
+    If no folder was chosen and the user's cache cannot be written, use a temporary folder for this process and
+    warn.
 
     :param chosen: the folder asked for; None: `default_cache_dir`.
     """
@@ -64,7 +64,7 @@ def _can_be_written(folder: Path) -> bool:
 
 @functools.cache
 def _temporary_folder() -> Path:
-    """Under a name that nobody can foresee, for this user alone."""
+    """Make a folder under a name that nobody can foresee, for this user alone."""
     try:
         folder = Path(tempfile.mkdtemp(prefix="sessionnet-"))
     except OSError as error:

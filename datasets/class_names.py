@@ -1,43 +1,67 @@
-"""Class names: one Unicode form for all, and none that a person could take for another."""
+"""Bring class names into one Unicode form, and refuse names that look the same."""
 
+import logging
 import unicodedata
 from collections.abc import Iterable, Sequence
 
 from datasets.errors import DataError, escape_name
 
+_NAMED = 3  # pairs of names that a message shows
+
+logger = logging.getLogger(__name__)
+
 
 def normal_form(name: str) -> str:
-    """The name in Unicode's composed form (NFC); file systems also hold decomposed ones, which look the same."""
+    """Return the name in Unicode's composed form (NFC); file systems also hold decomposed ones."""
     return unicodedata.normalize("NFC", name)
 
 
 def check_distinct(names: Iterable[str], place: str) -> None:
-    """Refuses class names of which two differ in nothing that a person would name: form, case, spaces.
+    """Refuse class names of which two differ in nothing that is seen: their Unicode form or outer spaces.
 
-    Single letters are told apart by their case, as an alphabet needs it.
+    Warn of names that differ in case alone, which may be meant: LaTeX has Delta and delta. Single letters are told
+    apart by their case without a warning, as an alphabet needs it.
 
     :param place: of the classes, for the message.
     :raises DataError: there are two such names; they are shown so that the difference is seen.
     """
+    names = sorted(names)
     seen: dict[str, str] = {}
-    for name in sorted(names):
-        twin = seen.setdefault(_without_case(name), name)
+    for name in names:
+        twin = seen.setdefault(normal_form(name).strip(), name)
         if twin != name:
             raise DataError(
                 f"in '{escape_name(place)}' the classes {difference(twin, name)}; put their images into one "
                 "folder, or rename one of the two"
             )
+    _warn_of_case(names, place)
+
+
+def _warn_of_case(names: Iterable[str], place: str) -> None:
+    seen: dict[str, str] = {}
+    pairs = [(seen.setdefault(_without_case(name), name), name) for name in names]
+    pairs = [(twin, name) for twin, name in pairs if twin != name]
+    if pairs:
+        shown = ", ".join(f"'{escape_name(twin)}' and '{escape_name(name)}'" for twin, name in pairs[:_NAMED])
+        more = f" and {len(pairs) - _NAMED} more pairs" if len(pairs) > _NAMED else ""
+        logger.warning(
+            "in '%s' classes differ in case alone, and are learned as different ones: %s%s; if they are one "
+            "class, put their images into one folder",
+            escape_name(place),
+            shown,
+            more,
+        )
 
 
 def difference(name: str, other: str) -> str:
-    """In what two names differ that are easily taken for each other."""
+    """Describe in what two names differ that are easily taken for each other."""
     if normal_form(name) == normal_form(other):
         return f"{name!a} and {other!a} are one name in two Unicode forms"
     return f"'{escape_name(name)}' and '{escape_name(other)}' differ in case or spaces alone"
 
 
 def confused(names: Iterable[str], known: Sequence[str]) -> str:
-    """A hint for a message about unknown names: the first that is a known one but for its case; or ''."""
+    """Return a hint for a message about unknown names: the first that is a known one but for its case; or ''."""
     by_key = {_without_case(name): name for name in known}
     for name in sorted(names):
         twin = by_key.get(_without_case(name))

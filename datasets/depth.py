@@ -1,8 +1,12 @@
-"""Grey images of more than 8 bits: which of their values is black, which is white, and whether the file says so.
+"""Scale images of more than 8 bits to bytes by the values of black and white, which the file may state.
 
-A TIFF says it by its sample format, its bits, SMinSampleValue and SMaxSampleValue, or by a MaxSampleValue that is a
-number of bits (4095 for 12; others are statistics); a PGM by its maxval, to which Pillow scales. Else 16 bits are
-taken as 0 to 65535 and more of them likewise, floats as [0, 1], [0, 255] or [0, 65535], whichever holds them.
+A TIFF states them by its sample format, its bits, SMinSampleValue and SMaxSampleValue, or by a MaxSampleValue that
+is a number of bits (4095 for 12). Other values are statistics, as are the SMin and SMax of floats that are the
+image's own least and largest values. A PGM states its maxval, to which Pillow scales. If nothing is stated,
+integers are taken as 0 to 65535, floats as [0, 1], [0, 255] or [0, 65535], whichever holds them.
+
+Pillow keeps the upper 8 of 16 bits of colour. If a TIFF states that 12 to 15 of them are used, the 4 to 7 that are
+left are scaled; fewer are refused.
 """
 
 from collections.abc import Mapping
@@ -18,7 +22,12 @@ _FULL = 65535.0
 _FLOAT_RANGES = (1.0, 255.0, _FULL)
 _OVERSHOOT = 1.5  # times the range: what sharpening or interpolation may add
 _TOPS = {2.0**bits - 1 for bits in range(8, 16)}  # largest values of 8 to 15 bits
+_LEAST_COLOUR = 15  # of the upper 8 bits of a colour, the least maximum that is scaled
 _FEW = 16  # an image that uses less than 1/16 of a range was probably meant in another one
+
+
+class DepthError(Exception):
+    """The pixels cannot be scaled to bytes; the message is the reason."""
 
 
 class _Range(NamedTuple):
@@ -30,12 +39,12 @@ class _Range(NamedTuple):
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether the image is grey with more than 8 bits."""
+    """Return whether the image is grey with more than 8 bits."""
     return image.mode.startswith("I") or image.mode == "F"
 
 
 def scaled_to_bytes(image: Image.Image) -> Image.Image:
-    """Mode L of a grey image with more than 8 bits."""
+    """Return mode L of a grey image with more than 8 bits; it keeps the colour profile."""
     values, tags = np.asarray(image), _tags(image)
     black, white, _ = _range_of(values, tags)
     grey = values.astype(np.float32)  # enough for 16 bits, and half the memory of a division
@@ -48,15 +57,35 @@ def scaled_to_bytes(image: Image.Image) -> Image.Image:
         if "transparency" in image.info:
             grey[values == image.info["transparency"]] = 255.0
         np.clip(grey, 0.0, 255.0, out=grey)
-        return Image.fromarray(np.round(grey, out=grey).astype(np.uint8))
+        scaled = Image.fromarray(np.round(grey, out=grey).astype(np.uint8))
+    if "icc_profile" in image.info:
+        scaled.info["icc_profile"] = image.info["icc_profile"]
+    return scaled
+
+
+def scaled_colours(image: Image.Image) -> Image.Image:
+    """Return colours of which fewer than 16 bits are stated to be used at their full brightness.
+
+    :param image: of any mode, loaded; others than 16-bit RGB and RGBA come back as they are.
+    :raises DepthError: too few bits are left.
+    """
+    tags = _tags(image)
+    top = _stated_top(tags)
+    if image.mode not in ("RGB", "RGBA") or _number(tags, _BITS) != 16 or top is None:
+        return image
+    kept = int(top) >> 8
+    if kept < _LEAST_COLOUR:
+        raise DepthError(f"colours up to {top:.0f} in 16 bits are not decoded; convert it to 8 bits")
+    return image.point([min(255, round(255 * level / kept)) for level in range(256)] * len(image.getbands()))
 
 
 def has_doubtful_range(image: Image.Image) -> bool:
-    """Whether a grey image with more than 8 bits may come out dark, faint or cut off, for lack of a statement."""
+    """Return whether a deep grey image may come out dark, faint or clipped, because no range is stated."""
     values = np.asarray(image)
     black, white, is_stated = _range_of(values, _tags(image))
     low, high = values.min(), values.max()
-    if is_stated or low == high:
+    is_scaled = image.format == "PPM" and image.mode != "F"  # by its maxval
+    if is_stated or is_scaled or low == high:
         return False
     if values.dtype.kind == "f":
         return not 0 <= low <= high <= 1
@@ -64,10 +93,10 @@ def has_doubtful_range(image: Image.Image) -> bool:
 
 
 def _range_of(values: np.ndarray, tags: Mapping[int, Any]) -> _Range:
-    low, high = _number(tags, _SMIN), _number(tags, _SMAX)
     is_signed = _number(tags, _FORMAT) == _SIGNED
-    if (is_signed or values.dtype.kind == "f") and low is not None and high is not None and low < high:
-        return _Range(low, high, True)
+    stated = _stated_ends(values, tags) if is_signed or values.dtype.kind == "f" else None
+    if stated:
+        return stated
     if values.dtype.kind == "f":
         largest = values.max()
         if not np.isfinite(largest):
@@ -78,8 +107,28 @@ def _range_of(values: np.ndarray, tags: Mapping[int, Any]) -> _Range:
         return _Range(-32768.0, 32767.0, False)
     if bits < 16:
         return _Range(0.0, 2.0**bits - 1, True)
-    tops = [top for top in (high, _number(tags, _MAX)) if top in _TOPS]
-    return _Range(0.0, tops[0], True) if tops else _Range(0.0, _FULL, False)
+    top = _stated_top(tags)
+    return _Range(0.0, _FULL, False) if top is None else _Range(0.0, top, True)
+
+
+def _stated_ends(values: np.ndarray, tags: Mapping[int, Any]) -> _Range | None:
+    """Return the range between SMin and SMax, if they are no statistics."""
+    low, high = _number(tags, _SMIN), _number(tags, _SMAX)
+    if low is None or high is None or low >= high:
+        return None
+    is_statistics = values.dtype.kind == "f" and _are_statistics(values, low, high)
+    return None if is_statistics else _Range(low, high, True)
+
+
+def _stated_top(tags: Mapping[int, Any]) -> float | None:
+    """Return the largest value of the bits that are used, if that is what a tag states."""
+    return next((top for tag in (_SMAX, _MAX) if (top := _number(tags, tag)) in _TOPS), None)
+
+
+def _are_statistics(values: np.ndarray, low: float, high: float) -> bool:
+    """Return whether low and high are the least and the largest of floats, which states nothing of their range."""
+    finite = values[np.isfinite(values)]
+    return finite.size > 0 and bool(np.allclose([finite.min(), finite.max()], [low, high], rtol=1e-6, atol=0))
 
 
 def _tags(image: Image.Image) -> Mapping[int, Any]:
@@ -87,7 +136,7 @@ def _tags(image: Image.Image) -> Mapping[int, Any]:
 
 
 def _number(tags: Mapping[int, Any], tag: int) -> float | None:
-    """The first value of a tag, or None where it is missing or not a finite number."""
+    """Return the first value of a tag, or None where it is missing or not a finite number."""
     value: Any = tags.get(tag)
     try:
         number = float(value[0] if isinstance(value, tuple) else value)

@@ -1,4 +1,4 @@
-"""Fetches the official files of data sets.
+"""Fetch the official files of data sets.
 
 Only https is spoken, also after a redirect, with certificates checked as `requests` does. A file is written to
 NAME.part in the folder where it shall be, which a later try goes on with, and gets its name once its size and its
@@ -33,9 +33,9 @@ logger = logging.getLogger(__name__)
 
 
 def fetch(name: str, folder: Path | str | None = None) -> Path:
-    """Makes sure that the official files of a data set are there, and fetches those that are missing.
+    """Make sure that the official files of a data set are there, and fetch those that are missing.
 
-    Creates the folder, and in it NAME.part while a file is on its way.
+    Create the folder, and in it NAME.part while a file is on its way, and NAME.part.lock, which stays.
 
     :param name: a key of DOWNLOADS.
     :param folder: where the files shall be; None: downloads/NAME in `datasets.cache_folder.default_cache_dir`.
@@ -56,7 +56,7 @@ def fetch(name: str, folder: Path | str | None = None) -> Path:
 
 
 def located(name: str, path: Path | str | None, download: bool) -> Path:
-    """Where a loader reads: its path, or what `fetch` has put there.
+    """Return where a loader reads: its path, or what `fetch` has put there.
 
     :raises OptionError: no path, and nothing to be fetched.
     """
@@ -96,7 +96,10 @@ def _ensure(file: OfficialFile, target: Path) -> None:
 
 @contextlib.contextmanager
 def _held(part: Path) -> Iterator[None]:
-    """Let one process at a time have the half-done file: by NAME.part.lock beside it, which a kill may leave."""
+    """Let one process at a time have the half-done file: by NAME.part.lock beside it.
+
+    The lock file stays: once it were deleted, one process could lock the old file and another a new one.
+    """
     lock = FileLock(f"{part}.lock", timeout=0, thread_local=False, fallback_to_soft=False)
     try:
         lock.acquire()
@@ -107,13 +110,11 @@ def _held(part: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # some systems remove no file that is locked
-            os.unlink(lock.lock_file)
         lock.release()
 
 
 def _transfer(file: OfficialFile, stream: IO[bytes]) -> None:
-    """Appends what is missing of the file, in several tries where it has to be."""
+    """Append what is missing of the file, in several tries where it has to be."""
     for wait in WAITS:
         try:
             return try_transfer(file, stream)
@@ -124,7 +125,7 @@ def _transfer(file: OfficialFile, stream: IO[bytes]) -> None:
 
 
 def _verify(file: OfficialFile, part: Path) -> None:
-    """The hash of a complete download; a wrong one is no use to go on with."""
+    """Refuse and remove a complete download with a wrong hash, which is no use to go on with."""
     actual = file_digest(part)
     if actual != file.sha256:
         part.unlink()

@@ -1,4 +1,4 @@
-"""Any images that lie in one folder per class, with or without a split of their own.
+"""Load images that lie in one folder per class, with or without a split of their own.
 
 A folder or a zip archive, in one of two forms:
 
@@ -53,9 +53,9 @@ def load_folder(
     max_bad_fraction: float = 0.05,
     strict: bool = False,
 ) -> Splits:
-    """Loads images that lie in one folder per class; classes are sorted by name.
+    """Load images that lie in one folder per class; classes are sorted by name.
 
-    Decodes into the cache what is not there yet.
+    Decode into the cache what is not there yet.
 
     :param path: folder or zip archive; one enclosing folder is seen through.
     :param image_size: side in pixels of the squares that images are resized to.
@@ -101,16 +101,17 @@ def load_labelled(
     sample_size: int | None,
     seed: int,
 ) -> Splits:
-    """`load_folder` for any rule that tells a file's class by the parts of its path."""
+    """Do as `load_folder`, for any rule that tells a file's class by the parts of its path."""
     crops.check(decode.size, decode.size, decode.channels)
     check_split(val_fraction, test_fraction, seed)
     labelled = list_labelled(source, label_of)
     class_names = class_names_of(source, labelled)
-    labelled = {part: sample_files(files, sample_size, seed) for part, files in labelled.items()}
+    listed = labelled
+    labelled = {part: sample_files(files, sample_size, seed) for part, files in listed.items()}
     _warn_of_unsampled(labelled, class_names)
     classes = {name: class_name for files in labelled.values() for name, class_name in files}
     cached = load_images(source, sorted(classes), decode)
-    check_readable_classes(source, labelled, cached.bad)
+    check_readable_classes(source, labelled, cached.bad, listed)
     whole = labelled_dataset(cached, classes, class_names, crops, seed)
     parts = _parts(whole, labelled, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
     return make_splits(whole, parts, content=cached.fingerprint, digests=cached.digests, bad_files=cached.bad)
@@ -123,7 +124,7 @@ def labelled_dataset(
     crops: Crops,
     seed: int = 0,
 ) -> DataSet:
-    """Decoded images with one-hot labels (N, K) uint8 in the order of class_names.
+    """Return decoded images with one-hot labels (N, K) uint8 in the order of class_names.
 
     :param classes: the class of each file name, in `normal_form`.
     """
@@ -149,7 +150,7 @@ def _warn_of_unsampled(labelled: Labelled, class_names: tuple[str, ...]) -> None
 def _parts(
     whole: DataSet, labelled: Labelled, *, val_fraction: float, test_fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The rows of train, val and test; what is not given comes out of the training images."""
+    """Return the rows of train, val and test; what is not given comes out of the training images."""
     names = whole.file_names or ()
     row_of = {name: row for row, name in enumerate(names)}
     given = {

@@ -1,6 +1,7 @@
-"""Which files are images: by their suffix, or where that says nothing, by their first bytes."""
+"""Tell which files are images: by their suffix, or where that says nothing, by their first bytes."""
 
 import re
+from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from PIL import features
@@ -20,7 +21,7 @@ SUFFIXES = {  # of each format that is decoded
 IMAGE_SUFFIXES = frozenset().union(*SUFFIXES.values())
 _CAMERA_SUFFIXES = frozenset(  # many begin like a TIFF, and hold a small preview first
     {".raw", ".cr2", ".cr3", ".nef", ".nrw", ".dng", ".arw", ".sr2", ".srf", ".srw", ".orf", ".raf", ".rw2"}
-    | {".pef", ".3fr", ".erf", ".kdc", ".dcr", ".mrw", ".x3f"}
+    | {".pef", ".3fr", ".erf", ".kdc", ".dcr", ".mrw", ".x3f", ".rwl", ".iiq", ".fff", ".mef", ".mos", ".gpr"}
 )
 UNDECODED_SUFFIXES = (  # images all the same: a loader names them, so that nobody misses them
     _CAMERA_SUFFIXES
@@ -31,7 +32,7 @@ _OTHER_SUFFIXES = frozenset(  # what often lies beside images, by the thousand, 
     | {".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".names", ".data", ".xmp", ".aae"}
     | {".thm", ".npy", ".npz", ".mat", ".h5", ".hdf5", ".pkl", ".pickle", ".parquet", ".db", ".sqlite"}
     | {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".py", ".ipynb", ".sh", ".js", ".css"}
-    | {".mp4", ".mov", ".avi", ".mkv", ".webm", ".mp3", ".wav"}
+    | {".mp4", ".mov", ".avi", ".mkv", ".webm", ".mp3", ".wav", ".lock"}
 )
 
 IMAGE, UNDECODED, OTHER = "image", "undecoded", "other"
@@ -47,15 +48,49 @@ _STARTS = re.compile(
     rb"|P[1-6]\s+[#\d]" + (rb"|.{4}ftypavi[fs]" if _HAS_AVIF else b""),
     re.DOTALL,
 )
+_UNDECODED_STARTS = re.compile(
+    rb".{4}ftyp(?:hei[cxms]|hev[cxms]|mif1|msf1|avi[fs]|crx )"  # HEIC, AVIF, Canon's CR3
+    rb"|\0{3}\x0c(?:jP  |JXL )\r\n\x87\n"  # JPEG 2000, JPEG XL
+    rb"|\xff\x4f\xff\x51"  # a bare stream of JPEG 2000
+    rb"|8BPS\0[\1\2]",
+    re.DOTALL,
+)
+_ENOUGH = 50  # files of one folder and suffix that tell the kind of the others
+
+
+class KindsByContent:
+    """The kinds of files whose names do not tell them, opening only the first of many that are alike.
+
+    Once the first files with one unknown suffix in one folder are all of one kind, the others are taken for it too.
+    Files without a suffix have nothing in common, and are all opened.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], list[str]] = {}
+
+    def kind(self, name: str, look: Callable[[], str]) -> str:
+        """Return the kind of a file.
+
+        :param name: path below the source's root.
+        :param look: returns the kind by the content.
+        """
+        suffix = suffix_of(name)
+        seen = self._seen.setdefault((name.rpartition("/")[0], suffix), [])
+        if suffix and len(seen) == _ENOUGH and len(set(seen)) == 1:
+            return seen[0]
+        kind = look()
+        if len(seen) < _ENOUGH:
+            seen.append(kind)
+        return kind
 
 
 def suffix_of(name: str) -> str:
-    """The last suffix of a file name in small letters, with its dot; or ''."""
+    """Return the last suffix of a file name in small letters, with its dot; or ''."""
     return PurePosixPath(name).suffix.lower()
 
 
 def kind_by_name(name: str) -> str | None:
-    """IMAGE, UNDECODED or OTHER; None where the suffix is missing or unknown, so that the content decides."""
+    """Return IMAGE, UNDECODED or OTHER; None where the suffix is missing or unknown: the content decides."""
     suffix = suffix_of(name)
     for kind, suffixes in (
         (IMAGE, IMAGE_SUFFIXES),
@@ -68,5 +103,7 @@ def kind_by_name(name: str) -> str | None:
 
 
 def kind_by_start(start: bytes) -> str:
-    """IMAGE if a file with these first START_BYTES bytes is in a format that is decoded; else OTHER."""
-    return IMAGE if _STARTS.match(start) else OTHER
+    """Return the kind of a file with these first START_BYTES bytes."""
+    if _STARTS.match(start):
+        return IMAGE
+    return UNDECODED if _UNDECODED_STARTS.match(start) else OTHER

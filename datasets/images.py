@@ -1,4 +1,4 @@
-"""The one place that decodes an image file: upright, 8 bits, RGB or grey, whatever the file holds.
+"""Decode image files, in this one place: upright, 8 bits, RGB or grey, whatever the file holds.
 
 One rule each: the content decides the format, not the name; animations give their first frame; EXIF
 orientation is applied; whatever is transparent lies on white; colour profiles are converted to sRGB
@@ -83,7 +83,7 @@ class ImageFacts:
 
 
 def read_image(source: Path | str | bytes, *, channels: int = 3) -> np.ndarray:
-    """Decodes an image.
+    """Decode an image.
 
     :param source: a path, or the bytes of a file.
     :param channels: 3 for RGB, 1 for luminance (ITU-R 601).
@@ -95,13 +95,13 @@ def read_image(source: Path | str | bytes, *, channels: int = 3) -> np.ndarray:
 
 
 def resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes (H, W, C) uint8, C 1 or 3, to (height, width, C): bilinear, antialiased, aspect not kept."""
+    """Resize (H, W, C) uint8, C 1 or 3, to (height, width, C): bilinear, antialiased, aspect not kept."""
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     return _as_array(picture.resize((width, height), Image.Resampling.BILINEAR))
 
 
 def read_resized(source: Path | str | bytes, size: int, *, channels: int = 3) -> np.ndarray:
-    """Decodes an image and resizes it to a square, as `read_image` and `resize_image` do.
+    """Decode an image and resize it to a square, as `read_image` and `resize_image` do.
 
     A JPEG of more than four times the size is decoded at a half, a quarter or an eighth of its size (never
     below twice the target), which is several times faster and differs by a few levels at most.
@@ -114,7 +114,7 @@ def read_resized(source: Path | str | bytes, size: int, *, channels: int = 3) ->
 
 
 def inspect_image(source: Path | str | bytes) -> tuple[np.ndarray, ImageFacts]:
-    """Decodes an image as `read_image` does, and tells what it was before.
+    """Decode an image as `read_image` does, and tell what it was before.
 
     :return: (H, W, 3) uint8, upright; and the facts.
     :raises ImageError: as `read_image`.
@@ -138,7 +138,7 @@ def inspect_image(source: Path | str | bytes) -> tuple[np.ndarray, ImageFacts]:
 
 
 def _decode(source: Path | str | bytes, channels: int, at_least: int | None) -> Image.Image:
-    """An upright PIL image of mode L or RGB; a large JPEG may come smaller, but not below at_least pixels."""
+    """Return an upright image of mode L or RGB; a large JPEG may come smaller, but not below at_least pixels."""
     if channels not in _MODES:
         raise ValueError(f"channels is {channels}; give 3 for RGB or 1 for grey")
     with _opened(source) as image:
@@ -154,7 +154,7 @@ def _loaded(image: Image.Image, mode: str) -> Image.Image:
 
 @contextmanager
 def _opened(source: Path | str | bytes) -> Iterator[Image.Image]:
-    """An image of which only the header was read; what goes wrong inside becomes an ImageError."""
+    """Yield an image of which only the header was read; what goes wrong inside becomes an ImageError."""
     data = source if isinstance(source, bytes) else _read_bytes(Path(source))
     if not data:
         raise ImageError("the file is empty")
@@ -167,6 +167,8 @@ def _opened(source: Path | str | bytes) -> Iterator[Image.Image]:
             raise ImageError(f"not an image of a known format ({', '.join(_FORMATS)})") from None
         except Image.DecompressionBombError:
             raise ImageError(f"the image has more than the {MAX_PIXELS} pixels that are decoded") from None
+        except depth.DepthError as error:
+            raise ImageError(str(error)) from error
         except _DECODE_ERRORS as error:
             if str(error).startswith(_OUT_OF_MEMORY):
                 raise MemoryError(str(error)) from error
@@ -189,7 +191,7 @@ def _check_size(image: Image.Image) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 (upright) where there is none or where the EXIF block makes no sense."""
+    """Return the EXIF orientation, 1 (upright) where there is none or where the EXIF block makes no sense."""
     try:
         value = image.getexif().get(_EXIF_ORIENTATION, 1)
     except _DECODE_ERRORS:
@@ -198,7 +200,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _num_frames(image: Image.Image) -> int:
-    """The number of frames; 1 where what follows the first makes no sense, for nothing else is looked at."""
+    """Return the number of frames; 1 where what follows the first makes no sense, for nothing else is looked at."""
     try:
         return getattr(image, "n_frames", 1)
     except _DECODE_ERRORS:
@@ -206,12 +208,12 @@ def _num_frames(image: Image.Image) -> int:
 
 
 def _is_deep(image: Image.Image) -> bool:
-    """Whether a channel has more than 8 bits; Pillow reads 16 bits of colour as 8, and tells in its tiles."""
+    """Return whether a channel has over 8 bits; Pillow reads 16 bits of colour as 8, and tells in its tiles."""
     return depth.is_deep(image) or any(";16" in str(tile) for tile in getattr(image, "tile", ()))
 
 
 def _is_range_doubtful(image: Image.Image, pixels: np.ndarray) -> bool:
-    """As `depth.has_doubtful_range`; of deep colours Pillow keeps the upper 8 bits, which 12 bits hardly reach."""
+    """Extend `depth.has_doubtful_range` to colours, whose upper 8 of 16 bits are hardly reached by 12 bits."""
     return depth.has_doubtful_range(image) if depth.is_deep(image) else 0 < pixels.max() < 16
 
 
@@ -220,9 +222,8 @@ def _upright(image: Image.Image, orientation: int) -> Image.Image:
 
 
 def _flattened(image: Image.Image) -> Image.Image:
-    """The same picture in mode L or RGB, on white where it is transparent."""
-    if depth.is_deep(image):
-        return depth.scaled_to_bytes(image)
+    """Return the same picture in mode L or RGB, on white where it is transparent."""
+    image = depth.scaled_to_bytes(image) if depth.is_deep(image) else depth.scaled_colours(image)
     image = in_srgb(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")

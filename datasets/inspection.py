@@ -1,4 +1,4 @@
-"""What a folder, an archive or a set in its official form holds: every image decoded once, nothing written."""
+"""Inspect a folder, an archive or a set in its official form: decode every image once, write nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ ODDITIES = {  # what can be odd about an image that is read all the same, and wh
     "palette": "a palette: its colours",
     "transparent": "transparent: laid on white",
     "deep": "more than 8 bits a channel: scaled to 8",
-    "range": "more than 8 bits in a range that the file does not state: looks dark, faint or cut off; state it or "
-    "convert to 8 bits",
+    "range": "more than 8 bits without a stated range; may look dark, faint or clipped; convert to 8 bits or set "
+    "SMaxSampleValue",
     "profile": "a colour profile: converted to sRGB",
     "other": "another colour space: converted to RGB",
     "animated": "several frames: the first is taken",
@@ -83,7 +83,7 @@ class Findings:
 
 
 def inspect(path: Path | str, *, workers: int | None = None) -> Findings:
-    """Looks at every image of a folder or an archive in any form that a loader knows; writes nothing.
+    """Look at every image of a folder or an archive in any form that a loader knows; write nothing.
 
     :param workers: threads; None: one per processor.
     :raises DataError: nothing there, no images, or an official form that is damaged.
@@ -95,7 +95,7 @@ def inspect(path: Path | str, *, workers: int | None = None) -> Findings:
 
 
 def odd_about(facts: ImageFacts, name: str) -> tuple[str, ...]:
-    """The keys of ODDITIES that are true of a file.
+    """Return the keys of ODDITIES that are true of a file.
 
     :param name: of the file, for its suffix.
     """
@@ -154,20 +154,20 @@ def _inspect_files(source: Source, workers: int | None) -> Findings:
 def _unreadable_classes(
     source: Source, places: dict[str, _Place], unreadable: Sequence[tuple[str, str]]
 ) -> str | None:
-    """What training would say of classes of which no image can be read, or None."""
+    """Return what training would say of classes of which no image can be read, or None."""
     labelled: dict[str, list[tuple[str, str]]] = {}
     for name, (part, label) in places.items():
         if label is not None:
             labelled.setdefault(part, []).append((name, label))
     try:
-        check_readable_classes(source, labelled, unreadable)
+        check_readable_classes(source, labelled, unreadable, labelled)
     except DataError as error:
         return str(error)
     return None
 
 
 def _inspect_file(source: Source, places: dict[str, _Place], name: str) -> Record | tuple[str, str]:
-    """The record of one file, or its name and why it cannot be read."""
+    """Return the record of one file, or its name and why it cannot be read."""
     try:
         pixels, facts = inspect_image(source.read(name))
     except ImageError as error:
@@ -178,7 +178,7 @@ def _inspect_file(source: Source, places: dict[str, _Place], name: str) -> Recor
 
 
 def _places(source: Source, names: Sequence[str]) -> tuple[dict[str, _Place], str | None]:
-    """The part and the class of each file by the first rule that fits; where none does, why not.
+    """Return the part and the class of each file by the first rule that fits; where none does, why not.
 
     :raises DataError: there are no images.
     """

@@ -1,4 +1,4 @@
-"""Which image files are to be learned from, in which part of a set, and what class each of them has."""
+"""List the image files to learn from, the part of a set that each is in, and its class."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -24,12 +24,12 @@ logger = logging.getLogger(__name__)
 
 
 def class_of_folder(parts: tuple[str, ...]) -> str | None:
-    """The label rule of class folders: the first folder's name; None for a file in no folder."""
+    """Apply the label rule of class folders: the first folder's name; None for a file in no folder."""
     return parts[0] if len(parts) > 1 else None
 
 
 def class_of_pet(parts: tuple[str, ...]) -> str | None:
-    """The label rule of Asirra: a folder called cat or dog, else a name starting with cat. or dog.; else None."""
+    """Apply Asirra's label rule: a folder called cat or dog, else a name starting with cat. or dog.; else None."""
     for folder in reversed(parts[:-1]):
         if folder.lower() in PETS:
             return folder.lower()
@@ -38,7 +38,7 @@ def class_of_pet(parts: tuple[str, ...]) -> str | None:
 
 
 def are_pets(source: Source) -> bool:
-    """Whether the files are cats and dogs by the rule of Asirra, every one of them but those of an unlabelled test.
+    """Return whether all files are cats and dogs by the rule of Asirra, but for those of an unlabelled test.
 
     Not where a folder has another name: it may well be a class, whatever its files are called.
     """
@@ -64,7 +64,7 @@ class _Layout:
     label_of: LabelRule
 
     def place(self, name: str) -> tuple[str, str | None]:
-        """(part, class) of a file."""
+        """Return (part, class) of a file."""
         depth = len(self.enclosing)
         path = PurePosixPath(name).parts
         if path[:depth] != self.enclosing:
@@ -76,12 +76,35 @@ class _Layout:
 
 
 def list_labelled(source: Source, label_of: LabelRule = class_of_folder) -> Labelled:
-    """Lists the files of each part with their classes.
+    """List the files of each part with their classes.
 
     :return: {"whole": [(name, class), ...]}, or some of "train", "val" and "test" if there are such folders.
     :raises DataError: no images, images without a class, part folders beside others, a class without any
         image that is decoded, two names that a person takes for one; a test folder without any label is left out.
     """
+    layout, listing = _listed(source, label_of)
+    return _judged(source, layout.place, listing, label_of)
+
+
+def list_test(source: Source, label_of: LabelRule = class_of_folder) -> tuple[Labelled, bool]:
+    """List what a model is tested on: of train/ and a labelled test/ only test/, whatever the others hold.
+
+    :return: as `list_labelled`; whether other parts were left aside.
+    :raises DataError: as `list_labelled`, for the parts that are taken.
+    """
+    layout, listing = _listed(source, label_of)
+    has_test = TRAIN in listing and any(label for _, label in listing.get(TEST, ()))
+    if not has_test:
+        return _judged(source, layout.place, listing, label_of), False
+
+    def place(name: str) -> tuple[str, str | None]:
+        part, label = layout.place(name)
+        return (part, label) if part == TEST else (WHOLE, None)
+
+    return _judged(source, place, {TEST: listing[TEST]}, label_of), True
+
+
+def _listed(source: Source, label_of: LabelRule) -> tuple[_Layout, dict[str, list[_Listed]]]:
     names = [file.name for file in source.files()]
     if not names:
         raise DataError(_no_images(source))
@@ -90,8 +113,18 @@ def list_labelled(source: Source, label_of: LabelRule = class_of_folder) -> Labe
     for name in names:
         part, label = layout.place(name)
         listing.setdefault(part, []).append((name, label))
+    return layout, listing
+
+
+def _judged(
+    source: Source,
+    place: Callable[[str], tuple[str, str | None]],
+    listing: dict[str, list[_Listed]],
+    label_of: LabelRule,
+) -> Labelled:
+    """Refuse what is wrong with the parts in a listing, or warn of it."""
     used = {(part, label) for part, files in listing.items() for _, label in files}
-    check_left_out(source, layout.place, used)
+    check_left_out(source, place, used)
     _drop_unlabelled_test(source, listing)
     labelled = {part: _all_labelled(source, files, label_of) for part, files in listing.items()}
     for files in labelled.values():
@@ -100,7 +133,7 @@ def list_labelled(source: Source, label_of: LabelRule = class_of_folder) -> Labe
 
 
 def class_names_of(source: Source, labelled: Labelled) -> tuple[str, ...]:
-    """The classes to learn, sorted; every other part may have only these.
+    """Return the classes to learn, sorted; every other part may have only these.
 
     :raises DataError: no part to learn from, a single class, a class that is in another part alone.
     """
@@ -128,12 +161,12 @@ def class_names_of(source: Source, labelled: Labelled) -> tuple[str, ...]:
 
 
 def sample_files(files: list[tuple[str, str]], sample_size: int | None, seed: int) -> list[tuple[str, str]]:
-    """At most sample_size of the files, in their old order; which, is the seed's choice."""
+    """Return at most sample_size of the files, in their old order; which, is the seed's choice."""
     return [files[i] for i in sample_rows(len(files), sample_size, seed)]
 
 
 def _layout(source: Source, names: Iterable[str], label_of: LabelRule) -> _Layout:
-    """One enclosing folder is seen through; the folders below it are parts if they have labels inside.
+    """See through one enclosing folder; the folders below it are parts if they have labels inside.
 
     :raises DataError: some of the folders are parts and some are not.
     """
@@ -159,7 +192,7 @@ def _layout(source: Source, names: Iterable[str], label_of: LabelRule) -> _Layou
 
 
 def _enclosing(paths: Sequence[_Path]) -> _Path:
-    """The one folder that everything lies in, where it is no part of a set and has folders in it; or nothing."""
+    """Return the one folder that everything lies in, if it is no part of a set and has folders in it; or ()."""
     tops = {path[0] for path in paths}
     is_enclosing = len(tops) == 1 and not _in_part(paths[0]) and min(map(len, paths)) > 2
     return paths[0][:1] if is_enclosing else ()
@@ -207,7 +240,7 @@ def _all_labelled(source: Source, files: Sequence[_Listed], label_of: LabelRule)
 
 
 def _pet_hint(label_of: LabelRule, paths: Iterable[_Path]) -> str:
-    """Where to turn with cats and dogs in no folder; nothing if some file to learn from is neither."""
+    """Tell where to turn with cats and dogs in no folder; nothing if some file to learn from is neither."""
     learned = [path for path in paths if not (_in_part(path) and PART_OF[path[0].lower()] == TEST)]
     are_pets = label_of is class_of_folder and learned and all(map(class_of_pet, learned))
     return "; cat.N.jpg and dog.N.jpg are read with --data.name asirra" if are_pets else ""

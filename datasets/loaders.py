@@ -1,4 +1,4 @@
-"""The catalogue of data sets, by name."""
+"""Load data sets of the catalogue by name, and any images to test on."""
 
 import difflib
 import inspect
@@ -20,16 +20,15 @@ from datasets.digits import load_digits_splits
 from datasets.download import DOWNLOADS
 from datasets.errors import ClassMismatchError, OptionError, escape_name, shortened
 from datasets.folder import labelled_dataset, load_folder
-from datasets.left_out import check_readable_classes
+from datasets.left_out import warn_of_unreadable_classes
 from datasets.listing import (
     PETS,
     are_pets,
     class_of_folder,
     class_of_pet,
-    list_labelled,
+    list_test,
 )
 from datasets.mnist import holds_mnist, load_mnist
-from datasets.parts import TEST, TRAIN
 from datasets.sources import Source, open_source
 from datasets.splits import Splits
 
@@ -47,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 
 def load_splits(name: str, path: Path | str | None = None, **options: Any) -> Splits:
-    """Loads a data set of the catalogue.
+    """Load a data set of the catalogue.
 
     :param name: a key of LOADERS.
     :param path: of the images, for the sets that are not part of a library; None with the option download too.
@@ -102,7 +101,7 @@ def labelled_set(
     max_bad_fraction: float = 0.05,
     strict: bool = False,
 ) -> LabelledSet:
-    """Loads any labelled folder or archive as one set, with the labels of a model that exists.
+    """Load any labelled folder or archive as one set, with the labels of a model that exists.
 
     Where there are train/ and test/, only test/ is taken; else everything is. The classes of a folder are
     matched by name, in any Unicode form; a class that the model knows and the folder lacks is reported in a
@@ -129,20 +128,17 @@ def labelled_set(
     )
     source = open_source(path)
     by_pet = sorted(class_names) == sorted(PETS) and are_pets(source)
-    labelled = list_labelled(source, class_of_pet if by_pet else class_of_folder)
-    is_test_part = TRAIN in labelled and TEST in labelled
-    if is_test_part:
-        labelled = {TEST: labelled[TEST]}
+    labelled, is_test_part = list_test(source, class_of_pet if by_pet else class_of_folder)
     classes = {name: label for files in labelled.values() for name, label in files}
     _check_classes(source, set(classes.values()), tuple(map(normal_form, class_names)))
     cached = load_images(source, sorted(classes), decode)
-    check_readable_classes(source, labelled, cached.bad)
+    warn_of_unreadable_classes(source, labelled, cached.bad)
     dataset = labelled_dataset(cached, classes, tuple(class_names), crops)
     return LabelledSet(dataset, cached.bad, is_test_part, cached.digests)
 
 
 def _official_test(name: str, path: Path | str, class_names: Sequence[str], **options: Any) -> LabelledSet:
-    """The test images of a data set in its own form."""
+    """Return the test images of a data set in its own form."""
     splits = load_splits(name, path, val_fraction=0.0, **options)
     if splits.class_names != tuple(class_names):
         raise _mismatch(path, splits.class_names, class_names)

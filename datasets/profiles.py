@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def in_srgb(image: Image.Image) -> Image.Image:
-    """The image in sRGB, in mode RGB or RGBA; as it is where its profile is absent, sRGB, or cannot be applied.
+    """Return the image in sRGB, in mode RGB or RGBA; unchanged if it has no profile, sRGB, or a useless one.
 
     :param image: of any mode; grey, RGB and CMYK have profiles that are applied.
     """
@@ -30,12 +30,14 @@ def in_srgb(image: Image.Image) -> Image.Image:
 
 
 def has_other_profile(image: Image.Image) -> bool:
-    """Whether the image has a profile that `in_srgb` applies."""
+    """Return whether the image has a profile that `in_srgb` applies."""
     return _conversion_of(image) is not None
 
 
 def _conversion_of(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
     profile, mode = image.info.get("icc_profile"), _MODES.get(image.mode, image.mode)
+    if mode.startswith("I") or mode == "F":  # `datasets.depth` makes it grey first
+        mode = "L"
     if not profile or mode not in _SPACES:
         return None
     if not features.check("littlecms2"):
@@ -46,12 +48,14 @@ def _conversion_of(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
 
 @lru_cache(_KEPT)
 def _conversion(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """How pixels of a profile become sRGB; None where there is nothing to convert, or no way to."""
+    """Return how pixels of a profile become sRGB; None where there is nothing to convert, or no way to.
+
+    The name does not tell: there are linear profiles called sRGB.
+    """
     target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        description = source.profile.profile_description or ""
-        if source.profile.xcolor_space != _SPACES[mode] or "sRGB" in description:
+        if source.profile.xcolor_space != _SPACES[mode]:
             return None
         conversion = ImageCms.ImageCmsTransform(source, target, mode, "RGB")
     except (OSError, ValueError, TypeError, ImageCms.PyCMSError):
@@ -60,7 +64,7 @@ def _conversion(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
 
 
 def _changes_nothing(conversion: ImageCms.ImageCmsTransform) -> bool:
-    """Whether a conversion of grey or RGB leads to the same colours, whatever the profile is called."""
+    """Return whether a conversion of grey or RGB leads to the same colours, whatever the profile is called."""
     levels = np.arange(0, 256, 17, dtype=np.uint8)
     colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
     if conversion.input_mode == "L":

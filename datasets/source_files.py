@@ -1,4 +1,4 @@
-"""What a source of images is: its files, listed once and told apart by their kinds."""
+"""Define a source of images: its files, listed once and told apart by their kinds."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,9 +30,9 @@ class SourceFile:
 
 
 class Source:
-    """The files under one root, listed once, but for hidden files and those that file managers leave.
+    """The files under one root, listed once; hidden files and those that file managers leave are ignored.
 
-    The suffix tells which are images, and the first bytes of the files without a suffix or with an unknown one.
+    The suffix tells which files are images. Where it is missing or unknown, the first bytes tell it.
     """
 
     def __init__(self, path: Path):
@@ -40,37 +40,37 @@ class Source:
 
     @property
     def identity(self) -> str:
-        """What tells two sources apart that have the same names, sizes and stamps."""
+        """Return what tells two sources apart that have the same names, sizes and stamps."""
         raise NotImplementedError
 
     def files(self) -> list[SourceFile]:
-        """All image files, sorted by name."""
+        """Return all image files, sorted by name."""
         return [file for file in self._listing if file.kind == IMAGE]
 
     def undecoded(self) -> list[str]:
-        """The names of images in formats that this project does not decode, sorted."""
+        """Return the names of images in formats that this project does not decode, sorted."""
         return self._names(UNDECODED)
 
     def others(self) -> list[str]:
-        """The names of files that are not images, sorted."""
+        """Return the names of files that are not images, sorted."""
         return self._names(OTHER)
 
     def empty_folders(self) -> list[str]:
-        """The names of the topmost folders without any file, sorted; of an archive, those that it lists."""
+        """Return the names of the topmost folders without any file, sorted; of an archive, those that it lists."""
         holding = {file.name.rpartition("/")[0] for file in self._listing if file.kind != FOLDER}
         filled = {str(folder) for name in holding for folder in _with_parents(name)}
         empty = set(self._names(FOLDER)) - filled
         return sorted(name for name in empty if len(empty.intersection(map(str, _with_parents(name)))) == 1)
 
     def read(self, name: str) -> bytes:
-        """The bytes of one file; any number of threads may read at once.
+        """Return the bytes of one file; any number of threads may read at once.
 
         :raises ImageError: the file cannot be read.
         """
         raise NotImplementedError
 
     def found(self) -> str:
-        """The first things in it, image or not, for a message."""
+        """Return the first things in it, image or not, for a message."""
         raise NotImplementedError
 
     @cached_property
@@ -81,12 +81,12 @@ class Source:
         return [file.name for file in self._listing if file.kind == kind]
 
     def _list(self) -> Iterator[SourceFile]:
-        """Every file and folder that is not ignored, in any order."""
+        """Yield every file and folder that is not ignored, in any order."""
         raise NotImplementedError
 
 
 def is_ignored(name: str) -> bool:
-    """Whether a file or folder is one that file managers leave, or hidden."""
+    """Return whether a file or folder is one that file managers leave, or hidden."""
     return name.startswith(".") or name.lower() in _IGNORED
 
 

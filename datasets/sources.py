@@ -1,4 +1,4 @@
-"""A folder or a zip archive as a sorted list of files, and their bytes.
+"""List the files of a folder or a zip archive, sorted, and read their bytes.
 
 A zip archive is read in memory, member by member; nothing is ever extracted, so no member name can lead
 out of a folder.
@@ -12,11 +12,12 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from datasets.errors import DataError, StorageError, escape_name, shortened
 from datasets.files import expanded
-from datasets.formats import IMAGE, OTHER, START_BYTES, kind_by_name, kind_by_start, suffix_of
+from datasets.formats import IMAGE, OTHER, START_BYTES, KindsByContent, kind_by_name, kind_by_start, suffix_of
 from datasets.images import ImageError
 from datasets.official import check_official
 from datasets.source_files import FOLDER, NO_SIZE, Source, SourceFile, is_ignored
@@ -25,6 +26,7 @@ MAX_FILE_BYTES = 72 * 2**20  # room for 24 million pixels that are not compresse
 _CHUNK = 2**20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of others zipfile unpacks a member at one go
 _MEMBER_ERRORS = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
+_UNREADABLE = (errno.EACCES, errno.EPERM, errno.EIO)  # of a file that is there
 _PACKED = "train.zip"  # what Kaggle's download holds once it is unzipped, beside test1.zip and a table
 
 logger = logging.getLogger(__name__)
@@ -46,24 +48,21 @@ class FolderSource(Source):
             _check_bytes(status.st_size)
             return path.read_bytes()
         except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):  # no fault of the file
-                raise StorageError(
-                    f"'{escape_name(str(path))}' cannot be read ({error.strerror}); close other programs"
-                ) from error
+            _check_resources(path, error)
             raise ImageError(f"cannot be read ({error.strerror})") from error
 
     def found(self) -> str:
         return shortened(sorted(os.listdir(self.path)))
 
     def _list(self) -> Iterator[SourceFile]:
-        return self._walk(self.path, "", frozenset())
+        return self._walk(self.path, "", frozenset(), KindsByContent())
 
     def _walk(
-        self, folder: Path | str, prefix: str, ancestors: frozenset[tuple[int, int]]
+        self, folder: Path | str, prefix: str, ancestors: frozenset[tuple[int, int]], kinds: KindsByContent
     ) -> Iterator[SourceFile]:
         try:
             status = os.stat(folder)
-            entries = list(os.scandir(folder))
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
             raise DataError(
                 f"folder '{escape_name(str(folder))}' cannot be listed ({error.strerror}); "
@@ -78,8 +77,8 @@ class FolderSource(Source):
             if is_ignored(entry.name):
                 continue
             if _is_folder(entry):
-                yield from self._walk(entry.path, f"{prefix}{entry.name}/", ancestors)
-            elif kind := _kind_of_entry(entry):
+                yield from self._walk(entry.path, f"{prefix}{entry.name}/", ancestors, kinds)
+            elif kind := _kind_of_entry(entry, prefix + entry.name, kinds):
                 yield _source_file(entry, prefix + entry.name, kind)
 
 
@@ -111,7 +110,7 @@ class ZipSource(Source):
             raise ImageError(f"cannot be read from the archive ({error})") from error
 
     def _inflated(self, name: str) -> bytes:
-        """Piece by piece: at one go a member that unpacks to more than it says would do so before it is cut off."""
+        """Unpack piece by piece: at one go a member that holds more than it says would be unpacked whole."""
         content = io.BytesIO()
         with self._archive.open(name) as member:
             while chunk := member.read(_CHUNK):
@@ -122,6 +121,7 @@ class ZipSource(Source):
         return shortened(self._archive.namelist())
 
     def _list(self) -> Iterator[SourceFile]:
+        kinds = KindsByContent()
         members = {
             member.filename: member for member in self._archive.infolist()
         }  # the last of a name counts
@@ -131,7 +131,7 @@ class ZipSource(Source):
             if member.is_dir():
                 yield SourceFile(str(PurePosixPath(name)), NO_SIZE, 0, FOLDER)
             else:
-                kind = kind_by_name(name) or self._kind_by_start(member)
+                kind = kind_by_name(name) or kinds.kind(name, partial(self._kind_by_start, member))
                 yield SourceFile(name, member.file_size, member.CRC, kind)
 
     def _kind_by_start(self, member: zipfile.ZipInfo) -> str:
@@ -145,7 +145,7 @@ class ZipSource(Source):
 
 
 def open_source(path: Path | str) -> Source:
-    """Opens a folder or a zip archive; of a folder with a train.zip and no images, that archive.
+    """Open a folder or a zip archive; of a folder with a train.zip and no images, that archive.
 
     :raises DataError: nothing there, neither of the two, or other archives; lists what is there instead. An archive
         with an official name and another content.
@@ -166,7 +166,7 @@ def open_source(path: Path | str) -> Source:
 
 
 def _packed(folder: FolderSource) -> Source:
-    """What to read where a folder has no images: its train.zip, or the folder if it has no archive at all."""
+    """Return what to read where a folder has no images: its train.zip, or the folder if it has no archive."""
     archives = sorted(name for name in os.listdir(folder.path) if _is_archive_name(name))
     if not archives:
         return folder
@@ -191,21 +191,24 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _kind_of_entry(entry: os.DirEntry[str]) -> str | None:
-    """The kind of a file; None for a pipe, a device or a dangling link whose name is not an image's."""
+def _kind_of_entry(entry: os.DirEntry[str], name: str, kinds: KindsByContent) -> str | None:
+    """Return the kind of a file; None for a pipe, a device or a dangling link whose name is not an image's."""
     if kind := kind_by_name(entry.name):
         return kind
     try:
-        if not entry.is_file():
-            return None
-        with open(entry.path, "rb", buffering=0) as file:
-            return kind_by_start(file.read(START_BYTES))
-    except OSError:
-        return OTHER
+        return kinds.kind(name, partial(_kind_by_start, entry.path)) if entry.is_file() else None
+    except OSError as error:
+        _check_resources(entry.path, error)
+        return IMAGE if error.errno in _UNREADABLE else OTHER  # so that reading it says why
+
+
+def _kind_by_start(path: str) -> str:
+    with open(path, "rb", buffering=0) as file:
+        return kind_by_start(file.read(START_BYTES))
 
 
 def _source_file(entry: os.DirEntry[str], name: str, kind: str) -> SourceFile:
-    """Links are followed; what cannot be looked at is listed all the same, so that reading it names it."""
+    """Follow links, and list what cannot be looked at all the same, so that reading it names it."""
     if kind != IMAGE:
         return SourceFile(name, NO_SIZE, 0, kind)
     try:
@@ -213,6 +216,14 @@ def _source_file(entry: os.DirEntry[str], name: str, kind: str) -> SourceFile:
     except OSError:
         return SourceFile(name, NO_SIZE, 0)
     return SourceFile(name, status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
+
+
+def _check_resources(path: Path | str, error: OSError) -> None:
+    """Raise StorageError if the system ran out of something, which is not a fault of the file."""
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        raise StorageError(
+            f"'{escape_name(str(path))}' cannot be read ({error.strerror}); close other programs"
+        ) from error
 
 
 def _check_bytes(size: int) -> None:

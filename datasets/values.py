@@ -1,4 +1,4 @@
-"""What a set's images and labels may hold, checked once, where the set is made."""
+"""Check what a set's images and labels hold, once, where the set is made."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from datasets.rows import Images
 
 _BYTES = 2**24  # that a check looks at in one go
 _SLACK = 1e-3  # by which a float that was resized may lie outside [0, 1], and a sum of shares beside 1
+_OVERSHOOT = (-0.5, 1.5)  # what sharpening or bicubic resizing makes of [0, 1]
 _MOST_CLASSES = 2**31
 
 
@@ -30,7 +31,7 @@ def check_pixels(images: Images) -> None:
 
 
 def checked_labels(labels: ArrayLike | None) -> Any:
-    """The labels in a form that a network can learn: a column as a row, whole floats and booleans as integers.
+    """Return labels that a network can learn: a column as a row, whole floats and booleans as integers.
 
     :param labels: (N,) or (N, 1) class numbers from 0, (N, K) one-hot, (N, K) probabilities, or None.
     :return: (N,) integers, (N, K) numbers, or None; the array that was given where nothing has to be changed.
@@ -55,7 +56,7 @@ def checked_labels(labels: ArrayLike | None) -> Any:
 
 
 def _check_numbers(numbers: np.ndarray) -> None:
-    """ValueError unless (N,) holds class numbers."""
+    """Raise ValueError unless (N,) holds class numbers."""
     is_bad = ~((numbers >= 0) & (numbers < _MOST_CLASSES))  # ~ catches NaN
     if numbers.dtype.kind == "f":
         is_bad |= np.floor(numbers) != numbers
@@ -68,7 +69,7 @@ def _check_numbers(numbers: np.ndarray) -> None:
 
 
 def _check_rows(rows: np.ndarray) -> None:
-    """ValueError unless each row of (N, K) is one-hot, or holds probabilities where these are floats."""
+    """Raise ValueError unless each row of (N, K) is one-hot, or holds probabilities where these are floats."""
     step = _rows_at_once(rows)
     for start in range(0, len(rows), step):
         part = rows[start : start + step]
@@ -77,7 +78,8 @@ def _check_rows(rows: np.ndarray) -> None:
             row = int(is_bad.argmax())
             raise ValueError(
                 f"label {start + row} is {_shown(part[row])}; a row is one-hot (one 1, else 0), or probabilities "
-                "that sum to 1; give several classes of one image as shares, or class numbers (N,)"
+                "that sum to 1; give several classes of one image as shares, class numbers (N,), or labels=None "
+                "for a set without labels"
             )
 
 
@@ -86,11 +88,14 @@ def _rows_at_once(values: Images) -> int:
 
 
 def _about_pixels(image: np.ndarray) -> str:
-    """What is wrong with the floats of an image, and what to do."""
+    """Say what is wrong with the floats of an image, and what to do."""
     low, high = float(image.min()), float(image.max())
     if not np.isfinite([low, high]).all():
         return "has a pixel that is NaN or infinite; repair it or leave it out"
     found = f"has pixels from {low:.4g} to {high:.4g}; float images lie in [0, 1]: "
+    if _OVERSHOOT[0] <= low and high <= _OVERSHOOT[1]:
+        centred = ", or leave the mean in if it was subtracted" if low < -_SLACK else ""
+        return f"{found}clip to [0, 1], as resizing overshoots{centred}"
     if low < -_SLACK:
         return found + "leave the mean in (the network subtracts it), and scale or clip to [0, 1]"
     if high <= 255 * (1 + _SLACK):

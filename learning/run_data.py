@@ -65,8 +65,9 @@ def check_same_data(run: RunDirectory, splits: Splits) -> None:
         )
     if splits.fingerprint != run.info.get("data_fingerprint"):
         raise CheckpointError(
-            f"the images are not those that {run.path} was started with: files were added, removed or edited; "
-            "give back the same data, test on others with test.py --data-dir, or start a new run"
+            f"the images are not those that {run.path} was started with: files were added, removed or edited, or "
+            "an earlier version of this project decoded them differently; give back the same data, test on others "
+            "with test.py --data-dir, or start a new run"
         )
 
 

@@ -111,8 +111,9 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
         46: ("a terminal, pipe or log that cannot encode a name, closes, or blocks",
              "names are escaped and the files are written all the same; exit 6 where a full disk took the output"),
         47: ("a class whose files are all unreadable, of another kind or missing; one name in two Unicode forms or "
-             "cases", "exit 3 with the class and what was found; files that are left out and empty folders are "
-             "named in a warning; forms of one name match between parts and sets"),
+             "cases", "exit 3 with the class and what was found; a warning where the class is only tested or a "
+             "sample, and for empty folders, folders of metadata, files left out that may be images and names that "
+             "differ in case; forms of one name match between parts and sets"),
         48: ("a metric that cannot be computed on the validation set",
              "exit 2 before training, with the class that is missing; where the evaluator cannot tell, a warning "
              "at the first NaN"),

@@ -103,6 +103,18 @@ def test_read_asirra_subset_takes_class_numbers_and_a_sample(tmp_path):
     np.testing.assert_array_equal(labels, np.asarray(images)[:, 0, 0, 0] >= 200)
 
 
+@pytest.mark.fault(47)
+def test_a_sampled_image_that_is_damaged_does_not_refuse_its_class(tmp_path, caplog):
+    root = make(flat(), tmp_path / "train")
+    for name in flat(num_images=5):
+        if name.startswith("dog"):
+            (root / name).write_bytes(b"")
+    sampled = {"sample_size": 4, "max_bad_fraction": 1.0, **options(tmp_path)}
+    codes = [len(asirra.read_asirra_subset(root, seed=seed, **sampled)[0]) for seed in range(12)]
+    assert min(codes) < 4
+    assert "none of the images of 'dog' can be read" in caplog.text
+
+
 def test_the_sets_of_the_original_post_are_built_from_slices(tmp_path):
     images, labels = asirra.read_asirra_subset(make(flat(), tmp_path / "train"), **options(tmp_path))
     val_set = asirra.DataSet(images[:4], labels[:4])

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from datasets.images import inspect_image, read_image
+from datasets.images import ImageError, inspect_image, read_image
 
 MAX, SMIN, SMAX = 281, 340, 341  # tags
 TWELVE = np.array([[0, 1365, 2730, 4095]], np.uint16)  # thirds of 12 bits
@@ -68,7 +68,7 @@ STATED = {
         TWELVE.astype(np.int16) - 1000, extratags=[(SMIN, 8, 1, -1000, True), (SMAX, 8, 1, 3095, True)]
     ),
     "float": tiff(
-        TWELVE.astype(np.float32) - 5, extratags=[(SMIN, 11, 1, -5.0, True), (SMAX, 11, 1, 4090.0, True)]
+        TWELVE.astype(np.float32) - 5, extratags=[(SMIN, 11, 1, -6.0, True), (SMAX, 11, 1, 4091.0, True)]
     ),
     "16 bits": tiff(TWELVE * 16),
     "0 is white": tiff(4095 * 16 - TWELVE * 16, photometric="miniswhite"),
@@ -99,6 +99,23 @@ UNSTATED = {  # values, what they become, whether that is doubtful
     "levels": (tiff(np.array([[0, 51, 255]], np.float32)), [0, 51, 255], True),
     "16 bits as floats": (tiff(np.array([[0, 25700, 65535]], np.float32)), [0, 100, 255], True),
     "not a number": (tiff(np.array([[np.nan, 0.2, np.inf]], np.float32)), [0, 51, 255], True),
+    "floats with their statistics": (
+        tiff(
+            np.array([[0.25, 0.5, 0.75]], np.float32),
+            extratags=[(SMIN, 11, 1, 0.25, True), (SMAX, 11, 1, 0.75, True)],
+        ),
+        [64, 128, 191],
+        False,
+    ),
+    "floats with NaN and their statistics": (
+        tiff(
+            np.array([[np.nan, 51, 102]], np.float32),
+            extratags=[(SMIN, 11, 1, 51.0, True), (SMAX, 11, 1, 102.0, True)],
+        ),
+        [0, 51, 102],
+        True,
+    ),
+    "a dark PGM": (b"P5 3 1 4095\n" + np.array([0, 16, 200], ">u2").tobytes(), [0, 1, 12], False),
     "nothing but NaN": (tiff(np.full((1, 3), np.nan, np.float32)), [0, 0, 0], True),
 }  # fmt: skip
 
@@ -115,6 +132,26 @@ def test_colours_of_twelve_of_sixteen_bits_are_doubtful():
     for top, is_doubtful in ((4095, True), (65535, False)):
         data = tiff(np.full((1, 2, 3), top, np.uint16), photometric="rgb")
         assert inspect_image(data)[1].is_range_doubtful == is_doubtful
+
+
+@pytest.mark.fault(4)
+@pytest.mark.parametrize(("tag", "byteorder"), [(MAX, "<"), (SMAX, ">")])
+def test_colours_of_a_stated_number_of_bits_are_scaled(tag, byteorder):
+    values = np.array([[[0, 1365, 4095], [2730, 4095, 0]]], np.uint16)
+    data = tiff(values, photometric="rgb", byteorder=byteorder, extratags=[(tag, 3, 1, 4095, True)])
+    assert read_image(data).tolist() == [[[0, 85, 255], [170, 255, 0]]]
+    assert not inspect_image(data)[1].is_range_doubtful
+    wide = tiff(values * 16, photometric="rgb", extratags=[(tag, 3, 1, 65535, True)])
+    assert read_image(wide).tolist() == (values >> 4).tolist()
+
+
+@pytest.mark.fault(4)
+def test_colours_of_too_few_bits_are_refused():
+    data = tiff(np.full((1, 2, 3), 1023, np.uint16), photometric="rgb", extratags=[(MAX, 3, 1, 1023, True)])
+    with pytest.raises(
+        ImageError, match="^colours up to 1023 in 16 bits are not decoded; convert it to 8 bits"
+    ):
+        read_image(data)
 
 
 @pytest.mark.parametrize(

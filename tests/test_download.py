@@ -71,7 +71,8 @@ def wait_no_longer(patch):
 
 
 def names_in(folder):
-    return sorted(path.name for path in folder.iterdir())
+    """The names of the files in a folder, but for the locks, which stay."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 
 def test_a_file_is_fetched_once(server, folder):
@@ -286,11 +287,20 @@ def test_a_killed_download_is_gone_on_with(server, folder):
         assert process.poll() is None
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=300)
-    assert names_in(folder) == ["x.bin.part", "x.bin.part.lock"]
+    assert names_in(folder) == ["x.bin.part"]
     server.behaviour = "good"
     assert fetch("x", folder).read_bytes() == CONTENT
     assert names_in(folder) == ["x.bin"]
     assert server.ranges[-1].startswith("bytes=")
+
+
+@pytest.mark.fault(15)
+def test_the_lock_file_stays_for_whoever_has_it_open(tmp_path):
+    with download._held(tmp_path / "x.part"):
+        first = (tmp_path / "x.part.lock").stat().st_ino
+    assert (tmp_path / "x.part.lock").stat().st_ino == first
+    with download._held(tmp_path / "x.part"):
+        assert (tmp_path / "x.part.lock").stat().st_ino == first
 
 
 def test_a_process_that_was_faster_is_believed(server, folder, monkeypatch):

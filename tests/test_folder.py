@@ -110,11 +110,9 @@ def test_bad_files_are_reported(tmp_path):
 
 
 @pytest.mark.fault(1, 47)
-@pytest.mark.parametrize("part", ["", "val/"])
+@pytest.mark.parametrize("part", ["", "train/"])
 def test_a_class_of_which_no_image_can_be_read_is_refused_however_few_these_are(tmp_path, part):
     root = fill(tmp_path / "pets", [f"{part}{name}" for name in ("cat", "dog")], 50)
-    if part:
-        fill(root, ["train/cat", "train/dog", "train/fox"])
     (root / part / "fox").mkdir()
     for i in range(2):
         (root / part / "fox" / f"{i}.jpg").write_bytes(b"\xff\xd8\xff\xe0 broken")
@@ -124,6 +122,29 @@ def test_a_class_of_which_no_image_can_be_read_is_refused_however_few_these_are(
     with pytest.raises(DataError, match=message) as error:
         load(root)
     assert error.value.exit_code == 3
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_a_class_that_cannot_be_read_in_another_part_is_a_warning(tmp_path, caplog, part):
+    root = fill(tmp_path / "pets", ["train/cat", "train/dog", f"{part}/cat"], 30)
+    (root / part / "dog").mkdir()
+    (root / part / "dog" / "0.png").write_bytes(b"")
+    load(root)
+    assert f"none of the images of '{part}/dog' can be read ('{part}/dog/0.png': the file is" in caplog.text
+
+
+@pytest.mark.fault(47)
+def test_a_sample_with_none_but_damaged_images_of_a_class_is_a_warning(tmp_path, caplog):
+    root = fill(tmp_path / "pets", ["cat", "dog"], 60)
+    fill(root, ["fox"], 4)
+    options = {"sample_size": 40, "val_fraction": 0, "test_fraction": 0}
+    sampled = {name for name in load(root, **options).train.file_names if name.startswith("fox/")}
+    assert 0 < len(sampled) < 4
+    for name in sampled:
+        (root / name).write_bytes(b"")
+    assert load(root, **options).train.num_examples == 40 - len(sampled)
+    assert "none of the images of 'fox' can be read" in caplog.text
 
 
 @pytest.mark.fault(47)

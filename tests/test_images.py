@@ -279,7 +279,7 @@ def test_a_pillow_without_avif_leaves_it_undecoded(monkeypatch):
         importlib.reload(formats)
         try:
             assert formats.kind_by_name("a.avif") == formats.UNDECODED
-            assert formats.kind_by_start(b"\0\0\0\x20ftypavif".ljust(32, b"\0")) == formats.OTHER
+            assert formats.kind_by_start(b"\0\0\0\x20ftypavif".ljust(32, b"\0")) == formats.UNDECODED
         finally:
             patched.undo()
             importlib.reload(formats)

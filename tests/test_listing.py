@@ -118,21 +118,28 @@ def test_images_that_are_not_decoded_are_counted_and_named(tmp_path, caplog):
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     message = record.getMessage()
-    assert "3 files in " in message
-    assert "are left out, because their formats are not decoded (.heic, .jxl, .svg): " in message
-    assert message.endswith("'b/1.HEIC', 'b/2.jxl', 'logo.svg'; convert them to JPEG or PNG")
+    assert message == (
+        "Ignored 3 images whose formats are not decoded (.heic, .jxl, .svg): 'b/1.HEIC', 'b/2.jxl', 'logo.svg' in "
+        f"'{tmp_path}'; convert to JPEG or PNG"
+    )
 
 
 @pytest.mark.fault(47)
-def test_files_that_are_not_images_are_counted_and_named_in_one_line(tmp_path, caplog):
+def test_files_that_are_not_images_are_named_in_one_line_and_warned_of_where_they_may_be_some(
+    tmp_path, caplog
+):
     names = [f"a/{i}.xml" for i in range(20)]
     source = tree(tmp_path, "a/0.png", "b/0.png", "labels.csv", "b/notes", "b/Thumbs.db", *names)
-    assert list_labelled(source) == {"whole": [("a/0.png", "a"), ("b/0.png", "b")]}
-    (message,) = (record.getMessage() for record in caplog.records)
-    assert "22 files in " in message
-    assert message.endswith(
-        "they are not images (.xml, no suffix, .csv): 'a/0.xml', 'a/1.xml', 'a/10.xml' and 19 more"
-    )
+    with caplog.at_level(logging.INFO):
+        assert list_labelled(source) == {"whole": [("a/0.png", "a"), ("b/0.png", "b")]}
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
+        (logging.WARNING, f"Ignored 1 file that is not an image (no suffix): 'b/notes' in '{tmp_path}'"),
+        (
+            logging.INFO,
+            "Ignored 21 files that are not images (.xml, .csv): 'a/0.xml', 'a/1.xml', 'a/10.xml' and 18 more in "
+            f"'{tmp_path}'",
+        ),
+    ]
 
 
 @pytest.mark.fault(47)
@@ -145,13 +152,34 @@ def test_files_that_are_not_images_are_counted_and_named_in_one_line(tmp_path, c
             "'b' has no .*'pets/b/0.tga', 'pets/b/1.tga'; .tga",
         ),
         (["train/a/0.png", "train/b/0.png", "val/a/0.heic", "val/b/0.png"], "'val/a' has no .*"),
-        (["a/0.png", "b/0.xml", "c/0", "d/0.png"], "'b', 'c' have no .*; .xml, no suffix"),
-        (["train/a/0.png", "train/b/0.png", "val/0.txt"], "'val' has no .*"),
+        (["a/0.png", "b/0.xyz", "b/0.xml", "c/0", "d/0.png"], "'b', 'c' have no .*; .xml, .xyz, no suffix"),
+        (["a/0.png", "b/0.xml", "c/0", "d/0.png"], "'c' has no .*'c/0'; no suffix"),
+        (["train/a/0.png", "train/b/0.png", "val/0"], "'val' has no .*"),
     ],
 )
 def test_a_class_whose_files_are_all_of_another_kind_is_an_error(tmp_path, names, lost):
     with pytest.raises(DataError, match=rf"in '.*' {lost}\); convert them to JPEG or PNG, or move away"):
         list_labelled(tree(tmp_path, *names))
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize(
+    ("names", "lost"),
+    [
+        (["cat/0.png", "dog/0.png", "metadata/a.json"], "'metadata' has"),
+        (
+            ["cat/0.png", "dog/0.png", "scripts/a.py", "annotations/deep/a.XML"],
+            "'annotations', 'scripts' have",
+        ),
+        (["train/cat/0.png", "train/dog/0.png", "val/labels.csv"], "'val' has"),
+    ],
+)
+def test_folders_of_files_that_are_known_to_be_no_images_are_a_warning(tmp_path, caplog, names, lost):
+    listing = list_labelled(tree(tmp_path, *names))
+    assert [name for files in listing.values() for name, _ in files] == names[:2]
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert message.startswith(f"in '{tmp_path}' {lost} no images (found: ")
+    assert message.endswith(", and cannot be a class")
 
 
 @pytest.mark.fault(8, 47)
@@ -179,8 +207,7 @@ COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
     ("one", "other", "message"),
     [
         (COMPOSED, DECOMPOSED, r"the classes 'cafe\u0301' and 'caf\xe9' are one name in two Unicode forms"),
-        ("Cat", "cat", "the classes 'Cat' and 'cat' differ in case or spaces alone; put .* rename"),
-        ("cat", "cat ", "the classes 'cat' and 'cat ' differ in case or spaces alone"),
+        ("cat", "cat ", "the classes 'cat' and 'cat ' differ in case or spaces alone; put .* rename"),
     ],
 )
 @pytest.mark.parametrize("part", ["", "val/"])
@@ -193,6 +220,19 @@ def test_names_that_are_taken_for_each_other_are_an_error(tmp_path, part, one, o
         pytest.skip("this file system takes the two names for one")
     with pytest.raises(DataError, match=message.replace("\\", "\\\\")):
         list_labelled(source)
+
+
+@pytest.mark.fault(47)
+def test_names_that_differ_in_case_are_classes_with_a_warning(tmp_path, caplog):
+    source = tree(tmp_path, *(f"{name}/0.png" for name in ("Delta", "delta", "CO", "Co", "x")))
+    if len(source.files()) < 5:
+        pytest.skip("this file system takes the two names for one")
+    assert class_names_of(source, list_labelled(source)) == ("CO", "Co", "Delta", "delta", "x")
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert (
+        "differ in case alone, and are learned as different ones: 'CO' and 'Co', 'Delta' and 'delta';"
+        in message
+    )
 
 
 @pytest.mark.fault(47)

@@ -8,7 +8,9 @@ from PIL import Image
 
 from datasets import cifar10, mnist
 from datasets.errors import ClassMismatchError, DataError, OptionError
+from datasets.listing import list_labelled
 from datasets.loaders import LOADERS, labelled_set, load_splits
+from datasets.sources import open_source
 from tests.made_sets import cifar_parts, mnist_parts, pack, write_mnist, write_python_batches
 
 
@@ -125,6 +127,15 @@ def test_of_train_and_test_only_test_is_taken(tmp_path):
     assert labelled(root, ("a", "b")).num_examples == 3
     root = make(tmp_path / "z", "test/a/1.png")
     assert labelled(root, ("a", "b")).num_examples == 1
+
+
+@pytest.mark.fault(10)
+@pytest.mark.parametrize("broken", ["train/c/0.heic", "val/0.png", "train/b /0.png", "val/c/0.heic"])
+def test_what_is_wrong_with_train_and_val_does_not_stop_a_test(tmp_path, broken):
+    root = make(tmp_path / "x", "train/a/1.png", "train/b/2.png", "test/a/3.png", "test/b/4.png", broken)
+    assert labelled(root, ("a", "b")).file_names == ("test/a/3.png", "test/b/4.png")
+    with pytest.raises(DataError):
+        list_labelled(open_source(root))
 
 
 @pytest.mark.parametrize(
@@ -272,9 +283,9 @@ def test_a_class_in_another_case_than_the_models_is_explained(tmp_path):
 
 
 @pytest.mark.fault(47)
-def test_a_test_set_with_a_class_that_cannot_be_read_is_refused(tmp_path):
+def test_a_test_set_with_a_class_that_cannot_be_read_warns_as_of_a_class_that_is_missing(tmp_path, caplog):
     root = make(tmp_path / "x", *folders("a", num_images=30))
     (root / "b").mkdir()
     (root / "b" / "0.png").write_bytes(b"")
-    with pytest.raises(DataError, match="none of the images of 'b' can be read"):
-        labelled(root, ("a", "b"))
+    assert labelled(root, ("a", "b")).num_examples == 30
+    assert "none of the images of 'b' can be read ('b/0.png': the file is empty)" in caplog.text

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from datasets import profiles
 from datasets.images import inspect_image, read_image, read_resized
@@ -29,8 +29,9 @@ def srgb_of(linear):
 
 @pytest.mark.fault(4)
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
-def test_linear_light_becomes_srgb(form):
-    found = read_image(encoded(RAMP, form, icc_profile=profile("linear")))
+@pytest.mark.parametrize("name", ["linear", "GIMP built-in Linear sRGB", "sRGB-elle-V2-g10.icc"])
+def test_linear_light_becomes_srgb_whatever_the_name_of_its_profile(form, name):
+    found = read_image(encoded(RAMP, form, icc_profile=profile(name)))
     np.testing.assert_allclose(found, srgb_of(RAMP), atol=2)
 
 
@@ -55,6 +56,16 @@ def test_grey_with_a_profile_of_its_own(channels):
 
 
 @pytest.mark.fault(4)
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_grey_of_sixteen_bits_with_a_profile(form):
+    data = encoded(LEVELS.astype(np.uint16) * 257, form, icc_profile=profile("grey", space="GRAY"))
+    found, facts = inspect_image(data)
+    assert facts.has_profile
+    np.testing.assert_allclose(found[1:], np.repeat(srgb_of(LEVELS)[..., None], 3, axis=2)[1:], atol=2)
+    np.testing.assert_array_equal(read_image(data, channels=1)[..., 0], found[..., 0])
+
+
+@pytest.mark.fault(4)
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_what_is_transparent_lies_on_white_whatever_the_profile(mode):
     space = "GRAY" if mode == "LA" else "RGB "
@@ -68,7 +79,7 @@ def test_what_is_transparent_lies_on_white_whatever_the_profile(mode):
 @pytest.mark.parametrize(
     "content",
     [
-        profile("sRGB IEC61966-2.1"),  # by its name, whatever its curve
+        ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
         profile("grey for a colour image", space="GRAY"),
         profile("cut")[:200],
         b"no profile",

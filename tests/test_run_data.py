@@ -166,3 +166,12 @@ def test_a_metric_that_the_validation_images_do_not_allow_is_refused_before_trai
     assert raised.value.exit_code == 2
     by_accuracy = dataclasses.replace(config, train=dataclasses.replace(train, evaluator="accuracy"))
     check_fits(by_accuracy, open_data(by_accuracy))
+
+
+def test_other_pixels_than_those_of_the_run_name_every_cause(make_run, tmp_path):
+    run = make_run("a", "b")
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "images" / "a" / "0.png")
+    with pytest.raises(
+        CheckpointError, match="files were added, .* or an earlier version .* decoded them diff"
+    ):
+        open_data(run.config, run)

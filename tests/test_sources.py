@@ -1,3 +1,4 @@
+import errno
 import io
 import logging
 import os
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from datasets import sources
-from datasets.errors import DataError
+from datasets.errors import DataError, StorageError
 from datasets.formats import IMAGE_SUFFIXES, SUFFIXES
 from datasets.images import ImageError, read_image
 from datasets.sources import open_source
@@ -148,15 +149,23 @@ def test_members_that_are_packed_otherwise_than_by_deflate_say_so(tmp_path, meth
 
 def test_images_that_are_not_decoded_are_listed_apart(tmp_path):
     write(
-        tmp_path / "a", "cat/b.HEIC", "cat/a.jpg", "x.jxl", ".hidden.heic", "notes.txt", "cat/notes", "Icon\r"
+        tmp_path / "a",
+        "cat/b.HEIC",
+        "cat/a.jpg",
+        "x.jxl",
+        "y.rwl",
+        ".hidden.heic",
+        "notes.txt",
+        "cat/notes",
+        "Icon\r",
     )
     members = {
-        **dict.fromkeys(("cat/b.HEIC", "cat/a.jpg", "x.jxl", "notes.txt", "cat/notes"), b"x"),
+        **dict.fromkeys(("cat/b.HEIC", "cat/a.jpg", "x.jxl", "y.rwl", "notes.txt", "cat/notes"), b"x"),
         **dict.fromkeys(("__MACOSX/c.heic", "cat/thumbs.DB", "cat/"), b""),
     }
     for source in (open_source(tmp_path / "a"), open_source(zipped(tmp_path / "a.zip", members))):
         assert names_of(source) == ["cat/a.jpg"]
-        assert source.undecoded() == ["cat/b.HEIC", "x.jxl"]
+        assert source.undecoded() == ["cat/b.HEIC", "x.jxl", "y.rwl"]
         assert source.others() == ["cat/notes", "notes.txt"]
         assert source.empty_folders() == []
 
@@ -172,6 +181,12 @@ def encoded(form):
 def test_without_a_known_suffix_the_content_decides(tmp_path, packed):
     forms = [form for form in SUFFIXES if form != "AVIF" or ".avif" in IMAGE_SUFFIXES]
     files = {name: encoded(form) for form in forms for name in (form, f"{form}.1", f"{form}.jpg~")}
+    undecoded = {
+        "heic": b"\0\0\0\x24ftypheic",
+        "jp2": b"\0\0\0\x0cjP  \r\n\x87\n",
+        "j2k": b"\xff\x4f\xff\x51\0",
+        "psd.1": b"8BPS\0\1",
+    }
     others = {
         "empty": b"",
         "BM": b"BMX bicycles are sold here, and other kinds of bicycles",
@@ -181,14 +196,15 @@ def test_without_a_known_suffix_the_content_decides(tmp_path, packed):
         "riff": b"RIFF\0\0\0\0WAVEfmt ",
     }
     source = folder = tmp_path / "images"
-    for name, content in {**files, **others}.items():
+    for name, content in {**files, **undecoded, **others}.items():
         write(folder, name, content=content)
     (folder / "gone").symlink_to("absent")
     os.mkfifo(folder / "pipe")  # to open it would wait for ever
     if packed:
-        source = zipped(tmp_path / "a.zip", {**files, **others})
+        source = zipped(tmp_path / "a.zip", {**files, **undecoded, **others})
     source = open_source(source)
     assert names_of(source) == sorted(files)
+    assert source.undecoded() == sorted(undecoded)
     assert source.others() == sorted(others)
     assert read_image(source.read("PNG")).shape == (7, 9, 3)
 
@@ -201,6 +217,54 @@ def test_files_with_a_known_suffix_are_not_opened_for_a_listing(tmp_path, monkey
 
     monkeypatch.setattr(sources, "kind_by_start", refuse)
     assert names_of(open_source(tmp_path)) == ["a.jpg"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_of_many_files_with_one_unknown_suffix_the_first_tell_the_kind(tmp_path, monkeypatch, packed):
+    content = {f"{folder}/{i:03}.xyz": b"x" for folder in ("a", "b") for i in range(70)}
+    content["b/000.xyz"] = encoded("PNG")  # these are not of one kind, and each is looked at
+    path = tmp_path / "images"
+    for name, data in content.items():
+        write(path, name, content=data)
+    if packed:
+        path = zipped(tmp_path / "a.zip", content)
+    starts = []
+    real = sources.kind_by_start
+    monkeypatch.setattr(sources, "kind_by_start", lambda start: starts.append(start) or real(start))
+    source = open_source(path)
+    assert names_of(source) == ["b/000.xyz"]
+    assert len(source.others()) == 139
+    assert len(starts) == 50 + 70
+
+
+@pytest.mark.fault(11)
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO])
+def test_a_file_without_a_suffix_that_cannot_be_opened_is_listed_and_fails_when_read(
+    tmp_path, monkeypatch, code
+):
+    write(tmp_path, "cat/1")
+
+    def fail(*args, **kwargs):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(sources, "open", fail, raising=False)
+    monkeypatch.setattr(sources.Path, "read_bytes", fail)
+    source = open_source(tmp_path)
+    assert names_of(source) == ["cat/1"]
+    with pytest.raises(ImageError, match=rf"cannot be read \({os.strerror(code)}\)"):
+        source.read("cat/1")
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE])
+def test_too_many_open_files_while_listing_are_no_fault_of_a_file(tmp_path, monkeypatch, code):
+    write(tmp_path, "cat/1")
+
+    def fail(*args, **kwargs):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(sources, "open", fail, raising=False)
+    with pytest.raises(StorageError, match="'.*1' cannot be read .*; close other programs"):
+        open_source(tmp_path)
 
 
 def test_the_topmost_of_empty_folders_are_listed(tmp_path):
