@@ -530,7 +530,7 @@ def test_no_checkpoint(tmp_path):
 class TestState:
     def test_round_trip_to_the_bit(self):
         values = [0.1, 1 / 3, 1e-300, math.inf, -0.0]
-        state = TrainingState(step_losses=values, history=[{"val_score": None}], cursor={"index_in_epoch": 3})
+        state = TrainingState(step_losses=values, history=[{"step": 4, "val_score": None}], cursor={"index_in_epoch": 3})
         again = TrainingState.from_json(state.to_json(), "here")
         assert list(map(repr, again.step_losses)) == list(map(repr, values))
         assert (again.history, again.cursor) == (state.history, state.cursor)
