@@ -24,7 +24,7 @@ from learning.confusion import (
 )
 from learning.errors import StorageError
 from learning.evaluators import EVALUATORS
-from learning.files import MAX_JSON_BYTES, read_text, storage_reason, write_text
+from learning.files import MAX_JSON_BYTES, is_storage_failure, read_text, storage_reason, write_text
 from learning.mirroring import compare, halves, mirroring_hint
 from learning.output import is_watched
 from learning.run_directory import RunDirectory
@@ -132,6 +132,8 @@ def write_results(results: dict[str, Any], folder: Path, name: str) -> list[str]
             write_text(folder / names[-1], confusion_csv(matrix, class_names))
         draw_confusion_matrix(matrix, class_names, folder / names[1])
     except OSError as error:
+        if not is_storage_failure(error, folder):
+            raise
         raise StorageError(
             f"cannot write the results in {folder}: {storage_reason(error, folder)}; make room"
         ) from error

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import yaml
 
+from datasets.errors import STORAGE_CONDITIONS, is_storage_condition
 from datasets.files import fsync_path
 from learning.errors import StorageError
 
@@ -141,6 +142,18 @@ def first_line(error: Exception) -> str:
         r"\AGraph execution error:.*?^Node: [^\n]*\n", "", str(error), flags=re.DOTALL | re.MULTILINE
     )
     return next((line for line in text.splitlines() if line.strip()), type(error).__name__)
+
+
+def is_storage_failure(error: Exception, folder: Path) -> bool:
+    """Whether `error`, of the system or of TensorFlow, tells that `folder` cannot be written, or is gone.
+
+    TensorFlow's kinds of error are not the system's, but its messages hold the system's words.
+    """
+    if is_storage_condition(error) or not folder.is_dir():
+        return True
+    is_kind = type(error).__name__ in ("ResourceExhaustedError", "PermissionDeniedError", "UnavailableError")
+    says_so = any(os.strerror(number) in str(error) for number in STORAGE_CONDITIONS)
+    return not isinstance(error, OSError) and (is_kind or says_so)
 
 
 def storage_reason(error: Exception, folder: Path) -> str:

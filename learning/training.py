@@ -25,7 +25,7 @@ from learning.errors import (
     StorageError,
     UsageError,
 )
-from learning.files import storage_reason
+from learning.files import is_storage_failure, storage_reason
 from learning.interrupts import SignalGuard
 from learning.machine import advise_kernels, machine, note_machine
 from learning.plain_paths import is_plain
@@ -185,9 +185,9 @@ class TrainingLoop:
         """What is written for people comes after the checkpoint: where that fails, training can be resumed."""
         try:
             yield
-        except BrokenPipeError:  # not the disk, but who read our output
-            raise
         except (OSError, v1.errors.OpError) as error:
+            if not is_storage_failure(error, self.store.save_dir):
+                raise
             raise StorageError(
                 f"cannot write the history in {self.store.save_dir}: "
                 f"{storage_reason(error, self.store.save_dir)}; the checkpoint of update "
@@ -245,6 +245,8 @@ class TrainingLoop:
         try:
             table = write_profile(stats, self.store.save_dir, step)
         except OSError as error:
+            if not is_storage_failure(error, self.store.save_dir):
+                raise
             reason = storage_reason(error, self.store.save_dir)
             raise StorageError(
                 f"cannot write the profile of update {step} in {self.store.save_dir}: {reason}; make room, or "
