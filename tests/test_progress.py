@@ -40,6 +40,27 @@ def test_a_stream_that_fails_stops_no_training(tmp_path, monkeypatch, session, e
     assert len((tmp_path / "history.csv").read_text().splitlines()) == 1 + 2
 
 
+class Tee:
+    """The least that a program puts in the place of standard output."""
+
+    def __init__(self):
+        self.text = ""
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+
+@pytest.mark.fault(46)
+def test_a_stream_that_can_only_be_written_is_enough(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Tee())
+    with Monitor(tmp_path, 1, 1, verbose=True, tensorboard=False) as monitor:
+        monitor.tell("caf\u00e9")
+    assert sys.stdout.text == "caf\u00e9\n"
+
+
 @pytest.mark.fault(46)
 def test_a_letter_that_the_stream_lacks_is_escaped_and_without_a_stream_nothing_is_shown(
     tmp_path, monkeypatch
