@@ -25,6 +25,7 @@ MAX_JSON_VALUES = 600_000  # in it; each takes some fifty bytes, however short i
 MAX_YAML_BYTES = 2**16  # of a recipe or a configuration, whose reader takes a thousand times as much
 MAX_YAML_VALUES = 10_000  # in it, those counted again that an alias repeats
 TEMPORARY = ".tmp-"
+TEMPORARY_NAME = re.compile(rf"{re.escape(TEMPORARY)}[0-9a-f]{{32}}")
 ABANDONED = 3600  # seconds after which a half-written file has no owner any more
 
 
@@ -48,6 +49,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def remove_abandoned(folder: Path) -> None:
     """Remove what `replacing` left in `folder` when its process was killed, an hour ago or earlier."""
     for path in folder.glob(f"{TEMPORARY}*"):
+        if not TEMPORARY_NAME.fullmatch(path.name):  # it is the user's own
+            continue
         with contextlib.suppress(OSError):  # it was renamed just now, or is somebody else's
             if time.time() - path.stat().st_mtime > ABANDONED:
                 path.unlink()
