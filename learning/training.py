@@ -91,8 +91,8 @@ class TrainingLoop:
                 self._start()
             if not is_plain(self.store.save_dir):
                 logger.warning(
-                    "TensorFlow takes %s for a pattern, or not for text: this project reads the run, but your own "
-                    "tf.compat.v1.train.Saver may not find its model.ckpt; choose a plain path for that",
+                    "%s contains characters that TensorFlow's own Saver treats as a pattern; this project reads the "
+                    "run, but tf.compat.v1.train.Saver may not find its model.ckpt; choose a plain path for that",
                     self.store.save_dir,
                 )
             self._note_machine()
@@ -147,7 +147,8 @@ class TrainingLoop:
         differing = note_machine(self.state.machines, machine(self.sess), self.state.global_step)
         if differing:
             logger.warning(
-                "%s goes on on another machine: %s; its result will not be, to the bit, that of a run on one",
+                "resuming %s on a different machine (%s): the result will not be identical to the bit to that of "
+                "one machine",
                 self.store.save_dir, "; ".join(differing),
             )  # fmt: skip
 
