@@ -61,7 +61,7 @@ def test_who_tests_on_the_images_of_the_training_is_warned_wherever_they_are(
     shutil.move(tmp_path / "images", tmp_path / place)
     assert open_labelled(run, str(tmp_path / place)).dataset.num_examples == 20
     (warning,) = warnings(caplog)
-    assert warning.startswith(f"13 of 20 {WARNING}, so the scores say too much")
+    assert warning.startswith(f"13 of 20 {WARNING}, so the scores are too optimistic")
 
 
 @pytest.mark.fault(33)
