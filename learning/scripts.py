@@ -109,7 +109,7 @@ def _one_line(error: Exception) -> str:
 def _advice(error: OSError) -> str:
     """What to do about an error of the system."""
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "get the permission, or give another place"
+        return "check its permissions, or give another place"
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
         return "close other programs, or raise the limit (ulimit)"
     return "give a shorter path" if error.errno == errno.ENAMETOOLONG else "make room, or give other places"

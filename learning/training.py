@@ -92,7 +92,8 @@ class TrainingLoop:
             if not is_plain(self.store.save_dir):
                 logger.warning(
                     "%s contains characters that TensorFlow's own Saver treats as a pattern; this project reads "
-                    "the run, but tf.compat.v1.train.Saver may not find its model.ckpt; choose a plain path for that",
+                    "the run, but tf.compat.v1.train.Saver may not find its model.ckpt; choose a plain path for "
+                    "that",
                     self.store.save_dir,
                 )
             self._note_machine()

@@ -35,8 +35,8 @@ def test_a_disk_that_is_full_or_refuses_is_one_line_with_the_file(tmp_path, monk
     assert code == 6
     assert said.splitlines() == [said.strip()]
     advice = {
-        errno.EROFS: "get the permission",
-        errno.EACCES: "get the permission",
+        errno.EROFS: "check its permissions",
+        errno.EACCES: "check its permissions",
         errno.EMFILE: "close other",
     }
     expected = advice.get(number, "make room")
