@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from datasets.cache_build import DecodeBar
 from learning.evaluators import AccuracyEvaluator
 from learning.optimizers import MomentumOptimizer
 from learning.progress import Monitor
@@ -58,6 +59,8 @@ def test_a_stream_that_can_only_be_written_is_enough(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdout", Tee())
     with Monitor(tmp_path, 1, 1, verbose=True, tensorboard=False) as monitor:
         monitor.tell("caf\u00e9")
+    with DecodeBar(3) as bar:
+        bar.advance(3)
     assert sys.stdout.text == "caf\u00e9\n"
 
 
