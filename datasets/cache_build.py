@@ -163,7 +163,7 @@ class DecodeBar:
         self._total = total
         self._done = 0
         self._bar: Any = None
-        is_terminal = sys.stdout is not None and sys.stdout.isatty()
+        is_terminal = getattr(sys.stdout, "isatty", bool)()  # a program's own stream need not say
         self._show_at = time.monotonic() + _BAR_AFTER if is_terminal else float("inf")
 
     def advance(self, count: int) -> None:

@@ -31,7 +31,7 @@ class OptionError(DataError, ValueError):
     exit_code = 2
 
 
-_STORAGE_CONDITIONS = frozenset(
+STORAGE_CONDITIONS = frozenset(
     getattr(errno, name)
     for name in (
         *("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO", "ESTALE"),
@@ -46,7 +46,7 @@ def is_storage_condition(error: BaseException) -> bool:
 
     Others, such as a file that is not there, tell of a defect in the code that did not expect them.
     """
-    return isinstance(error, OSError) and error.errno in _STORAGE_CONDITIONS
+    return isinstance(error, OSError) and error.errno in STORAGE_CONDITIONS
 
 
 def escape_name(name: str) -> str:

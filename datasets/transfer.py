@@ -70,7 +70,7 @@ class _Sink:
         return self._response is not None
 
     def __enter__(self) -> "_Sink":
-        if sys.stdout is not None and sys.stdout.isatty():
+        if getattr(sys.stdout, "isatty", bool)():  # a program's own stream need not say
             from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
             columns = "{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn()

@@ -14,7 +14,7 @@ from datasets.files import fsync_path
 from learning import variables
 from learning.checksums import CHECKSUMS_FILE, find_damage, write_checksums
 from learning.errors import CheckpointError, StorageError
-from learning.files import read_text, replacing, storage_reason, write_text
+from learning.files import is_storage_failure, read_text, replacing, storage_reason, write_text
 from learning.losses import LossFile
 from learning.state import MAX_BYTES, TrainingState
 from learning.variables import PREFIX, find_unreadable
@@ -84,6 +84,8 @@ class CheckpointStore:
             self.link_selected(state)
             self._prune(state)
         except (OSError, tf.errors.OpError) as error:
+            if not is_storage_failure(error, self.save_dir):
+                raise
             raise StorageError(
                 f"cannot save a checkpoint in {self.folder}: {storage_reason(error, self.save_dir)}; "
                 "the earlier ones are as they were; make room and resume"

@@ -49,8 +49,17 @@ class RunConfig:
         command line. `DataConfig` alone does not know these.
         """
         check_keys(values)
+        return cls.from_saved(_with_defaults_of_set(values))
+
+    @classmethod
+    def from_saved(cls, values: Mapping[str, Any]) -> "RunConfig":
+        """Build from what `as_dict` gave, perhaps in an earlier version: what is not in it has the class's default.
+
+        :raises ValueError: an unknown or impossible entry, which it names.
+        """
+        check_keys(values)
         sections = {}
-        for key, value in _with_defaults_of_set(values).items():
+        for key, value in values.items():
             if key in SECTIONS:
                 value = SECTIONS[key](**value)
             sections[key] = value

@@ -62,7 +62,7 @@ def _locked(path: Path) -> FileLock:
         raise DirectoryInUseError(
             f"{path} is in use by {_holder(path)}; wait for it, or choose another"
         ) from error
-    with contextlib.suppress(OSError):  # who cannot read it there is told of "another process"
+    with contextlib.suppress(OSError):  # if it cannot be read, the message says 'another process'
         (path / LOCK_FILE).write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
     return lock
 

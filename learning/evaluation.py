@@ -23,8 +23,15 @@ from learning.confusion import (
     per_class_recall,
 )
 from learning.errors import StorageError
-from learning.evaluators import EVALUATORS
-from learning.files import MAX_JSON_BYTES, read_text, storage_reason, write_text
+from learning.evaluators import EVALUATORS, class_indices
+from learning.files import (
+    MAX_JSON_BYTES,
+    is_storage_failure,
+    read_text,
+    remove_abandoned,
+    storage_reason,
+    write_text,
+)
 from learning.mirroring import compare, halves, mirroring_hint
 from learning.output import is_watched
 from learning.run_directory import RunDirectory
@@ -42,7 +49,7 @@ def evaluate(
         confusion_matrix (rows: true class); mirroring as of `learning.mirroring.compare`, None where no crop is
         mirrored.
     """
-    truth = np.argmax(dataset.labels, axis=1)  # (N,)
+    truth = class_indices(dataset.labels, model.num_classes)  # (N,)
     predict = partial(model.predict, sess, batch_size=batch_size, progress=show_progress)
     scores, mirroring = [], None
     for augment_pred in (False, True) if dataset.num_crops > 1 else (False,):
@@ -125,6 +132,7 @@ def write_results(results: dict[str, Any], folder: Path, name: str) -> list[str]
 
     matrix, class_names = np.asarray(results["confusion_matrix"]), results["class_names"]
     names = [f"{name}.json", f"{name}-confusion.png"]
+    remove_abandoned(folder)
     try:
         write_text(folder / names[0], _results_text(results))
         if len(class_names) > MAX_TABLE_CLASSES:
@@ -132,6 +140,8 @@ def write_results(results: dict[str, Any], folder: Path, name: str) -> list[str]
             write_text(folder / names[-1], confusion_csv(matrix, class_names))
         draw_confusion_matrix(matrix, class_names, folder / names[1])
     except OSError as error:
+        if not is_storage_failure(error, folder):
+            raise
         raise StorageError(
             f"cannot write the results in {folder}: {storage_reason(error, folder)}; make room"
         ) from error

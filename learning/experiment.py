@@ -34,7 +34,7 @@ from learning.run_data import run_info
 from learning.run_directory import RunDirectory
 from learning.variables import restore
 from models.catalogue import check_options, model_class
-from models.convnet import ConvNet
+from models.convnet import ConvNet, one_hot
 
 logger = logging.getLogger(__name__)
 
@@ -177,7 +177,9 @@ def drawing_training_images(train_set: DataSet, folder: Path, *, augment: bool) 
     spread = np.linspace(0, train_set.num_examples - 1, count).astype(int)
     images, labels = train_set.batch(spread, augment=augment, is_train=True)
     names = train_set.class_names
-    captions = [names[index] for index in np.argmax(labels, axis=1)] if names else [""] * count
+    captions = [""] * count
+    if names:
+        captions = [names[index] for index in np.argmax(one_hot(labels, len(names)), axis=1)]
 
     def draw() -> None:
         from learning.report import draw_image_grid  # imports matplotlib

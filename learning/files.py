@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import yaml
 
+from datasets.errors import STORAGE_CONDITIONS, is_storage_condition
 from datasets.files import fsync_path
 from learning.errors import StorageError
 
@@ -24,6 +25,7 @@ MAX_JSON_VALUES = 600_000  # in it; each takes some fifty bytes, however short i
 MAX_YAML_BYTES = 2**16  # of a recipe or a configuration, whose reader takes a thousand times as much
 MAX_YAML_VALUES = 10_000  # in it, those counted again that an alias repeats
 TEMPORARY = ".tmp-"
+TEMPORARY_NAME = re.compile(rf"{re.escape(TEMPORARY)}[0-9a-f]{{32}}")
 ABANDONED = 3600  # seconds after which a half-written file has no owner any more
 
 
@@ -47,6 +49,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def remove_abandoned(folder: Path) -> None:
     """Remove what `replacing` left in `folder` when its process was killed, an hour ago or earlier."""
     for path in folder.glob(f"{TEMPORARY}*"):
+        if not TEMPORARY_NAME.fullmatch(path.name):  # it is the user's own
+            continue
         with contextlib.suppress(OSError):  # it was renamed just now, or is somebody else's
             if time.time() - path.stat().st_mtime > ABANDONED:
                 path.unlink()
@@ -141,6 +145,18 @@ def first_line(error: Exception) -> str:
         r"\AGraph execution error:.*?^Node: [^\n]*\n", "", str(error), flags=re.DOTALL | re.MULTILINE
     )
     return next((line for line in text.splitlines() if line.strip()), type(error).__name__)
+
+
+def is_storage_failure(error: Exception, folder: Path) -> bool:
+    """Whether `error`, of the system or of TensorFlow, tells that `folder` cannot be written, or is gone.
+
+    TensorFlow's kinds of error are not the system's, but its messages hold the system's words.
+    """
+    if is_storage_condition(error) or not folder.is_dir():
+        return True
+    is_kind = type(error).__name__ in ("ResourceExhaustedError", "PermissionDeniedError", "UnavailableError")
+    says_so = any(os.strerror(number) in str(error) for number in STORAGE_CONDITIONS)
+    return not isinstance(error, OSError) and (is_kind or says_so)
 
 
 def storage_reason(error: Exception, folder: Path) -> str:

@@ -22,7 +22,7 @@ NEWER = frozenset({"avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_in
 def kernel_variables(environment: Mapping[str, str], has: Collection[str]) -> dict[str, str]:
     """The variables that have to be set before TensorFlow is imported, for the faster kernels.
 
-    None where the user has decided, and none without AVX2: there TensorFlow's own choice stands.
+    Return {} if the user set the variable or the processor lacks AVX2: then TensorFlow's own choice stands.
 
     :param environment: the variables that are set.
     :param has: instructions of the processor, as `learning.processor.INSTRUCTIONS` names them.

@@ -1,4 +1,4 @@
-"""The loss of every update, in one file that grows: else each checkpoint would repeat them all."""
+"""Store the loss of every update in one growing file, so that checkpoints need not repeat them."""
 
 import dataclasses
 import logging
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from datasets.files import fsync_path
+from learning.errors import StorageError
 from learning.state import TrainingState
 
 logger = logging.getLogger(__name__)
@@ -35,18 +36,31 @@ class LossFile:
 
         :raises OSError: they cannot be written; those that were there are as they were.
         """
-        count = min(state.num_steps_of_epochs, len(state.step_losses))
-        if count == 0:
+        count = state.num_steps_of_epochs
+        if count == 0 or len(state.step_losses) != state.global_step:
             return state
         self._write(state.step_losses[:count])
         earlier = {"count": self._count, "crc32": self._checksum}
         return dataclasses.replace(state, step_losses=state.step_losses[count:], earlier_losses=earlier)
 
     def fetch(self, state: TrainingState) -> None:
-        """Let the state of a checkpoint have all its losses again; NaN, with a warning, for those that are lost."""
+        """Let the state of a checkpoint have all its losses again; NaN, with a warning, for those that are lost.
+
+        A damaged file is kept as `.damaged-NAME`; only the process that holds the directory may call this.
+
+        :raises StorageError: the file cannot be read, which says nothing about its content.
+        """
         if not state.earlier_losses:
             return
-        losses = self._read(**state.earlier_losses)
+        try:
+            losses = self._read(**state.earlier_losses)
+            if losses is None and os.path.lexists(self.path):
+                self.path.replace(self.path.with_name(f".damaged-{self.path.name}"))
+        except OSError as error:
+            raise StorageError(
+                f"cannot read {self.path}: {error.strerror}; nothing is known to be damaged; see that it can be "
+                "read, and resume again"
+            ) from error
         if losses is None:
             losses = [math.nan] * state.earlier_losses["count"]
             logger.warning(
@@ -81,11 +95,8 @@ class LossFile:
         size = self._size()
         if size is None or size < count * _BYTES:
             return None
-        try:
-            with self.path.open("rb") as file:
-                data = file.read(count * _BYTES)
-        except OSError:
-            return None
+        with self.path.open("rb") as file:
+            data = file.read(count * _BYTES)
         if len(data) != count * _BYTES or zlib.crc32(data) != crc32:
             return None
         self._count, self._checksum = count, crc32
@@ -95,6 +106,6 @@ class LossFile:
         """In bytes; None where there is no regular file: a pipe would be waited for."""
         try:
             status = self.path.lstat()
-        except OSError:
+        except FileNotFoundError:
             return None
         return status.st_size if stat.S_ISREG(status.st_mode) else None

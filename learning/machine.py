@@ -4,8 +4,10 @@ import functools
 import logging
 import os
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
@@ -17,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 def machine(sess: v1.Session) -> dict[str, Any]:
-    """Plain values; None for what there is not.
+    """Return plain values; None if not available.
 
     `instructions` are the processor's, `onednn_limit` what the environment lets oneDNN use of them.
     """
@@ -30,7 +32,17 @@ def machine(sess: v1.Session) -> dict[str, Any]:
         "onednn_limit": onednn_limit(os.environ),
         "threads": getattr(config, "intra_op_parallelism_threads", 0) or usable_cores(),
         "tensorflow": tf.__version__,
+        "numpy": np.__version__,
+        "sessionnet": _own_version(),
     }
+
+
+def _own_version() -> str | None:
+    """Of this project; None where it runs from its folder without being installed."""
+    try:
+        return version("sessionnet")
+    except PackageNotFoundError:
+        return None
 
 
 def _gpu() -> str | None:

@@ -1,17 +1,28 @@
-"""Whether images have a left and a right: a network that knows the test crops does not know their mirror images."""
+"""Detect images that must not be mirrored: a network knows the test crops, but not their mirror images."""
 
+import dataclasses
 import math
 from typing import Any
 
 import numpy as np
 
+from datasets.crops import Cropper
 from datasets.dataset import DataSet, Labels, Rows
 
 MIN_Z = 3.0  # standard errors: by chance one test in 700 comes as far
 MIN_DROP = 0.05  # of the accuracy: less is not worth a word
 
 
-class _Mirrored(DataSet):
+class _Plain(DataSet):
+    """A set whose test crops are not mirrored."""
+
+    def __init__(self, whole: DataSet) -> None:
+        vars(self).update(vars(whole))  # its values were checked when that set was made
+        self._crops = dataclasses.replace(whole.crops, reflect=False)
+        self._cropper = Cropper(self._images, self._crops, self._sampler, self._channel_sums)
+
+
+class _Mirrored(_Plain):
     """A set whose batches are mirrored left to right."""
 
     def batch(
@@ -27,17 +38,7 @@ def halves(dataset: DataSet) -> tuple[DataSet, DataSet]:
 
     :param dataset: its crops are mirrored (`Crops.reflect`).
     """
-    crops = dataset.crops
-    options: dict[str, Any] = {
-        "class_names": dataset.class_names,
-        "crop_size": crops.crop_size,
-        "padding": crops.padding,
-        "reflect": False,
-    }
-    return (
-        DataSet(dataset.images, dataset.labels, **options),
-        _Mirrored(dataset.images, dataset.labels, **options),
-    )
+    return _Plain(dataset), _Mirrored(dataset)
 
 
 def compare(truth: np.ndarray, plain: np.ndarray, mirrored: np.ndarray) -> dict[str, float]:

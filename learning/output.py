@@ -1,4 +1,4 @@
-"""Standard output and standard error of a script that cost no result: names are escaped, failures are survived."""
+"""Keep failures of standard output from losing results."""
 
 import io
 import os
@@ -89,7 +89,7 @@ def is_watched() -> bool:
     """Whether somebody sees standard output as it is written."""
     try:
         return sys.stdout is not None and sys.stdout.isatty()
-    except ValueError:  # it was closed
+    except (AttributeError, ValueError):  # it is a program's own, or was closed
         return False
 
 

@@ -21,7 +21,7 @@ def is_plain(path: str | os.PathLike[str]) -> bool:
     text = Path(path).as_posix()
     try:
         same_bytes = os.fsencode(text) == text.encode("utf-8")
-    except UnicodeEncodeError:  # bytes that are no UTF-8
+    except UnicodeEncodeError:  # not valid UTF-8
         same_bytes = False
     return same_bytes and not _PATTERN & set(text)
 

@@ -59,7 +59,7 @@ def for_prediction(config: RunConfig) -> RunConfig:
     lack = bfloat16_lack(os.environ, kernels())
     if not lack:
         return config
-    logger.warning("trained in bfloat16, computed in float32 here, because %s", lack)
+    logger.warning("this run was trained in bfloat16 and is computed in float32 here, because %s", lack)
     return dataclasses.replace(config, model=dataclasses.replace(config.model, precision="float32"))
 
 
@@ -85,5 +85,5 @@ def bfloat16_fails() -> bool:
 def _warn_of_emulation(lack: str) -> None:
     logger.warning(
         "bfloat16 is emulated here and takes several times as long as float32 (resnet-asirra with AVX2 alone: 12 "
-        "against 44 images/s): %s; a new run with --precision auto computes in what is fast", lack,
+        "against 44 images/s): %s; a new run with --precision auto computes in the faster precision", lack,
     )  # fmt: skip

@@ -18,10 +18,12 @@ from datasets.sources import FolderSource, open_source
 from learning.files import write_csv, write_text
 from learning.run_directory import RunDirectory
 from models.convnet import ConvNet
+from models.frozen import frozen_session
 
 logger = logging.getLogger(__name__)
 
 CHUNK = 64  # images decoded before they go through the network
+MOST_CROPS = 10  # of an image
 
 
 class Row(NamedTuple):
@@ -72,9 +74,11 @@ def predict_files(
 ) -> Iterator[Row]:
     """Yield one row for each image, in order; the row of an unreadable one carries the reason instead.
 
-    Images are decoded, resized and cropped as the run's were.
+    Images are decoded, resized and cropped as the run's were. All go through the same graph, whichever of them can
+    be read.
     """
     data, batch_size = run.config.data, run.config.train.batch_size
+    sess = _session_for_all(sess, model, len(files) * (MOST_CROPS if ten_crop else 1))
     for start in range(0, len(files), CHUNK):
         chunk = files[start : start + CHUNK]
         images, reasons = _decode(chunk, data.image_size, model.input_shape[-1])
@@ -86,6 +90,13 @@ def predict_files(
         for file, reason in zip(chunk, reasons, strict=True):
             classes = [] if reason else top_classes(next(predictions), run.class_names, top_k)
             yield Row(file.name, tuple(classes), reason)
+
+
+def _session_for_all(sess: Any, model: ConvNet, num_crops: int) -> Any:
+    """The session for every chunk: `ConvNet.predict` alone would choose for each, by the images that are in it."""
+    if type(model)._predict_crops is not ConvNet._predict_crops:  # it may do anything with the session
+        return sess
+    return frozen_session(sess, model, num_crops)
 
 
 def _decode(files: Sequence[ImageFile], size: int, channels: int) -> tuple[list[np.ndarray], list[str]]:

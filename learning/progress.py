@@ -36,7 +36,7 @@ class _Shown:
 
     def write(self, text: str) -> int:
         """As of a stream."""
-        encoding = self._stream.encoding or "utf-8"
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"  # a program's own need not have one
         self._try(self._stream.write, text.encode(encoding, "backslashreplace").decode(encoding))
         return len(text)
 

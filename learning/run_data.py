@@ -136,8 +136,8 @@ def open_labelled(run: RunDirectory, data_dir: str) -> LabelledSet:
         num_seen = _count_in_own_data(run, data_dir, labelled)
     if num_seen:
         logger.warning(
-            "%d of %d images tested here are also in the training set of the run, so the scores say too much; what "
-            "the run held out is tested without --data-dir",
+            "%d of %d images tested here are also in the training set of the run, so the scores are too "
+            "optimistic; run test.py without --data-dir for the held-out images",
             num_seen,
             labelled.dataset.num_examples,
         )

@@ -22,6 +22,7 @@ from learning.errors import CheckpointError, DirectoryInUseError, StorageError
 from learning.files import (
     MAX_JSON_BYTES,
     MAX_YAML_BYTES,
+    TEMPORARY_NAME,
     parse_json,
     parse_yaml,
     read_text,
@@ -36,7 +37,7 @@ UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, Overflow
 CHECKPOINTS = "checkpoints"
 # What is in a run directory, and in its folder of checkpoints, before there is one.
 _BEFORE_CHECKPOINTS = re.compile(
-    rf"{CONFIG_FILE}|{INFO_FILE}|train-images\.digests|augmented\.png|\.tmp-\w+|events\.out\.tfevents\..*"
+    rf"{CONFIG_FILE}|{INFO_FILE}|train-images\.digests|augmented\.png|{TEMPORARY_NAME.pattern}|events\.out\.tfevents\..*"
     r"|profile-\d+\.(timeline\.json|operations\.csv)"
 )
 _NO_CHECKPOINT = re.compile(r"\.writing-step-\d+|losses\.float64")
@@ -66,7 +67,7 @@ class RunDirectory:
                 f"{self.path} {what}; give the folder that train.py made (by default under runs/)"
             )
         try:
-            self.config = RunConfig.from_dict(parse_yaml(read_text(self.path / CONFIG_FILE, MAX_YAML_BYTES)))
+            self.config = RunConfig.from_saved(parse_yaml(read_text(self.path / CONFIG_FILE, MAX_YAML_BYTES)))
             check_names(self.config)
             self.info = parse_json(read_text(self.path / INFO_FILE, MAX_JSON_BYTES))
             self.class_names = tuple(str(name) for name in self.info["class_names"])

@@ -1,6 +1,8 @@
 """What the scripts share: errors as one line with an exit code, and a word about what takes a while."""
 
 import argparse
+import contextlib
+import errno
 import sys
 import traceback
 from collections.abc import Callable
@@ -58,11 +60,20 @@ def run_script(main: Callable[[], None]) -> NoReturn:
 
 
 def _run_and_flush(main: Callable[[], None]) -> None:
-    """Also where --help leaves: at the end of the process a stream that fails would make a traceback."""
+    """Also where --help leaves: at the end of the process a stream that fails would make a traceback.
+
+    An error of `main` counts more than one of the stream.
+    """
     try:
         main()
-    finally:
+    except SystemExit:
         sys.stdout.flush()
+        raise
+    except BaseException:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+        raise
+    sys.stdout.flush()
 
 
 def _complain(text: str) -> None:
@@ -91,7 +102,14 @@ def _one_line(error: Exception) -> str:
         )
     if isinstance(error, OSError):
         where = f"cannot use {error.filename}: " if error.filename else ""
-        return escape_name(
-            f"{' '.join(where.split())} {error.strerror}; make room, or give other places".strip()
-        )
+        return escape_name(f"{' '.join(where.split())} {error.strerror}; {_advice(error)}".strip())
     return escape_name(" ".join((network_problem(error) or str(error)).split()))
+
+
+def _advice(error: OSError) -> str:
+    """What to do about an error of the system."""
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "check its permissions, or give another place"
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        return "close other programs, or raise the limit (ulimit)"
+    return "give a shorter path" if error.errno == errno.ENAMETOOLONG else "make room, or give other places"

@@ -4,18 +4,22 @@
 same digest with a chance of 1 in 10^10.
 """
 
+import logging
 from pathlib import Path
 
 import numpy as np
 
+from datasets.files import fsync_path
 from datasets.splits import Splits
-from learning.errors import CheckpointError, StorageError
-from learning.files import storage_reason
+from learning.errors import StorageError
+from learning.files import is_storage_failure, replacing, storage_reason
 from learning.run_directory import RunDirectory
 
 DIGESTS_FILE = "train-images.digests"
 MAX_BYTES = 2**27  # of the file: 16 million images
 _DIGEST = np.dtype("<u8")
+
+logger = logging.getLogger(__name__)
 
 
 def keep_digests(folder: Path, splits: Splits) -> None:
@@ -26,30 +30,39 @@ def keep_digests(folder: Path, splits: Splits) -> None:
     path = folder / DIGESTS_FILE
     if path.exists() or not 0 < len(splits.digests.get("train", ())) <= MAX_BYTES // _DIGEST.itemsize:
         return
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        temporary.write_bytes(np.sort(_shortened(splits.digests["train"])).tobytes())
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(np.sort(_shortened(splits.digests["train"])).tobytes())
+            fsync_path(temporary)
     except OSError as error:
+        if not is_storage_failure(error, folder):
+            raise
         raise StorageError(f"cannot write {path}: {storage_reason(error, folder)}; make room") from error
 
 
 def count_seen(run: RunDirectory, digests: np.ndarray) -> int | None:
     """How many of some images are among the training images of a run; None where its folder does not say.
 
+    A file that is damaged or cannot be read costs no test: a warning names it.
+
     :param digests: `datasets.duplicates.pixel_digests` of the images, decoded as the run's were.
-    :raises CheckpointError: the file in the folder is damaged.
     """
     path = run.path / DIGESTS_FILE
     if not path.is_file():
         return None
     expected = run.num_images.get("train", 0) * _DIGEST.itemsize
-    if path.stat().st_size != expected or expected > MAX_BYTES:
-        raise CheckpointError(
-            f"{path} has {path.stat().st_size} bytes instead of {expected}, so that it cannot be told which images "
-            "the run was trained on; restore it from a copy, or remove it"
-        )
-    return count_shared(digests, np.frombuffer(path.read_bytes(), _DIGEST))
+    try:
+        size = path.stat().st_size
+        if size == expected <= MAX_BYTES:
+            return count_shared(digests, np.frombuffer(path.read_bytes(), _DIGEST))
+        problem = f"it has {size} bytes instead of {expected}"
+    except OSError as error:
+        problem = f"{error.strerror}"
+    logger.warning(
+        "%s cannot be used (%s), so it does not tell which images the run was trained on; restore it from a copy, "
+        "or remove it", path, problem,
+    )  # fmt: skip
+    return None
 
 
 def count_shared(digests: np.ndarray, seen: np.ndarray) -> int:

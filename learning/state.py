@@ -10,6 +10,7 @@ from learning.errors import CheckpointError
 from learning.files import parse_json
 
 MAX_BYTES = 256 * 2**20  # earlier versions kept every loss here: 25 MiB for a million updates
+MAX_LOSSES = 2**26  # updates whose losses may be in a file: 2 GB once they are read
 
 
 @dataclass(kw_only=True)
@@ -110,15 +111,21 @@ class TrainingState:
                 raise CheckpointError(
                     f"{where}: {f.name} holds something that is no {_ITEMS[f.name].__name__}"
                 )
+        for row in self.history:
+            if type(row.get("step")) is not int or not all(type(value) in _NUMBERS for value in row.values()):
+                raise CheckpointError(f"{where}: history holds {row!r:.80}")
         earlier = self.earlier_losses
         if earlier and not (
             earlier.keys() == {"count", "crc32"}
             and all(type(value) is int for value in earlier.values())
-            and 0 <= earlier["count"] <= self.global_step
+            and 0 <= earlier["count"] <= MAX_LOSSES
+            and earlier["count"] == self.num_steps_of_epochs
+            and earlier["count"] + len(self.step_losses) == self.global_step
         ):
             raise CheckpointError(f"{where}: earlier_losses is {earlier!r:.80}")
 
 
+_NUMBERS = (int, float, type(None))  # of a row of the history
 _ITEMS: dict[str, type] = {
     "step_losses": float,
     "step_scores": float,

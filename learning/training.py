@@ -25,7 +25,7 @@ from learning.errors import (
     StorageError,
     UsageError,
 )
-from learning.files import storage_reason
+from learning.files import is_storage_failure, storage_reason
 from learning.interrupts import SignalGuard
 from learning.machine import advise_kernels, machine, note_machine
 from learning.plain_paths import is_plain
@@ -93,8 +93,9 @@ class TrainingLoop:
                 self._start(fresh)
             if not is_plain(self.store.save_dir):
                 logger.warning(
-                    "TensorFlow takes %s for a pattern, or not for text: this project reads the run, but your own "
-                    "tf.compat.v1.train.Saver may not find its model.ckpt; choose a plain path for that",
+                    "%s contains characters that TensorFlow's own Saver treats as a pattern; this project reads "
+                    "the run, but tf.compat.v1.train.Saver may not find its model.ckpt; choose a plain path for "
+                    "that",
                     self.store.save_dir,
                 )
             self._note_machine()
@@ -165,7 +166,8 @@ class TrainingLoop:
         differing = note_machine(self.state.machines, machine(self.sess), self.state.global_step)
         if differing:
             logger.warning(
-                "%s goes on on another machine: %s; its result will not be, to the bit, that of a run on one",
+                "resuming %s on a different machine (%s): the result will not be identical to the bit to that of "
+                "one machine",
                 self.store.save_dir, "; ".join(differing),
             )  # fmt: skip
 
@@ -203,9 +205,9 @@ class TrainingLoop:
         """What is written for people comes after the checkpoint: where that fails, training can be resumed."""
         try:
             yield
-        except BrokenPipeError:  # not the disk, but who read our output
-            raise
         except (OSError, v1.errors.OpError) as error:
+            if not is_storage_failure(error, self.store.save_dir):
+                raise
             raise StorageError(
                 f"cannot write the history in {self.store.save_dir}: "
                 f"{storage_reason(error, self.store.save_dir)}; the checkpoint of update "
@@ -263,6 +265,8 @@ class TrainingLoop:
         try:
             table = write_profile(stats, self.store.save_dir, step)
         except OSError as error:
+            if not is_storage_failure(error, self.store.save_dir):
+                raise
             reason = storage_reason(error, self.store.save_dir)
             raise StorageError(
                 f"cannot write the profile of update {step} in {self.store.save_dir}: {reason}; make room, or "

@@ -20,7 +20,7 @@ from learning import checkpoints
 from learning.checkpoints import CheckpointStore
 from learning.checksums import CHECKSUMS_FILE, find_damage, write_checksums
 from learning.errors import CheckpointError, StorageError
-from learning.files import read_text
+from learning.files import is_storage_failure, read_text
 from learning.state import TrainingState
 from learning.variables import restore
 from tests.fuzzing import damaged, often
@@ -173,6 +173,40 @@ def test_a_save_that_fails_says_so_and_keeps_the_earlier_one(tmp_path, saved, mo
     assert contents(store.path(4)) == before
     save(store, 5)  # there is room again
     assert store.steps() == [4, 5]
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize("error", [FileExistsError(errno.EEXIST, "File exists"), OSError("of a user's code")])
+def test_an_error_that_is_none_of_the_disk_is_not_called_one(tmp_path, saved, monkeypatch, error):
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr(checkpoints, "write_checksums", fail)
+    with pytest.raises(type(error)) as raised:
+        saved[2](CheckpointStore(tmp_path), 4)
+    assert raised.value is error
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(errno.EDQUOT, "quota"), True),
+        (OSError(errno.EINVAL, "Invalid argument"), False),
+        (tf.errors.ResourceExhaustedError(None, None, "/run/x; No space left on device"), True),
+        (tf.errors.OutOfRangeError(None, None, "/run/x; File too large"), True),
+        (tf.errors.UnknownError(None, None, "/run/x; Input/output error"), True),
+        (tf.errors.PermissionDeniedError(None, None, "/run/x"), True),
+        (
+            tf.errors.FailedPreconditionError(None, None, "Attempting to use uninitialized value conv1/w"),
+            False,
+        ),
+        (tf.errors.InternalError(None, None, "a defect"), False),
+    ],
+)
+def test_what_of_tensorflow_s_errors_tells_of_the_disk(tmp_path, error, expected):
+    assert is_storage_failure(error, tmp_path) is expected
+    assert is_storage_failure(error, tmp_path / "gone")
 
 
 @pytest.mark.fault(33)
@@ -530,7 +564,8 @@ def test_no_checkpoint(tmp_path):
 class TestState:
     def test_round_trip_to_the_bit(self):
         values = [0.1, 1 / 3, 1e-300, math.inf, -0.0]
-        state = TrainingState(step_losses=values, history=[{"val_score": None}], cursor={"index_in_epoch": 3})
+        history = [{"step": 4, "val_score": None}]
+        state = TrainingState(step_losses=values, history=history, cursor={"index_in_epoch": 3})
         again = TrainingState.from_json(state.to_json(), "here")
         assert list(map(repr, again.step_losses)) == list(map(repr, values))
         assert (again.history, again.cursor) == (state.history, state.cursor)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -120,3 +121,12 @@ def test_results_that_cannot_be_written_are_no_traceback(tmp_path):
     results = {"class_names": ["a", "b"], "confusion_matrix": [[1, 0], [0, 1]]}
     with pytest.raises(StorageError, match=r"cannot write the results in .*: No such file .*; make room"):
         write_results(results, tmp_path / "gone", "test")
+
+
+@pytest.mark.fault(32)
+def test_what_a_killed_test_left_is_removed_by_the_next(tmp_path):
+    abandoned = tmp_path / f".tmp-{'0' * 32}"
+    abandoned.touch()
+    os.utime(abandoned, (0, 0))
+    write_results({"class_names": ["a", "b"], "confusion_matrix": [[1, 0], [0, 1]]}, tmp_path, "test")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["test-confusion.png", "test.json"]

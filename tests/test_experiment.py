@@ -119,3 +119,14 @@ def test_training_starts_without_what_it_does_not_need():
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.stdout.splitlines() == ["[]", "None", "True"], done.stderr
+
+
+def test_the_captions_of_class_numbers_are_the_names(tmp_path, monkeypatch):
+    images = np.zeros((4, 8, 8, 3), np.uint8)
+    drawn = []
+    monkeypatch.setattr(report, "draw_image_grid", lambda images, captions, path: drawn.append(captions))
+    for labels in ([0, 1, 1, 0], [[1, 0], [0.2, 0.8], [0, 1], [0.6, 0.4]]):  # numbers, shares
+        train_set = DataSet(images, np.array(labels), class_names=["cat", "dog"], crop_size=6)
+        with drawing_training_images(train_set, tmp_path, augment=False):
+            pass
+    assert drawn == [["cat", "dog", "dog", "cat"]] * 2

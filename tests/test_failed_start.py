@@ -79,7 +79,12 @@ def test_a_network_that_fails_when_it_runs_is_told_by_its_line_and_the_directory
 def leave_a_run(path):
     """What a killed run leaves before its first checkpoint, with everything that may be there."""
     RunDirectory.create(path, RunConfig(), INFO)
-    for name in ("augmented.png", ".tmp-ab12", "events.out.tfevents.1.host", "profile-1.operations.csv"):
+    for name in (
+        "augmented.png",
+        f".tmp-{'ab12' * 8}",
+        "events.out.tfevents.1.host",
+        "profile-1.operations.csv",
+    ):
         (path / name).touch()
     (path / "checkpoints" / ".writing-step-00000003").mkdir(parents=True)
     (path / "checkpoints" / ".writing-step-00000003" / "state.json").touch()

@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import pytest
@@ -120,6 +121,7 @@ def test_a_system_that_does_not_say_has_a_name_and_no_instructions(cpu):
 def test_the_machine_is_recorded(cpu, session, monkeypatch):
     cpu("fpu avx2 fma")
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "avx")
+    monkeypatch.setattr(machine, "version", {"sessionnet": "1.2"}.get)
     found = machine.machine(session(tiny_model()))
     assert found == {
         "processor": "Some CPU",
@@ -129,8 +131,16 @@ def test_the_machine_is_recorded(cpu, session, monkeypatch):
         "onednn_limit": "AVX",
         "threads": 1,
         "tensorflow": tf.__version__,
+        "numpy": np.__version__,
+        "sessionnet": "1.2",
     }
     assert json.loads(json.dumps(found)) == found
+
+    def unknown(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(machine, "version", unknown)  # it runs from its folder
+    assert machine.machine(session(tiny_model()))["sessionnet"] is None
 
 
 def train(folder, num_epochs, threads, **options):
@@ -154,7 +164,7 @@ def test_a_resume_with_other_threads_goes_on_says_so_and_is_recorded(tmp_path, c
     assert said(caplog) == []
     train(tmp_path, 2, threads=2, resume=True)
     [warning] = said(caplog)
-    assert f"{tmp_path} goes on on another machine: threads is 2, was 1; " in warning
+    assert f"resuming {tmp_path} on a different machine (threads is 2, was 1): " in warning
     train(tmp_path, 3, threads=2, resume=True)
     train(tmp_path, 3, threads=1, resume=True)  # nothing is left to compute
     assert len(said(caplog)) == 1
@@ -217,7 +227,7 @@ def test_the_scripts_import_chooses_the_kernels_and_a_resume_with_others_says_so
     found = json.loads(done.stdout)
     assert (found["kernels"], found["is_set"]) == (after, False)
     assert any("Mkl" in op for op in found["ops"]) == (after == "oneDNN")
-    assert done.stderr.count(f"goes on on another machine: kernels is '{after}', was '{before}'; ") == 1
+    assert done.stderr.count(f"on a different machine (kernels is '{after}', was '{before}'): ") == 1
     machines = CheckpointStore(tmp_path).newest_state().machines
     assert [(part["from_step"], part["kernels"]) for part in machines] == [(0, before), (3, after)]
 

@@ -1,15 +1,17 @@
 """The losses of all updates: once on the disk, exact after a resume, and no condition for one."""
 
+import errno
 import json
 import math
 import os
 import struct
+from pathlib import Path
 
 import pytest
 
 from learning import losses
 from learning.checkpoints import CheckpointStore
-from learning.errors import CheckpointError
+from learning.errors import CheckpointError, StorageError
 from learning.losses import LossFile
 from learning.state import TrainingState
 from tests.test_training import assert_same_state, train
@@ -68,6 +70,28 @@ def test_losses_that_are_lost_are_nan_and_said(tmp_path, caplog, damage):
     assert list(map(repr, saved.step_losses)) == ["nan", "nan", "3.0"]
     (record,) = caplog.records
     assert f"{path} is missing or damaged: the losses of updates 1 to 2 are lost" in record.getMessage()
+    aside = path.with_name(".damaged-losses")  # the new losses do not overwrite it
+    assert (path.exists(), aside.exists()) == (False, damage != "missing")
+    if damage == "flipped":
+        assert doubles(aside)[0] == 1.0
+
+
+@pytest.mark.fault(29)
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE])
+def test_losses_that_cannot_be_read_now_are_not_given_up(tmp_path, monkeypatch, number):
+    path = tmp_path / "losses"
+    saved = LossFile(path).put(state_of([1.0, 2.0, 3.0], 1))
+
+    def refuse(self, *arguments):
+        raise OSError(number, os.strerror(number), str(self))
+
+    for call in ("open", "lstat"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, call, refuse)
+            with pytest.raises(StorageError, match="nothing is known to be damaged"):
+                LossFile(path).fetch(saved)
+    LossFile(path).fetch(saved)
+    assert saved.step_losses == [1.0, 2.0, 3.0]
 
 
 @pytest.mark.fault(42)
@@ -145,3 +169,24 @@ def fail():
 def test_an_impossible_number_of_earlier_losses_is_refused(earlier):
     with pytest.raises(CheckpointError, match="here: earlier_losses is"):
         TrainingState.from_json(f'{{"global_step": 8, "earlier_losses": {earlier}}}', "here")
+
+
+@pytest.mark.fault(42)
+@pytest.mark.parametrize(
+    ("global_step", "count", "step"),
+    [(10**15, 10**15, 10**15), (10**15, 10**15, 8), (8, 4, 8), (9, 8, 8), (8, 8, "x"), (8, 8, None)],
+)
+def test_earlier_losses_that_do_not_fit_the_history_are_refused(global_step, count, step):
+    values = {
+        "global_step": global_step,
+        "history": [{"epoch": 1, "step": step}],
+        "earlier_losses": {"count": count, "crc32": 0},
+    }
+    with pytest.raises(CheckpointError, match=r"here: (earlier_losses is|history holds)"):
+        TrainingState.from_json(json.dumps(values), "here")
+
+
+@pytest.mark.fault(42)
+def test_a_history_of_anything_but_numbers_is_refused():
+    with pytest.raises(CheckpointError, match="here: history holds"):
+        TrainingState.from_json('{"history": [{"step": 4, "val_score": [1]}]}', "here")

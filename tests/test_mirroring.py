@@ -78,6 +78,28 @@ def test_both_halves_together_are_all_crops(session, crop):
     assert plain.num_crops == mirrored.num_crops == dataset.num_crops // 2
 
 
+def test_labels_may_be_class_numbers(session):
+    one_hot_set = arrows(reflect=True)
+    numbers = DataSet(one_hot_set.images, np.argmax(one_hot_set.labels, axis=1), crop_size=10)
+    with tf.Graph().as_default():
+        model = LeftIsBright((10, 10, 3), 2)
+    sess = initialized(session, model)
+    found, expected = (
+        evaluate(sess, model, dataset, evaluator="accuracy", batch_size=16)
+        for dataset in (numbers, one_hot_set)
+    )
+    assert found["confusion_matrix"] == expected["confusion_matrix"]
+    assert found["mirroring"] == expected["mirroring"]
+
+
+def test_the_halves_of_float_images_look_at_no_pixel_again(monkeypatch):
+    whole = DataSet(np.random.default_rng(0).random((5, 8, 8, 3)), crop_size=6)
+    monkeypatch.setattr(DataSet, "_check_images", lambda self: pytest.fail("the pixels were checked before"))
+    plain, mirrored = halves(whole)
+    assert (plain.num_crops, mirrored.num_crops, whole.num_crops) == (5, 5, 10)
+    assert whole.crops.reflect
+
+
 def test_the_score_of_both_halves_is_that_of_all_crops(session):
     model, dataset = tiny_model(), make_set(30)
     sess = initialized(session, model)

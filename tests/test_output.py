@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FULL = Path("/dev/full")
 SCRIPT = """
 import os, sys
+from datasets.errors import DataError
 from learning.output import outlive_reader
 from learning.scripts import run_script
 
@@ -25,6 +26,9 @@ def main():
         sys.stdin.read()
     for _ in range(int(os.environ.get("LINES", "1"))):
         print("caf\\u00e9 \\udce9", "." * 1000, flush=True)
+    if "wrong" in sys.argv:
+        sys.stdout.write("waits in the buffer")
+        raise DataError("no images")
     with open(sys.argv[1], "wb") as file:
         file.write(b"result")
         if "native" in sys.argv:
@@ -59,6 +63,18 @@ def test_letters_that_the_stream_lacks_are_escaped(tmp_path, encoding, shown):
     done = run(tmp_path, env={"PYTHONIOENCODING": encoding}, stdout=subprocess.PIPE)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.decode("utf-8").startswith(shown)
+
+
+@pytest.mark.parametrize("kind", ["a full disk", "a reader that left"])
+def test_an_error_counts_more_than_output_that_is_lost(tmp_path, kind):
+    if kind == "a full disk":
+        done = run(tmp_path, "wrong", redirect="> /dev/full", env={"LINES": "0"})
+    else:
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = run(tmp_path, "wrong", stdout=writer, env={"LINES": "0"})
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (3, b"-c: no images\n")
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="a full disk is had as Linux has it")

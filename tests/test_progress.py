@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from datasets.cache_build import DecodeBar
 from learning.evaluators import AccuracyEvaluator
 from learning.optimizers import MomentumOptimizer
 from learning.progress import Monitor
@@ -38,6 +39,29 @@ def test_a_stream_that_fails_stops_no_training(tmp_path, monkeypatch, session, e
     optimizer.train(session(model), tmp_path)
     assert optimizer.state.epoch == 2
     assert len((tmp_path / "history.csv").read_text().splitlines()) == 1 + 2
+
+
+class Tee:
+    """The least that a program puts in the place of standard output."""
+
+    def __init__(self):
+        self.text = ""
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+
+@pytest.mark.fault(46)
+def test_a_stream_that_can_only_be_written_is_enough(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Tee())
+    with Monitor(tmp_path, 1, 1, verbose=True, tensorboard=False) as monitor:
+        monitor.tell("caf\u00e9")
+    with DecodeBar(3) as bar:
+        bar.advance(3)
+    assert sys.stdout.text == "caf\u00e9\n"
 
 
 @pytest.mark.fault(46)

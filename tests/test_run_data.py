@@ -1,7 +1,9 @@
 """learning/run_data.py: the images of a run, where they are and where they were."""
 
 import dataclasses
+import errno
 import json
+import os
 import shutil
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from PIL import Image
 
 from datasets.duplicates import pixel_digest
+from learning import seen_images
 from learning.config import DataConfig, RunConfig, TrainConfig
 from learning.errors import CheckpointError, StorageError, UsageError
 from learning.run_data import check_fits, open_data, open_labelled, run_info
@@ -58,7 +61,7 @@ def test_who_tests_on_the_images_of_the_training_is_warned_wherever_they_are(
     shutil.move(tmp_path / "images", tmp_path / place)
     assert open_labelled(run, str(tmp_path / place)).dataset.num_examples == 20
     (warning,) = warnings(caplog)
-    assert warning.startswith(f"13 of 20 {WARNING}, so the scores say too much")
+    assert warning.startswith(f"13 of 20 {WARNING}, so the scores are too optimistic")
 
 
 @pytest.mark.fault(33)
@@ -113,13 +116,29 @@ def test_of_a_run_that_does_not_say_how_many_images_it_had_the_images_are_compar
     assert WARNING in caplog.text
 
 
-def test_digests_that_are_damaged_are_named(make_run, tmp_path):
+def test_digests_that_are_damaged_are_named_and_cost_no_test(make_run, tmp_path, caplog):
     run = make_run("a", "b")
     (run.path / "train-images.digests").write_bytes(b"x" * 95)
-    with pytest.raises(
-        CheckpointError, match=r"train-images.digests has 95 bytes instead of 104, .* remove it"
-    ):
-        open_labelled(run, str(tmp_path / "images"))
+    open_labelled(run, str(tmp_path / "images"))
+    first, second = warnings(caplog)
+    assert "train-images.digests cannot be used (it has 95 bytes instead of 104)" in first
+    assert WARNING in second  # as of a run without digests, the images are compared
+
+
+@pytest.mark.fault(32)
+def test_digests_that_cannot_be_written_leave_nothing(make_run, monkeypatch):
+    run = make_run("a", "b", keeps=False)
+    splits = open_data(run.config)
+    before = sorted(run.path.iterdir())
+
+    def fail(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(seen_images, "fsync_path", fail)  # the name must not come before the content
+        with pytest.raises(StorageError, match="No space left"):
+            keep_digests(run.path, splits)
+    assert sorted(run.path.iterdir()) == before
 
 
 def test_the_digests_are_as_small_as_told_and_those_of_the_training_images_alone(make_run, tmp_path):

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from learning.config import RunConfig
+from learning.config import DataConfig, RunConfig
 from learning.directory_lock import LOCK_FILE, hold
 from learning.errors import CheckpointError, DirectoryInUseError, StorageError
 from learning.files import TEMPORARY
@@ -228,9 +228,20 @@ def test_a_file_system_without_locks_is_no_place_for_a_run(tmp_path, monkeypatch
 
 @pytest.mark.fault(32)
 def test_what_a_killed_process_was_writing_is_removed_by_the_next_that_holds_the_directory(tmp_path):
-    for name, age in (("old", 7200), ("new", 60)):
+    old, new, notes, other = "a" * 32, "b" * 32, "notes", "A" * 32
+    for name, age in ((old, 7200), (new, 60), (notes, 7200), (other, 7200)):
         path = tmp_path / f"{TEMPORARY}{name}"
         path.touch()
         os.utime(path, (path.stat().st_mtime - age,) * 2)
-    with hold(tmp_path):
-        assert [path.name for path in tmp_path.glob(f"{TEMPORARY}*")] == [f"{TEMPORARY}new"]
+    with hold(tmp_path):  # what a user called so is no business of ours
+        found = {path.name.removeprefix(TEMPORARY) for path in tmp_path.glob(f"{TEMPORARY}*")}
+        assert found == {new, notes, other}
+
+
+def test_an_option_that_the_version_of_an_old_run_did_not_write_is_not_the_data_set_s(tmp_path):
+    info = {"class_names": ["a", "b"], "input_shape": [8, 8, 3]}
+    RunDirectory.create(tmp_path, RunConfig(data=DataConfig(name="cifar10")), info)
+    text = (tmp_path / "config.yaml").read_text()
+    assert "  padding: 0\n" in text
+    (tmp_path / "config.yaml").write_text(text.replace("  padding: 0\n", ""))
+    assert RunDirectory(tmp_path).config.data.padding == 0  # a new run on CIFAR-10 has 4
