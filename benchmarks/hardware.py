@@ -19,8 +19,8 @@ from learning.processor import (
 
 # How a processor with more plays one with less: oneDNN in each library, PyTorch's own kernels and the vector code
 # of torch.compile, its matrix products, and what the C++ compiler makes of the rest of torch.compile's code, for
-# which PyTorch 2.13 reads the last variable and would let it take all that the processor has. NumPy, Pillow and what
-# the compilers left in the libraries stay as they are.
+# which PyTorch 2.13 reads the last variable and would let it take all that the processor has. NumPy, Pillow and
+# what the compilers left in the libraries stay as they are.
 PLAYED = {
     "avx2": {
         "ONEDNN_MAX_CPU_ISA": "AVX2",
