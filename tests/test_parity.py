@@ -147,16 +147,6 @@ def torch_resnet(block, stages, widths=(64, 128, 256, 512), **options):
     return peer
 
 
-@pytest.fixture
-def one_torch_thread():
-    """Nets as small as these take longer with more, above all where other processes work."""
-    torch = pytest.importorskip("torch")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize(
     ("net", "side", "batch", "options", "make_peer"),
     [
