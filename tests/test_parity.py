@@ -184,6 +184,15 @@ def torch_resnet(block, stages, widths=(64, 128, 256, 512), **options):
             4,
             TORCHVISION,
             lambda nets: nets.build("resnet20", 32, CLASSES),
+            id="resnet20-whole",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            ResNet20,
+            32,
+            4,
+            TORCHVISION | {"stages": (2, 1, 1)},
+            lambda nets: nets.build("resnet20", 32, CLASSES, stages=(2, 1, 1)),
             id="resnet20-option-a",
         ),
         pytest.param(
