@@ -54,9 +54,8 @@ def test_what_torch_compiles_is_held_to_the_played_processor(avx512, monkeypatch
     if not hasattr(config.cpp, "march"):
         pytest.skip("this PyTorch does not know TORCHINDUCTOR_CPP_MARCH")
     hardware.play("avx2")
-    monkeypatch.setattr(
-        config.cpp, "march", os.environ["TORCHINDUCTOR_CPP_MARCH"]
-    )  # read when it is imported
+    march = os.environ["TORCHINDUCTOR_CPP_MARCH"]  # read when PyTorch is imported
+    monkeypatch.setattr(config.cpp, "march", march)
     assert "march=x86-64-v3" in cpp_builder._get_cpu_arch_cflags("g++")
     isa = cpu_vec_isa.get_isa_from_cpu_capability(
         os.environ["ATEN_CPU_CAPABILITY"], [cpu_vec_isa.VecAVX512(), cpu_vec_isa.VecAVX2()], None
