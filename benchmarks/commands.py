@@ -135,7 +135,7 @@ def conditions(arguments: argparse.Namespace) -> dict[str, Any]:
     if "precision" in arguments:
         found["left_out_precisions"] = left_out(arguments)
         for name, reason in left_out(arguments).items():
-            print(f"{name} is left out: {reason}; --precision both measures it too", flush=True)
+            print(f"{name} is left out: {reason}; --precision bfloat16 measures it", flush=True)
     return found
 
 

@@ -41,7 +41,6 @@ class Case(NamedTuple):
     """A recipe and the images that stand for its own.
 
     :param options: of train.py, which win over the recipe's.
-    :param precision: of the computation.
     """
 
     recipe: str
@@ -51,7 +50,6 @@ class Case(NamedTuple):
     num_classes: int
     batch_size: int
     options: tuple[str, ...] = ()
-    precision: str = "bfloat16"
 
 
 CASES = (
@@ -62,7 +60,7 @@ SMALL = ("--model.options.stages", "[1]", "--model.options.widths", "[4]")
 QUICK_CASES = (Case("resnet20-cifar10-fast", 16, 16, 16, 10, 8, SMALL),)
 
 
-def build_training(case: Case, path: Path, threads: int) -> tuple[Any, Any]:
+def build_training(case: Case, precision: str, path: Path, threads: int) -> tuple[Any, Any]:
     """The optimizer of the recipe, of one epoch on the images at `path`, and a session."""
     from learning import experiment
     from learning.cli import parse_train
@@ -70,7 +68,7 @@ def build_training(case: Case, path: Path, threads: int) -> tuple[Any, Any]:
     options = {
         "--data.image_size": case.image_size,
         "--data.crop_size": case.crop_size,
-        "--model.precision": case.precision,
+        "--model.precision": precision,
         "--train.batch_size": case.batch_size,
         "--train.num_epochs": 1,
         "--train.threads": threads,
@@ -91,14 +89,14 @@ def fixed_update(case: Case, optimizer: Any, sess: Any) -> Step:
     return step
 
 
-def bare_step(case: Case, path: Path, threads: int) -> Step:
+def bare_step(case: Case, precision: str, path: Path, threads: int) -> Step:
     """The update alone."""
-    return fixed_update(case, *build_training(case, path, threads))
+    return fixed_update(case, *build_training(case, precision, path, threads))
 
 
-def whole_epoch(case: Case, path: Path, threads: int) -> Step:
+def whole_epoch(case: Case, precision: str, path: Path, threads: int) -> Step:
     """One epoch by `Optimizer.train`."""
-    optimizer, sess = build_training(case, path, threads)
+    optimizer, sess = build_training(case, precision, path, threads)
     fixed_update(case, optimizer, sess)
 
     def step() -> int:
@@ -117,13 +115,12 @@ def main() -> None:
     precision = precisions(arguments)[-1]
     figures = {**conditions(arguments), "goal": GOAL, "recipes": {}}
     for case in QUICK_CASES if arguments.quick else CASES:
-        case = case._replace(precision=precision)
         title = f"an epoch of {case.recipe}, {case.num_images:,} images, {precision}"
         print(title, flush=True)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "images.npy"
             write_noise(path, case.num_images, case.image_size, seed=0)
-            given = (case, path, arguments.threads)
+            given = (case, precision, path, arguments.threads)
             contestants = {PROJECT: Contestant(whole_epoch, given), BARE: Contestant(bare_step, given)}
             rates, failures = measure_as_asked(contestants, arguments, warm_steps=0, patience=PATIENCE)
         found = summary(rates, failures)

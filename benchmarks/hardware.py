@@ -17,13 +17,16 @@ from learning.processor import (
     usable_instructions,
 )
 
-# How a processor with more plays one with less: oneDNN in each library, PyTorch's own kernels, its matrix products.
-# NumPy, Pillow and what the compilers left in the libraries stay as they are.
+# How a processor with more plays one with less: oneDNN in each library, PyTorch's own kernels and the vector code
+# of torch.compile, its matrix products, and what the C++ compiler makes of the rest of torch.compile's code, for
+# which PyTorch 2.13 reads the last variable and would let it take all that the processor has. NumPy, Pillow and
+# what the compilers left in the libraries stay as they are.
 PLAYED = {
     "avx2": {
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "ATEN_CPU_CAPABILITY": "avx2",
         "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "TORCHINDUCTOR_CPP_MARCH": "x86-64-v3",
     }
 }
 PRECISIONS = ("float32", "bfloat16")
@@ -50,30 +53,43 @@ def project_kernels() -> str:
 
 def leaves_onednn_off() -> bool:
     """Whether TensorFlow as it is installed computes without oneDNN on the processor, or the played one."""
-    return kernels_taken(os.environ, usable_instructions(os.environ)) == EIGEN
+    return kernels_taken({}, usable_instructions(os.environ)) == EIGEN
 
 
-def peer_variables(*, onednn: bool = False) -> dict[str, str]:
-    """The variables of a peer on TensorFlow: as installed, or with oneDNN on.
+def peer_environment(*, onednn: bool = False) -> dict[str, str]:
+    """The environment of a peer on TensorFlow: as installed, or with oneDNN on.
 
-    A played processor would leave oneDNN off, the real one switches it on: so it has to be said. What the user
-    has decided stays.
+    The user's own switch is the project's and is left out here. TensorFlow decides by the real processor, so where
+    another is played, what it would decide there has to be said.
     """
-    if SWITCH in os.environ or not instructions():
-        return {}
-    return {SWITCH: "0" if leaves_onednn_off() and not onednn else "1"}
+    found = {name: value for name, value in os.environ.items() if name != SWITCH}
+    if onednn:
+        found[SWITCH] = "1"
+    elif instructions() != usable_instructions(os.environ):
+        found[SWITCH] = "0" if leaves_onednn_off() else "1"
+    return found
+
+
+def peer_kernels() -> str:
+    """What a peer on TensorFlow computes with, as installed."""
+    return kernels_taken(peer_environment(), instructions())
 
 
 @contextmanager
 def as_peer(*, onednn: bool = False) -> Iterator[None]:
-    """For the import of TensorFlow by a peer."""
-    variables = peer_variables(onednn=onednn)
-    os.environ.update(variables)
+    """For the import of TensorFlow by a peer. Afterwards the switch is as before."""
+    before, switch = os.environ.get(SWITCH), peer_environment(onednn=onednn).get(SWITCH)
+    _set_switch(switch)
     try:
         yield
     finally:
-        for variable in variables:
-            del os.environ[variable]
+        _set_switch(before)
+
+
+def _set_switch(value: str | None) -> None:
+    os.environ.pop(SWITCH, None)
+    if value is not None:
+        os.environ[SWITCH] = value
 
 
 def emulation() -> str:
@@ -93,4 +109,5 @@ def facts() -> dict[str, Any]:
         "played": played(),
         "onednn_limit": onednn_limit(os.environ),
         "kernels": project_kernels(),
+        "peer_kernels": peer_kernels(),
     }

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from benchmarks.hardware import as_peer
+from learning.kernels import EIGEN, kernels
 from models.quiet import importing_tensorflow
 
 
@@ -79,6 +80,8 @@ def project_update(
 def tensorflow(threads: int, *, onednn: bool = False) -> Any:
     """TensorFlow as users of its eager side get it, with the kernels that it takes by itself.
 
+    RuntimeError where it computes without oneDNN although it was told to take it.
+
     :param threads: 0 leaves the number to it; else nothing in the process may have used TensorFlow yet.
     :param onednn: True tells it to take oneDNN's, as the project does; too late where it is imported already.
     """
@@ -86,7 +89,8 @@ def tensorflow(threads: int, *, onednn: bool = False) -> Any:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-
+    if onednn and kernels() == EIGEN:
+        raise RuntimeError("TensorFlow computes with Eigen's kernels although it was told to take oneDNN's")
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)

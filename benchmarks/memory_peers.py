@@ -11,7 +11,7 @@ started: private pages, and, once for all who share them, such as the batches th
 
 import argparse
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +30,6 @@ from benchmarks.commands import (
     require_counts,
     working_folder,
 )
-from benchmarks.hardware import PRECISIONS
 from benchmarks.made import class_numbers, open_splits, write_blank
 from benchmarks.sides import PROJECT
 from benchmarks.watch import PeakMemory, family_bytes, in_fresh_process, in_this_process, require_linux
@@ -51,10 +50,9 @@ class Work(NamedTuple):
     batch_size: int = 128
     updates: int = 30
     threads: int = 0  # of each library, and worker processes of torch's loader; 0 leaves the number to it
-    precisions: tuple[str, ...] = PRECISIONS
 
 
-QUICK = Work(8, image_size=72, crop_size=67, batch_size=2, updates=1, precisions=("bfloat16",))
+QUICK = Work(8, image_size=72, crop_size=67, batch_size=2, updates=1)
 
 
 def train_project(path: Path, work: Work, precision: str) -> None:
@@ -149,9 +147,12 @@ def peak_of(name: str, path: Path, work: Work, precision: str) -> dict[str, Any]
     return {"contestant": name, "precision": precision, "peak_bytes": memory.peak}
 
 
-def measure_peers(folder: Path, work: Work, call: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
-    """The peak of every contestant in both precisions, those that could not take part with the reason.
+def measure_peers(
+    folder: Path, work: Work, measured: Sequence[str], call: Callable[..., dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The peak of every contestant in each precision, those that could not take part with the reason.
 
+    :param measured: the precisions.
     :param call: how `peak_of` is called: `watch.in_fresh_process`, or here.
     """
     with tempfile.TemporaryDirectory(dir=folder) as name:
@@ -159,7 +160,7 @@ def measure_peers(folder: Path, work: Work, call: Callable[..., dict[str, Any]])
         write_blank(path, work.num_images, work.image_size)
         return [
             _row(contestant, precision, lambda *case: call(peak_of, *case), path, work)
-            for precision in work.precisions
+            for precision in measured
             for contestant in CONTESTANTS
         ]
 
@@ -209,11 +210,12 @@ def main() -> None:
     arguments = parse()
     require_linux()
     figures = conditions(arguments)
-    work = Work(arguments.images, threads=arguments.threads, precisions=precisions(arguments))
+    work, measured = Work(arguments.images, threads=arguments.threads), precisions(arguments)
     if arguments.quick:
-        work = QUICK._replace(precisions=work.precisions[-1:])
+        work, measured = QUICK, measured[-1:]
     with working_folder(arguments.folder) as folder:
-        rows = measure_peers(folder, work, in_this_process if arguments.quick else in_fresh_process)
+        call = in_this_process if arguments.quick else in_fresh_process
+        rows = measure_peers(folder, work, measured, call)
     print_peers(rows, work)
     keep(arguments, figures | {"work": work._asdict(), "peaks": rows})
 

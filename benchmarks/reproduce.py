@@ -168,14 +168,16 @@ def add(run_path: Path, recipe: str | None, results: Path = RESULTS, configs: Pa
 def deviations(config: RunConfig, recipe: str) -> list[str]:
     """The options in which a run differs from the recipe that its results are to stand for.
 
-    Places do not count, nor does what was taken for precision `auto`.
+    Places do not count, nor does what was taken for `model.precision: auto`.
     """
     told = flatten(parse_train(["--config", str(CONFIGS / f"{recipe}.yaml")]).config.as_dict())
     used = flatten(config.as_dict())
     return [
         f"{key} is {used[key]!r}, in the recipe {value!r}"
         for key, value in told.items()
-        if key not in ("recipe", *PLACES) and value not in (used[key], "auto")
+        if key not in ("recipe", *PLACES)
+        and value != used[key]
+        and (key, value) != ("model.precision", "auto")
     ]
 
 

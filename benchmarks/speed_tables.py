@@ -113,6 +113,7 @@ def inference_table(figures: Figures) -> str:
 
 
 def range_of_medians(cases: Iterable[Figures], library: str) -> str:
-    """The least and the largest of the ratios to a library; empty where it took no part."""
+    """The least and the largest of the ratios to a library, once if equal; empty where it took no part."""
     medians = [compared[0].median for case in cases if (compared := _ratio(case, library))]
-    return f"{min(medians):.2f} to {max(medians):.2f}" if medians else ""
+    ends = [f"{end(medians):.2f}" for end in (min, max)] if medians else []
+    return " to ".join(dict.fromkeys(ends))

@@ -16,14 +16,13 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.commands import conditions, keep, measurement_parser, parse_measurement
-from benchmarks.hardware import peer_variables
+from benchmarks.hardware import peer_environment
 from benchmarks.keras_digits import MARK
 from benchmarks.runs import ROOT
 from benchmarks.sides import PROJECT, Contestant, Rates, Spread, Step, measure
@@ -73,22 +72,22 @@ def keras_start(threads: int) -> Step:
         return [sys.executable, "-m", "benchmarks.keras_digits", "--threads", str(threads)]
 
     return _start(
-        command, lambda folder: MARK in (folder / STDOUT).read_text(encoding="utf-8"), peer_variables()
+        command, lambda folder: MARK in (folder / STDOUT).read_text(encoding="utf-8"), peer_environment()
     )
 
 
 def _start(
     command: Callable[[Path], list[str]],
     is_done: Callable[[Path], bool],
-    variables: Mapping[str, str] = MappingProxyType({}),
+    variables: Mapping[str, str] = os.environ,
 ) -> Step:
     """Starts the command until it is done.
 
     :param command: with a folder of its own, where what it says is kept, too.
     :param is_done: by what lies in that folder.
-    :param variables: of its environment, beside those of this process.
+    :param variables: of its environment.
     """
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", **variables}
+    environment = {**variables, "KERAS_BACKEND": "tensorflow"}
 
     def step() -> int:
         with tempfile.TemporaryDirectory() as name:

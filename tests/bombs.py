@@ -123,10 +123,10 @@ def write_zip(path: Path, name: str, content: bytes, claimed: int) -> Path:
 
 
 def write_packed_zip(path: Path, name: str, method: int) -> Path:
-    """A zip archive of one member of 150 MB of zeros, packed by another method and said to be of 1,000 bytes."""
+    """A zip archive of one member of 110 MB of zeros, packed by another method and said to be of 1,000 bytes."""
     with zipfile.ZipFile(path, "w", method) as archive:
         with archive.open(name, "w") as member:
-            for _ in range(150):
+            for _ in range(105):
                 member.write(bytes(2**20))
         archive.infolist()[0].file_size = 1000
     return path

@@ -2,6 +2,8 @@
 
 import functools
 import os
+from importlib import import_module
+from importlib.util import find_spec
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -119,6 +121,18 @@ def call_script():
     """Calls a script in a process that need not start TensorFlow: see tests/warm_scripts.py."""
     with warm_scripts() as call:
         yield call
+
+
+@pytest.fixture
+def one_torch_thread():
+    """PyTorch, where it is installed, with one thread: small nets take longer with more where others work too."""
+    torch = import_module("torch") if find_spec("torch") else None
+    before = torch.get_num_threads() if torch else 0
+    if torch:
+        torch.set_num_threads(1)
+    yield
+    if torch:
+        torch.set_num_threads(before)
 
 
 @pytest.fixture

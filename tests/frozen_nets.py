@@ -167,8 +167,7 @@ def operations(sess, pred, feed):
     metadata = v1.RunMetadata()
     sess.run(pred, feed, options=v1.RunOptions(output_partition_graphs=True), run_metadata=metadata)
     return Counter(
-        node.op.replace("_MklNative", "_").replace("__", "_")
-        + "+".join(word.decode() for word in node.attr["fused_ops"].list.s)
+        node.op + "+".join(word.decode() for word in node.attr["fused_ops"].list.s)
         for graph in metadata.partition_graphs
         for node in graph.node
     )

@@ -29,7 +29,7 @@ NUM_IMAGES = 48
 EXIT_CODES = {CheckpointError: 4, StorageError: 6, DirectoryInUseError: 7}
 HP = {
     "batch_size": 7,  # does not divide the set: batches straddle epochs
-    "num_epochs": 24,
+    "num_epochs": 40,
     "init_learning_rate": 0.02,
     "learning_rate_patience": 3,
     "learning_rate_decay": 0.5,

@@ -440,7 +440,7 @@ def test_a_peer_that_fails_is_left_out(tmp_path, capsys):
             raise ImportError("No module named 'torch'\nmore")
         return {"contestant": name, "precision": case[-1], "peak_bytes": 5e6}
 
-    rows = memory_peers.measure_peers(tmp_path, memory_peers.QUICK, call)
+    rows = memory_peers.measure_peers(tmp_path, memory_peers.QUICK, ["bfloat16"], call)
     (reason,) = [row["left_out"] for row in rows if "left_out" in row]
     assert reason == "ImportError: No module named 'torch'"
     memory_peers.print_peers(rows, memory_peers.QUICK)
@@ -453,7 +453,7 @@ def test_the_project_must_not_fail(tmp_path):
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        memory_peers.measure_peers(tmp_path, memory_peers.QUICK, call)
+        memory_peers.measure_peers(tmp_path, memory_peers.QUICK, ["bfloat16"], call)
 
 
 # the options

@@ -125,6 +125,14 @@ def test_what_a_run_did_otherwise_than_its_recipe_is_told():
     ]
 
 
+def test_auto_stands_for_anything_only_as_the_precision(monkeypatch):
+    told = {"model": {"name": "auto", "precision": "auto"}}
+    recipe = SimpleNamespace(config=SimpleNamespace(as_dict=lambda: told))
+    monkeypatch.setattr(reproduce, "parse_train", lambda arguments: recipe)
+    run = SimpleNamespace(as_dict=lambda: {"model": {"name": "smallnet", "precision": "float32"}})
+    assert reproduce.deviations(run, "digits") == ["model.name is 'smallnet', in the recipe 'auto'"]
+
+
 def test_what_a_machine_took_for_precision_auto_is_no_deviation(tmp_path):
     options = ["--config", "resnet-asirra"]
     config = parse_train([*options, "--data-dir", "elsewhere"]).config

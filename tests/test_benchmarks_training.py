@@ -1,8 +1,6 @@
 """The measurement of training steps: that every contestant works, on which nets, and what a step costs."""
 
 import json
-from importlib import import_module
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -40,18 +38,6 @@ def one_case(name, **changes):
     net = training.NETS[name]
     case = training_steps.Case(name, net.network, net.side, net.num_classes, 2, net.rule, net.options, 0)
     return case._replace(**changes)
-
-
-@pytest.fixture
-def one_torch_thread():
-    """So that PyTorch's threads do not wait for each other where others work at the same time."""
-    torch = import_module("torch") if find_spec("torch") else None
-    before = torch.get_num_threads() if torch else 0
-    if torch:
-        torch.set_num_threads(1)
-    yield
-    if torch:
-        torch.set_num_threads(before)
 
 
 @pytest.mark.bfloat16
@@ -107,7 +93,8 @@ def test_options_choose_the_cases(command, monkeypatch, capsys):
     monkeypatch.setattr(commands, "emulation", lambda: "no units")
     command("alexnet")
     assert {precision for _, precision in asked} == {"float32"}
-    assert "bfloat16 is left out: it is emulated: no units; --precision both" in capsys.readouterr().out
+    left_out = "bfloat16 is left out: it is emulated: no units; --precision bfloat16 measures it\n"
+    assert left_out in capsys.readouterr().out
     command("alexnet", "--precision", "both")
     assert {precision for _, precision in asked} == {"float32", "bfloat16"}
 

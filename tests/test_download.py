@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from urllib3.exceptions import ReadTimeoutError
 
 from datasets import download, official, transfer
 from datasets.asirra import load_asirra
@@ -59,15 +60,18 @@ def waits(monkeypatch):
 
 
 def wait_no_longer(patch):
-    """Let the socket time out once it has what a stalled answer brings, however long that took."""
-    write, halves = transfer._Sink.write, (1_500_000, 2_250_000)  # of the whole file, and of its second half
+    """Let the read time out that would wait for the second half of a stalled answer."""
+    pieces = transfer._pieces
 
-    def write_and_hurry(sink, chunk):
-        write(sink, chunk)
-        if sink.done in halves:
-            sink._response.raw._fp.fp.raw._sock.settimeout(0.01)
+    def pieces_of_a_half(raw, *arguments, **options):
+        left = int(raw.headers["content-length"]) // 2
+        for piece in pieces(raw, *arguments, **options):
+            yield piece
+            left -= len(piece)
+            if left == 0:
+                raise ReadTimeoutError(None, None, "Read timed out.")
 
-    patch.setattr(transfer._Sink, "write", write_and_hurry)
+    patch.setattr(transfer, "_pieces", pieces_of_a_half)
 
 
 def names_in(folder):

@@ -168,7 +168,7 @@ num_pages = int(open("/proc/self/statm").read().split()[0])
 limit = num_pages * resource.getpagesize() + 1500 * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 """
-# Its first layer alone would need 3.6 GB. A convolution of oneDNN that gets no memory ends the process.
+# Its first layer alone would need 4 GB. A convolution of oneDNN that gets no memory ends the process.
 WIDE_NET = """
 import tensorflow as tf
 from models.layers import fc_layer, global_average_pool
@@ -176,7 +176,7 @@ from models.nn import ConvNet
 
 class WideNet(ConvNet):
     def _build_model(self):
-        return {"logits": fc_layer(global_average_pool(tf.tile(self.inputs, [1, 1, 1, 200])), self.num_classes)}
+        return {"logits": fc_layer(global_average_pool(tf.tile(self.inputs, [1, 1, 1, 10000])), self.num_classes)}
 """
 
 
@@ -184,8 +184,8 @@ class WideNet(ConvNet):
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="address space is limited as Linux does")
 def test_too_little_memory_is_one_line_that_proposes_a_smaller_batch(call_script, tmp_path):
     (tmp_path / "wide_nets.py").write_text(WIDE_NET)
-    net = ["--model.name", "wide_nets.WideNet", "--data.image_size", "64", "--data.crop_size", "64"]
-    options = ["--train.batch_size", "1100", "--train.num_epochs", "1", "--train.threads", "1"]
+    net = ["--model.name", "wide_nets.WideNet"]
+    options = ["--train.batch_size", "128", "--train.num_epochs", "1", "--train.threads", "1"]
     done = call_script("train.py", "--run-dir", "run", *net, *options, cwd=tmp_path, prepare=LIMITED)
     assert done.returncode == 6, done.stderr[-1000:]
     assert done.stderr.strip().splitlines()[-1] == "train.py: out of memory: try a smaller --train.batch_size"

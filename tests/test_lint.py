@@ -38,6 +38,10 @@ REFUSED_NAMES = {
 TESTS = sorted((ROOT / "tests").glob("*.py"))
 CLOCKS = {"sleep", "time", "monotonic", "perf_counter", "process_time", "thread_time"}
 CLOCKS |= {f"{name}_ns" for name in CLOCKS}
+OTHER_CLOCKS = {
+    *(f"datetime.{kind}.{now}" for kind in ("datetime", "date") for now in ("now", "utcnow", "today")),
+    *("signal.alarm", "signal.setitimer"),
+}
 # Where time itself is wanted: kills at random moments, load of so many minutes, figures that decide nothing.
 MAY_USE_CLOCKS = {"bad_tree.py", "kill_and_resume.py", "soak.py"}
 SHORTEST = 300  # seconds: a limit that only ends what hangs
@@ -84,9 +88,10 @@ def clocks(code: str) -> list[str]:
         if not isinstance(node, ast.Call):
             continue
         first, *rest = ast.unparse(node.func).split(".")
-        module, _, word = ".".join([known.get(first, first), *rest]).rpartition(".")
-        if module == "time" and word in CLOCKS:
-            found.append(f"time.{word}")
+        name = ".".join([known.get(first, first), *rest])
+        module, _, word = name.rpartition(".")
+        if (module == "time" and word in CLOCKS) or name in OTHER_CLOCKS or word == "settimeout":
+            found.append(name)
         limits = [key.value for key in node.keywords if key.arg == "timeout"]
         limits += node.args[:1] if word in ("wait", "join") else []
         for limit in limits:
@@ -209,6 +214,12 @@ def test_no_test_looks_at_a_clock():
         "subprocess.run(x, timeout=60)",
         "event.wait(0.5)",
         "thread.join(5)",
+        "import datetime\ndatetime.datetime.now()",
+        "from datetime import datetime, UTC\ndatetime.now(UTC)",
+        "from datetime import date as day\nday.today()",
+        "import signal\nsignal.alarm(60)",
+        "from signal import setitimer\nsetitimer(x, 0.5)",
+        "sock.settimeout(x)",
     ],
 )
 def test_a_clock_is_found(code):

@@ -147,16 +147,6 @@ def torch_resnet(block, stages, widths=(64, 128, 256, 512), **options):
     return peer
 
 
-@pytest.fixture
-def one_torch_thread():
-    """Nets as small as these take longer with more, above all where other processes work."""
-    torch = pytest.importorskip("torch")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize(
     ("net", "side", "batch", "options", "make_peer"),
     [
@@ -194,6 +184,15 @@ def one_torch_thread():
             4,
             TORCHVISION,
             lambda nets: nets.build("resnet20", 32, CLASSES),
+            id="resnet20-whole",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            ResNet20,
+            32,
+            4,
+            TORCHVISION | {"stages": (2, 1, 1)},
+            lambda nets: nets.build("resnet20", 32, CLASSES, stages=(2, 1, 1)),
             id="resnet20-option-a",
         ),
         pytest.param(

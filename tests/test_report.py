@@ -119,17 +119,16 @@ class TestConfusionMatrix:
         assert [label.get_text() for label in axes.get_yticklabels()] == ["cat", "dog"]
         assert (axes.get_ylabel(), axes.get_xlabel()) == ("true class", "predicted class")
 
-    @pytest.mark.parametrize(("num_classes", "num_counts"), [(30, 900), (31, 0)])
-    def test_counts_up_to_thirty_classes(self, figures, tmp_path, num_classes, num_counts):
-        matrix = np.full((num_classes, num_classes), 123456)
-        draw_confusion_matrix(matrix, ["class"] * num_classes, tmp_path / "matrix.png")
-        assert len(texts(figures[0].axes[0])) == num_counts
+    def test_no_counts_of_more_than_thirty_classes(self, figures, tmp_path):
+        draw_confusion_matrix(np.full((31, 31), 123456), ["class"] * 31, tmp_path / "matrix.png")
+        assert texts(figures[0].axes[0]) == []
 
-    def test_counts_stay_inside_their_cells(self, figures, tmp_path):
+    def test_counts_of_thirty_classes_stay_inside_their_cells(self, figures, tmp_path):
         draw_confusion_matrix(
             np.full((30, 30), 123456), [f"class {k}" for k in range(30)], tmp_path / "m.png"
         )
         axes = figures[0].axes[0]
+        assert len(axes.texts) == 900
         cell = axes.get_window_extent().width / 30
         assert all(text.get_window_extent().width < cell for text in axes.texts)
 

@@ -1,5 +1,7 @@
 """The ResNet family: parameter counts, shapes and variants against numbers derived without it."""
 
+from inspect import getattr_static
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +10,7 @@ import tensorflow.compat.v1 as v1
 from learning.evaluators import AccuracyEvaluator
 from learning.optimizers import MomentumOptimizer
 from learning.variables import restore
+from models.catalogue import model_class
 from models.nn import MiniResNet, ResNet, ResNet18, ResNet20, ResNet50
 from tests.conftest import make_set, whole_net
 
@@ -65,6 +68,13 @@ def conv_norm(side, channels, filters):
     return side * side * channels * filters + 2 * filters
 
 
+@pytest.mark.parametrize("number", [18, 34, 50, 101, 152, 20, 32, 44, 56, 110])
+def test_a_net_is_as_deep_as_its_name_says(number):
+    options = getattr_static(model_class(f"resnet{number}"), "_build_model").keywords
+    per_block = 3 if options.get("block") == "bottleneck" else 2
+    assert per_block * sum(options["stages"]) + 2 == number  # beside the blocks the stem and the last layer
+
+
 class TestImageNetNets:
     """torchvision documents these numbers with its weights (`num_params`), for 1,000 classes at 224x224."""
 
@@ -74,8 +84,8 @@ class TestImageNetNets:
             ("resnet18", 11_689_512, 512),
             ("resnet34", 21_797_672, 512),
             ("resnet50", 25_557_032, 2048),
-            ("resnet101", 44_549_160, 2048),
-            ("resnet152", 60_192_808, 2048),
+            pytest.param("resnet101", 44_549_160, 2048, marks=pytest.mark.long),
+            pytest.param("resnet152", 60_192_808, 2048, marks=pytest.mark.long),
         ],
     )
     def test_parameters_and_shapes(self, name, parameters, channels):
@@ -131,9 +141,9 @@ class TestCifarNets:
         [
             ("resnet20", 3, 269_722, 0.27),
             ("resnet32", 5, 464_154, 0.46),
-            ("resnet44", 7, 658_586, 0.66),
-            ("resnet56", 9, 853_018, 0.85),
-            ("resnet110", 18, 1_727_962, 1.7),
+            pytest.param("resnet44", 7, 658_586, 0.66, marks=pytest.mark.long),
+            pytest.param("resnet56", 9, 853_018, 0.85, marks=pytest.mark.long),
+            pytest.param("resnet110", 18, 1_727_962, 1.7, marks=pytest.mark.long),
         ],
     )
     def test_parameters_and_shapes(self, name, n, parameters, millions):

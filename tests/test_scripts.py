@@ -55,11 +55,9 @@ def leave_after_a_line(call_script, tmp_path):
             file.readline()
 
     def call_and_leave(script, *arguments):
-        reader = threading.Thread(target=read)
-        reader.start()
-        code = call_script(script, *arguments, pipe=pipe).returncode
-        reader.join()
-        return code
+        # A script that ends before it opens the pipe leaves the reader waiting.
+        threading.Thread(target=read, daemon=True).start()
+        return call_script(script, *arguments, pipe=pipe).returncode
 
     return call_and_leave
 

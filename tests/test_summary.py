@@ -65,7 +65,7 @@ def test_the_rows_hold_every_variable_once_and_an_optimizer_adds_none():
     [
         # torchvision's documentation of its weights ("GFLOPS", which are multiply-adds)
         ("resnet18", 1.81e9, 0.005e9),
-        ("resnet34", 3.66e9, 0.005e9),
+        pytest.param("resnet34", 3.66e9, 0.005e9, marks=pytest.mark.long),
         ("resnet50", 4.09e9, 0.005e9),
         # as it is usually quoted, without the shortcuts of option B
         ("resnet20", 40.6e6, 0.05e6),
