@@ -231,13 +231,8 @@ def test_the_scripts_import_chooses_the_kernels_and_a_resume_with_others_says_so
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["kernels"], found["is_set"]) == (after, False)
-<<<<<<< HEAD
-    assert any("Mkl" in op for op in found["ops"]) == (after == "oneDNN")
-    assert done.stderr.count(f"on a different machine (kernels is '{after}', was '{before}'): ") == 1
-=======
     assert with_onednn(found["ops"]) == (after == "oneDNN")
-    assert done.stderr.count(f"goes on on another machine: kernels is '{after}', was '{before}'; ") == 1
->>>>>>> f-docs
+    assert done.stderr.count(f"on a different machine (kernels is '{after}', was '{before}'): ") == 1
     machines = CheckpointStore(tmp_path).newest_state().machines
     assert [(part["from_step"], part["kernels"]) for part in machines] == [(0, before), (3, after)]
 
