@@ -226,7 +226,7 @@ def test_precisions_are_compared_by_their_means(tmp_path, monkeypatch):
 
     monkeypatch.setattr(precision, "bring_to_end", finish)
     output = tmp_path / "precision.json"
-    words = [str(tmp_path), "--epochs", "4", "--output", str(output)]
+    words = [str(tmp_path), "--epochs", "4", "--emulated", "--output", str(output)]
     monkeypatch.setattr("sys.argv", ["precision", *words])
     precision.main()
     found = json.loads(output.read_text())

@@ -56,6 +56,8 @@ def test_with_control_flow_and_variables_of_tensorflow_1_and_the_other_kernels()
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", ["basic", "bottleneck", "smallnet"])
 def test_the_runtime_normalises_and_activates_in_the_convolutions(name, precision, session):
+    if precision == "bfloat16" and kernels() != ONEDNN:
+        pytest.skip("Eigen's kernels fuse nothing in bfloat16")
     model = build(name, precision)
     sess = session(model)
     shake(model, sess)
