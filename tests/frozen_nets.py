@@ -21,7 +21,7 @@ from models.nn import ConvNet, ResNet, SmallNet
 # What folding may change of a probability. It rounds other numbers than the net does: in float32 by 6e-8 of each
 # weight, in bfloat16 by 4e-3, layer by layer.
 # Eigen's kernels round every partial sum to bfloat16, oneDNN's only the result.
-CLOSE = {"float32": 1e-5, "bfloat16": 0.02 if kernels() == ONEDNN else 0.06}
+CLOSE = {"float32": 1e-5, "bfloat16": 0.02 if kernels() == ONEDNN else 0.05}
 NUM_IMAGES = FEWEST_CROPS // 10 + 1  # with their ten crops enough for the copy
 
 
@@ -160,7 +160,7 @@ def largest_difference(name, precision, sess, model):
     shake(model, sess)
     dataset = make_set(NUM_IMAGES, num_classes=3)
     expected = as_built(model, sess, dataset)
-    assert np.ptp(expected, axis=0).max() > 2 * CLOSE[precision], name  # else nothing is compared
+    assert np.ptp(expected, axis=0).max() > CLOSE[precision], (name, np.ptp(expected, axis=0))
     return float(np.abs(model.predict(sess, dataset, batch_size=30) - expected).max())
 
 

@@ -5,7 +5,8 @@ import configparser
 import re
 import subprocess
 import sys
-from importlib.metadata import packages_distributions
+from collections import defaultdict
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,10 @@ def test_every_library_that_the_product_imports_is_declared(options):
     declared = {
         re.split(r"[\[<>=]", line)[0] for line in options["options"]["install_requires"].split("\n") if line
     }
-    known = packages_distributions()
+    known = defaultdict[str, set[str]](set)
+    for installed in distributions():  # packages_distributions() of Python 3.10 does not know all
+        for file in installed.files or ():
+            known[file.parts[0].removesuffix(".py")].add(installed.metadata["Name"].lower())
     ours = {"datasets", "models", "learning"}
     missing = {}
     for path in [*ROOT.glob("*.py"), *(path for room in ours for path in (ROOT / room).glob("**/*.py"))]:
@@ -42,7 +46,7 @@ def test_every_library_that_the_product_imports_is_declared(options):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for name in {name.split(".")[0] for name in names} - ours - sys.stdlib_module_names:
-                if not {each.lower() for each in known[name]} & declared:
+                if not known[name] & declared:
                     missing[name] = path.name
     assert missing == {}
 
