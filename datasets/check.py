@@ -3,12 +3,10 @@
 import argparse
 import io
 import json
-import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +14,7 @@ from datasets.check_report import Report, lines_of, report_of
 from datasets.errors import DataError, OptionError, StorageError, escape_name, is_storage_condition
 from datasets.files import expanded
 from datasets.inspection import inspect
+from datasets.silence import without_warnings
 
 _NAME = "datasets.check"
 
@@ -63,24 +62,12 @@ def _check(argv: Sequence[str]) -> int:
     output = None if arguments.json is None else expanded(arguments.json)
     if output is not None and not output.absolute().parent.is_dir():
         raise StorageError(f"there is no folder for --json '{escape_name(str(output))}'; create it first")
-    with _without_warnings():
+    with without_warnings():  # the report holds all that they say
         report = report_of(inspect(arguments.path))
     if output is not None:
         _write(report, output)  # first, for it does not need anybody who reads
     _print(report)
     return DataError.exit_code if report["unreadable"] or report["layout"] else 0
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Keep back the warnings of the loaders: the report holds all that they say."""
-    logger = logging.getLogger("datasets")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _parser() -> _Parser:

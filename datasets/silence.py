@@ -1,7 +1,10 @@
-"""Keeps the warnings of Pillow away from people, also where several threads decode."""
+"""Keep warnings away from people who asked for none: those of Pillow, and those of the loaders."""
 
+import logging
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -33,3 +36,15 @@ class SilentPillow:
 
 
 SILENCE = SilentPillow()
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Keep back what the loaders log about images, where it is reported otherwise or means nothing."""
+    logger = logging.getLogger("datasets")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

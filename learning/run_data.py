@@ -3,10 +3,8 @@
 Imports no TensorFlow.
 """
 
-import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 from datasets.class_names import normal_form
@@ -14,6 +12,7 @@ from datasets.dataset import DataSet
 from datasets.errors import DataError, shortened
 from datasets.files import expanded
 from datasets.loaders import LOADERS, LabelledSet, labelled_set, load_splits
+from datasets.silence import without_warnings
 from datasets.splits import Splits
 from learning.config import DataConfig, RunConfig
 from learning.errors import CheckpointError, UsageError
@@ -151,22 +150,10 @@ def _count_in_own_data(run: RunDirectory, data_dir: str, labelled: LabelledSet) 
     data = dataclasses.replace(run.config.data, download=False)  # a look must not put files there
     path = str(expanded(data_dir).resolve())
     try:
-        with _without_warnings():
+        with without_warnings():  # how images are split to be trained on means nothing to a test
             splits = open_data(dataclasses.replace(run.config, data_dir=path, data=data))
     except (DataError, UsageError):  # they cannot be trained on as that run was
         return 0
     if splits.fingerprint != run.info.get("data_fingerprint") or "train" not in splits.digests:
         return 0
     return count_shared(labelled.digests, splits.digests["train"])
-
-
-@contextlib.contextmanager
-def _without_warnings() -> Iterator[None]:
-    """What is said where images are split to be trained on means nothing to who tests."""
-    named = logging.getLogger("datasets")
-    level = named.level
-    named.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        named.setLevel(level)
