@@ -15,14 +15,13 @@ from learning import variables
 from learning.checksums import CHECKSUMS_FILE, find_damage, write_checksums
 from learning.errors import CheckpointError, StorageError
 from learning.files import is_storage_failure, read_text, replacing, storage_reason, write_text
-from learning.losses import LossFile
+from learning.losses import LOSSES_FILE, LossFile
 from learning.state import MAX_BYTES, TrainingState
 from learning.variables import PREFIX, find_unreadable
 
 logger = logging.getLogger(__name__)
 
 STATE_FILE = "state.json"
-LOSSES_FILE = "losses.float64"
 
 
 class Usable(NamedTuple):

@@ -28,19 +28,21 @@ from learning.files import (
     read_text,
     write_text,
 )
+from learning.losses import LOSSES_FILE
 from learning.state import TrainingState
 
 CONFIG_FILE = "config.yaml"
 INFO_FILE = "run.json"
+DIGESTS_FILE = "train-images.digests"
 MAX_SIDE = 10_000  # pixels of an input; more is no image of this project but an attack on memory
 UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 CHECKPOINTS = "checkpoints"
 # What is in a run directory, and in its folder of checkpoints, before there is one.
 _BEFORE_CHECKPOINTS = re.compile(
-    rf"{CONFIG_FILE}|{INFO_FILE}|train-images\.digests|augmented\.png|{TEMPORARY_NAME.pattern}|events\.out\.tfevents\..*"
-    r"|profile-\d+\.(timeline\.json|operations\.csv)"
+    rf"{CONFIG_FILE}|{INFO_FILE}|{re.escape(DIGESTS_FILE)}|augmented\.png|{TEMPORARY_NAME.pattern}"
+    r"|events\.out\.tfevents\..*|profile-\d+\.(timeline\.json|operations\.csv)"
 )
-_NO_CHECKPOINT = re.compile(r"\.writing-step-\d+|losses\.float64")
+_NO_CHECKPOINT = re.compile(rf"\.writing-step-\d+|{re.escape(LOSSES_FILE)}")
 PACKAGES = ("tensorflow", "numpy", "pillow", "scikit-image", "scikit-learn")
 
 logger = logging.getLogger(__name__)

@@ -13,9 +13,8 @@ from datasets.files import fsync_path
 from datasets.splits import Splits
 from learning.errors import StorageError
 from learning.files import is_storage_failure, replacing, storage_reason
-from learning.run_directory import RunDirectory
+from learning.run_directory import DIGESTS_FILE, RunDirectory
 
-DIGESTS_FILE = "train-images.digests"
 MAX_BYTES = 2**27  # of the file: 16 million images
 _DIGEST = np.dtype("<u8")
 
