@@ -15,7 +15,8 @@ from learning import variables
 from learning.checksums import CHECKSUMS_FILE, find_damage, write_checksums
 from learning.errors import CheckpointError, StorageError
 from learning.files import is_storage_failure, read_text, replacing, storage_reason, write_text
-from learning.losses import LOSSES_FILE, LossFile
+from learning.losses import LossFile
+from learning.run_directory import CHECKPOINTS, LOSSES_FILE
 from learning.state import MAX_BYTES, TrainingState
 from learning.variables import PREFIX, find_unreadable
 
@@ -54,7 +55,7 @@ class CheckpointStore:
 
     def __init__(self, save_dir: str | os.PathLike[str], keep: int = 2, select: str = "best") -> None:
         self.save_dir = Path(save_dir)
-        self.folder = self.save_dir / "checkpoints"
+        self.folder = self.save_dir / CHECKPOINTS
         self.losses = LossFile(self.folder / LOSSES_FILE)
         self.keep, self.select = keep, select
         self._best_steps: dict[int, int] = {}  # by step

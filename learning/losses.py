@@ -17,7 +17,6 @@ from learning.state import TrainingState
 
 logger = logging.getLogger(__name__)
 
-LOSSES_FILE = "losses.float64"
 _BYTES = 8  # of a loss: float64, little-endian
 
 

@@ -28,7 +28,6 @@ from learning.files import (
     read_text,
     write_text,
 )
-from learning.losses import LOSSES_FILE
 from learning.state import TrainingState
 
 CONFIG_FILE = "config.yaml"
@@ -37,6 +36,7 @@ DIGESTS_FILE = "train-images.digests"
 MAX_SIDE = 10_000  # pixels of an input; more is no image of this project but an attack on memory
 UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 CHECKPOINTS = "checkpoints"
+LOSSES_FILE = "losses.float64"  # in it
 # What is in a run directory, and in its folder of checkpoints, before there is one.
 _BEFORE_CHECKPOINTS = re.compile(
     rf"{CONFIG_FILE}|{INFO_FILE}|{re.escape(DIGESTS_FILE)}|augmented\.png|{TEMPORARY_NAME.pattern}"
