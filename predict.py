@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from datasets.files import expanded
-from learning.output import outlive_reader
-from learning.scripts import ScriptParser, announce, run_script
+from datasets.storage.paths import expanded
+from learning.terminal.command import ScriptParser, announce, run_script
+from learning.terminal.output import outlive_reader
 
 
 def parse() -> argparse.Namespace:
@@ -31,8 +31,8 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Parse, load, predict, print one line per image."""
     arguments = parse()
-    from learning.files import check_writable
-    from learning.run_directory import RunDirectory, newest_run
+    from datasets.storage.atomic import check_writable
+    from learning.runs.directory import RunDirectory, newest_run
 
     run = RunDirectory(arguments.run or newest_run())
     if arguments.output:
@@ -41,7 +41,8 @@ def main() -> None:
     if arguments.run is None:
         print(f"run: {run.path}", file=sys.stderr)
     announce(f"starting TensorFlow and loading {run.path} ...")
-    from learning import experiment, prediction
+    from learning import experiment
+    from learning.inference import prediction
 
     files = prediction.image_files(arguments.paths)
     model, sess, _ = experiment.load_run(run)

@@ -5,9 +5,9 @@ Five where nothing is mirrored; two, the image and its mirror image, where crops
 
 import argparse
 
-from datasets.files import expanded
-from learning.output import outlive_reader
-from learning.scripts import ScriptParser, announce, run_script
+from datasets.storage.paths import expanded
+from learning.terminal.command import ScriptParser, announce, run_script
+from learning.terminal.output import outlive_reader
 
 
 def parse() -> argparse.Namespace:
@@ -33,12 +33,12 @@ def main() -> None:
     """Parse, load, evaluate, print."""
     arguments = parse()
     outlive_reader()  # the files count, not what is printed
-    from learning.run_directory import RunDirectory, newest_run
+    from learning.runs.directory import RunDirectory, newest_run
 
     run = RunDirectory(arguments.run or newest_run())
     announce(f"starting TensorFlow and loading {run.path} ...")
-    from learning import experiment, run_data
-    from learning.evaluation import (
+    from learning import experiment
+    from learning.inference.evaluation import (
         detail_lines,
         evaluate,
         results_folder,
@@ -46,6 +46,7 @@ def main() -> None:
         score_lines,
         write_results,
     )
+    from learning.runs import data as run_data
 
     folder = results_folder(run, arguments.output)
     if arguments.data_dir is None:

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from learning.cli import TrainArguments, parse_train
-from learning.output import outlive_reader
-from learning.scripts import announce, run_script
+from learning.config.command_line import TrainArguments, parse_train
+from learning.terminal.command import announce, run_script
+from learning.terminal.output import outlive_reader
 
 
 def main() -> None:
     """Parse, hold the run directory, train, print the scores."""
     arguments = parse_train()
     outlive_reader()
-    from learning.run_directory import default_path, locked
+    from learning.runs.directory import default_path, locked
 
     path = Path(arguments.resume or arguments.run_dir or default_path(arguments.config.recipe))
     with locked(path, resumed=arguments.resume is not None):
@@ -21,12 +21,13 @@ def main() -> None:
 def train(arguments: TrainArguments, path: Path) -> None:
     """Build, train, test the selected weights, write the run's page."""
     announce("starting TensorFlow and loading the data ...")
-    from learning import experiment, run_data
-    from learning.evaluation import evaluate, score_lines, write_results
-    from learning.page import write_run_page
-    from learning.precision import with_precision
-    from learning.run_directory import RunDirectory
-    from learning.seen_images import keep_digests
+    from learning import experiment
+    from learning.inference.evaluation import evaluate, score_lines, write_results
+    from learning.machine.precision import with_precision
+    from learning.reports.run_page import write_run_page
+    from learning.runs import data as run_data
+    from learning.runs.directory import RunDirectory
+    from learning.runs.seen_images import keep_digests
 
     config, reason = with_precision(arguments.config)
     if reason:

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.augment import center_crop, corner_center_crop_reflect, random_crop_reflect
-from datasets.cache import DecodeOptions, load_images
-from datasets.crops import Crops
+from datasets.augment.crops import Crops
+from datasets.augment.windows import center_crop, corner_center_crop_reflect, random_crop_reflect
+from datasets.cache.store import DecodeOptions, load_images
 from datasets.dataset import ALEXNET_CROP_SIZE, DataSet
-from datasets.download import located
+from datasets.download.fetch import located
 from datasets.folder import load_labelled
-from datasets.left_out import check_readable_classes
-from datasets.listing import PETS as CLASS_NAMES
-from datasets.listing import class_of_pet, list_labelled, sample_files
-from datasets.parts import WHOLE
-from datasets.rows import ImageRows
-from datasets.sources import open_source
+from datasets.image_files.folder_or_zip import open_source
+from datasets.image_files.labels import PETS as CLASS_NAMES
+from datasets.image_files.labels import class_of_pet, list_labelled, sample_files
+from datasets.image_files.parts import WHOLE
+from datasets.image_files.unused_files import check_readable_classes
+from datasets.images.array_rows import ImageRows
 from datasets.splits import Splits
 
 __all__ = [
@@ -56,7 +56,7 @@ def read_asirra_subset(
     :param sample_size: number of images to draw; None: all.
     :param seed: of the order, and of what is drawn.
     :param image_size: side in pixels of the squares that images are resized to.
-    :param cache_dir: where decoded images are kept; None: see `datasets.cache_folder.cache_folders`.
+    :param cache_dir: where decoded images are kept; None: see `datasets.cache.location.cache_folders`.
     :param max_bad_fraction: the largest share of files that may be unreadable and are left out with a warning.
     :param strict: refuse any unreadable file.
     :return: images (N, image_size, image_size, 3) uint8, rows of a memory map; labels (N, 2) or (N,) uint8,

@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from datasets.arrays import Part, array_splits
-from datasets.crops import Crops
-from datasets.download import located
+from datasets.array_splits import Part, array_splits
+from datasets.augment.crops import Crops
+from datasets.download.fetch import located
+from datasets.download.known_files import CIFAR10_BINARY, CIFAR10_PYTHON, check_official
 from datasets.errors import DataError, escape_name
-from datasets.files import expanded
-from datasets.official import CIFAR10_BINARY, CIFAR10_PYTHON, check_official
-from datasets.plain_pickle import load_plain_pickle
 from datasets.splits import Splits
+from datasets.storage.paths import expanded
+from datasets.storage.plain_pickle import load_plain_pickle
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32  # pixels

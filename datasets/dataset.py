@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from datasets.crops import Cropper, Crops
-from datasets.rows import ImageRows, Images
-from datasets.sampling import Cursor, Sampler, check_batch_size
-from datasets.values import check_pixels, checked_labels
+from datasets.augment.crops import Cropper, Crops
+from datasets.augment.sampling import Cursor, Sampler, check_batch_size
+from datasets.images.array_rows import ImageRows, Images
+from datasets.images.value_checks import check_pixels, checked_labels
 
 Rows = np.ndarray | Sequence[int] | slice
 Labels = np.ndarray | Any  # Any stands for the None of a set without labels, which few callers meet

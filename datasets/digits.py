@@ -6,8 +6,8 @@ digits", 1998), enlarged so that a convolutional network has something to convol
 
 import numpy as np
 
-from datasets.arrays import array_dataset, parted
-from datasets.crops import Crops
+from datasets.array_splits import array_dataset, parted
+from datasets.augment.crops import Crops
 from datasets.splits import Splits, split_indices
 
 CLASS_NAMES = tuple("0123456789")

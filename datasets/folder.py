@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.cache import CachedImages, DecodeOptions, load_images
-from datasets.class_names import normal_form
-from datasets.crops import Crops
+from datasets.augment.crops import Crops
+from datasets.cache.store import CachedImages, DecodeOptions, load_images
 from datasets.dataset import ALEXNET_CROP_SIZE, DataSet
 from datasets.errors import shortened
-from datasets.left_out import check_readable_classes
-from datasets.listing import (
+from datasets.image_files.class_names import normal_form
+from datasets.image_files.folder_or_zip import Source, open_source
+from datasets.image_files.labels import (
     Labelled,
     LabelRule,
     class_names_of,
@@ -28,8 +28,8 @@ from datasets.listing import (
     list_labelled,
     sample_files,
 )
-from datasets.parts import TEST, TRAIN, VAL, WHOLE
-from datasets.sources import Source, open_source
+from datasets.image_files.parts import TEST, TRAIN, VAL, WHOLE
+from datasets.image_files.unused_files import check_readable_classes
 from datasets.splits import Splits, check_split, make_splits, split_indices
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def load_folder(
     :param test_fraction: share of the images, but for those of val/, for testing, if there is no test/.
     :param sample_size: use at most so many images of each given part, drawn by seed; None: all.
     :param seed: of the sample, the split, the order and the windows.
-    :param cache_dir: see `datasets.cache.DecodeOptions`, as for max_bad_fraction and strict.
+    :param cache_dir: see `datasets.cache.store.DecodeOptions`, as for max_bad_fraction and strict.
     :return: Splits with uint8 images and one-hot labels (N, K) uint8.
     :raises DataError: nothing there, no images, a file without a class, a single class, too many bad files.
     :raises OptionError: options that no images could satisfy.

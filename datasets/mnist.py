@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.arrays import Part, array_splits
-from datasets.crops import Crops
-from datasets.download import located
+from datasets.array_splits import Part, array_splits
+from datasets.augment.crops import Crops
+from datasets.download.fetch import located
 from datasets.errors import DataError, escape_name
-from datasets.files import expanded
 from datasets.splits import Splits
+from datasets.storage.paths import expanded
 
 CLASS_NAMES = tuple("0123456789")
 SIDE = 28  # pixels

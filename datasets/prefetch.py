@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from datasets.augment.sampling import Cursor
 from datasets.dataset import DataSet, Labels
-from datasets.sampling import Cursor
 
 
 class Prefetcher:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from datasets.dataset import DataSet
-from datasets.duplicates import warn_of_shared
 from datasets.errors import DataError, OptionError, escape_name
+from datasets.images.duplicates import warn_of_shared
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Splits:
     :param class_names: in the order of the labels.
     :param fingerprint: hex digest of the pixels, the labels and the split, for "is this the same data?".
     :param bad_files: (name, reason) of each file that was left out.
-    :param digests: `datasets.duplicates.pixel_digests` of the images of 'train', 'val' and 'test', where known.
+    :param digests: `pixel_digests` of the images of 'train', 'val' and 'test', where known.
     """
 
     train: DataSet
@@ -104,7 +104,7 @@ def make_splits(
 
     :param parts: indices of the training, validation and test images; an empty array is no set.
     :param content: digest of the pixels.
-    :param digests: `datasets.duplicates.pixel_digests` of all images.
+    :param digests: `datasets.images.duplicates.pixel_digests` of all images.
     :raises DataError: nothing to train on.
     """
     if whole.class_names is None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from learning.kernels import choosing_kernels
-from models.quiet import importing_tensorflow
+from learning.machine.kernels import choosing_kernels
+from models.tensorflow_import import importing_tensorflow
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings and worse
 with importing_tensorflow(), choosing_kernels():
@@ -23,16 +23,16 @@ with importing_tensorflow(), choosing_kernels():
 from datasets.dataset import DataSet
 from datasets.errors import escape_name
 from datasets.splits import Splits
-from learning.checkpoints import CheckpointStore, Usable
-from learning.config import ModelConfig, RunConfig
+from datasets.storage.failures import storage_reason
+from learning.checkpoints.saved_variables import restore
+from learning.checkpoints.store import CheckpointStore, Usable
+from learning.config.run_config import ModelConfig, RunConfig
 from learning.errors import CheckpointError, UsageError
 from learning.evaluators import EVALUATORS
-from learning.files import storage_reason
+from learning.machine.precision import for_prediction
 from learning.optimizers import OPTIMIZERS, Optimizer
-from learning.precision import for_prediction
-from learning.run_data import run_info
-from learning.run_directory import RunDirectory
-from learning.variables import restore
+from learning.runs.data import run_info
+from learning.runs.directory import RunDirectory
 from models.catalogue import check_options, model_class
 from models.convnet import ConvNet, one_hot
 
@@ -78,7 +78,7 @@ def build_model(
     model = config.model
     if model.precision == "auto":
         raise UsageError(
-            "model.precision is 'auto' and was not chosen yet; see learning.precision.with_precision"
+            "model.precision is 'auto' and was not chosen yet; see learning.machine.precision.with_precision"
         )
     network = network_class(model)
     options = {"weight_decay": model.weight_decay, "weight_decay_on": model.weight_decay_on, **model.options}
@@ -182,7 +182,7 @@ def drawing_training_images(train_set: DataSet, folder: Path, *, augment: bool) 
         captions = [names[index] for index in np.argmax(one_hot(labels, len(names)), axis=1)]
 
     def draw() -> None:
-        from learning.report import draw_image_grid  # imports matplotlib
+        from learning.reports.plots import draw_image_grid  # imports matplotlib
 
         try:
             draw_image_grid(images, captions, path)

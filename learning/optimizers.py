@@ -12,16 +12,16 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from datasets.dataset import DataSet
-from learning.config import RunConfig
+from learning.checkpoints.state import TrainingState
+from learning.config.run_config import RunConfig
 from learning.evaluators import Evaluator
-from learning.run_directory import default_path
+from learning.runs.directory import default_path
 from learning.schedules import ConstantSchedule, Schedule
-from learning.score_checks import check_scores
-from learning.state import TrainingState
-from learning.training import TrainingLoop
+from learning.training.loop import TrainingLoop
+from learning.training.score_checks import check_scores
 from models.convnet import ConvNet
-from models.graphs import operations_behind, random_operations
-from models.hyperparameters import accepted, reject_unknown
+from models.graph.building import operations_behind, random_operations
+from models.options import accepted, reject_unknown
 
 logger = logging.getLogger(__name__)
 

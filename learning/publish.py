@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from datasets.files import expanded
-from learning.checksums import write_checksums
+from datasets.storage.atomic import write_text
+from datasets.storage.paths import expanded
+from learning.checkpoints.checksums import write_checksums
 from learning.errors import CheckpointError, DirectoryInUseError
-from learning.files import write_text
-from learning.output import outlive_reader
-from learning.run_directory import INFO_FILE, RunDirectory, write_config
-from learning.scripts import ScriptParser, announce, run_script
+from learning.runs.directory import INFO_FILE, RunDirectory, write_config
+from learning.terminal.command import ScriptParser, announce, run_script
+from learning.terminal.output import outlive_reader
 
 if TYPE_CHECKING:
-    from learning.state import TrainingState
+    from learning.checkpoints.state import TrainingState
 
 TEST_FILE = "test.json"
 KEPT_INFO = (
@@ -109,9 +109,9 @@ def _write_texts(run: RunDirectory, folder: Path) -> None:
 
 def _write_checkpoint(run: RunDirectory, state: "TrainingState", step: int, folder: Path) -> None:
     """The checkpoint of update `step`, which `load_run` chooses, without all that only training needs."""
-    from learning.checkpoints import STATE_FILE, CheckpointStore
+    from learning.checkpoints.saved_variables import save
+    from learning.checkpoints.store import STATE_FILE, CheckpointStore
     from learning.experiment import load_run, v1
-    from learning.variables import save
 
     model, sess, epoch = load_run(run)
     checkpoint = CheckpointStore(folder).path(step)
@@ -124,7 +124,7 @@ def _write_checkpoint(run: RunDirectory, state: "TrainingState", step: int, fold
 
 def _cut_down(state: "TrainingState", step: int, epoch: int) -> "TrainingState":
     """The state of the only checkpoint."""
-    from learning.state import TrainingState
+    from learning.checkpoints.state import TrainingState
 
     return TrainingState(
         global_step=step,

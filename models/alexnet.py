@@ -7,8 +7,8 @@ import tensorflow.compat.v1 as v1
 
 from models import layers
 from models.convnet import ConvNet
-from models.hyperparameters import check_among
 from models.layers import conv_layer, dropout, fc_layer, max_pool
+from models.options import check_among
 
 
 class AlexNet(ConvNet):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.hyperparameters import reject_unknown, suggestion
+from models.options import reject_unknown, suggestion
 
 if TYPE_CHECKING:
     from models.convnet import ConvNet

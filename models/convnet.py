@@ -10,9 +10,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from models.build_errors import explained
 from models.frozen import Frozen, frozen_session
-from models.graphs import (
+from models.graph.building import (
     LOSSES,
     AddedItems,
     current_graph,
@@ -21,7 +20,8 @@ from models.graphs import (
     seeded,
     variables_behind,
 )
-from models.hyperparameters import accepted, bound, check_among, reject_unknown
+from models.graph.errors import explained
+from models.options import accepted, bound, check_among, reject_unknown
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class ConvNet(ABC):
     """A classifier in an explicit graph.
 
     :ivar options: what it was built with: precision, seed, and the options of `_build_model` and `_build_loss`.
-    :ivar graph: the graph that holds it: the current one, see `models.graphs.current_graph`.
+    :ivar graph: the graph that holds it: the current one, see `models.graph.building.current_graph`.
     :ivar images: uint8 placeholder (N, H, W, C), pixels in [0, 255].
     :ivar X: float32 (N, H, W, C) in [0, 1], computed from `images`; may be fed instead of them.
     :ivar inputs: what the first layer should take: X minus the mean, in the compute dtype.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from models.graph_copy import GraphCopy, Unsupported
+from models.graph.copying import GraphCopy, Unsupported
 from models.layers import BATCH_NORMS, BatchNorm
 
 if TYPE_CHECKING:

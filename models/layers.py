@@ -14,7 +14,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from models.filter_gradients import GRADIENT, products_pay
-from models.graphs import global_step
+from models.graph.building import global_step
 
 BATCH_NORMS = "batch_norms"  # the collection of a graph that lists them
 FUSED_EPSILON = 1.001e-5  # the least that TensorFlow's batch norm computes with

@@ -12,8 +12,8 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from models.convnet import ConvNet
-from models.hyperparameters import check, check_among
 from models.layers import batch_norm, conv_layer, fc_layer, global_average_pool, max_pool, subsample
+from models.options import check, check_among
 
 
 class Stem(NamedTuple):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import yaml
 
 from models.catalogue import MODELS, check_options, model_class, model_path
-from models.quiet import importing_tensorflow
+from models.tensorflow_import import importing_tensorflow
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -87,7 +87,7 @@ def layer_rows(model: ConvNet) -> list[LayerRow]:
 
 def _operations(model: ConvNet) -> list[tf.Operation]:
     """The operations that the logits are computed from, in the order in which they were made."""
-    from models.graphs import operations_behind  # imports TensorFlow
+    from models.graph.building import operations_behind  # imports TensorFlow
 
     found = {op.name for op in operations_behind(model.logits)}
     return [op for op in model.graph.get_operations() if op.name in found and op.type not in PASSING]

@@ -27,9 +27,9 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from datasets.errors import DataError, shortened
-from datasets.listing import class_of_folder, class_of_pet, list_labelled
-from datasets.sources import open_source
-from tests.planted import DAMAGED, NAMES, ODD, UNREADABLE, plant_rubbish
+from datasets.image_files.folder_or_zip import open_source
+from datasets.image_files.labels import class_of_folder, class_of_pet, list_labelled
+from tests.support.planted import DAMAGED, NAMES, ODD, UNREADABLE, plant_rubbish
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = [

@@ -12,24 +12,25 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import benchmarks  # noqa: F401  (before TensorFlow, see there)
-from learning import kernels, processor
+from learning.machine import cpu as processor
+from learning.machine import kernels
 
 with kernels.choosing_kernels():  # the tests compute as the scripts do
     import tensorflow as tf
     import tensorflow.compat.v1 as v1
 
-# tests/test_behaviour_switches.py runs suites again after one of TensorFlow's switches back to the ways of TF1.
+# test_behaviour_switches.py runs suites again after one of TensorFlow's switches back to the ways of TF1.
 SWITCH = os.environ.get("SESSIONNET_TEST_SWITCH")
 if SWITCH:
     getattr(v1, SWITCH)()
 
 from datasets.dataset import DataSet
-from learning.precision import bfloat16_fails
+from learning.machine.precision import bfloat16_fails
 from models.catalogue import model_class
 from models.layers import batch_norm, conv_layer, dropout, fc_layer, global_average_pool
 from models.nn import ConvNet
 from models.summary import DEFAULTS, IMAGENET
-from tests.warm_scripts import warm_scripts
+from tests.support.warm_scripts import warm_scripts
 
 # Nor does hypothesis look at a clock: how long an example takes says nothing on a busy machine.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -118,7 +119,7 @@ def session():
 
 @pytest.fixture(scope="session")
 def call_script():
-    """Calls a script in a process that need not start TensorFlow: see tests/warm_scripts.py."""
+    """Calls a script in a process that need not start TensorFlow: see tests/support/warm_scripts.py."""
     with warm_scripts() as call:
         yield call
 

@@ -140,7 +140,7 @@ def rows() -> dict[int, tuple[str, str]]:
 def proofs(folder: Path = TESTS) -> dict[int, list[str]]:
     """The tests by row, as file::name."""
     found: dict[int, list[str]] = {}
-    for path in sorted(folder.glob("test_*.py")):
+    for path in sorted(folder.rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 for number in _marked(node):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import tensorflow.compat.v1 as v1
 
-from learning.checkpoints import CheckpointStore
+from learning.checkpoints.store import CheckpointStore
 from learning.errors import CheckpointError, DirectoryInUseError, StorageError
 from learning.evaluators import AccuracyEvaluator
 from learning.optimizers import MomentumOptimizer

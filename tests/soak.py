@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from learning.checkpoints import CheckpointStore
+from learning.checkpoints.store import CheckpointStore
 from learning.errors import CheckpointError
 from tests.kill_and_resume import HP, NUM_IMAGES, digests, finish, kill_after, start
 

@@ -1,0 +1,1 @@
+"""Measuring side by side: contestants, hardware, figures and their tables."""

@@ -1,0 +1,1 @@
+"""`python -m datasets.check`: look at images before training."""

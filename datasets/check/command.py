@@ -1,0 +1,117 @@
+"""Looks at images before training: `python -m datasets.check DIR`. Decodes each once and changes nothing."""
+
+import argparse
+import io
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from datasets.check.inspection import inspect
+from datasets.check.report import Report, lines_of, report_of
+from datasets.errors import DataError, OptionError, StorageError, escape_name, is_storage_condition
+from datasets.images.hidden_warnings import without_warnings
+from datasets.storage.paths import expanded
+
+_NAME = "datasets.check"
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(message)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Checks, prints the report, and returns the exit code."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the stream lacks
+    try:
+        return _check(arguments)
+    except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
+        return 141
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{_NAME}: interrupted\n")
+        return 130
+    except (DataError, StorageError, OSError, MemoryError) as error:
+        told = _told(error)
+        if told is None or "--debug" in arguments:
+            traceback.print_exc()
+        if told is None:
+            return 1
+        sys.stderr.write(f"{_NAME}: {' '.join(str(told).split())}\n")
+        return told.exit_code
+
+
+def _told(error: Exception) -> DataError | StorageError | None:
+    """What is said about an error; None of a defect of the project."""
+    if isinstance(error, DataError | StorageError):
+        return error
+    if isinstance(error, MemoryError):
+        return StorageError("out of memory: close other programs")
+    return StorageError(str(error)) if is_storage_condition(error) else None
+
+
+def _check(argv: Sequence[str]) -> int:
+    arguments = _parser().parse_args(argv)
+    output = None if arguments.json is None else expanded(arguments.json)
+    if output is not None and not output.absolute().parent.is_dir():
+        raise StorageError(f"there is no folder for --json '{escape_name(str(output))}'; create it first")
+    with without_warnings():  # the report holds all that they say
+        report = report_of(inspect(arguments.path))
+    if output is not None:
+        _write(report, output)  # first, for it does not need anybody who reads
+    _print(report)
+    return DataError.exit_code if report["unreadable"] or report["layout"] else 0
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog=f"python -m {_NAME}",
+        description="Look at images before training on them. Each is decoded once; nothing is changed or kept. "
+        "Lists files that cannot be read and why, images that are read but odd (grey, CMYK, palette, transparent, "
+        "16 bits, animated, turned by EXIF, a suffix of another format), files that are not images, empty folders, "
+        "images that are there more than once (the same upright pixels, however the file is packed) inside and "
+        "across train, val and test, sizes, and the number of images of each class and part.",
+        epilog="Exit codes: 0 all images can be read and trained on, 2 usage, 3 some cannot or there are none, "
+        "6 the report cannot be written.",
+    )
+    parser.add_argument(
+        "path", metavar="DIR", help="folder or zip of images, as for train.py --data-dir, of any data set"
+    )
+    parser.add_argument("--json", metavar="FILE", help="also write everything that was found to this file")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _print(report: Report) -> None:
+    if sys.stdout is None:  # it was closed before
+        return
+    try:
+        sys.stdout.write("\n".join([*lines_of(report), ""]))
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try again at its end
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise StorageError(
+            f"the report cannot be printed ({error.strerror}); send it elsewhere, or use --json"
+        ) from error
+
+
+def _write(report: Report, path: Path) -> None:
+    """Under another name first, so that no half of a report is ever taken for a whole one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StorageError(
+            f"the report cannot be written to '{escape_name(str(path))}' ({error.strerror}); choose another --json"
+        ) from error

@@ -1,0 +1,136 @@
+"""The findings of a check as plain values, for programs, and as lines of text, for people."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from datasets.check.inspection import ODDITIES, UNUSED, Findings, Record
+from datasets.errors import escape_name, shortened
+from datasets.image_files.parts import TEST, TRAIN, VAL, WHOLE
+from datasets.image_files.unused_files import suffixes_of
+
+_LISTED = 20  # groups of equal images that the text names; the values have all
+_PARTS = (WHOLE, TRAIN, VAL, TEST, UNUSED)
+_NO_CLASS = "(no class)"
+
+Report = dict[str, Any]
+
+
+def report_of(findings: Findings) -> Report:
+    """Plain values that JSON can hold.
+
+    :return: path; images, the number of those that can be read; layout; counts {part: {class: images}}; sizes
+        {"width": {"min", "median", "max"}, "height": ...} in pixels, upright; unreadable [{"name", "reason"}];
+        undecoded [name]; others [name], files that are not images; empty_folders [name]; odd {kind: [name]};
+        duplicates [{"files", "parts", "classes"}], first those of several classes, then those that several parts
+        share.
+    """
+    records = findings.records
+    return {
+        "path": findings.path,
+        "images": len(records),
+        "layout": findings.layout,
+        "counts": _counts(records),
+        "sizes": _sizes(records),
+        "unreadable": [{"name": name, "reason": reason} for name, reason in findings.unreadable],
+        "undecoded": list(findings.undecoded),
+        "others": list(findings.others),
+        "empty_folders": list(findings.empty_folders),
+        "odd": _odd(records),
+        "duplicates": _duplicates(records),
+    }
+
+
+def lines_of(report: Report) -> Iterator[str]:
+    """The report for people."""
+    bad, path = len(report["unreadable"]), escape_name(report["path"])
+    empty = f"; empty folders: {shortened(report['empty_folders'])}" if report["empty_folders"] else ""
+    yield f"{path}: {report['images']} images can be read, {bad} cannot{empty}"
+    if report["layout"]:
+        yield f"not ready for training: {report['layout']}"
+    yield from _count_lines(report["counts"])
+    for side, values in report["sizes"].items():
+        yield f"{side:<7} {values['min']} / {values['median']:g} / {values['max']} pixels (min / median / max)"
+    yield from _section("cannot be read", bad)
+    for entry in report["unreadable"]:
+        yield f"  '{escape_name(entry['name'])}': {escape_name(entry['reason'])}"
+    yield from _section("in formats that are not decoded", len(report["undecoded"]))
+    if report["undecoded"]:
+        yield f"  {shortened(report['undecoded'])}; convert them to JPEG or PNG"
+    yield from _section("not images, and left out", len(report["others"]))
+    if report["others"]:
+        yield f"  {suffixes_of(report['others'])}: {shortened(report['others'])}"
+    yield from _section("odd, and read all the same", sum(map(len, report["odd"].values())))
+    yield from (
+        f"  {len(names):>6} {ODDITIES[kind]} ({shortened(names, 3)})" for kind, names in report["odd"].items()
+    )
+    yield from _duplicate_lines(report["duplicates"])
+
+
+def _counts(records: Iterable[Record]) -> dict[str, dict[str, int]]:
+    counted = Counter((record.part, record.label or _NO_CLASS) for record in records)
+    return {
+        part: {label: counted[key, label] for key, label in sorted(counted) if key == part}
+        for part in _PARTS
+        if any(key == part for key, _ in counted)
+    }
+
+
+def _sizes(records: Sequence[Record]) -> dict[str, dict[str, float]]:
+    if not records:
+        return {}
+    return {
+        side: {"min": min(values), "median": float(np.median(values)), "max": max(values)}
+        for side, values in (
+            ("width", [record.width for record in records]),
+            ("height", [record.height for record in records]),
+        )
+    }
+
+
+def _odd(records: Sequence[Record]) -> dict[str, list[str]]:
+    found = {kind: [record.name for record in records if kind in record.oddities] for kind in ODDITIES}
+    return {kind: names for kind, names in found.items() if names}
+
+
+def _duplicates(records: Iterable[Record]) -> list[dict[str, list[str]]]:
+    """Groups of images with the same upright pixels, first those whose classes contradict each other."""
+    groups: dict[bytes, list[Record]] = defaultdict(list)
+    for record in records:
+        groups[record.digest].append(record)
+    found = [
+        {
+            "files": [record.name for record in group],
+            "parts": sorted({record.part for record in group}),
+            "classes": sorted({record.label or _NO_CLASS for record in group}),
+        }
+        for group in groups.values()
+        if len(group) > 1
+    ]
+    return sorted(found, key=lambda group: (-len(group["classes"]), -len(group["parts"]), group["files"]))
+
+
+def _count_lines(counts: dict[str, dict[str, int]]) -> Iterator[str]:
+    for part, classes in counts.items():
+        named = ", ".join(f"{escape_name(label)} {count}" for label, count in classes.items())
+        yield f"{part:<7} {sum(classes.values())}: {named}"
+
+
+def _duplicate_lines(groups: Sequence[dict[str, list[str]]]) -> Iterator[str]:
+    yield from _section("the same pixels more than once, in groups", len(groups))
+    for group in groups[:_LISTED]:
+        notes = [
+            f"in {' and '.join(map(escape_name, group[key]))}"
+            for key in ("parts", "classes")
+            if len(group[key]) > 1
+        ]
+        yield f"  {shortened(group['files'])}{': ' * bool(notes)}{', '.join(notes)}"
+    if len(groups) > _LISTED:
+        yield f"  and {len(groups) - _LISTED} more groups (--json FILE holds all)"
+
+
+def _section(title: str, count: int) -> Iterator[str]:
+    if count:
+        yield f"{title}: {count}"

@@ -1,0 +1,135 @@
+"""Fetch the official files of data sets.
+
+Only https is spoken, also after a redirect, with certificates checked as `requests` does. A file is written to
+NAME.part in the folder where it shall be, which a later try goes on with, and gets its name once its size and its
+hash are right. A transfer that is cut or stalls is tried again a few times.
+"""
+
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from filelock import FileLock, Timeout
+
+from datasets.cache.location import default_cache_dir
+from datasets.download.known_files import ASIRRA, CIFAR10_PYTHON, MNIST, OfficialFile, compare
+from datasets.download.transfer import CutError, try_transfer
+from datasets.errors import DataError, OptionError, StorageError, escape_name
+from datasets.storage.paths import expanded, file_digest
+
+WAITS = (2, 5, 10)  # seconds before each further try of a transfer that was cut
+# What --download fetches for a data set.
+DOWNLOADS: dict[str, tuple[OfficialFile, ...]] = {
+    "asirra": (ASIRRA,),
+    "cifar10": (CIFAR10_PYTHON,),
+    "mnist": MNIST,
+}
+
+logger = logging.getLogger(__name__)
+
+
+def fetch(name: str, folder: Path | str | None = None) -> Path:
+    """Make sure that the official files of a data set are there, and fetch those that are missing.
+
+    Create the folder, and in it NAME.part while a file is on its way, and NAME.part.lock, which stays.
+
+    :param name: a key of DOWNLOADS.
+    :param folder: where the files shall be; None: downloads/NAME in `datasets.cache.location.default_cache_dir`.
+    :return: what the loader takes: the file, or the folder of several.
+    :raises DataError: a file that is there and is not the official one, which stays as it is; a server that cannot
+        be reached, stalls again and again, hardly sends anything, leaves https or sends something else.
+    :raises StorageError: the folder cannot be written. OptionError: it is a file.
+    """
+    folder = default_cache_dir() / "downloads" / name if folder is None else expanded(folder)
+    if folder.exists() and not folder.is_dir():
+        raise OptionError(
+            f"'{escape_name(str(folder))}' is a file; give --download a folder to put files into, or leave it out"
+        )
+    files = DOWNLOADS[name]
+    for file in files:
+        _ensure(file, folder / file.name)
+    return folder / files[0].name if len(files) == 1 else folder
+
+
+def located(name: str, path: Path | str | None, download: bool) -> Path:
+    """Return where a loader reads: its path, or what `fetch` has put there.
+
+    :raises OptionError: no path, and nothing to be fetched.
+    """
+    if download:
+        return fetch(name, path)
+    if path is None:
+        raise OptionError(
+            f"data set '{name}' needs the path of its images; give it with --data-dir, or fetch them with "
+            "--download"
+        )
+    return expanded(path)
+
+
+def _ensure(file: OfficialFile, target: Path) -> None:
+    if target.exists():
+        compare(file, target, "move it away, then it is fetched")
+        return
+    part = target.with_name(f"{target.name}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _held(part):
+            if target.exists():  # another process was faster
+                part.unlink(missing_ok=True)
+                return
+            with open(part, "ab") as stream:
+                _transfer(file, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            _verify(file, part)
+            os.replace(part, target)
+    except OSError as error:
+        raise StorageError(
+            f"'{escape_name(str(target))}' cannot be written ({error.strerror}); choose another folder with "
+            "--data-dir"
+        ) from error
+
+
+@contextlib.contextmanager
+def _held(part: Path) -> Iterator[None]:
+    """Let one process at a time have the half-done file: by NAME.part.lock beside it.
+
+    The lock file stays: once it were deleted, one process could lock the old file and another a new one.
+    """
+    lock = FileLock(f"{part}.lock", timeout=0, thread_local=False, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise DataError(
+            f"'{escape_name(str(part))}' is being downloaded by another process; wait for it"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _transfer(file: OfficialFile, stream: IO[bytes]) -> None:
+    """Append what is missing of the file, in several tries where it has to be."""
+    for wait in WAITS:
+        try:
+            return try_transfer(file, stream)
+        except CutError as error:
+            logger.warning("%s: this is done in %g seconds", error, wait)
+            time.sleep(wait)
+    try_transfer(file, stream)
+
+
+def _verify(file: OfficialFile, part: Path) -> None:
+    """Refuse and remove a complete download with a wrong hash, which is no use to go on with."""
+    actual = file_digest(part)
+    if actual != file.sha256:
+        part.unlink()
+        raise DataError(
+            f"{file.url} is not the official file: expected SHA-256 {file.sha256}, got {actual}; what came was "
+            "removed, try again"
+        )

@@ -1,0 +1,239 @@
+"""List the files of a folder or a zip archive, sorted, and read their bytes.
+
+A zip archive is read in memory, member by member; nothing is ever extracted, so no member name can lead
+out of a folder.
+"""
+
+import errno
+import io
+import logging
+import os
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from datasets.download.known_files import check_official
+from datasets.errors import DataError, StorageError, escape_name, shortened
+from datasets.image_files.source import FOLDER, NO_SIZE, Source, SourceFile, is_ignored
+from datasets.images.decode import ImageError
+from datasets.images.formats import (
+    IMAGE,
+    OTHER,
+    START_BYTES,
+    KindsByContent,
+    kind_by_name,
+    kind_by_start,
+    suffix_of,
+)
+from datasets.storage.paths import expanded
+
+MAX_FILE_BYTES = 72 * 2**20  # room for 24 million pixels that are not compressed
+_CHUNK = 2**20
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of others zipfile unpacks a member at one go
+_MEMBER_ERRORS = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
+_UNREADABLE = (errno.EACCES, errno.EPERM, errno.EIO)  # of a file that is there
+_PACKED = "train.zip"  # what Kaggle's download holds once it is unzipped, beside test1.zip and a table
+
+logger = logging.getLogger(__name__)
+
+
+class FolderSource(Source):
+    """The files of a folder and its subfolders; links are followed, a loop of links is not."""
+
+    @property
+    def identity(self) -> str:
+        return str(self.path.resolve())
+
+    def read(self, name: str) -> bytes:
+        path = self.path / name
+        try:
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageError("cannot be read (not a regular file)")
+            _check_bytes(status.st_size)
+            return path.read_bytes()
+        except OSError as error:
+            _check_resources(path, error)
+            raise ImageError(f"cannot be read ({error.strerror})") from error
+
+    def found(self) -> str:
+        return shortened(sorted(os.listdir(self.path)))
+
+    def _list(self) -> Iterator[SourceFile]:
+        return self._walk(self.path, "", frozenset(), KindsByContent())
+
+    def _walk(
+        self, folder: Path | str, prefix: str, ancestors: frozenset[tuple[int, int]], kinds: KindsByContent
+    ) -> Iterator[SourceFile]:
+        try:
+            status = os.stat(folder)
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            raise DataError(
+                f"folder '{escape_name(str(folder))}' cannot be listed ({error.strerror}); "
+                "check its permissions"
+            ) from error
+        if (status.st_dev, status.st_ino) in ancestors:
+            return
+        ancestors = ancestors | {(status.st_dev, status.st_ino)}
+        if prefix:
+            yield SourceFile(prefix.rstrip("/"), NO_SIZE, 0, FOLDER)
+        for entry in entries:
+            if is_ignored(entry.name):
+                continue
+            if _is_folder(entry):
+                yield from self._walk(entry.path, f"{prefix}{entry.name}/", ancestors, kinds)
+            elif kind := _kind_of_entry(entry, prefix + entry.name, kinds):
+                yield _source_file(entry, prefix + entry.name, kind)
+
+
+class ZipSource(Source):
+    """The members of a zip archive."""
+
+    def __init__(self, path: Path):
+        super().__init__(path)
+        try:
+            self._archive = zipfile.ZipFile(path)
+        except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            raise DataError(
+                f"'{escape_name(str(path))}' is not a readable zip archive ({error}); "
+                "give a folder or a complete zip archive"
+            ) from error
+
+    @property
+    def identity(self) -> str:
+        return ""  # the checksums of the members say it all
+
+    def read(self, name: str) -> bytes:
+        member = self._archive.getinfo(name)
+        if member.compress_type not in _METHODS:
+            raise ImageError("is packed in the archive by another method than deflate; pack the archive anew")
+        _check_bytes(member.file_size)
+        try:
+            return self._inflated(name)
+        except _MEMBER_ERRORS as error:
+            raise ImageError(f"cannot be read from the archive ({error})") from error
+
+    def _inflated(self, name: str) -> bytes:
+        """Unpack piece by piece: at one go a member that holds more than it says would be unpacked whole."""
+        content = io.BytesIO()
+        with self._archive.open(name) as member:
+            while chunk := member.read(_CHUNK):
+                content.write(chunk)
+        return content.getvalue()
+
+    def found(self) -> str:
+        return shortened(self._archive.namelist())
+
+    def _list(self) -> Iterator[SourceFile]:
+        kinds = KindsByContent()
+        members = {
+            member.filename: member for member in self._archive.infolist()
+        }  # the last of a name counts
+        for name, member in members.items():
+            if any(map(is_ignored, PurePosixPath(name).parts)):
+                continue
+            if member.is_dir():
+                yield SourceFile(str(PurePosixPath(name)), NO_SIZE, 0, FOLDER)
+            else:
+                kind = kind_by_name(name) or kinds.kind(name, partial(self._kind_by_start, member))
+                yield SourceFile(name, member.file_size, member.CRC, kind)
+
+    def _kind_by_start(self, member: zipfile.ZipInfo) -> str:
+        if member.compress_type not in _METHODS:
+            return OTHER
+        try:
+            with self._archive.open(member) as file:
+                return kind_by_start(file.read(START_BYTES))
+        except _MEMBER_ERRORS:
+            return OTHER
+
+
+def open_source(path: Path | str) -> Source:
+    """Open a folder or a zip archive; of a folder with a train.zip and no images, that archive.
+
+    :raises DataError: nothing there, neither of the two, or other archives; lists what is there instead. An archive
+        with an official name and another content.
+    """
+    path = expanded(path)
+    if path.is_dir():
+        folder = FolderSource(path)
+        return folder if folder.files() else _packed(folder)
+    if path.exists():
+        check_official(path)
+        return ZipSource(path)
+    parent = path.parent
+    beside = shortened(sorted(os.listdir(parent))) if parent.is_dir() else "no such folder either"
+    raise DataError(
+        f"no folder or zip archive at '{escape_name(str(path))}' "
+        f"(in '{escape_name(str(parent))}': {beside}); give the path of the images with --data-dir"
+    )
+
+
+def _packed(folder: FolderSource) -> Source:
+    """Return what to read where a folder has no images: its train.zip, or the folder if it has no archive."""
+    archives = sorted(name for name in os.listdir(folder.path) if _is_archive_name(name))
+    if not archives:
+        return folder
+    train = [name for name in archives if name.lower() == _PACKED]
+    if not train:
+        raise DataError(
+            f"no images in '{escape_name(str(folder.path))}', but archives ({shortened(archives)}); "
+            "give the path of the one that holds the labelled images"
+        )
+    logger.info("no images in '%s', so its %s is read", escape_name(str(folder.path)), train[0])
+    return ZipSource(folder.path / train[0])
+
+
+def _is_archive_name(name: str) -> bool:
+    return suffix_of(name) == ".zip" and not is_ignored(name)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _kind_of_entry(entry: os.DirEntry[str], name: str, kinds: KindsByContent) -> str | None:
+    """Return the kind of a file; None for a pipe, a device or a dangling link whose name is not an image's."""
+    if kind := kind_by_name(entry.name):
+        return kind
+    try:
+        return kinds.kind(name, partial(_kind_by_start, entry.path)) if entry.is_file() else None
+    except OSError as error:
+        _check_resources(entry.path, error)
+        return IMAGE if error.errno in _UNREADABLE else OTHER  # so that reading it says why
+
+
+def _kind_by_start(path: str) -> str:
+    with open(path, "rb", buffering=0) as file:
+        return kind_by_start(file.read(START_BYTES))
+
+
+def _source_file(entry: os.DirEntry[str], name: str, kind: str) -> SourceFile:
+    """Follow links, and list what cannot be looked at all the same, so that reading it names it."""
+    if kind != IMAGE:
+        return SourceFile(name, NO_SIZE, 0, kind)
+    try:
+        status = entry.stat()
+    except OSError:
+        return SourceFile(name, NO_SIZE, 0)
+    return SourceFile(name, status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
+
+
+def _check_resources(path: Path | str, error: OSError) -> None:
+    """Raise StorageError if the system ran out of something, which is not a fault of the file."""
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        raise StorageError(
+            f"'{escape_name(str(path))}' cannot be read ({error.strerror}); close other programs"
+        ) from error
+
+
+def _check_bytes(size: int) -> None:
+    if size > MAX_FILE_BYTES:
+        raise ImageError(f"{size} bytes are more than the {MAX_FILE_BYTES} that are read; convert it to JPEG")

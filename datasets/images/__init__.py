@@ -1,0 +1,1 @@
+"""Single images: decode a file, convert depth and colour, find duplicates, check pixel values."""

@@ -1,0 +1,237 @@
+"""Decode image files, in this one place: upright, 8 bits, RGB or grey, whatever the file holds.
+
+One rule each: the content decides the format, not the name; animations give their first frame; EXIF
+orientation is applied; whatever is transparent lies on white; colour profiles are converted to sRGB
+(`color_profiles`); more than 8 bits are scaled by what the file says of their range (`bit_depth`).
+"""
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from datasets.errors import DataError
+from datasets.images import bit_depth
+from datasets.images.color_profiles import has_other_profile, in_srgb
+from datasets.images.formats import SUFFIXES
+from datasets.images.hidden_warnings import SILENCE
+
+MAX_PIXELS = 64 * 2**20  # about 200 MB as RGB; more is refused from the header alone
+
+_FORMATS = tuple(SUFFIXES)  # none that runs a program, as EPS would
+_MODES = {1: "L", 3: "RGB"}
+_EXIF_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_DECODE_ERRORS = (  # what Pillow's readers have been seen to raise on damaged files
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    RuntimeError,
+    AssertionError,
+    BufferError,
+    struct.error,
+    zlib.error,
+)
+_OUT_OF_MEMORY = "out of memory"  # how the OSError of a decoder written in C begins that could get none
+
+
+class ImageError(DataError):
+    """An image cannot be read; the message is the reason, in one short sentence."""
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What a file held before it became upright RGB.
+
+    :param format: a key of `datasets.images.formats.SUFFIXES`.
+    :param mode: Pillow's name of the pixels: RGB, L (grey), CMYK, P (palette), RGBA, I;16 and so on.
+    :param is_deep: more than 8 bits a channel.
+    :param is_range_doubtful: deep, and the range of the values is not stated and may be another one.
+    :param has_profile: a colour profile other than sRGB.
+    :param has_transparency: an alpha channel, or one colour that is transparent.
+    :param num_frames: of which the first is taken.
+    :param orientation: of EXIF; 1 is upright.
+    """
+
+    format: str
+    mode: str
+    is_deep: bool
+    is_range_doubtful: bool
+    has_profile: bool
+    has_transparency: bool
+    num_frames: int
+    orientation: int
+
+
+def read_image(source: Path | str | bytes, *, channels: int = 3) -> np.ndarray:
+    """Decode an image.
+
+    :param source: a path, or the bytes of a file.
+    :param channels: 3 for RGB, 1 for luminance (ITU-R 601).
+    :return: (H, W, channels) uint8 in [0, 255], upright.
+    :raises ImageError: not an image, damaged, cut short, or larger than MAX_PIXELS.
+    :raises MemoryError: there is too little memory for an image that may be a good one.
+    """
+    return _as_array(_decode(source, channels, at_least=None))
+
+
+def resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize (H, W, C) uint8, C 1 or 3, to (height, width, C): bilinear, antialiased, aspect not kept."""
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    return _as_array(picture.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def read_resized(source: Path | str | bytes, size: int, *, channels: int = 3) -> np.ndarray:
+    """Decode an image and resize it to a square, as `read_image` and `resize_image` do.
+
+    A JPEG of more than four times the size is decoded at a half, a quarter or an eighth of its size (never
+    below twice the target), which is several times faster and differs by a few levels at most.
+
+    :return: (size, size, channels) uint8, upright.
+    :raises ImageError: as `read_image`.
+    """
+    image = _decode(source, channels, at_least=2 * size)
+    return _as_array(image.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def inspect_image(source: Path | str | bytes) -> tuple[np.ndarray, ImageFacts]:
+    """Decode an image as `read_image` does, and tell what it was before.
+
+    :return: (H, W, 3) uint8, upright; and the facts.
+    :raises ImageError: as `read_image`.
+    """
+    with _opened(source) as image:
+        kind = "JPEG" if image.format == "MPO" else str(image.format)  # a photograph with others behind it
+        # Before loading, which may change them: Pillow turns a TIFF upright by itself.
+        mode, is_deep, orientation = image.mode, _is_deep(image), _orientation(image)
+        pixels = _as_array(_loaded(image, "RGB"))
+        facts = ImageFacts(
+            kind,
+            mode,
+            is_deep,
+            is_deep and _is_range_doubtful(image, pixels),
+            has_other_profile(image),
+            image.has_transparency_data,
+            1 if kind == "JPEG" else _num_frames(image),  # last, for it moves through the file
+            orientation,
+        )
+        return pixels, facts
+
+
+def _decode(source: Path | str | bytes, channels: int, at_least: int | None) -> Image.Image:
+    """Return an upright image of mode L or RGB; a large JPEG may come smaller, but not below at_least pixels."""
+    if channels not in _MODES:
+        raise ValueError(f"channels is {channels}; give 3 for RGB or 1 for grey")
+    with _opened(source) as image:
+        if at_least is not None:
+            image.draft(None, (at_least, at_least))
+        return _loaded(image, _MODES[channels])
+
+
+def _loaded(image: Image.Image, mode: str) -> Image.Image:
+    image.load()
+    return _upright(_flattened(image), _orientation(image)).convert(mode)
+
+
+@contextmanager
+def _opened(source: Path | str | bytes) -> Iterator[Image.Image]:
+    """Yield an image of which only the header was read; what goes wrong inside becomes an ImageError."""
+    data = source if isinstance(source, bytes) else _read_bytes(Path(source))
+    if not data:
+        raise ImageError("the file is empty")
+    with SILENCE:
+        try:
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                _check_size(image)
+                yield image
+        except Image.UnidentifiedImageError:
+            raise ImageError(f"not an image of a known format ({', '.join(_FORMATS)})") from None
+        except Image.DecompressionBombError:
+            raise ImageError(f"the image has more than the {MAX_PIXELS} pixels that are decoded") from None
+        except bit_depth.DepthError as error:
+            raise ImageError(str(error)) from error
+        except _DECODE_ERRORS as error:
+            if str(error).startswith(_OUT_OF_MEMORY):
+                raise MemoryError(str(error)) from error
+            raise ImageError(f"damaged image ({error or type(error).__name__})") from error
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot be read ({error.strerror})") from error
+
+
+def _check_size(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"the image has more than the {MAX_PIXELS} pixels that are decoded ({width}x{height})"
+        )
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 (upright) where there is none or where the EXIF block makes no sense."""
+    try:
+        value = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except _DECODE_ERRORS:
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _num_frames(image: Image.Image) -> int:
+    """Return the number of frames; 1 where what follows the first makes no sense, for nothing else is looked at."""
+    try:
+        return getattr(image, "n_frames", 1)
+    except _DECODE_ERRORS:
+        return 1
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Return whether a channel has over 8 bits; Pillow reads 16 bits of colour as 8, and tells in its tiles."""
+    return bit_depth.is_deep(image) or any(";16" in str(tile) for tile in getattr(image, "tile", ()))
+
+
+def _is_range_doubtful(image: Image.Image, pixels: np.ndarray) -> bool:
+    """Extend `bit_depth.has_doubtful_range` to colours, whose upper 8 of 16 bits are hardly reached by 12 bits."""
+    return bit_depth.has_doubtful_range(image) if bit_depth.is_deep(image) else 0 < pixels.max() < 16
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _flattened(image: Image.Image) -> Image.Image:
+    """Return the same picture in mode L or RGB, on white where it is transparent."""
+    image = bit_depth.scaled_to_bytes(image) if bit_depth.is_deep(image) else bit_depth.scaled_colours(image)
+    image = in_srgb(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
+
+
+def _as_array(image: Image.Image) -> np.ndarray:
+    pixels = np.array(image)
+    return pixels[..., None] if pixels.ndim == 2 else pixels

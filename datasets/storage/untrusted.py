@@ -1,0 +1,52 @@
+"""Read JSON, YAML and text files that may be damaged or hostile, within bounds of size."""
+
+import json
+import stat
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+MAX_JSON_BYTES = 16 * 2**20  # of a file that describes a run or a folder
+MAX_JSON_VALUES = 600_000  # in it; each takes some fifty bytes, however short it is there
+MAX_YAML_BYTES = 2**16  # of a recipe or a configuration, whose reader takes a thousand times as much
+MAX_YAML_VALUES = 10_000  # in it, those counted again that an alias repeats
+
+
+def read_text(path: Path, max_bytes: int) -> str:
+    """The UTF-8 text of a file. ValueError where it is larger than `max_bytes`, no regular file, or no text."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path.name} is no regular file")  # a pipe would be waited for without end
+    if status.st_size > max_bytes:
+        raise ValueError(f"{path.name} is larger than {max_bytes} bytes")
+    return path.read_text(encoding="utf-8")
+
+
+def parse_json(text: str, max_values: int = MAX_JSON_VALUES) -> Any:
+    """The value of a JSON text. ValueError for anything else: NaN, which JSON does not have, or too many values."""
+    if sum(map(text.count, ",[{")) > max_values:
+        raise ValueError(f"more than {max_values} values")
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def parse_yaml(text: str) -> Any:
+    """The plain value of a YAML text. YAMLError, or ValueError where it is too large, also by its aliases alone."""
+    if len(text) > MAX_YAML_BYTES:
+        raise ValueError(f"more than {MAX_YAML_BYTES} characters")
+    value = yaml.safe_load(text)
+    count, waiting = 0, [value]
+    while waiting:  # a message that repeats such a value would be as large as the value written out
+        item = waiting.pop()
+        count += 1
+        if count > MAX_YAML_VALUES:
+            raise ValueError(f"more than {MAX_YAML_VALUES} values")
+        waiting += item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")

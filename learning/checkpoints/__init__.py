@@ -1,0 +1,1 @@
+"""Checkpoints: variables and training state, saved and restored as one unit."""

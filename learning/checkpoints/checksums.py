@@ -1,0 +1,70 @@
+"""Checksums of the files of a folder, kept in the folder: what a disk or a copy did to them since is found."""
+
+import errno
+import json
+import re
+import stat
+from pathlib import Path
+
+from datasets.storage.atomic import write_text
+from datasets.storage.paths import file_digest
+from datasets.storage.untrusted import MAX_JSON_BYTES, parse_json, read_text
+from learning.errors import StorageError
+
+CHECKSUMS_FILE = "checksums.json"
+
+
+def write_checksums(folder: Path) -> None:
+    """checksums.json in `folder`: name, size in bytes and SHA-256 of every other file in it."""
+    sums = {
+        path.name: {"size": path.stat().st_size, "sha256": file_digest(path)}
+        for path in sorted(folder.iterdir())
+        if path.name != CHECKSUMS_FILE
+    }
+    write_text(folder / CHECKSUMS_FILE, json.dumps(sums, indent=1))
+
+
+def find_damage(folder: Path) -> str | None:
+    """What in `folder` differs from its checksums.json; None where nothing does. Other files do not matter."""
+    try:
+        sums = parse_json(read_text(folder / CHECKSUMS_FILE, MAX_JSON_BYTES))
+        expected = {str(name): (int(entry["size"]), str(entry["sha256"])) for name, entry in sums.items()}
+    except OSError as error:
+        return _unreadable(folder / CHECKSUMS_FILE, error)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        return f"cannot read {CHECKSUMS_FILE}: {error}"
+    if not expected:
+        return f"{CHECKSUMS_FILE} names no files"
+    for check in (_size_differs, _content_differs):  # sizes of all first: they cost nothing
+        for name, entry in expected.items():
+            if (problem := check(folder, name, *entry)) is not None:
+                return problem
+    return None
+
+
+def _size_differs(folder: Path, name: str, size: int, digest: str) -> str | None:
+    if not re.fullmatch(r"[\w.-]+", name) or name in (".", ".."):
+        return f"{CHECKSUMS_FILE} names {name!r}, which is no file of the folder"
+    try:
+        status = (folder / name).stat()
+    except FileNotFoundError:
+        return f"{name} is missing"
+    except OSError as error:
+        return _unreadable(folder / name, error)
+    if not stat.S_ISREG(status.st_mode):
+        return f"{name} is no regular file"
+    return None if status.st_size == size else f"{name} has {status.st_size} bytes, not {size}"
+
+
+def _content_differs(folder: Path, name: str, size: int, digest: str) -> str | None:
+    try:
+        return None if file_digest(folder / name) == digest else f"the SHA-256 of {name} differs"
+    except OSError as error:
+        return _unreadable(folder / name, error)
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    """What is wrong with a file that cannot be read. StorageError where that says nothing about the file."""
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        raise StorageError(f"cannot read {path}: {error.strerror}; nothing is known to be damaged") from error
+    return f"cannot read {path.name}: {error.strerror}"

@@ -1,0 +1,85 @@
+"""The variables of one checkpoint: written, read into a session, or only tried whether they can be read."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from datasets.storage.failures import first_line
+from learning.checkpoints.tensorflow_paths import plain_folder
+from learning.errors import CheckpointError
+
+PREFIX = "model.ckpt"
+# What TensorFlow's reader raises on damaged files: errors of its own, and those of Python into which it turns them.
+UNREADABLE = (OSError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, tf.errors.OpError)
+
+
+def find_unreadable(folder: Path) -> str | None:
+    """What cannot be read of a checkpoint without checksums; None where everything can."""
+    try:
+        with plain_folder(folder) as plain:
+            return _first_unreadable(plain, folder)
+    except UNREADABLE as error:
+        return first_line(error)
+
+
+def _first_unreadable(plain: str, folder: Path) -> str | None:
+    """As `find_unreadable`, of the folder that TensorFlow knows as `plain`; may raise UNREADABLE."""
+    reader = tf.train.load_checkpoint(f"{plain}/{PREFIX}")
+    shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+    num_bytes = sum(math.prod(shape) * dtypes[name].size for name, shape in shapes.items())
+    if num_bytes > sum(path.stat().st_size for path in folder.glob(f"{PREFIX}.data-*")):
+        return f"its data are shorter than the {num_bytes} bytes of its index"
+    for name in shapes:
+        reader.get_tensor(name)
+    return None
+
+
+def restore(
+    sess: v1.Session, variables: Iterable[tf.Variable], checkpoint: Path, *, exact: bool = False
+) -> None:
+    """Load `variables` from the folder of a checkpoint.
+
+    :param exact: the checkpoint must hold nothing else either (resuming), which weights alone do not ask for.
+    :raises CheckpointError: a variable is missing, has another shape, or (`exact`) is too many. They are
+        compared first, because TensorFlow loads a tensor of another shape without a word.
+    """
+    variables = list(variables)
+    try:
+        with plain_folder(checkpoint) as plain, sess.graph.as_default():
+            saved = tf.train.load_checkpoint(f"{plain}/{PREFIX}").get_variable_to_shape_map()
+            _compare(saved, {v.op.name: v.shape.as_list() for v in variables}, checkpoint, exact)
+            v1.train.Saver(variables).restore(sess, f"{plain}/{PREFIX}")
+    except UNREADABLE as error:
+        reason = first_line(error).replace(plain, str(checkpoint))
+        raise CheckpointError(
+            f"cannot read the checkpoint {checkpoint}: {reason}; move its folder away to use an earlier one"
+        ) from error
+
+
+def save(sess: v1.Session, saver: v1.train.Saver, folder: Path) -> None:
+    """Write the variables of `saver` into an existing folder. OSError or TensorFlow's errors where that fails."""
+    with plain_folder(folder) as plain, sess.graph.as_default():
+        saver.save(sess, f"{plain}/{PREFIX}", write_meta_graph=False, write_state=False)
+
+
+def _compare(
+    saved: dict[str, list[int]], wanted: dict[str, list[int]], checkpoint: Path, exact: bool
+) -> None:
+    missing = sorted(wanted.keys() - saved.keys())
+    extra = sorted(saved.keys() - wanted.keys()) if exact else []
+    differing = [
+        f"{name} is {saved[name]} there, {shape} here"
+        for name, shape in sorted(wanted.items())
+        if name in saved and saved[name] != shape
+    ]
+    problems = [f"{name} is missing there" for name in missing]
+    problems += [f"{name} is not in this model" for name in extra] + differing
+    if problems:
+        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+        raise CheckpointError(
+            f"the checkpoint {checkpoint} is of another model: {shown}; "
+            "build the model with the run's own options (config.yaml in the run directory)"
+        )

@@ -1,0 +1,155 @@
+"""The host's half of a training state: everything that the graph's variables do not hold."""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from datasets.storage.untrusted import parse_json
+from learning.errors import CheckpointError
+
+MAX_BYTES = 256 * 2**20  # earlier versions kept every loss here: 25 MiB for a million updates
+MAX_LOSSES = 2**26  # updates whose losses may be in a file: 2 GB once they are read
+
+
+@dataclass(kw_only=True)
+class TrainingState:
+    """Where training stands after `global_step` updates.
+
+    :ivar epoch: epochs completed; an epoch is num_examples // batch_size updates.
+    :ivar cursor: position in the training set, as `DataSet.cursor` gives it.
+    :ivar best_score: of the best epoch so far; before there is one the evaluator's worst, and `best_epoch` 0.
+    :ivar num_bad_epochs: epochs in a row that brought nothing better, counted anew when the rate falls.
+    :ivar schedule: state of the learning-rate schedule.
+    :ivar step_losses: one per update. step_scores, eval_scores: one per epoch.
+    :ivar earlier_losses: in a checkpoint, where `step_losses` begins after the last whole epoch: count and checksum
+        of those before, which are in a `LossFile`. Empty while training, and in checkpoints of earlier versions.
+    :ivar history: one row per epoch: epoch, step, learning_rate, train_loss, train_score, val_score.
+    :ivar fixed: what must be the same when the run is resumed: options, and what the training set is.
+    :ivar machines: by which the run was computed, each with `from_step`, the update before its first: see
+        `learning.machine.identity`. Empty in a checkpoint of an earlier version.
+    """
+
+    global_step: int = 0
+    epoch: int = 0
+    cursor: dict[str, int] = field(default_factory=dict)
+    best_score: float = math.nan
+    best_epoch: int = 0
+    best_step: int = 0
+    num_bad_epochs: int = 0
+    schedule: dict[str, Any] = field(default_factory=dict)
+    step_losses: list[float] = field(default_factory=list)
+    earlier_losses: dict[str, int] = field(default_factory=dict)
+    step_scores: list[float] = field(default_factory=list)
+    eval_scores: list[float] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    fixed: dict[str, Any] = field(default_factory=dict)
+    machines: list[dict[str, Any]] = field(default_factory=list)
+
+    def end_epoch(
+        self,
+        step_score: float,
+        eval_score: float | None,
+        learning_rate: float,
+        num_steps: int,
+        *,
+        improved: bool,
+    ) -> None:
+        """Record an epoch of `num_steps` updates, the last at `learning_rate`, with its scores.
+
+        :param step_score: of the last minibatch. eval_score: of the validation set, None without one.
+        :param improved: the score (the validation set's where there is one) is the best so far.
+        """
+        self.epoch += 1
+        self.step_scores.append(step_score)
+        if eval_score is not None:
+            self.eval_scores.append(eval_score)
+        if improved:
+            self.best_score = step_score if eval_score is None else eval_score
+            self.best_epoch, self.best_step = self.epoch, self.global_step
+        self.num_bad_epochs = 0 if improved else self.num_bad_epochs + 1
+        row = {
+            "epoch": self.epoch,
+            "step": self.global_step,
+            "learning_rate": learning_rate,
+            "train_loss": math.fsum(self.step_losses[-num_steps:]) / num_steps,
+            "train_score": step_score,
+            "val_score": eval_score,
+        }
+        self.history.append(row)
+
+    @property
+    def num_steps_of_epochs(self) -> int:
+        """The updates of the epochs that are done."""
+        return int(self.history[-1]["step"]) if self.history else 0
+
+    def to_json(self) -> str:
+        """JSON text in which every float comes back to the bit; NaN and infinities stand as strings."""
+        return json.dumps(_to_plain(dataclasses.asdict(self)), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> "TrainingState":
+        """Read `to_json`'s text. CheckpointError, naming `where`, for anything else."""
+        if len(text) > MAX_BYTES:
+            raise CheckpointError(f"{where} is larger than {MAX_BYTES} bytes")
+        try:
+            state = cls(**_from_plain(parse_json(text, max_values=1000 + len(text) // 4)))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise CheckpointError(f"{where} is not a training state: {error}") from error
+        state._check(where)
+        return state
+
+    def _check(self, where: str) -> None:
+        """CheckpointError where a value is not of its type."""
+        empty = TrainingState()
+        for f in dataclasses.fields(self):
+            value, expected = getattr(self, f.name), type(getattr(empty, f.name))
+            if type(value) is not expected:
+                raise CheckpointError(f"{where}: {f.name} is no {expected.__name__}")
+            if f.name in _ITEMS and not all(type(item) is _ITEMS[f.name] for item in value):
+                raise CheckpointError(
+                    f"{where}: {f.name} holds something that is no {_ITEMS[f.name].__name__}"
+                )
+        for row in self.history:
+            if type(row.get("step")) is not int or not all(type(value) in _NUMBERS for value in row.values()):
+                raise CheckpointError(f"{where}: history holds {row!r:.80}")
+        earlier = self.earlier_losses
+        if earlier and not (
+            earlier.keys() == {"count", "crc32"}
+            and all(type(value) is int for value in earlier.values())
+            and 0 <= earlier["count"] <= MAX_LOSSES
+            and earlier["count"] == self.num_steps_of_epochs
+            and earlier["count"] + len(self.step_losses) == self.global_step
+        ):
+            raise CheckpointError(f"{where}: earlier_losses is {earlier!r:.80}")
+
+
+_NUMBERS = (int, float, type(None))  # of a row of the history
+_ITEMS: dict[str, type] = {
+    "step_losses": float,
+    "step_scores": float,
+    "eval_scores": float,
+    "history": dict,
+    "machines": dict,
+}
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": repr(value)}
+    return value
+
+
+def _from_plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"float"}:
+            return float(value["float"])
+        return {key: _from_plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_from_plain(item) for item in value]
+    return value

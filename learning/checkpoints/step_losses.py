@@ -1,0 +1,111 @@
+"""Store the loss of every update in one growing file, so that checkpoints need not repeat them."""
+
+import dataclasses
+import logging
+import math
+import os
+import stat
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from datasets.storage.atomic import fsync_path
+from learning.checkpoints.state import TrainingState
+from learning.errors import StorageError
+
+logger = logging.getLogger(__name__)
+
+_BYTES = 8  # of a loss: float64, little-endian
+
+
+class LossFile:
+    """The losses of all epochs that are done, in the order of the updates, beside the checkpoints.
+
+    A checkpoint says how many of them are its own, and their checksum. What comes behind them is of updates that
+    it does not know, and is overwritten when these are done again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._count, self._checksum = 0, 0  # of what is known to be in the file
+
+    def put(self, state: TrainingState) -> TrainingState:
+        """Put the losses of the epochs that are done on the disk; returns the state of a checkpoint, without them.
+
+        :raises OSError: they cannot be written; those that were there are as they were.
+        """
+        count = state.num_steps_of_epochs
+        if count == 0 or len(state.step_losses) != state.global_step:
+            return state
+        self._write(state.step_losses[:count])
+        earlier = {"count": self._count, "crc32": self._checksum}
+        return dataclasses.replace(state, step_losses=state.step_losses[count:], earlier_losses=earlier)
+
+    def fetch(self, state: TrainingState) -> None:
+        """Let the state of a checkpoint have all its losses again; NaN, with a warning, for those that are lost.
+
+        A damaged file is kept as `.damaged-NAME`; only the process that holds the directory may call this.
+
+        :raises StorageError: the file cannot be read, which says nothing about its content.
+        """
+        if not state.earlier_losses:
+            return
+        try:
+            losses = self._read(**state.earlier_losses)
+            if losses is None and os.path.lexists(self.path):
+                self.path.replace(self.path.with_name(f".damaged-{self.path.name}"))
+        except OSError as error:
+            raise StorageError(
+                f"cannot read {self.path}: {error.strerror}; nothing is known to be damaged; see that it can be "
+                "read, and resume again"
+            ) from error
+        if losses is None:
+            losses = [math.nan] * state.earlier_losses["count"]
+            logger.warning(
+                "%s is missing or damaged: the losses of updates 1 to %d are lost; the run goes on without them, "
+                "to the same weights and scores",
+                self.path, len(losses),
+            )  # fmt: skip
+        state.step_losses, state.earlier_losses = losses + state.step_losses, {}
+
+    def _write(self, losses: Sequence[float]) -> None:
+        """Append what is not there yet."""
+        size = self._size()
+        if size is None:
+            self.path.unlink(missing_ok=True)  # a link would lead the losses elsewhere
+        if size is None or size < self._count * _BYTES:
+            self._count, self._checksum = 0, 0
+        data = np.asarray(losses[self._count :], "<f8").tobytes()
+        if not data:
+            return
+        with self.path.open("xb" if size is None else "r+b") as file:
+            file.seek(self._count * _BYTES)
+            file.write(data)
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+        if size is None:
+            fsync_path(self.path.parent)
+        self._count, self._checksum = len(losses), zlib.crc32(data, self._checksum)
+
+    def _read(self, count: int, crc32: int) -> list[float] | None:
+        """So many losses from the beginning; None where the file does not hold them any more."""
+        size = self._size()
+        if size is None or size < count * _BYTES:
+            return None
+        with self.path.open("rb") as file:
+            data = file.read(count * _BYTES)
+        if len(data) != count * _BYTES or zlib.crc32(data) != crc32:
+            return None
+        self._count, self._checksum = count, crc32
+        return np.frombuffer(data, "<f8").tolist()
+
+    def _size(self) -> int | None:
+        """In bytes; None where there is no regular file: a pipe would be waited for."""
+        try:
+            status = self.path.lstat()
+        except FileNotFoundError:
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None

@@ -1,0 +1,259 @@
+"""Save and restore: the variables and the host's state as one folder that appears as a whole or not at all."""
+
+import logging
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from datasets.storage.atomic import fsync_path, replacing, write_text
+from datasets.storage.failures import is_storage_failure, storage_reason
+from datasets.storage.untrusted import read_text
+from learning.checkpoints import saved_variables
+from learning.checkpoints.checksums import CHECKSUMS_FILE, find_damage, write_checksums
+from learning.checkpoints.saved_variables import PREFIX, find_unreadable
+from learning.checkpoints.state import MAX_BYTES, TrainingState
+from learning.checkpoints.step_losses import LossFile
+from learning.errors import CheckpointError, StorageError
+from learning.runs.directory import CHECKPOINTS, LOSSES_FILE
+
+logger = logging.getLogger(__name__)
+
+STATE_FILE = "state.json"
+
+
+class Usable(NamedTuple):
+    """The step and the epoch of the weights to take, and the state of the newest whole checkpoint."""
+
+    step: int
+    epoch: int
+    newest: TrainingState
+
+
+class CheckpointStore:
+    """The checkpoints of one run: `save_dir/checkpoints/step-N/{model.ckpt.*, state.json, checksums.json}`.
+
+    A checkpoint is written under a temporary name and then renamed: a kill at any moment leaves the old
+    checkpoints and perhaps some rubbish, never half a checkpoint. The newest `keep` stay, each with the best of
+    its time, so that going back to an older one loses no weights.
+
+    What a disk or a copy did to a checkpoint since is found by its checksums before anything of it is used: it is
+    named in a warning, and the newest whole one is used. A checkpoint without checksums was written by an earlier
+    version, or published by one: its tensors are read instead, which have checksums of TensorFlow's own.
+
+    The losses of all updates lie beside them in `losses.float64`, on the disk before a checkpoint counts on them;
+    where that file is lost, the run goes on without these losses.
+
+    `save_dir/model.ckpt` always names the weights that count, as in the AlexNet post, by hard links where the
+    file system has them; it follows the folders and is not read by this project.
+
+    :param select: which weights count: "best" or "last", see `TrainConfig.select`.
+    """
+
+    def __init__(self, save_dir: str | os.PathLike[str], keep: int = 2, select: str = "best") -> None:
+        self.save_dir = Path(save_dir)
+        self.folder = self.save_dir / CHECKPOINTS
+        self.losses = LossFile(self.folder / LOSSES_FILE)
+        self.keep, self.select = keep, select
+        self._best_steps: dict[int, int] = {}  # by step
+
+    def steps(self) -> list[int]:
+        """The updates after which a checkpoint was saved, ascending."""
+        try:
+            # It tells folders by the list itself: a run may drop one at once.
+            with os.scandir(self.folder) as entries:
+                names = [entry.name for entry in entries if entry.is_dir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        found = (re.fullmatch(r"step-([0-9]{8}|[1-9][0-9]{8,})", name) for name in names)
+        return sorted(int(match[1]) for match in found if match)
+
+    def path(self, step: int) -> Path:
+        """The folder of the checkpoint after `step` updates."""
+        return self.folder / f"step-{step:08d}"
+
+    def save(self, sess: v1.Session, saver: v1.train.Saver, state: TrainingState) -> Path:
+        """Write one checkpoint, publish it, drop those no longer kept. StorageError where that fails."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.clean()
+            target = self._write(sess, saver, state)
+            self.link_selected(state)
+            self._prune(state)
+        except (OSError, tf.errors.OpError) as error:
+            if not is_storage_failure(error, self.save_dir):
+                raise
+            raise StorageError(
+                f"cannot save a checkpoint in {self.folder}: {storage_reason(error, self.save_dir)}; "
+                "the earlier ones are as they were; make room and resume"
+            ) from error
+        return target
+
+    def _write(self, sess: v1.Session, saver: v1.train.Saver, state: TrainingState) -> Path:
+        target = self.path(state.global_step)
+        temporary = self.folder / f".writing-{target.name}"
+        temporary.mkdir()
+        saved_variables.save(sess, saver, temporary)
+        write_text(temporary / STATE_FILE, self.losses.put(state).to_json())
+        write_checksums(temporary)
+        for path in (*temporary.iterdir(), temporary):
+            fsync_path(path)
+        temporary.rename(target)
+        fsync_path(self.folder)
+        return target
+
+    def newest_state(self) -> TrainingState:
+        """The state of the newest checkpoint that is whole; of damaged ones a warning tells.
+
+        :raises CheckpointError: there is no checkpoint, or none that is whole.
+        """
+        state, damaged = self._newest_whole()
+        if state is None and not damaged:
+            raise CheckpointError(
+                f"no checkpoint in {self.folder}: training saves one at the end of each epoch; "
+                "choose another run with --run, or train with train.py"
+            )
+        if state is None:
+            raise CheckpointError(
+                f"no checkpoint can be used: {'; '.join(damaged)}; "
+                f"restore one of them from a copy, or train anew in another directory"
+            )
+        for problem in damaged:
+            logger.warning("%s; %s is used instead", problem, self.path(state.global_step).name)
+        return state
+
+    def _newest_whole(self) -> tuple[TrainingState | None, list[str]]:
+        """The state of the newest whole checkpoint, and what is wrong with the newer ones."""
+        damaged: dict[int, str] = {}
+        steps = self.steps()
+        while steps:
+            step = steps.pop()
+            try:
+                return self.read_state(step), list(damaged.values())
+            except CheckpointError as error:
+                if self.path(step).is_dir():
+                    damaged[step] = str(error)
+                else:  # dropped by a run that goes on meanwhile, and so has saved a newer one
+                    steps = [known for known in self.steps() if known not in damaged]
+        return None, list(damaged.values())
+
+    def read_state(self, step: int) -> TrainingState:
+        """The host's state after `step` updates. CheckpointError where anything of the checkpoint is damaged."""
+        folder = self.path(step)
+        has_checksums = os.path.lexists(folder / CHECKSUMS_FILE)
+        problem = find_damage(folder) if has_checksums else find_unreadable(folder)
+        if problem is not None:
+            raise CheckpointError(f"the checkpoint {folder} is damaged: {problem}")
+        try:
+            text = read_text(folder / STATE_FILE, MAX_BYTES)
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"the checkpoint {folder} is damaged: {error}") from error
+        state = TrainingState.from_json(text, str(folder / STATE_FILE))
+        if state.global_step != step:
+            raise CheckpointError(
+                f"the checkpoint {folder} is damaged: its state is that of update {state.global_step}"
+            )
+        self._best_steps[step] = state.best_step
+        return state
+
+    def selected(self, state: TrainingState) -> tuple[int, int]:
+        """The step and the epoch of the weights that count: the last too where no epoch was better than nothing."""
+        if self.select == "best" and state.best_epoch > 0:
+            return state.best_step, state.best_epoch
+        return state.global_step, state.epoch
+
+    def usable(self) -> Usable:
+        """The weights that count; where they are damaged, the newest whole ones.
+
+        A warning names the epoch that is used instead: who tests or predicts is better served by weights of the
+        same run that are known than by none, as long as it is said which they are.
+
+        :raises CheckpointError: see `newest_state`.
+        """
+        while True:
+            known = self.steps()
+            state = self.newest_state()
+            step, epoch = self.selected(state)
+            if step == state.global_step:
+                return Usable(step, epoch, state)
+            try:
+                self.read_state(step)
+                return Usable(step, epoch, state)
+            except CheckpointError as error:
+                if self.steps() != known:  # a run goes on meanwhile, and may have dropped it
+                    continue
+                logger.warning(
+                    "%s; instead of these weights, the best (epoch %d), those of epoch %d are used",
+                    error, epoch, state.epoch,
+                )  # fmt: skip
+                return Usable(state.global_step, state.epoch, state)
+
+    def set_damaged_aside(self, state: TrainingState) -> None:
+        """Make way for a run that goes on from `state`, as `newest_state` gave it.
+
+        The newer checkpoints are damaged, or they would have been chosen, and their steps will be saved again.
+        Damaged best weights must not be linked as those that count. The newest of these is kept as
+        `.damaged-step-N`, for who wants to look into it; only who holds the directory may do this.
+        """
+        best, _ = self.selected(state)
+        damaged = [step for step in self.steps() if step > state.global_step]
+        if best != state.global_step and self.path(best).is_dir():
+            try:
+                self.read_state(best)
+            except CheckpointError as error:
+                logger.warning("%s; these were the best weights, those of a later epoch will count", error)
+                damaged.insert(0, best)
+        if not damaged:
+            return
+        for path in [*self.folder.glob(".damaged-step-*"), *map(self.path, damaged[:-1])]:
+            logger.warning("%s is removed, for a newer damaged checkpoint is kept", path)
+            shutil.rmtree(path)
+        newest = self.path(damaged[-1])
+        aside = newest.with_name(f".damaged-{newest.name}")
+        newest.rename(aside)
+        logger.warning("the damaged checkpoint %s is kept as %s", newest.name, aside)
+
+    def link_selected(self, state: TrainingState) -> None:
+        """Let `save_dir/model.ckpt` be the weights that count; the newest where those were lost."""
+        step, _ = self.selected(state)
+        if not self.path(step).is_dir():
+            step = state.global_step
+        for source in self.path(step).glob(f"{PREFIX}.*"):
+            link = self.save_dir / source.name
+            if link.exists() and link.samefile(source):
+                continue
+            with replacing(link) as temporary:
+                try:
+                    os.link(source, temporary)
+                except OSError:  # a file system without hard links
+                    shutil.copyfile(source, temporary)
+
+    def _prune(self, state: TrainingState) -> None:
+        self._best_steps[state.global_step] = state.best_step
+        newest = self.steps()[-self.keep :]
+        kept = {*newest, *map(self._best_step, newest)}
+        for step in self.steps():
+            if step not in kept:
+                # Renamed first: a kill while removing must not leave half a checkpoint under its name.
+                rubbish = self.folder / f".dropped-{self.path(step).name}"
+                self.path(step).rename(rubbish)
+        self.clean()
+
+    def _best_step(self, step: int) -> int:
+        """The best step as of `step`; `step` itself where that cannot be read."""
+        if step not in self._best_steps:
+            try:
+                self.read_state(step)
+            except CheckpointError:
+                return step
+        return self._best_steps[step]
+
+    def clean(self) -> None:
+        """Remove what a kill left half written or half removed."""
+        for kind in ("writing", "dropped"):
+            for path in self.folder.glob(f".{kind}-step-*"):
+                shutil.rmtree(path)

@@ -1,0 +1,183 @@
+"""Testing a trained network: single- and multi-crop scores, recall by class, the confusion matrix."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import track
+from sklearn.metrics import accuracy_score, confusion_matrix
+
+from datasets.dataset import DataSet
+from datasets.errors import escape_name
+from datasets.storage.atomic import remove_abandoned, write_text
+from datasets.storage.failures import is_storage_failure, storage_reason
+from datasets.storage.untrusted import MAX_JSON_BYTES, read_text
+from learning.errors import StorageError
+from learning.evaluators import EVALUATORS, class_indices
+from learning.inference.mirroring import compare, halves, mirroring_hint
+from learning.reports.confusion import (
+    MAX_TABLE_CLASSES,
+    confusion_csv,
+    confusion_summary,
+    confusion_table,
+    per_class_recall,
+)
+from learning.runs.directory import RunDirectory
+from learning.terminal.output import is_watched
+from models.convnet import ConvNet
+
+
+def evaluate(
+    sess: Any, model: ConvNet, dataset: DataSet, *, evaluator: str, batch_size: int
+) -> dict[str, Any]:
+    """Score `model` on labelled images, by the centre crop and, where `dataset` has more, by all of its crops.
+
+    :param evaluator: a key of EVALUATORS, reported beside the accuracy.
+    :return: plain values for JSON: num_images, class_names, scores (one entry per way of cropping: crops,
+        accuracy, the evaluator's score, seconds), and of the last way per_class_recall and
+        confusion_matrix (rows: true class); mirroring as of `mirroring.compare`, None where no crop is mirrored.
+    """
+    truth = class_indices(dataset.labels, model.num_classes)  # (N,)
+    predict = partial(model.predict, sess, batch_size=batch_size, progress=show_progress)
+    scores, mirroring = [], None
+    for augment_pred in (False, True) if dataset.num_crops > 1 else (False,):
+        start = time.perf_counter()
+        if augment_pred and dataset.crops.reflect:
+            plain, mirrored = (predict(half, augment_pred=True) for half in halves(dataset))
+            pred = (plain + mirrored) / 2  # (N, K), the mean over all crops
+            mirroring = compare(truth, plain, mirrored)
+        else:
+            pred = predict(dataset, augment_pred=augment_pred)
+        found = {
+            "crops": dataset.num_crops if augment_pred else 1,
+            "accuracy": float(accuracy_score(truth, pred.argmax(axis=1))),
+            evaluator: _finite(EVALUATORS[evaluator]().score(dataset.labels, pred)),
+            "seconds": round(time.perf_counter() - start, 2),
+        }
+        scores.append(found)
+    matrix = confusion_matrix(truth, pred.argmax(axis=1), labels=range(model.num_classes))
+    return {
+        "num_images": dataset.num_examples,
+        "class_names": list(dataset.class_names or map(str, range(model.num_classes))),
+        "scores": scores,
+        "mirroring": mirroring,
+        "per_class_recall": per_class_recall(matrix),
+        "confusion_matrix": matrix.tolist(),
+    }
+
+
+def show_progress(chunks: Sequence[int]) -> Iterable[int]:
+    """A bar over the chunks of a prediction, where stdout is a terminal."""
+    return track(chunks, "predicting", transient=True, disable=not is_watched())
+
+
+def results_folder(run: RunDirectory, output: Path | None) -> Path:
+    """The folder for the results of a test, made if need be: the run's own, but for a published run.
+
+    A published run stays as it was published; its results go to runs/tests/NAME in the working directory.
+
+    :param output: the folder asked for, if any.
+    :raises StorageError: it cannot be written, which is better known before the test.
+    """
+    folder = Path("runs", "tests", run.path.resolve().name) if run.info.get("published") else run.path
+    folder = folder if output is None else output
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot write {folder}: {error.strerror}; choose another --output") from error
+    if not os.access(folder, os.W_OK):
+        raise StorageError(f"cannot write into {folder}; choose another folder with --output")
+    return folder
+
+
+def results_name(folder: Path, data_dir: Path) -> str:
+    """test-NAME for scores on the images in `data_dir`, with a number where another NAME's are in `folder`.
+
+    NAME is the folder's own, or its beginning: a name has 255 bytes, and a letter up to four.
+    """
+    base = f"test-{data_dir.stem[:50]}"
+    name, number = base, 2
+    while (taken := folder / f"{name}.json").exists() and not _is_of(taken, data_dir):
+        name, number = f"{base}-{number}", number + 1
+    return name
+
+
+def _is_of(results: Path, data_dir: Path) -> bool:
+    """Whether a file of `write_results` holds scores on the images in `data_dir`."""
+    try:
+        return f'"data_dir": {json.dumps(str(data_dir))}' in read_text(results, MAX_JSON_BYTES)
+    except (OSError, ValueError):
+        return False
+
+
+def write_results(results: dict[str, Any], folder: Path, name: str) -> list[str]:
+    """Write `name`.json and `name`-confusion.png in `folder`, for many classes also `name`-confusion.csv.
+
+    :return: the files' names.
+    :raises StorageError: they cannot be written.
+    """
+    from learning.reports.plots import draw_confusion_matrix  # matplotlib takes a while to import
+
+    matrix, class_names = np.asarray(results["confusion_matrix"]), results["class_names"]
+    names = [f"{name}.json", f"{name}-confusion.png"]
+    remove_abandoned(folder)
+    try:
+        write_text(folder / names[0], _results_text(results))
+        if len(class_names) > MAX_TABLE_CLASSES:
+            names.append(f"{name}-confusion.csv")
+            write_text(folder / names[-1], confusion_csv(matrix, class_names))
+        draw_confusion_matrix(matrix, class_names, folder / names[1])
+    except OSError as error:
+        if not is_storage_failure(error, folder):
+            raise
+        raise StorageError(
+            f"cannot write the results in {folder}: {storage_reason(error, folder)}; make room"
+        ) from error
+    return names
+
+
+def _results_text(results: dict[str, Any]) -> str:
+    """JSON with a line for each row of the confusion matrix; one for each number makes it three times as long."""
+    rows = ",\n  ".join(json.dumps(row, separators=(",", ":")) for row in results["confusion_matrix"])
+    text = json.dumps({**results, "confusion_matrix": None}, indent=1)
+    return text.replace('"confusion_matrix": null', f'"confusion_matrix": [\n  {rows}\n ]')
+
+
+def _finite(score: float) -> float | None:
+    """JSON has no NaN: a score that the labels do not define is None."""
+    return float(score) if math.isfinite(score) else None
+
+
+def _shown(score: float | None) -> str:
+    return "-" if score is None else f"{score:.4f}"
+
+
+def _crops(entry: dict[str, Any]) -> str:
+    return f"{entry['crops']:>2} crop{'s' if entry['crops'] > 1 else ''}"
+
+
+def score_lines(results: dict[str, Any]) -> list[str]:
+    """The scores side by side, for people."""
+    count, split = results["num_images"], results["split"]
+    images = f"{count} images of {escape_name(split)}" if "data_dir" in results else f"{count} {split} images"
+    head = f"{images}, weights of epoch {results['epoch']}"
+    lines = [head]
+    for entry in results["scores"]:
+        named = {key: value for key, value in entry.items() if key not in ("crops", "seconds")}
+        values = "  ".join(f"{key} {_shown(value)}" for key, value in named.items())
+        lines.append(f"  {_crops(entry):<8}  {values}")
+    hint = mirroring_hint(results)
+    return lines if hint is None else [*lines, hint]
+
+
+def detail_lines(results: dict[str, Any]) -> list[str]:
+    """The confusion matrix with the recall of each class, for people; of many classes what stands out."""
+    matrix, class_names = np.asarray(results["confusion_matrix"]), results["class_names"]
+    show = confusion_table if len(class_names) <= MAX_TABLE_CLASSES else confusion_summary
+    return [f"by {_crops(results['scores'][-1]).strip()}:", *show(matrix, class_names).splitlines()]

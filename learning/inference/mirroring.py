@@ -1,0 +1,73 @@
+"""Detect images that must not be mirrored: a network knows the test crops, but not their mirror images."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from datasets.augment.crops import Cropper
+from datasets.dataset import DataSet, Labels, Rows
+
+MIN_Z = 3.0  # standard errors: by chance one test in 700 comes as far
+MIN_DROP = 0.05  # of the accuracy: less is not worth a word
+
+
+class _Plain(DataSet):
+    """A set whose test crops are not mirrored."""
+
+    def __init__(self, whole: DataSet) -> None:
+        vars(self).update(vars(whole))  # its values were checked when that set was made
+        self._crops = dataclasses.replace(whole.crops, reflect=False)
+        self._cropper = Cropper(self._images, self._crops, self._sampler, self._channel_sums)
+
+
+class _Mirrored(_Plain):
+    """A set whose batches are mirrored left to right."""
+
+    def batch(
+        self, indices: Rows, *, augment: bool = False, is_train: bool = False, epoch: int = 0
+    ) -> tuple[np.ndarray, Labels]:
+        """As of the set, from right to left."""
+        images, labels = super().batch(indices, augment=augment, is_train=is_train, epoch=epoch)
+        return images[..., ::-1, :], labels
+
+
+def halves(dataset: DataSet) -> tuple[DataSet, DataSet]:
+    """The images of a set with the test crops that are not mirrored, and with those that are: five and five of ten.
+
+    :param dataset: its crops are mirrored (`Crops.reflect`).
+    """
+    return _Plain(dataset), _Mirrored(dataset)
+
+
+def compare(truth: np.ndarray, plain: np.ndarray, mirrored: np.ndarray) -> dict[str, float]:
+    """The accuracy of both halves, and how far the second is below the first.
+
+    :param truth: (N,) classes.
+    :param plain: (N, K) predictions of the crops that are not mirrored; mirrored: of the others.
+    :return: plain, mirrored: accuracies; z: of McNemar's test for pairs, in standard errors, above 0 where the
+        mirrored half is worse.
+    """
+    is_right, is_right_mirrored = plain.argmax(axis=1) == truth, mirrored.argmax(axis=1) == truth
+    lost = int(np.sum(is_right & ~is_right_mirrored))
+    won = int(np.sum(~is_right & is_right_mirrored))
+    return {
+        "plain": float(is_right.mean()),
+        "mirrored": float(is_right_mirrored.mean()),
+        "z": (lost - won) / math.sqrt(lost + won) if lost + won else 0.0,
+    }
+
+
+def mirroring_hint(results: dict[str, Any]) -> str | None:
+    """What to do where the mirrored half is much worse; None where it is not, or nothing was mirrored.
+
+    :param results: of `learning.inference.evaluation.evaluate`; those of earlier versions have no 'mirroring'.
+    """
+    found = results.get("mirroring")
+    if not found or found["z"] <= MIN_Z or found["plain"] - found["mirrored"] < MIN_DROP:
+        return None
+    return (
+        f"mirrored crops have an accuracy of {found['mirrored']:.4f}, the others {found['plain']:.4f}: these "
+        "images have a left and a right; train with --data.reflect false"
+    )

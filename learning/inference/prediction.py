@@ -1,0 +1,162 @@
+"""Labelling image files with a trained network."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from datasets.dataset import DataSet
+from datasets.errors import DataError, escape_name
+from datasets.image_files.folder_or_zip import FolderSource, open_source
+from datasets.image_files.unused_files import warn_of_left_out
+from datasets.images.decode import read_resized
+from datasets.images.formats import IMAGE_SUFFIXES
+from datasets.storage.atomic import write_csv, write_text
+from learning.runs.directory import RunDirectory
+from models.convnet import ConvNet
+from models.frozen import frozen_session
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 64  # images decoded before they go through the network
+MOST_CROPS = 10  # of an image
+
+
+class Row(NamedTuple):
+    """The label of one image: classes with probabilities, best first, or the reason why there are none."""
+
+    path: str
+    classes: tuple[tuple[str, float], ...]
+    error: str
+
+
+class ImageFile(NamedTuple):
+    """An image to label: its name for people, and how to get its bytes (DataError where that fails)."""
+
+    name: str
+    read: Callable[[], bytes]
+
+
+def image_files(paths: Sequence[str]) -> list[ImageFile]:
+    """The files named, and those in the folders and zip archives named, in order.
+
+    Folders and archives are listed by the same rules as training data. DataError for a missing path.
+    """
+    found: list[ImageFile] = []
+    for path in map(Path, paths):
+        if path.is_dir() or (path.suffix.lower() == ".zip" and path.is_file()):
+            source = open_source(path)
+            warn_of_left_out(source)
+            names = [file.name for file in source.files()]
+            found.extend(ImageFile(str(path / name), partial(source.read, name)) for name in names)
+        elif path.exists() or path.is_symlink():
+            # By the rules of a folder: no pipe is waited for, and nothing is read that is too large.
+            found.append(ImageFile(str(path), partial(FolderSource(path.parent).read, path.name)))
+        else:
+            raise DataError(f"there is no file or folder {path}; give images or folders of images")
+    if not found:
+        raise DataError(f"no images in {', '.join(paths)}; known are {' '.join(sorted(IMAGE_SUFFIXES))}")
+    return found
+
+
+def predict_files(
+    sess: Any,
+    model: ConvNet,
+    files: Sequence[ImageFile],
+    run: RunDirectory,
+    *,
+    ten_crop: bool = False,
+    top_k: int = 1,
+) -> Iterator[Row]:
+    """Yield one row for each image, in order; the row of an unreadable one carries the reason instead.
+
+    Images are decoded, resized and cropped as the run's were. All go through the same graph, whichever of them can
+    be read.
+    """
+    data, batch_size = run.config.data, run.config.train.batch_size
+    sess = _session_for_all(sess, model, len(files) * (MOST_CROPS if ten_crop else 1))
+    for start in range(0, len(files), CHUNK):
+        chunk = files[start : start + CHUNK]
+        images, reasons = _decode(chunk, data.image_size, model.input_shape[-1])
+        predictions = iter(())
+        if images:
+            dataset = DataSet(np.stack(images), crop_size=model.input_shape[0], reflect=data.reflect)
+            pred = model.predict(sess, dataset, batch_size=batch_size, augment_pred=ten_crop)
+            predictions = iter(pred)  # (K,) for each readable image
+        for file, reason in zip(chunk, reasons, strict=True):
+            classes = [] if reason else top_classes(next(predictions), run.class_names, top_k)
+            yield Row(file.name, tuple(classes), reason)
+
+
+def _session_for_all(sess: Any, model: ConvNet, num_crops: int) -> Any:
+    """The session for every chunk: `ConvNet.predict` alone would choose for each, by the images that are in it."""
+    if type(model)._predict_crops is not ConvNet._predict_crops:  # it may do anything with the session
+        return sess
+    return frozen_session(sess, model, num_crops)
+
+
+def _decode(files: Sequence[ImageFile], size: int, channels: int) -> tuple[list[np.ndarray], list[str]]:
+    """The readable images, and for each file the reason why it is not one, or ''."""
+    images, reasons = [], []
+    for file in files:
+        try:
+            images.append(read_resized(file.read(), size, channels=channels))
+            reasons.append("")
+        except DataError as error:
+            reasons.append(str(error))
+    return images, reasons
+
+
+def top_classes(probabilities: np.ndarray, class_names: Sequence[str], k: int) -> list[tuple[str, float]]:
+    """The `k` most probable classes with their probabilities, best first."""
+    order = np.argsort(-probabilities, kind="stable")[:k]
+    return [(class_names[index], float(probabilities[index])) for index in order]
+
+
+def line(row: Row) -> str:
+    """One row for people. A name that holds control characters is shown escaped."""
+    name = row.path if row.path.isprintable() else ascii(row.path)
+    if row.error:
+        return f"{name}\terror: {row.error}"
+    return "\t".join(
+        [name, *(f"{escape_name(label)} {probability:.4f}" for label, probability in row.classes)]
+    )
+
+
+def require_readable(rows: Sequence[Row]) -> None:
+    """DataError when not one image could be read; a warning with the count when some could not."""
+    count = sum(bool(row.error) for row in rows)
+    if count == len(rows):
+        raise DataError(
+            f"none of the {count} files could be read as an image; the reasons are in their lines"
+        )
+    if count:
+        logger.warning("%d of %d files could not be read; the reasons are in their lines", count, len(rows))
+
+
+def write_predictions(path: Path, rows: Sequence[Row]) -> None:
+    """Write the rows as CSV (path, class1, probability1, ..., error) or JSON, by the ending of `path`."""
+    if path.suffix == ".json":
+        plain = [
+            {
+                "path": row.path,
+                "classes": [{"name": name, "probability": value} for name, value in row.classes],
+                "error": row.error or None,
+            }
+            for row in rows
+        ]
+        write_text(path, json.dumps(plain, indent=1, ensure_ascii=False))
+        return
+    most = max(len(row.classes) for row in rows)
+    table = []
+    for row in rows:
+        cells: dict[str, Any] = {"path": row.path}
+        for i in range(most):
+            name, value = row.classes[i] if i < len(row.classes) else ("", "")
+            cells |= {f"class{i + 1}": name, f"probability{i + 1}": value}
+        table.append({**cells, "error": row.error})
+    write_csv(path, table)

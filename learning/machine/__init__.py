@@ -1,0 +1,1 @@
+"""The machine a run is computed on: processor, kernels, precision."""

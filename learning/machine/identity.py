@@ -1,0 +1,73 @@
+"""By which machine a run is computed: what decides the last bits of its numbers beside options and data."""
+
+import functools
+import logging
+import os
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from learning.checkpoints.resume_rules import differences
+from learning.machine.cpu import instructions, onednn_limit, processor_name, usable_cores
+from learning.machine.kernels import EIGEN, SWITCH, kernel_variables, kernels
+
+logger = logging.getLogger(__name__)
+
+
+def machine(sess: v1.Session) -> dict[str, Any]:
+    """Return plain values; None if not available.
+
+    `instructions` are the processor's, `onednn_limit` what the environment lets oneDNN use of them.
+    """
+    config = getattr(sess, "_config", None)  # a session does not tell its options otherwise
+    return {
+        "processor": processor_name(),
+        "instructions": instructions(),
+        "gpu": _gpu(),
+        "kernels": kernels(),
+        "onednn_limit": onednn_limit(os.environ),
+        "threads": getattr(config, "intra_op_parallelism_threads", 0) or usable_cores(),
+        "tensorflow": tf.__version__,
+        "numpy": np.__version__,
+        "sessionnet": _own_version(),
+    }
+
+
+def _own_version() -> str | None:
+    """Of this project; None where it runs from its folder without being installed."""
+    try:
+        return version("sessionnet")
+    except PackageNotFoundError:
+        return None
+
+
+def _gpu() -> str | None:
+    gpus = tf.config.list_physical_devices("GPU")
+    return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name")) if gpus else None
+
+
+def note_machine(machines: list[dict[str, Any]], now: Mapping[str, Any], step: int) -> list[str]:
+    """Add the machine of the updates after `step` to those of a run, unless it is the last of them.
+
+    :param machines: what `machine` gave, each with its `from_step`; empty in a run of an earlier version.
+    :return: in what it differs from the last one, for people; nothing where that is not known.
+    """
+    differing = differences(now, machines[-1]) if machines else []
+    if differing or not machines:
+        machines.append({"from_step": step, **now})
+    return differing
+
+
+@functools.cache
+def advise_kernels() -> None:
+    """Tell a program once that imported TensorFlow in the usual way how it gets the scripts' faster kernels."""
+    asked = kernel_variables(os.environ, instructions())
+    if asked and kernels() == EIGEN and _gpu() is None:
+        logger.warning(
+            "TensorFlow has left its oneDNN kernels off, with which convolutions are up to twice as fast on this "
+            "processor; set %s=1 in the environment before TensorFlow is imported", SWITCH,
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Run directories: one folder that says everything about a training run."""

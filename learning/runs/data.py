@@ -1,0 +1,159 @@
+"""The images of a run: loaded as it is configured, checked against it, and what it records of them.
+
+Imports no TensorFlow.
+"""
+
+import dataclasses
+import logging
+from typing import Any
+
+from datasets.catalogue import LOADERS, LabelledSet, labelled_set, load_splits
+from datasets.dataset import DataSet
+from datasets.errors import DataError, shortened
+from datasets.image_files.class_names import normal_form
+from datasets.images.hidden_warnings import without_warnings
+from datasets.splits import Splits
+from datasets.storage.paths import expanded
+from learning.config.run_config import DataConfig, RunConfig
+from learning.errors import CheckpointError, UsageError
+from learning.evaluators import EVALUATORS
+from learning.runs.directory import RunDirectory
+from learning.runs.seen_images import count_seen, count_shared
+from learning.training.configured_schedule import build_schedule
+from learning.training.score_checks import check_scores
+from models.options import accepted
+
+logger = logging.getLogger(__name__)
+
+
+def open_data(config: RunConfig, run: RunDirectory | None = None) -> Splits:
+    """Load and split the configured data.
+
+    :param run: an existing run whose data they must be.
+    :raises UsageError: an option that the loader cannot honour.
+    :raises CheckpointError: the data are not those of `run`, or are where they were no more.
+    """
+    data = config.data
+    is_there = config.data_dir is None or data.download or expanded(config.data_dir).exists()
+    if run is not None and not is_there:
+        raise CheckpointError(
+            f"the images of {run.path} are no longer at {config.data_dir}; say where they are now by train.py "
+            f"--resume {run.path} --data-dir DIR, or test on others with test.py --data-dir"
+        )
+    options = {**dataclasses.asdict(data), "seed": config.train.seed}
+    del options["name"], options["mean"]
+    defaults = dataclasses.asdict(DataConfig())
+    taken = accepted(LOADERS[data.name], options)
+    for key, value in options.items():
+        if key not in taken and key in defaults and value != defaults[key]:
+            raise UsageError(
+                f"data.{key} is {value!r}, but the data set {data.name!r} has no such option; leave it out"
+            )
+    splits = load_splits(data.name, config.data_dir, **taken)
+    if run is not None:
+        check_same_data(run, splits)
+    return splits
+
+
+def check_same_data(run: RunDirectory, splits: Splits) -> None:
+    """CheckpointError unless the data are those that the run was started with."""
+    if splits.class_names != tuple(map(normal_form, run.class_names)):
+        raise CheckpointError(
+            f"{run.path} was trained on the classes {shortened(run.class_names)}, the data now have "
+            f"{shortened(splits.class_names)}; go on with the run's own data"
+        )
+    if splits.fingerprint != run.info.get("data_fingerprint"):
+        raise CheckpointError(
+            f"the images are not those that {run.path} was started with: files were added, removed or edited, or "
+            "an earlier version of this project decoded them differently; give back the same data, test on others "
+            "with test.py --data-dir, or start a new run"
+        )
+
+
+def check_fits(config: RunConfig, splits: Splits) -> None:
+    """UsageError where options and data do not go together, before anything is trained."""
+    num_examples, batch_size = splits.train.num_examples, config.train.batch_size
+    if batch_size > num_examples:
+        raise UsageError(
+            f"train.batch_size is {batch_size}, more than the {num_examples} training images; "
+            f"choose {num_examples} or less"
+        )
+    try:
+        total_steps = config.train.num_epochs * (num_examples // batch_size)
+        build_schedule(config.schedule, config.optimizer, total_steps)
+        evaluator = EVALUATORS[config.train.evaluator]()
+        check_scores(evaluator, splits.train, splits.val, splits.class_names, batch_size)
+    except ValueError as error:
+        raise UsageError(f"{error}") from error
+    if (config.train.profile or 0) > total_steps:
+        raise UsageError(
+            f"train.profile is {config.train.profile}; choose 1 to {total_steps}, the last update"
+        )
+
+
+def held_out(splits: Splits) -> tuple[DataSet, str]:
+    """The set that a finished run is tested on, and what to call it."""
+    if splits.test is not None:
+        return splits.test, "test"
+    if splits.val is not None:
+        return splits.val, "validation"
+    return splits.train, "training"
+
+
+def run_info(splits: Splits, input_shape: tuple[int, ...]) -> dict[str, Any]:
+    """What a run directory records about the data."""
+    parts = {"train": splits.train, "val": splits.val, "test": splits.test}
+    return {
+        "class_names": list(splits.class_names),
+        "input_shape": list(input_shape),
+        "num_images": {name: part.num_examples for name, part in parts.items() if part is not None},
+        "bad_files": [list(pair) for pair in splits.bad_files],
+        "data_fingerprint": splits.fingerprint,
+    }
+
+
+def open_labelled(run: RunDirectory, data_dir: str) -> LabelledSet:
+    """Labelled images as a test set for a run, with its classes, image size and crops: see `labelled_set`.
+
+    A warning tells how many of them the run was trained on.
+    """
+    data = run.config.data
+    labelled = labelled_set(
+        data_dir,
+        run.class_names,
+        name=data.name,
+        image_size=data.image_size,
+        crop_size=run.input_shape[0],
+        channels=run.input_shape[-1],
+        reflect=data.reflect,
+        cache_dir=data.cache_dir,
+        max_bad_fraction=data.max_bad_fraction,
+        strict=data.strict,
+    )
+    num_seen = count_seen(run, labelled.digests)
+    if num_seen is None and not labelled.is_test_part:
+        num_seen = _count_in_own_data(run, data_dir, labelled)
+    if num_seen:
+        logger.warning(
+            "%d of %d images tested here are also in the training set of the run, so the scores are too "
+            "optimistic; run test.py without --data-dir for the held-out images",
+            num_seen,
+            labelled.dataset.num_examples,
+        )
+    return labelled
+
+
+def _count_in_own_data(run: RunDirectory, data_dir: str, labelled: LabelledSet) -> int:
+    """How many images a run was trained on, where they are its data; else 0. For runs that keep no digests."""
+    if labelled.dataset.num_examples < sum(run.num_images.values()):
+        return 0
+    data = dataclasses.replace(run.config.data, download=False)  # a look must not put files there
+    path = str(expanded(data_dir).resolve())
+    try:
+        with without_warnings():  # how images are split to be trained on means nothing to a test
+            splits = open_data(dataclasses.replace(run.config, data_dir=path, data=data))
+    except (DataError, UsageError):  # they cannot be trained on as that run was
+        return 0
+    if splits.fingerprint != run.info.get("data_fingerprint") or "train" not in splits.digests:
+        return 0
+    return count_shared(labelled.digests, splits.digests["train"])

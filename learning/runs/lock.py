@@ -1,0 +1,84 @@
+"""The lock of a directory: one process trains in it at a time."""
+
+import contextlib
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from datasets.storage.atomic import remove_abandoned
+from learning.errors import DirectoryInUseError, StorageError
+
+LOCK_FILE = ".lock"
+# The directories that a process holds; a process that was forked from it holds none of them.
+_held: set[tuple[int, Path]] = set()
+
+
+@contextlib.contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Hold a directory, which is made where it is absent, for this process.
+
+    The process may hold it several times at once: train.py does from the first file on, and within that
+    `Optimizer.train`, which is also called without. The lock ends with the process, however that ends. A
+    directory that was made here and in which nothing came to be is removed.
+
+    :raises DirectoryInUseError: another process holds it. StorageError: it cannot be written, or not locked.
+    """
+    made = not path.exists()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        key = os.getpid(), path.resolve()
+        lock = None if key in _held else _locked(path)
+    except OSError as error:
+        if made:
+            _remove_empty(path)
+        reason = error.strerror or error
+        raise StorageError(
+            f"cannot use {path} as run directory: {reason}; choose another with --run-dir (save_dir)"
+        ) from error
+    if lock is None:
+        yield
+        return
+    _held.add(key)
+    try:
+        remove_abandoned(path)
+        yield
+    finally:
+        _held.discard(key)
+        if key[0] == os.getpid():  # else a fork leaves through here, and the lock is its parent's
+            if made:
+                _remove_empty(path)
+            lock.release()
+
+
+def _locked(path: Path) -> FileLock:
+    """Take the lock and say in it who has it. OSError where that cannot be."""
+    lock = FileLock(path / LOCK_FILE, timeout=0, thread_local=False, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise DirectoryInUseError(
+            f"{path} is in use by {_holder(path)}; wait for it, or choose another"
+        ) from error
+    with contextlib.suppress(OSError):  # if it cannot be read, the message says 'another process'
+        (path / LOCK_FILE).write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+    return lock
+
+
+def _holder(path: Path) -> str:
+    """Who has the lock, as far as it says."""
+    try:
+        text = (path / LOCK_FILE).read_text(encoding="utf-8", errors="replace")[:200].strip()
+    except OSError:  # some systems do not let others read what is locked
+        text = ""
+    return text or "another process"
+
+
+def _remove_empty(path: Path) -> None:
+    """Remove a directory that holds nothing but a lock; what is in use by then, or was removed, stays as it is."""
+    with contextlib.suppress(OSError):
+        if all(entry.name == LOCK_FILE for entry in path.iterdir()):
+            (path / LOCK_FILE).unlink(missing_ok=True)
+            path.rmdir()

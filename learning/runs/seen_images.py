@@ -1,0 +1,78 @@
+"""Which images a run was trained on, as digests in its folder, so that a test on them can be told from one.
+
+8 bytes for each training image, in ascending order: 200 KB for 25,000. Among so many different images two have the
+same digest with a chance of 1 in 10^10.
+"""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from datasets.splits import Splits
+from datasets.storage.atomic import fsync_path, replacing
+from datasets.storage.failures import is_storage_failure, storage_reason
+from learning.errors import StorageError
+from learning.runs.directory import DIGESTS_FILE, RunDirectory
+
+MAX_BYTES = 2**27  # of the file: 16 million images
+_DIGEST = np.dtype("<u8")
+
+logger = logging.getLogger(__name__)
+
+
+def keep_digests(folder: Path, splits: Splits) -> None:
+    """Write the digests of the training images into a run's folder, unless they are there.
+
+    :raises StorageError: they cannot be written.
+    """
+    path = folder / DIGESTS_FILE
+    if path.exists() or not 0 < len(splits.digests.get("train", ())) <= MAX_BYTES // _DIGEST.itemsize:
+        return
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(np.sort(_shortened(splits.digests["train"])).tobytes())
+            fsync_path(temporary)
+    except OSError as error:
+        if not is_storage_failure(error, folder):
+            raise
+        raise StorageError(f"cannot write {path}: {storage_reason(error, folder)}; make room") from error
+
+
+def count_seen(run: RunDirectory, digests: np.ndarray) -> int | None:
+    """How many of some images are among the training images of a run; None where its folder does not say.
+
+    A file that is damaged or cannot be read costs no test: a warning names it.
+
+    :param digests: `datasets.images.duplicates.pixel_digests` of the images, decoded as the run's were.
+    """
+    path = run.path / DIGESTS_FILE
+    if not path.is_file():
+        return None
+    expected = run.num_images.get("train", 0) * _DIGEST.itemsize
+    try:
+        size = path.stat().st_size
+        if size == expected <= MAX_BYTES:
+            return count_shared(digests, np.frombuffer(path.read_bytes(), _DIGEST))
+        problem = f"it has {size} bytes instead of {expected}"
+    except OSError as error:
+        problem = f"{error.strerror}"
+    logger.warning(
+        "%s cannot be used (%s), so it does not tell which images the run was trained on; restore it from a copy, "
+        "or remove it", path, problem,
+    )  # fmt: skip
+    return None
+
+
+def count_shared(digests: np.ndarray, seen: np.ndarray) -> int:
+    """How many of some images are among others.
+
+    :param digests: (N, 16) uint8 of these.
+    :param seen: of the others: (M, 16) uint8, or (M,) of their first 8 bytes.
+    """
+    return int(np.isin(_shortened(digests), seen if seen.ndim == 1 else _shortened(seen)).sum())
+
+
+def _shortened(digests: np.ndarray) -> np.ndarray:
+    """(N, 16) uint8 -> (N,), of the first 8 bytes of each."""
+    return np.ascontiguousarray(digests[:, : _DIGEST.itemsize]).view(_DIGEST)[:, 0]

@@ -1,0 +1,85 @@
+"""A copy of part of a graph with `is_train` false: only what depends on it is copied, into the same graph."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from models.graph.building import random_operations
+
+SWITCHES = frozenset({"Switch", "RefSwitch"})
+# Stateful only because they may read a variable; what else their functions do is looked at.
+CALLS = frozenset({"If", "While", "StatefulPartitionedCall"})
+LOOPS = frozenset({"Enter", "RefEnter", "Exit", "RefExit", "NextIteration", "RefNextIteration", "LoopCond"})
+
+
+class Unsupported(Exception):
+    """The prediction graph holds something that cannot be copied without changing what it does."""
+
+
+class GraphCopy:
+    """Replacements of the tensors that depend on `is_train`; all others stay as they are.
+
+    A conditional of TensorFlow 1 is Switch and Merge operations around both branches: it is resolved here, and the
+    branch that training takes is not copied. One of TensorFlow 2 is a single operation: the runtime resolves it.
+    """
+
+    def __init__(self, is_train: tf.Tensor) -> None:
+        self._false = tf.constant(False, name="is_train")
+        self._tensors: dict[str, tf.Tensor | None] = {is_train.name: self._false}  # None: never computed
+        self._ops: dict[tf.Operation, tf.Operation | None] = {is_train.op: self._false.op}
+
+    def of(self, tensor: tf.Tensor) -> Any:
+        """Return the replacement of `tensor`, or `tensor` itself."""
+        return self._tensors.get(tensor.name, tensor)
+
+    def add(self, op: tf.Operation) -> None:
+        """Copy `op` if it depends on `is_train`. Add the operations that it depends on first.
+
+        :raises Unsupported: it cannot be copied.
+        """
+        if op in self._ops:
+            return
+        inputs = [self.of(tensor) for tensor in op.inputs]
+        controls = [self._ops.get(control, control) for control in op.control_inputs]
+        if op.type == "Identity" and inputs[0] is self._false:
+            self.put(op, [self._false])
+        elif op.type in SWITCHES and inputs[1] is self._false:
+            self.put(op, [inputs[0], None])
+        elif op.type == "Merge" and None in inputs:
+            live = [number for number, tensor in enumerate(inputs) if tensor is not None]
+            self.put(op, [inputs[live[0]], tf.constant(live[0])] if live else [None, None])
+        elif None in inputs or None in controls:
+            self.put(op, [None] * len(op.outputs))
+        elif (inputs, controls) != (list(op.inputs), list(op.control_inputs)):
+            self.put(op, self.create(op, inputs, controls).outputs)
+
+    def put(self, op: tf.Operation, outputs: Sequence[tf.Tensor | None]) -> None:
+        """Replace the outputs of `op` by `outputs`; None marks one that is never computed."""
+        self._tensors |= {old.name: new for old, new in zip(op.outputs, outputs, strict=False)}
+        self._ops[op] = next((tensor.op for tensor in outputs if tensor is not None), None)
+
+    def create(
+        self, op: tf.Operation, inputs: Sequence[tf.Tensor], controls: Sequence[tf.Operation]
+    ) -> tf.Operation:
+        """An operation like `op` on other inputs."""
+        tensors = [*op.inputs, *op.outputs]
+        if op.type in LOOPS or any(tensor.dtype != tensor.dtype.base_dtype for tensor in tensors):
+            raise Unsupported(f"{op.type} {op.name}")
+        if op.op_def.is_stateful and op.type != "ReadVariableOp" and not self._is_harmless_call(op, inputs):
+            raise Unsupported(f"{op.type} {op.name}")
+        attributes = {name: value for name, value in op.node_def.attr.items() if name != "_class"}
+        dtypes = [tensor.dtype for tensor in op.outputs]
+        with op.graph.device(op.device), op.graph.control_dependencies(controls):
+            copy = op.graph.create_op(
+                op.type, inputs, dtypes, name=op.name, attrs=attributes, op_def=op.op_def
+            )
+        copy._original_op = op  # an error in the copy is told by the line that made the original
+        return copy
+
+    def _is_harmless_call(self, op: tf.Operation, inputs: Sequence[tf.Tensor]) -> bool:
+        """Whether it calls functions, none of which draws random numbers from a state of its own."""
+        if op.type not in CALLS:
+            return False
+        skipped = "then_branch" if op.type == "If" and inputs[0] is self._false else None
+        return not random_operations(op.graph, [op], skipped)

@@ -1,0 +1,222 @@
+"""Publishing a finished run: a small folder that predicts as the run does, and cannot be resumed."""
+
+import dataclasses
+import json
+import runpy
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from learning import experiment
+from learning.checkpoints.checksums import write_checksums
+from learning.config.command_line import parse_train
+from learning.config.run_config import (
+    DataConfig,
+    ModelConfig,
+    OptimizerConfig,
+    RunConfig,
+    ScheduleConfig,
+    TrainConfig,
+)
+from learning.errors import CheckpointError, DirectoryInUseError
+from learning.publish import finished_state, publish
+from learning.runs import data as run_data
+from learning.runs.directory import RunDirectory
+from learning.runs.seen_images import keep_digests
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = {
+    "config.yaml",
+    "run.json",
+    "test.json",
+    "checkpoints/step-{step:08d}/model.ckpt.data-00000-of-00001",
+    "checkpoints/step-{step:08d}/model.ckpt.index",
+    "checkpoints/step-{step:08d}/state.json",
+    "checkpoints/step-{step:08d}/checksums.json",
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of three epochs of two updates, made as by train.py but for the pictures; the last is not the best."""
+    config = RunConfig(
+        data=DataConfig(name="digits", image_size=12, crop_size=10, channels=1, reflect=False),
+        model=ModelConfig(name="smallnet", options={"width": 2}),
+        optimizer=OptimizerConfig(name="nesterov", init_learning_rate=0.05),
+        schedule=ScheduleConfig(name="cosine"),
+        train=TrainConfig(batch_size=512, num_epochs=3, augment_pred=False),
+    )
+    splits = run_data.open_data(config)
+    optimizer = experiment.build_training(config, splits)
+    path = tmp_path_factory.mktemp("publish") / "run"
+    run = RunDirectory.create(path, config, run_data.run_info(splits, (10, 10, 1)))
+    keep_digests(path, splits)
+    with experiment.open_session(optimizer.model) as sess:
+        optimizer.train(sess, path, verbose=False)
+    store = experiment.CheckpointStore(path)
+    state = store.newest_state()
+    if state.best_step == state.global_step:  # let the epoch before have been the best
+        steps = store.steps()
+        state.best_step, state.best_epoch = steps[-2], state.epoch - 1
+        (store.path(steps[-1]) / "state.json").write_text(state.to_json())
+        write_checksums(store.path(steps[-1]))
+    write_scores(run)
+    return run
+
+
+def write_scores(run):
+    """A test.json of the weights that count."""
+    store = experiment.CheckpointStore(run.path, select=run.config.train.select)
+    _, epoch = store.selected(store.newest_state())
+    (run.path / "test.json").write_text(json.dumps({"num_images": 359, "epoch": epoch}))
+
+
+@pytest.fixture(scope="module", params=["best", "last"])
+def published(request, finished, tmp_path_factory):
+    """A run that is tested with the best or the last weights, and the folder that was made of it."""
+    root = tmp_path_factory.mktemp(request.param)
+    run = RunDirectory(shutil.copytree(finished.path, root / "run"))
+    train_config = dataclasses.replace(run.config.train, select=request.param)
+    run.update(dataclasses.replace(run.config, train=train_config))
+    write_scores(run)
+    publish(run, root / "pretrained" / "tiny")
+    return run, RunDirectory(root / "pretrained" / "tiny")
+
+
+def predictions(run, dataset):
+    """Of the run's own weights, with one crop and with all, and the epoch that they are from."""
+    model, sess, epoch = experiment.load_run(run)
+    with sess:
+        return [model.predict(sess, dataset, augment_pred=many) for many in (False, True)], epoch
+
+
+def test_predictions_are_those_of_the_run_to_the_bit(published):
+    run, small = published
+    test_set = run_data.open_data(small.config, small).test
+    (before, epoch), (after, small_epoch) = predictions(run, test_set), predictions(small, test_set)
+    assert epoch == small_epoch
+    assert (epoch == 3) == (run.config.train.select == "last")
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_nothing_is_there_but_what_testing_needs(published):
+    run, small = published
+    (step,) = experiment.CheckpointStore(small.path).steps()
+    files = {str(path.relative_to(small.path)) for path in small.path.rglob("*") if path.is_file()}
+    assert files - {".lock"} == {name.format(step=step) for name in FILES}
+    prefix = str(experiment.CheckpointStore(small.path).path(step) / "model.ckpt")
+    saved = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    saved.pop("_CHECKPOINTABLE_OBJECT_GRAPH", None)
+    model = experiment.build_model(run.config, run.input_shape, len(run.class_names))
+    assert set(saved) == {v.op.name for v in model.variables}
+    assert (small.path / "test.json").read_text() == (run.path / "test.json").read_text()
+    assert json.loads((run.path / "run.json").read_text())["bad_files"] == []
+    assert "bad_files" not in small.info
+    assert small.info == {key: run.info[key] for key in small.info if key != "published"} | {
+        "published": True
+    }
+    assert experiment.CheckpointStore(small.path).newest_state().step_losses == []
+
+
+def test_a_test_leaves_a_published_run_as_it_is(published, tmp_path, monkeypatch, capsys):
+    _, small = published
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["test.py", "--run", str(small.path)])
+    before = {path: path.read_bytes() for path in small.path.rglob("*") if path.is_file()}
+    runpy.run_path(str(ROOT / "test.py"), run_name="called")["main"]()
+    assert {path: path.read_bytes() for path in small.path.rglob("*") if path.is_file()} == before
+    folder = Path("runs", "tests", "tiny")
+    assert f"written: {folder / 'test.json'}, test-confusion.png" in capsys.readouterr().out
+    assert json.loads((tmp_path / folder / "test.json").read_text())["num_images"] == 359
+
+
+def test_a_resume_is_refused(published):
+    _, small = published
+    before = {path: path.read_bytes() for path in small.path.rglob("*") if path.is_file()}
+    with pytest.raises(CheckpointError, match="holds no optimizer state"):
+        parse_train(["--resume", str(small.path)])
+    assert {path: path.read_bytes() for path in small.path.rglob("*") if path.is_file()} == before
+
+
+def test_an_existing_target_stays(finished, tmp_path):
+    (tmp_path / "own.txt").write_text("mine")
+    with pytest.raises(DirectoryInUseError, match="exists"):
+        publish(finished, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["own.txt"]
+
+
+def test_what_was_published_is_not_published_again(published, tmp_path):
+    with pytest.raises(CheckpointError, match="was published already; copy the folder"):
+        publish(published[1], tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unfinished_run_is_refused(finished, tmp_path):
+    longer = RunDirectory(finished.path)
+    train_config = dataclasses.replace(longer.config.train, num_epochs=4)
+    longer.config = dataclasses.replace(longer.config, train=train_config)
+    with pytest.raises(CheckpointError, match="not finished: 3 of 4 epochs"):
+        publish(longer, tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_stopped_early_is_finished(finished, tmp_path):
+    run = RunDirectory(shutil.copytree(finished.path, tmp_path / "run"))
+    store = experiment.CheckpointStore(run.path)
+    state = store.newest_state()
+    state.best_epoch, state.best_step = 1, store.steps()[0]
+    (store.path(state.global_step) / "state.json").write_text(state.to_json())
+    write_checksums(store.path(state.global_step))
+    train_config = dataclasses.replace(run.config.train, num_epochs=9)
+    write_scores(run)
+    for patience, is_finished in ((2, False), (1, True)):
+        schedule = dataclasses.replace(run.config.schedule, early_stopping_patience=patience)
+        run.config = dataclasses.replace(run.config, train=train_config, schedule=schedule)
+        if is_finished:
+            assert finished_state(run).epoch == 3
+        else:
+            with pytest.raises(CheckpointError, match="not finished"):
+                finished_state(run)
+
+
+@pytest.mark.parametrize("scores", [None, '{"epoch": 3}', "{}"])
+def test_scores_of_other_weights_are_not_published(finished, tmp_path, scores):
+    run = RunDirectory(shutil.copytree(finished.path, tmp_path / "run"))
+    (run.path / "test.json").unlink()
+    if scores is not None:
+        (run.path / "test.json").write_text(scores)
+    with pytest.raises(
+        CheckpointError, match=r"no scores of the weights that count, those of epoch \d; .*test.py"
+    ):
+        publish(run, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_paths_are_left_out(finished, tmp_path):
+    private = RunDirectory(finished.path)
+    private.config = dataclasses.replace(
+        private.config,
+        data_dir="/home/somebody/photos",
+        data=dataclasses.replace(private.config.data, cache_dir="/home/somebody/cache", download=True),
+    )
+    private.info = {**private.info, "bad_files": [["somebody.jpg", "not an image"]]}
+    publish(private, tmp_path / "new")
+    for path in (tmp_path / "new").rglob("*"):
+        assert path.is_dir() or b"somebody" not in path.read_bytes()
+    assert not RunDirectory(tmp_path / "new").config.data.download
+
+
+@pytest.mark.fault(29)
+def test_damaged_weights_are_not_published_with_the_scores_of_others(finished, tmp_path):
+    run = RunDirectory(shutil.copytree(finished.path, tmp_path / "run"))
+    store = experiment.CheckpointStore(run.path)
+    state = store.newest_state()
+    (store.path(state.best_step) / "model.ckpt.index").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"step-0000000\d is damaged: model.ckpt.index has 0 bytes"):
+        publish(run, tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -1,0 +1,80 @@
+"""learning/training/progress.py: what training shows; a stream that fails costs no training."""
+
+import io
+import sys
+
+import pytest
+
+from datasets.cache.build import DecodeBar
+from learning.checkpoints.state import TrainingState
+from learning.evaluators import AccuracyEvaluator
+from learning.optimizers import MomentumOptimizer
+from learning.training.progress import Monitor
+from tests.conftest import make_set, tiny_model
+
+
+class FailingStream(io.StringIO):
+    """A terminal or file that takes nothing."""
+
+    def __init__(self, error, *, is_terminal):
+        super().__init__()
+        self._error, self._is_terminal = error, is_terminal
+
+    def isatty(self):
+        return self._is_terminal
+
+    def write(self, text):
+        raise self._error
+
+
+@pytest.mark.fault(46)
+@pytest.mark.parametrize("is_terminal", [False, True], ids=["file", "terminal"])
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError(32, "Broken pipe"), OSError(5, "Input/output error"), ValueError("closed file")]
+)
+def test_a_stream_that_fails_stops_no_training(tmp_path, monkeypatch, session, error, is_terminal):
+    monkeypatch.setattr(sys, "stdout", FailingStream(error, is_terminal=is_terminal))
+    model = tiny_model()
+    optimizer = MomentumOptimizer(model, make_set(), AccuracyEvaluator(), batch_size=8, num_epochs=2)
+    optimizer.train(session(model), tmp_path)
+    assert optimizer.state.epoch == 2
+    assert len((tmp_path / "history.csv").read_text().splitlines()) == 1 + 2
+
+
+class Tee:
+    """The least that a program puts in the place of standard output."""
+
+    def __init__(self):
+        self.text = ""
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+
+@pytest.mark.fault(46)
+def test_a_stream_that_can_only_be_written_is_enough(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Tee())
+    with Monitor(tmp_path, 1, 1, verbose=True, tensorboard=False) as monitor:
+        monitor.tell("caf\u00e9")
+    with DecodeBar(3) as bar:
+        bar.advance(3)
+    assert sys.stdout.text == "caf\u00e9\n"
+
+
+@pytest.mark.fault(46)
+def test_a_letter_that_the_stream_lacks_is_escaped_and_without_a_stream_nothing_is_shown(
+    tmp_path, monkeypatch
+):
+    buffer = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, "ascii"))
+    monitor = Monitor(tmp_path, 1, 1, verbose=True, tensorboard=False)
+    monitor.tell("caf\u00e9 \udce9")
+    sys.stdout.flush()
+    assert buffer.getvalue() == b"caf\\xe9 \\udce9\n"
+    monkeypatch.setattr(sys, "stdout", None)
+    with Monitor(tmp_path, 1, 1, verbose=True, tensorboard=False) as monitor:
+        monitor.tell("nobody sees it")
+        monitor.on_step(TrainingState(), 1.0, 0.1)

@@ -1,0 +1,99 @@
+"""The contract suites again, in processes in which TensorFlow was switched back to the ways of TF1.
+
+`tf.disable_v2_behavior()` is the usual first line of a program that was moved to TensorFlow 2; its parts can be
+switched one by one.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parents[1]
+SUITES = (
+    "models/test_nets.py",
+    "models/test_layers.py",
+    "models/test_subclasses.py",
+    "learning/training/test_loop.py::TestContract",
+    "learning/training/test_loop.py::TestUpdateRules",
+    "learning/training/test_loop.py::TestLearningRate",
+    "learning/training/test_loop.py::TestResume::test_is_exact",
+    "learning/test_schedules.py",
+    "learning/checkpoints/test_store.py",
+    "models/test_filter_gradients.py",
+    "scripts/test_porting.py",
+    "models/test_frozen.py",
+)
+# Nets with every kind of layer, prediction, one exact resume: what a single switch could break.
+PART = (
+    "models/test_layers.py",
+    "models/test_subclasses.py::TestLosses",
+    "models/test_subclasses.py::TestVariables",
+    "models/test_subclasses.py::TestErrors",
+    "models/test_nets.py::TestPredict",
+    "models/test_nets.py::TestContract::test_builds_trains_saves_restores_and_predicts[smallnet-float32]",
+    "models/test_nets.py::TestContract::test_builds_trains_saves_restores_and_predicts[resnet20-float32]",
+    "learning/training/test_loop.py::TestResume::test_is_exact[MomentumOptimizer]",
+)
+SINGLE_SWITCHES = (
+    "disable_resource_variables",
+    "disable_control_flow_v2",
+    "disable_v2_tensorshape",
+    "disable_eager_execution",
+)
+
+
+def run_suites(switch, *suites):
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    command += ["-k", "not bfloat16 and not the_other_kernels"]  # the latter is a process of its own
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    done = subprocess.run(
+        [*command, *(str(TESTS / suite) for suite in suites)],
+        capture_output=True, text=True, cwd=TESTS.parent, env={**environment, "SESSIONNET_TEST_SWITCH": switch},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-6000:]
+
+
+def test_the_contract_suites_pass_after_disable_v2_behavior():
+    run_suites("disable_v2_behavior", *SUITES)
+
+
+@pytest.mark.parametrize("switch", SINGLE_SWITCHES)
+def test_a_part_of_them_passes_after_each_switch_alone(switch):
+    run_suites(switch, *PART)
+
+
+MIXED = """
+import keras, numpy as np, sys
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+double = tf.function(lambda x: 2 * x)
+assert double(tf.constant(2)).numpy() == 4
+net = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+before = net(np.ones((1, 4), np.float32)).numpy()
+
+from learning.evaluators import AccuracyEvaluator
+from learning.optimizers import MomentumOptimizer
+from tests.conftest import TinyNet, make_set
+
+model = TinyNet((10, 10, 3), 2)  # in the default graph
+assert model.graph is v1.get_default_graph()
+options = {"batch_size": 8, "num_epochs": 1}
+optimizer = MomentumOptimizer(model, make_set(16), AccuracyEvaluator(), **options)
+with v1.Session(graph=v1.get_default_graph()) as sess:
+    optimizer.train(sess, sys.argv[1], verbose=False)
+    assert model.predict(sess, make_set(3)).shape == (3, 2)
+
+assert (net(np.ones((1, 4), np.float32)).numpy() == before).all()
+assert double(tf.constant(3)).numpy() == 6
+"""
+
+
+def test_a_program_that_has_used_keras_and_functions_goes_on_with_them(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", MIXED, tmp_path], capture_output=True, text=True, cwd=TESTS.parent
+    )
+    assert done.returncode == 0, done.stderr[-3000:]

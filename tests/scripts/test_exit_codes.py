@@ -1,0 +1,78 @@
+"""Which errors end a script in one line, and which are shown as the defects that they are."""
+
+import errno
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets.cache import store as cache
+from datasets.errors import StorageError
+from datasets.folder import load_folder
+from datasets.image_files import folder_or_zip as sources
+from datasets.storage import atomic
+from learning.terminal.command import run_script
+
+
+def ended(main, capsys):
+    """The exit code of a script, and what it says on stderr."""
+    with pytest.raises(SystemExit) as ended:
+        run_script(main)
+    return ended.value.code, capsys.readouterr().err
+
+
+def raising(error):
+    def call(*args, **options):
+        raise error
+
+    return call
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO, errno.EMFILE])
+def test_a_disk_that_is_full_or_refuses_is_one_line_with_the_file(tmp_path, monkeypatch, capsys, number):
+    monkeypatch.setattr(atomic, "fsync_path", raising(OSError(number, "of the disk")))
+    code, said = ended(lambda: atomic.write_text(tmp_path / "page.html", "text"), capsys)
+    assert code == 6
+    assert said.splitlines() == [said.strip()]
+    advice = {
+        errno.EROFS: "check its permissions",
+        errno.EACCES: "check its permissions",
+        errno.EMFILE: "close other",
+    }
+    expected = advice.get(number, "make room")
+    assert f"cannot use {tmp_path / 'page.html'}: of the disk; {expected}" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "gone", "x"), OSError("odd"), KeyError(1)])
+def test_other_errors_of_the_system_are_defects(capsys, error):
+    code, said = ended(raising(error), capsys)
+    assert code == 1
+    assert "Traceback" in said
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder of images of two classes, and a cache of the test's own."""
+    monkeypatch.setenv("SESSIONNET_CACHE", str(tmp_path / "cache"))
+    for name in ("a", "b"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for i in range(10):
+            pixels = np.full((8, 8, 3), i + 100 * (name == "b"), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{i}.png")
+    return tmp_path / "images"
+
+
+@pytest.mark.fault(33)
+def test_too_many_open_files_make_no_image_a_bad_one(folder, monkeypatch):
+    monkeypatch.setattr(sources.Path, "read_bytes", raising(OSError(errno.EMFILE, "Too many open files")))
+    with pytest.raises(StorageError, match="cannot be read .Too many open files.; close other programs"):
+        load_folder(folder, image_size=8, crop_size=8)
+
+
+@pytest.mark.fault(33)
+def test_a_full_cache_is_no_fault_of_the_images(folder, monkeypatch):
+    monkeypatch.setattr(cache, "build_entry", raising(OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(StorageError, match="No space left on device.*--data.cache_dir"):
+        load_folder(folder, image_size=8, crop_size=8)

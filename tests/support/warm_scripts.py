@@ -1,0 +1,121 @@
+"""The scripts in processes that need not start TensorFlow: one imports it once, and forks for every call.
+
+    with warm_scripts() as call:
+        done = call("train.py", "--run-dir", path)
+
+Each call is a process of its own, with its own arguments, streams and exit code, as `subprocess.run` makes one; the
+fork is made before any session exists. What only a start of one's own shows (what importing says, what is imported
+at all) is asked of `python script.py` itself.
+"""
+
+import contextlib
+import json
+import os
+import runpy
+import select
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT = 600  # seconds after which a call is taken to hang
+Done = subprocess.CompletedProcess[str]
+
+
+@contextlib.contextmanager
+def warm_scripts() -> Iterator[Callable[..., Done]]:
+    """A function that calls a script and returns the finished process with its texts.
+
+    It takes the script and its arguments; `cwd`; `prepare`, code that the process runs first; `pipe`, a named pipe
+    that gets what would be returned as texts.
+    """
+    command = [sys.executable, "-m", "tests.support.warm_scripts"]
+    one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # who has more than one cannot be forked safely
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=one_thread
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+
+        def call(
+            script: str, *arguments: object, cwd: object = None, prepare: str = "", pipe: object = None
+        ) -> Done:
+            with tempfile.TemporaryDirectory() as name:
+                out, err = Path(name, "stdout"), Path(name, "stderr")
+                Path(name, "prepare.py").write_text(prepare)
+                request = {
+                    "arguments": [str(ROOT / script), *map(str, arguments)],
+                    "environment": dict(os.environ),
+                    "cwd": str(cwd or Path.cwd()),
+                    "prepare": f"{name}/prepare.py",
+                    "stdout": str(pipe or out),
+                    "stderr": str(pipe or err),
+                }
+                print(json.dumps(request), file=server.stdin, flush=True)
+                if not select.select([server.stdout], [], [], LIMIT)[0]:
+                    server.kill()
+                    raise TimeoutError(f"{script} did not end within {LIMIT} s")
+                code = json.loads(server.stdout.readline())
+                texts = [path.read_text() if pipe is None else "" for path in (out, err)]
+                return subprocess.CompletedProcess(request["arguments"], code, *texts)
+
+        try:
+            yield call
+        finally:
+            server.kill()
+
+
+def serve() -> None:
+    """Answer each request, a line on stdin, with the exit code of its process."""
+
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            become(**json.loads(line))
+        print(json.dumps(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])), flush=True)
+
+
+def become(
+    arguments: list[str], environment: dict[str, str], cwd: str, prepare: str, stdout: str, stderr: str
+) -> None:
+    """Run a script in this process, and end it."""
+    code: Any = 1
+    try:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        for number, path in ((2, stderr), (1, stdout)):  # opening a pipe waits for its reader
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), number)
+        # The streams of the server take its descriptors for what they were.
+        sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
+        os.chdir(cwd)
+        os.environ.clear()
+        os.environ.update(environment)
+        sys.argv = arguments
+        runpy.run_path(prepare)
+        runpy.run_path(arguments[0], run_name="__main__")
+        code = 0
+    except SystemExit as left:
+        code = left.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(_ended(code))
+
+
+def _ended(code: Any) -> int:
+    """The exit code after what any program does at its end: wait for its threads, write what is left."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return 120  # as Python itself
+    sys.stderr.flush()
+    return code if isinstance(code, int) else 0 if code is None else 1
+
+
+if __name__ == "__main__":
+    serve()
