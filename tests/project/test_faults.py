@@ -1,4 +1,4 @@
-"""Every fault has a test, and the table of both is the one in docs/."""
+"""Every fault has a test, and both the page and the list of tests are up to date."""
 
 import json
 
@@ -16,8 +16,9 @@ def test_every_mark_is_of_a_row():
     assert sorted(faults.proofs().keys() - faults.rows().keys()) == []
 
 
-def test_the_table_is_up_to_date():
+def test_the_page_and_the_list_of_tests_are_up_to_date():
     assert faults.PAGE.read_text(encoding="utf-8") == faults.page(), "run python -m tests.faults"
+    assert faults.PROOFS.read_text(encoding="utf-8") == faults.proofs_text(), "run python -m tests.faults"
 
 
 def test_the_long_runs_are_told_from_their_files(tmp_path):
@@ -26,18 +27,16 @@ def test_the_long_runs_are_told_from_their_files(tmp_path):
     disk = {"way": "tmpfs", "cycles": 8, "damaged": 0, "different": 0, "seconds": 9.0}
     (tmp_path / "soak.json").write_text(json.dumps({"kills": phase, "full_disk": disk, "equal": False}))
     text = "\n".join(faults.long_runs(tmp_path))
-    assert (
-        "12 kills in 2 runs, of which 1 did not end in the bits of the run left in peace (2 minutes)" in text
-    )
-    assert "a disk (tmpfs) that was full 8 times: 0 damaged checkpoints" in text
+    assert "12 kills in 2 runs; 1 runs ended with other bits than the uninterrupted run (2 minutes)" in text
+    assert "a full disk (tmpfs), 8 times: 0 damaged checkpoints" in text
     assert "under load" not in text
     step = {"missing": ["a"], "too_many": []}
     tree = {"images": 9, "bad": 3, "odd": 2, "kinds": 3, "left_out": ["pipe"]}
     steps = dict.fromkeys(("check", "train", "test", "predict"), step)
     (tmp_path / "bad-tree.json").write_text(json.dumps(tree | steps))
     text = "\n".join(faults.long_runs(tmp_path))
-    assert "kinds that the machine could not have: pipe" in text
-    assert text.count("named 2 of 3, and 0 that can be read") == 4
+    assert "kinds that the machine did not allow: pipe" in text
+    assert text.count("named 2 of 3 unreadable files, and 0 readable ones") == 4
 
 
 def test_marks_are_found_in_functions_methods_and_beside_other_marks(tmp_path):

@@ -1,0 +1,52 @@
+"""Write a network of your own, and train it with an optimizer of the project."""
+
+import os
+import tempfile
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # hide TensorFlow's notes
+
+import tensorflow.compat.v1 as tf
+
+from datasets.digits import load_digits_splits
+from learning.evaluators import AccuracyEvaluator
+from learning.optimizers import NesterovOptimizer
+from models.layers import conv_layer, dropout, fc_layer, global_average_pool, max_pool
+from models.nn import ConvNet
+
+
+class TwoLayerNet(ConvNet):
+    """Two convolutions; 'dropout_prob' and 'width' are its options."""
+
+    def _build_model(self, width: int = 32, dropout_prob: float = 0.0) -> dict[str, tf.Tensor]:
+        with tf.variable_scope("conv1"):
+            x = tf.nn.relu(conv_layer(self.inputs, 5, 2, width, weights_stddev=None))  # (N, 14, 14, width)
+        with tf.variable_scope("conv2"):
+            x = tf.nn.relu(conv_layer(max_pool(x, 2, 2), 3, 1, 2 * width, weights_stddev=None))
+        with tf.variable_scope("fc"):
+            features = dropout(global_average_pool(x), dropout_prob, self.is_train)  # (N, 2 * width)
+            return {"logits": fc_layer(features, self.num_classes, biases_value=0.0)}
+
+
+splits = load_digits_splits()
+
+with tf.Graph().as_default(), tempfile.TemporaryDirectory() as save_dir:
+    model = TwoLayerNet(
+        splits.train.crop_shape,
+        len(splits.class_names),
+        image_mean=splits.train.image_mean,
+        dropout_prob=0.1,
+    )
+    optimizer = NesterovOptimizer(
+        model,
+        splits.train,
+        AccuracyEvaluator(),
+        splits.val,
+        batch_size=32,
+        num_epochs=3,
+        init_learning_rate=0.05,
+        schedule="cosine",
+    )
+    print(f"{model.num_parameters:,} parameters in {[v.op.name for v in model.trainable_variables]}")
+    with tf.Session(graph=model.graph) as sess:
+        optimizer.train(sess, save_dir=save_dir)
+        print("probabilities of the first test image:", model.predict(sess, splits.test)[0].round(3))
