@@ -4,7 +4,7 @@
     python -m benchmarks.accuracy.reproduce --add RUN [--recipe NAME]
 
 The recipes are those in configs/. What was measured comes from the committed files in benchmarks/results/ alone, as
-the runs wrote them; --add copies those of a finished run there, --readme puts the table into README.md. What was
+the runs wrote them; --add copies those of a finished run there, --readme puts the table into docs/recipes.md. What was
 published stands in `PUBLISHED`.
 """
 
@@ -29,7 +29,7 @@ from learning.errors import CheckpointError, DirectoryInUseError, UsageError
 from learning.runs.directory import RunDirectory
 from learning.terminal.command import ScriptParser, announce, run_script
 
-README = documents.README
+PAGE = documents.RECIPES
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 RUN_FILES = ("test.json", "run.json", "history.csv", "timing.csv")
 PEER_OF, PEER_FILES = "resnet20-cifar10-fast", "cifar10-peer-seed*.json"  # a file for each seed
@@ -186,7 +186,7 @@ def parse() -> argparse.Namespace:
     parser = ScriptParser(
         prog="python -m benchmarks.accuracy.reproduce", description=str(__doc__).splitlines()[0]
     )
-    parser.add_argument("--readme", action="store_true", help="also write the table into README.md")
+    parser.add_argument("--readme", action="store_true", help="also write the table into docs/recipes.md")
     parser.add_argument("--add", type=Path, metavar="RUN", help="first copy the results of a finished run")
     parser.add_argument(
         "--recipe", metavar="NAME", help="what --add's results are of (default: the run says)"
@@ -208,7 +208,7 @@ def main() -> None:
             print(f"beside the recipe: {line}", file=sys.stderr)
     rows = [row(recipe) for recipe in recipes()]
     if arguments.readme:
-        documents.rewrite(README, "recipes", markdown(rows))
+        documents.rewrite(PAGE, "recipes", markdown(rows))
     print_table(rows)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from datasets.storage.atomic import write_text
 from learning.errors import UsageError
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+README = Path(__file__).resolve().parents[2] / "README.md"  # holds the part "speed"
+RECIPES = README.parent / "docs" / "recipes.md"  # holds the part "recipes"
 
 
 def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -318,9 +318,9 @@ def test_only_what_stands_between_the_markers_changes(tmp_path):
     assert path.read_text() == "before\n<!-- begin table -->\n\nnew\n\n<!-- end table -->\nafter"
 
 
-def test_the_readme_has_the_table_of_the_committed_results():
+def test_the_page_of_recipes_has_the_table_of_the_committed_results():
     table = reproduce.markdown([reproduce.row(recipe) for recipe in reproduce.recipes()])
-    assert table in reproduce.README.read_text(), "run: python -m benchmarks.accuracy.reproduce --readme"
+    assert table in reproduce.PAGE.read_text(), "run: python -m benchmarks.accuracy.reproduce --readme"
 
 
 # benchmarks/accuracy/cifar10_peer.py and benchmarks/speed/epoch_time.py

@@ -29,12 +29,12 @@ def test_the_post_recipe_has_the_values_of_the_post():
     assert (config.model.weight_decay, config.model.options["dropout_prob"]) == (0.0005, 0.5)
 
 
-def test_the_recipe_of_a_data_set_is_one_for_it_and_the_readme_names_it():
+def test_the_recipe_of_a_data_set_is_one_for_it_and_the_page_of_data_names_it():
     assert RECIPE_OF_SET.keys() == LOADERS.keys()
-    readme = (CONFIGS.parent / "README.md").read_text(encoding="utf-8")
+    page = (CONFIGS.parent / "docs" / "data.md").read_text(encoding="utf-8")
     for name, recipe in RECIPE_OF_SET.items():
         assert read_recipe(CONFIGS / f"{recipe}.yaml")["data"]["name"] == name
-        [line] = [line for line in readme.splitlines() if line.startswith(f"| `{name}` |")]
+        [line] = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
         assert line.endswith(f"| `{recipe}` |")
 
 
