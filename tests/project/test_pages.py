@@ -21,7 +21,9 @@ def anchors(page):
 
 def test_the_results_in_the_readme_are_the_committed_ones():
     rows = re.findall(
-        r"^\| ([\w-]+) \| [^|]+ \| ([\d.% /]+) \| ([<\d]+) \|$", README.read_text(encoding="utf-8"), re.MULTILINE
+        r"^\| ([\w-]+) \| [^|]+ \| ([\d.% /]+) \| ([<\d]+) \|$",
+        README.read_text(encoding="utf-8"),
+        re.MULTILINE,
     )
     assert len(rows) == 5
     for recipe, accuracy, minutes in rows:
