@@ -4,8 +4,8 @@
     python -m benchmarks.accuracy.reproduce --add RUN [--recipe NAME]
 
 The recipes are those in configs/. What was measured comes from the committed files in benchmarks/results/ alone, as
-the runs wrote them; --add copies those of a finished run there, --readme puts the table into docs/recipes.md. What was
-published stands in `PUBLISHED`.
+the runs wrote them; --add copies those of a finished run there, --readme puts the table into docs/recipes.md. What
+was published stands in `PUBLISHED`.
 """
 
 import argparse

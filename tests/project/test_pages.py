@@ -33,8 +33,8 @@ def test_the_results_in_the_readme_are_the_committed_ones():
 
 def test_the_readme_is_short_and_links_every_page():
     text = README.read_text(encoding="utf-8")
-    assert len(re.findall(r"\w+", "".join(line for line in text.splitlines() if "|" not in line))) < 1200
-    assert [page.name for page in PAGES if page != README and f"{page.name})" not in text] == ["CHANGELOG.md"]
+    assert len(text.split()) < 1300
+    assert [page.name for page in PAGES if page != README and f"{page.name})" not in text] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import os
 import re
 import subprocess
 import sys
@@ -25,6 +26,9 @@ def options():
 
 def test_the_recipes_are_installed_beside_the_packages(options):
     assert CONFIGS == ROOT / "configs"
+    assert (
+        options["options"]["packages"] == "find_namespace:"
+    )  # find: leaves configs out, which has no __init__.py
     include = options["options.packages.find"]["include"].split()
     assert set(include) == {"datasets*", "models*", "learning*", CONFIGS.name}
     rooms = {
@@ -34,6 +38,21 @@ def test_the_recipes_are_installed_beside_the_packages(options):
     patterns = options["options.package_data"][CONFIGS.name].split()
     installed = {path for pattern in patterns for path in CONFIGS.glob(pattern)}
     assert installed == {path for path in CONFIGS.iterdir() if path.name != "__pycache__"} != set()
+
+
+def test_the_packages_say_that_they_are_typed(options):
+    for room in ("datasets", "models", "learning"):
+        assert (ROOT / room / "py.typed").is_file()
+        assert "py.typed" in options["options.package_data"][room].split()
+
+
+def test_every_command_is_a_function(options):
+    lines = options["options.entry_points"]["console_scripts"].strip().splitlines()
+    for line in lines:
+        name, _, target = line.partition(" = ")
+        module, _, function = target.partition(":")
+        tree = ast.parse((ROOT / module.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8"))
+        assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, name
 
 
 def test_every_library_that_the_product_imports_is_declared(options):
@@ -53,20 +72,11 @@ def test_every_library_that_the_product_imports_is_declared(options):
 
 
 @pytest.mark.long
-def test_an_installation_has_its_recipes(tmp_path):
+def test_an_installation_has_its_recipes_and_commands(tmp_path):
     """Needs pip and setuptools; no network."""
     subprocess.run(["git", "clone", "-q", ROOT, tmp_path / "clone"], check=True)
-    install = [
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--no-deps",
-        "--no-build-isolation",
-        "--target",
-        tmp_path / "site",
-    ]
-    subprocess.run([sys.executable, *install, tmp_path / "clone"], check=True)
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*install, "--target", tmp_path / "site", tmp_path / "clone"], check=True)
     code = (
         "from learning.config import command_line, recipes\n"
         "assert recipes.CONFIGS.is_relative_to(sys.argv[1]), recipes.CONFIGS\n"
@@ -79,3 +89,8 @@ def test_an_installation_has_its_recipes(tmp_path):
         cwd=tmp_path,
     )
     assert done.stdout.strip() == "resnet-asirra", done.stderr
+    for name in ("train", "test", "predict", "check"):
+        command = [sys.executable, tmp_path / "site" / "bin" / f"sessionnet-{name}", "--help"]
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+        assert (done.returncode, "usage: " in done.stdout) == (0, True), done.stderr
