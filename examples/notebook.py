@@ -46,5 +46,5 @@ results = fit(config, run_dir)
 with (run_dir / "history.csv").open(encoding="utf-8", newline="") as file:
     for row in csv.DictReader(file):
         print(f"epoch {row['epoch']}: validation accuracy {float(row['val_score']):.4f}")
-print(f"{results['num_images']} test images: {results['scores']}")
+print(f"test accuracy: {results['scores'][0]['accuracy']:.4f}")
 print("the page of the run:", run_dir / "index.html")

@@ -28,6 +28,7 @@ class TwoLayerNet(ConvNet):
 
 
 splits = load_digits_splits()
+evaluator = AccuracyEvaluator()
 
 with tf.Graph().as_default(), tempfile.TemporaryDirectory() as save_dir:
     model = TwoLayerNet(
@@ -39,7 +40,7 @@ with tf.Graph().as_default(), tempfile.TemporaryDirectory() as save_dir:
     optimizer = NesterovOptimizer(
         model,
         splits.train,
-        AccuracyEvaluator(),
+        evaluator,
         splits.val,
         batch_size=32,
         num_epochs=3,
@@ -49,4 +50,7 @@ with tf.Graph().as_default(), tempfile.TemporaryDirectory() as save_dir:
     print(f"{model.num_parameters:,} parameters in {[v.op.name for v in model.trainable_variables]}")
     with tf.Session(graph=model.graph) as sess:
         optimizer.train(sess, save_dir=save_dir)
-        print("probabilities of the first test image:", model.predict(sess, splits.test)[0].round(3))
+        probabilities = model.predict(sess, splits.test)  # (N, 10)
+
+print("the first test image:", dict(zip(splits.class_names, probabilities[0].round(3).tolist(), strict=True)))
+print(f"test accuracy: {evaluator.score(splits.test.labels, probabilities):.4f}")

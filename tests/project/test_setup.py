@@ -26,9 +26,8 @@ def options():
 
 def test_the_recipes_are_installed_beside_the_packages(options):
     assert CONFIGS == ROOT / "configs"
-    assert (
-        options["options"]["packages"] == "find_namespace:"
-    )  # find: leaves configs out, which has no __init__.py
+    # `find:` would leave out configs, which has no __init__.py.
+    assert options["options"]["packages"] == "find_namespace:"
     include = options["options.packages.find"]["include"].split()
     assert set(include) == {"datasets*", "models*", "learning*", CONFIGS.name}
     rooms = {
