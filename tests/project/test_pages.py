@@ -44,3 +44,10 @@ def test_links_lead_to_files_and_headings_that_exist(page):
         target = page.parent / name if name else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_paths_in_the_text_exist(page):
+    text = page.read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:datasets|models|learning|tests|configs|examples|pretrained)/[\w/.-]*)`", text)
+    assert [path for path in paths if "NAME" not in path and not (ROOT / path).exists()] == []
