@@ -8,7 +8,7 @@ import numpy as np
 
 from datasets.check.inspection import ODDITIES, UNUSED, Findings, Record
 from datasets.errors import escape_name, shortened
-from datasets.image_files.parts import TEST, TRAIN, VAL, WHOLE
+from datasets.image_files.folder_names import TEST, TRAIN, VAL, WHOLE
 from datasets.image_files.unused_files import suffixes_of
 
 _LISTED = 20  # groups of equal images that the text names; the values have all

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from datasets.errors import DataError, escape_name, shortened
-from datasets.image_files.class_names import check_distinct, confused, normal_form
+from datasets.image_files.folder_names import (
+    PART_OF,
+    TEST,
+    TRAIN,
+    WHOLE,
+    check_distinct,
+    confused,
+    normal_form,
+)
 from datasets.image_files.folder_or_zip import Source
-from datasets.image_files.parts import PART_OF, TEST, TRAIN, WHOLE
 from datasets.image_files.unused_files import check_left_out, suffixes_of
-from datasets.splits import sample_rows
 
 PETS = ("cat", "dog")
 _PET_FOLDERS = frozenset((*PETS, *PART_OF, "petimages"))
@@ -158,11 +164,6 @@ def class_names_of(source: Source, labelled: Labelled) -> tuple[str, ...]:
                 "them"
             )
     return names
-
-
-def sample_files(files: list[tuple[str, str]], sample_size: int | None, seed: int) -> list[tuple[str, str]]:
-    """Return at most sample_size of the files, in their old order; which, is the seed's choice."""
-    return [files[i] for i in sample_rows(len(files), sample_size, seed)]
 
 
 def _layout(source: Source, names: Iterable[str], label_of: LabelRule) -> _Layout:
