@@ -11,7 +11,7 @@ from datasets.storage.paths import expanded
 from datasets.storage.untrusted import MAX_YAML_BYTES, parse_yaml
 from learning.config.run_config import SECTIONS, check_keys
 from learning.errors import UsageError
-from models.catalogue import MODELS
+from models.catalogue import dotted_path
 from models.options import suggestion
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -60,7 +60,7 @@ def override(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
     model = recipe.get("model", {})
     name = model.get("name", SECTIONS["model"]().name)
     asked = given.get("model", {}).get("name", name)
-    if MODELS.get(asked, asked) != MODELS.get(name, name):
+    if dotted_path(asked) != dotted_path(name):
         kept["model"] = {**model, "options": {}}
     return merge(kept, given)
 
