@@ -60,14 +60,13 @@ def load_splits(
         raise OptionError(
             f"data set '{name}' needs the path of its images; give a folder or a zip archive with --data-dir{hint}"
         )
-    if download:
-        changes["download"] = True
-    return loader(path, options, seed=seed, **changes)
+    fetched = {"download": True} if download else {}
+    return loader(path, options, seed=seed, **fetched, **changes)
 
 
 def holds_own_form(name: str, path: Path | str) -> bool:
     """Return whether a path holds a data set in a form of its own: CIFAR-10's batches, MNIST's files."""
-    own_form = DATASETS[name].own_form
+    own_form = DATASETS[name].own_form if name in DATASETS else None
     return own_form is not None and pkgutil.resolve_name(own_form)(path)
 
 

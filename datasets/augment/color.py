@@ -14,7 +14,6 @@ from datasets.augment.sampling import Sampler
 from datasets.images.array_rows import ImageRows, Images
 from datasets.options.loading import Crops
 
-STREAM = 2  # of random numbers: see `Sampler.drawn`
 SAMPLE = 1000  # images that the covariance is taken of, at most
 LEVELS = 256
 
@@ -25,6 +24,8 @@ class ColorShift:
     :param images: (N, H, W, 3), of whose pixels the components are.
     :param sampler: draws how far each image is shifted.
     """
+
+    stream = 2
 
     def __init__(self, images: Images, crops: Crops, sampler: Sampler) -> None:
         self._images, self._deviation, self._sampler = images, crops.pca_color, sampler
@@ -43,7 +44,7 @@ class ColorShift:
 
 def color_multiples(sampler: Sampler, epoch: int) -> np.ndarray:
     """Draw how much of each principal component is added to each image in an epoch: standard normal (N, 3)."""
-    return sampler.drawn(STREAM, epoch, lambda rng: rng.standard_normal((sampler.num_examples, 3)))
+    return sampler.drawn(ColorShift.stream, epoch, lambda rng: rng.standard_normal((sampler.num_examples, 3)))
 
 
 def color_components(images: Images) -> np.ndarray:

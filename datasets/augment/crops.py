@@ -9,8 +9,9 @@ from datasets.images.array_rows import Images, channel_mean
 from datasets.options.loading import Crops
 
 _CHUNK = 256  # images that a pass over all pixels holds in memory at a time
-# What changes the pixels of training crops, in this order. Each is a class like ColorShift: it is made of (images,
-# crops, sampler), reads its own option from the crops, and returns what it makes of (patches, indices, epoch).
+# What changes the pixels of training crops, in this order: classes like ColorShift. Each is made of (images, crops,
+# sampler), reads its own option from the crops, has a stream of random numbers for `Sampler.drawn` that no other
+# has, and is called with (patches, indices, epoch).
 AUGMENTATIONS = (ColorShift,)
 
 

@@ -15,11 +15,24 @@ import math
 import types
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
-from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from datasets.errors import OptionError, suggestion
 
-Options = TypeVar("Options")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Options = TypeVar("Options", bound="DataclassInstance")
 
 KINDS: dict[Any, tuple[Any, str]] = {
     bool: (bool, "true or false"),
@@ -87,11 +100,11 @@ def changed(options: Options, changes: Mapping[str, Any]) -> Options:
 
     :raises OptionError: a name is unknown (the message suggests a known one), or a value is wrong.
     """
-    known = [field.name for field in dataclasses.fields(options)]  # type: ignore[arg-type]
+    known = [field.name for field in dataclasses.fields(options)]
     for name in changes:
         if name not in known:
             raise OptionError(f"there is no option '{name}'; {suggestion(name, known)}")
-    return dataclasses.replace(options, **changes)  # type: ignore[type-var]
+    return dataclasses.replace(options, **changes)
 
 
 def typed(value: Any, annotation: Any, name: str) -> Any:
