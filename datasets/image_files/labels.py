@@ -1,4 +1,4 @@
-"""List the image files to learn from, the part of a set that each is in, and its class."""
+"""List image files with the part of a set and the class that each belongs to."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -44,9 +44,9 @@ def class_of_pet(parts: tuple[str, ...]) -> str | None:
 
 
 def are_pets(source: Source) -> bool:
-    """Return whether all files are cats and dogs by the rule of Asirra, but for those of an unlabelled test.
+    """Return whether all files are cats and dogs by Asirra's rule, apart from those of an unlabelled test folder.
 
-    Not where a folder has another name: it may well be a class, whatever its files are called.
+    They are not if a folder has another name: it may be a class, whatever its files are called.
     """
     paths = [PurePosixPath(file.name).parts for file in source.files()]
     depth = len(_enclosing(paths))
@@ -61,7 +61,7 @@ def are_pets(source: Source) -> bool:
 class _Layout:
     """How a path tells its part and its class.
 
-    :param enclosing: the one folder that everything lies in, which is then no class and no part; or nothing.
+    :param enclosing: the one folder that holds everything, which is neither a class nor a part; or nothing.
     :param has_parts: whether the folders below are parts.
     """
 
@@ -86,17 +86,17 @@ def list_labelled(source: Source, label_of: LabelRule = class_of_folder) -> Labe
 
     :return: {"whole": [(name, class), ...]}, or some of "train", "val" and "test" if there are such folders.
     :raises DataError: no images, images without a class, part folders beside others, a class without any
-        image that is decoded, two names that a person takes for one; a test folder without any label is left out.
+        image that is decoded, two names that look the same. A test folder without any label is left out.
     """
     layout, listing = _listed(source, label_of)
     return _judged(source, layout.place, listing, label_of)
 
 
 def list_test(source: Source, label_of: LabelRule = class_of_folder) -> tuple[Labelled, bool]:
-    """List what a model is tested on: of train/ and a labelled test/ only test/, whatever the others hold.
+    """List what a model is tested on: only test/ if there are train/ and a labelled test/, else everything.
 
-    :return: as `list_labelled`; whether other parts were left aside.
-    :raises DataError: as `list_labelled`, for the parts that are taken.
+    :return: as `list_labelled`; whether other parts were left out.
+    :raises DataError: as `list_labelled`, for the parts that are listed.
     """
     layout, listing = _listed(source, label_of)
     has_test = TRAIN in listing and any(label for _, label in listing.get(TEST, ()))
