@@ -12,8 +12,9 @@ from benchmarks.harness import libraries
 from benchmarks.harness.commands import POST
 from benchmarks.harness.sides import PROJECT, Contestant, Step
 from benchmarks.peers import post_way
-from datasets.cache.store import DecodeOptions, load_images
+from datasets.cache.store import load_images
 from datasets.image_files.folder_or_zip import open_source
+from datasets.options.loading import DecodeOptions
 
 POST_SHARE = 8  # the post's loader gets one file of so many
 FILES_PER_BATCH = 32
@@ -26,7 +27,7 @@ def project_decoding(folder: Path, size: int, threads: int) -> Step:
 
     def step() -> int:
         with tempfile.TemporaryDirectory() as cache_dir:
-            options = DecodeOptions(size=size, cache_dir=cache_dir)
+            options = DecodeOptions(image_size=size, cache_dir=cache_dir)
             return len(load_images(source, names, options, workers=threads or None).names)
 
     return step
