@@ -1,10 +1,11 @@
-"""Testing a trained network: single- and multi-crop scores, recall by class, the confusion matrix."""
+"""Test a trained network: single- and multi-crop scores, recall by class, the confusion matrix."""
 
 import json
 import math
 import os
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from datasets.dataset import DataSet
 from datasets.errors import escape_name
 from datasets.storage.atomic import remove_abandoned, write_text
 from datasets.storage.failures import is_storage_failure, storage_reason
+from datasets.storage.paths import expanded
 from datasets.storage.untrusted import MAX_JSON_BYTES, read_text
 from learning.errors import StorageError
 from learning.evaluators import EVALUATORS, class_indices
 from learning.inference.mirroring import compare, halves, mirroring_hint
+from learning.inference.trained import load_run
 from learning.reports.confusion import (
     MAX_TABLE_CLASSES,
     confusion_csv,
@@ -28,9 +31,37 @@ from learning.reports.confusion import (
     confusion_table,
     per_class_recall,
 )
+from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory
 from learning.terminal.output import is_watched
 from models.convnet import ConvNet
+
+
+def evaluate_run(
+    run: RunDirectory, data_dir: str | None = None, output: Path | None = None
+) -> tuple[dict[str, Any], list[Path]]:
+    """Test the weights of a run that count, and write the results.
+
+    :param data_dir: labelled images to test on, see `run_data.open_labelled`; without it what the run held out.
+    :param output: the folder for the results, see `results_folder`.
+    :return: the results of `evaluate` with split, epoch and, for other images, data_dir and bad_files; the files.
+    :raises StorageError: the results cannot be written.
+    """
+    folder = results_folder(run, output)
+    if data_dir is None:
+        dataset, split = run_data.held_out(run_data.open_data(run.config, run))
+        name, found = "test", {}  # run.json names the unreadable files
+    else:
+        labelled = run_data.open_labelled(run, data_dir)
+        path = expanded(data_dir).resolve()
+        dataset, split, name = labelled.dataset, data_dir, results_name(folder, path)
+        found = {"data_dir": str(path), "bad_files": labelled.bad_files}
+    model, sess, epoch = load_run(run)
+    train = run.config.train
+    with closing(sess):
+        results = evaluate(sess, model, dataset, evaluator=train.evaluator, batch_size=train.batch_size)
+    results |= {"split": split, "epoch": epoch, **found}
+    return results, [folder / written for written in write_results(results, folder, name)]
 
 
 def evaluate(

@@ -1,8 +1,9 @@
-"""Labelling image files with a trained network."""
+"""Label image files with a trained network."""
 
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from datasets.image_files.unused_files import warn_of_left_out
 from datasets.images.decode import read_resized
 from datasets.images.formats import IMAGE_SUFFIXES
 from datasets.storage.atomic import write_csv, write_text
+from learning.inference.trained import load_run
 from learning.runs.directory import RunDirectory
 from models.convnet import ConvNet
 from models.frozen import frozen_session
@@ -61,6 +63,22 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
     if not found:
         raise DataError(f"no images in {', '.join(paths)}; known are {' '.join(sorted(IMAGE_SUFFIXES))}")
     return found
+
+
+def predict_run(
+    run: RunDirectory, paths: Sequence[str], *, ten_crop: bool = False, top_k: int = 1
+) -> Iterator[Row]:
+    """Yield one row for each image, in order, labelled with the weights of a run that count.
+
+    :param paths: images, and folders and zip archives of images.
+    :param ten_crop: average over all crops of a test, which is slower and better.
+    :param top_k: classes in each row.
+    :raises DataError: there are no images.
+    """
+    files = image_files(paths)
+    model, sess, _ = load_run(run)
+    with closing(sess):
+        yield from predict_files(sess, model, files, run, ten_crop=ten_crop, top_k=top_k)
 
 
 def predict_files(
