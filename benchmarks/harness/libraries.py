@@ -40,7 +40,6 @@ def _build(
     options: Mapping[str, Any] | None,
 ) -> Any:
     from learning.config.run_config import RunConfig
-    from learning.machine.session import tf  # noqa: F401  imports TensorFlow quietly
     from learning.training.network import build_model
 
     config = RunConfig.from_dict({"model": {"name": name, "precision": precision, "options": options or {}}})

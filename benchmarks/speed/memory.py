@@ -89,6 +89,7 @@ def train_epoch(folder: Path, num_images: int, seed: int, threads: int) -> dict[
     with PeakMemory() as memory, tempfile.TemporaryDirectory(dir=folder) as run:
         from learning.fit import build_training
         from learning.machine.session import open_session
+        from learning.optimizers import Optimizer  # noqa: F401  before memory is looked at
         from learning.runs import data as run_data
 
         before = anonymous_bytes()

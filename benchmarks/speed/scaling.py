@@ -121,6 +121,7 @@ def epoch_cell(path: Path, batch_size: int, threads: int) -> Figures:
     """The seconds of an epoch, with opening the set, building and saving; without importing TensorFlow."""
     with PeakMemory() as memory, tempfile.TemporaryDirectory() as run:
         from learning.machine import session  # noqa: F401  importing TensorFlow is not what grows
+        from learning.optimizers import Optimizer  # noqa: F401
 
         start = time.perf_counter()
         optimizer, sess = _build_training(path, batch_size, threads)

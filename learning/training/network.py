@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import tensorflow as tf
-
 from learning.config.run_config import ModelConfig, RunConfig
 from learning.errors import UsageError
+from learning.machine.session import tf
 from models.catalogue import check_options, model_class
 from models.convnet import ConvNet
 
