@@ -29,7 +29,7 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Parse, load, predict, print one line per image."""
+    """Parse, predict, print one line per image."""
     arguments = parse()
     from datasets.storage.atomic import check_writable
     from learning.runs.directory import RunDirectory, newest_run
@@ -41,21 +41,17 @@ def main() -> None:
     if arguments.run is None:
         print(f"run: {run.path}", file=sys.stderr)
     announce(f"starting TensorFlow and loading {run.path} ...")
-    from learning import experiment
     from learning.inference import prediction
 
-    files = prediction.image_files(arguments.paths)
-    model, sess, _ = experiment.load_run(run)
-    rows = prediction.predict_files(
-        sess, model, files, run, ten_crop=arguments.ten_crop, top_k=arguments.top_k
-    )
-    done = []
-    for row in rows:
+    rows = []
+    for row in prediction.predict_run(
+        run, arguments.paths, ten_crop=arguments.ten_crop, top_k=arguments.top_k
+    ):
         print(prediction.line(row), flush=True)
-        done.append(row)
+        rows.append(row)
     if arguments.output:
-        prediction.write_predictions(arguments.output, done)
-    prediction.require_readable(done)
+        prediction.write_predictions(arguments.output, rows)
+    prediction.require_readable(rows)
 
 
 if __name__ == "__main__":

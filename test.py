@@ -30,41 +30,18 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Parse, load, evaluate, print."""
+    """Parse, test, print."""
     arguments = parse()
     outlive_reader()  # the files count, not what is printed
     from learning.runs.directory import RunDirectory, newest_run
 
     run = RunDirectory(arguments.run or newest_run())
     announce(f"starting TensorFlow and loading {run.path} ...")
-    from learning import experiment
-    from learning.inference.evaluation import (
-        detail_lines,
-        evaluate,
-        results_folder,
-        results_name,
-        score_lines,
-        write_results,
-    )
-    from learning.runs import data as run_data
+    from learning.inference.evaluation import detail_lines, evaluate_run, score_lines
 
-    folder = results_folder(run, arguments.output)
-    if arguments.data_dir is None:
-        dataset, split = run_data.held_out(run_data.open_data(run.config, run))
-        name, found = "test", {}  # run.json names the unreadable files
-    else:
-        labelled = run_data.open_labelled(run, arguments.data_dir)
-        data_dir = expanded(arguments.data_dir).resolve()
-        dataset, split = labelled.dataset, arguments.data_dir
-        name = results_name(folder, data_dir)
-        found = {"data_dir": str(data_dir), "bad_files": labelled.bad_files}
-    model, sess, epoch = experiment.load_run(run)
-    train = run.config.train
-    results = evaluate(sess, model, dataset, evaluator=train.evaluator, batch_size=train.batch_size)
-    results |= {"split": split, "epoch": epoch, **found}
-    written = write_results(results, folder, name)
+    results, files = evaluate_run(run, arguments.data_dir, arguments.output)
     print("\n".join([f"run: {run.path}", *score_lines(results), *detail_lines(results)]))
-    print(f"written: {', '.join([str(folder / written[0]), *written[1:]])}")
+    print(f"written: {', '.join([str(files[0]), *(path.name for path in files[1:])])}")
 
 
 if __name__ == "__main__":

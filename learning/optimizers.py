@@ -1,10 +1,14 @@
-"""Optimizer: how a model's variables are updated; and the update rules by name. The loop is in `training`."""
+"""Optimizer, which trains a model as the AlexNet post does, and the update rules by name.
+
+The graph of an update is in `learning.training.step`, the loop in `learning.training.loop`.
+"""
 
 import inspect
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +16,20 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from datasets.dataset import DataSet
+from learning.callbacks import Callback
 from learning.checkpoints.state import TrainingState
 from learning.config.run_config import RunConfig
 from learning.evaluators import Evaluator
 from learning.runs.directory import default_path
-from learning.schedules import ConstantSchedule, Schedule
-from learning.training.loop import TrainingLoop
-from learning.training.score_checks import check_scores
+from learning.schedules import ConstantSchedule, Schedule, build_schedule
+from learning.training.console import ConsoleProgress
+from learning.training.curves import LearningCurves
+from learning.training.history import History
+from learning.training.loop import TrainingLoop, TrainingTask
+from learning.training.profiling import Profiler
+from learning.training.score_checks import NanWarning, check_scores
+from learning.training.step import TrainingStep, gradients
+from learning.training.tensorboard import TensorBoard
 from models.convnet import ConvNet
 from models.graph.building import operations_behind, random_operations
 from models.options import accepted, reject_unknown
@@ -27,16 +38,15 @@ logger = logging.getLogger(__name__)
 
 
 class Optimizer(ABC):
-    """Trains a model in a session. A subclass gives the update op (`_optimize_op`).
+    """Trains a model in a session. A subclass builds the update op (`_optimize_op`).
 
     :ivar learning_rate_placeholder: float32 scalar, fed with `curr_learning_rate` at every update.
     :ivar optimize: the op of one whole step: update, batch-norm statistics, global step.
     :ivar variables: what training changes or keeps: the model's variables and the update rule's slots.
     :ivar saved_variables: these and the global step: what a checkpoint holds.
-    :ivar finite: bool (M,), for each of `float_variables` whether all of its values are finite.
+    :ivar initialize: the op that gives all of them their initial values.
+    :ivar schedule: the learning-rate schedule; `train` builds the configured one, when the updates can be counted.
     :ivar save_dir: where the last call of `train` saved.
-    :ivar state: all that a resume needs beside the variables; `curr_epoch`, `best_score`, `num_bad_epochs` and
-        `curr_learning_rate` look into it under the post's names.
     """
 
     def __init__(
@@ -55,95 +65,58 @@ class Optimizer(ABC):
             last minibatch is.
         :param config: the learning options.
         :param hp: the same as a flat dictionary (the post's `hp_d`): batch_size, num_epochs,
-            init_learning_rate, momentum, ... They win over `config`. Options of other parts are passed over,
-            unknown ones raise TypeError, impossible values ValueError, as do images of another size than the
-            model's input.
+            init_learning_rate, momentum, ... They win over `config`. Options of other parts are ignored.
+        :raises TypeError: an unknown option.
+        :raises ValueError: an impossible value, or images of another size than the model's input.
         """
         reject_unknown(hp, type(self).__name__, self._optimize_op, self._update_learning_rate)
         for dataset in (train_set,) if val_set is None else (train_set, val_set):
             _check_fits(model, dataset)
-        hidden = sorted(random_operations(model.graph, operations_behind(model.loss)))
-        if hidden:
-            logger.warning(
-                "the network draws random numbers whose state no checkpoint holds (%s), so a resumed run will "
-                "differ; use models.layers.dropout or tf.random.stateless_*", ", ".join(hidden[:3])
-            )  # fmt: skip
+        _warn_of_random_state(model)
         self.config = (config or RunConfig()).replace_flat(hp)
         self.model, self.train_set, self.val_set, self.evaluator = model, train_set, val_set, evaluator
         self.hp = {**self.config.flat(), **hp}
-        with model.graph.as_default():
-            known = {id(v) for v in v1.global_variables()}
-            self.learning_rate_placeholder = v1.placeholder(tf.float32, [], name="learning_rate")
-            # What a step reports is of the variables before it, whatever the update rule looks at.
-            with tf.control_dependencies([model.loss, model.pred]):
-                update = self._optimize_op(**accepted(self._optimize_op, self.hp))
-            with tf.control_dependencies([update, *model.update_ops]):
-                self.optimize = v1.assign_add(model.global_step, 1)
-            self.variables = model.variables + [v for v in v1.global_variables() if id(v) not in known]
-            self.float_variables = [v for v in self.variables if v.dtype.base_dtype.is_floating]
-            self.finite = tf.stack([tf.reduce_all(tf.math.is_finite(v)) for v in self.float_variables])
-            self.saved_variables = [*self.variables, model.global_step]
-            self.initialize = v1.variables_initializer(self.saved_variables)
-            self.is_initialized = tf.stack([v1.is_variable_initialized(v) for v in model.variables])
-            self.saver = v1.train.Saver(self.saved_variables, max_to_keep=None)
-        self.state = TrainingState()
-        # `train` builds the configured one: only there the number of updates is known.
+        self._training_step = TrainingStep(model, self._build_update)
+        self.optimize = self._training_step.optimize
+        self.variables = self._training_step.variables
+        self.saved_variables = self._training_step.saved_variables
+        self.initialize = self._training_step.initialize
         self.schedule: Schedule = ConstantSchedule(self.config.optimizer.init_learning_rate)
+        self._loop: TrainingLoop | None = None
+
+    def _build_update(self, learning_rate: tf.Tensor) -> tf.Operation:
+        self.learning_rate_placeholder = learning_rate
+        return self._optimize_op(**accepted(self._optimize_op, self.hp))
 
     @abstractmethod
     def _optimize_op(self, *args: Any, **hp: Any) -> tf.Operation:
-        """The op of one update, at the rate `self.learning_rate_placeholder`.
+        """Build the op of one update, at the rate `self.learning_rate_placeholder`.
 
-        A subclass names its options as keyword parameters. The global step is not its business: the base
-        class counts, and runs the updates of batch-norm statistics.
+        A subclass names its options as keyword parameters. It need not count the global step or update batch-norm
+        statistics: the base class does.
         """
 
     def _update_learning_rate(self) -> None:
-        """Called at the end of each epoch; here the schedule decides. May set `curr_learning_rate`.
+        """Let the schedule change the learning rate; called at the end of each epoch.
 
-        A subclass may name options as keyword parameters.
+        A subclass may set `curr_learning_rate` instead, and name options as keyword parameters.
         """
         self.num_bad_epochs = self.schedule.step(self.num_bad_epochs)
 
     def _gradients(
         self, loss: tf.Tensor, *, weight_decay: bool = True
     ) -> list[tuple[tf.Tensor, tf.Variable]]:
-        """Gradient and variable pairs of `loss`, scaled down to the global norm `clip_norm` where that is set.
+        """Return the gradient and variable pairs of `loss`, as `learning.training.step.gradients` does."""
+        clip_norm = self.config.optimizer.clip_norm
+        return gradients(self.model, loss, clip_norm=clip_norm, weight_decay=weight_decay)
 
-        :param weight_decay: False leaves out the share of the model's `penalty`.
+    @property
+    def state(self) -> TrainingState:
+        """All that a resume needs beside the variables.
+
+        `curr_epoch`, `best_score`, `num_bad_epochs` and `curr_learning_rate` are the post's names for parts of it.
         """
-        variables = self.model.trainable_variables
-        # A reference variable is read in place: its update must wait for all gradients that are computed from it.
-        gradients = tf.gradients(
-            loss,
-            variables,
-            stop_gradients=[self.model.penalty],
-            gate_gradients=any(v.dtype != v.dtype.base_dtype for v in variables),
-        )
-        [decay] = tf.gradients(loss, self.model.penalty)
-        if weight_decay and decay is not None:
-            gradients = self._with_decay(gradients, decay)
-        pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
-        if self.config.optimizer.clip_norm is None:
-            return pairs
-        clipped, _ = tf.clip_by_global_norm([g for g, _ in pairs], self.config.optimizer.clip_norm)
-        return [(g, v) for g, (_, v) in zip(clipped, pairs, strict=True)]
-
-    def _with_decay(self, gradients: list[tf.Tensor | None], decay: tf.Tensor) -> list[tf.Tensor | None]:
-        """The gradients of the trained variables, with `decay` times the variable added where it is decayed.
-
-        TensorFlow's gradient of the penalty is the same to the bit. But nothing keeps it from being computed for
-        all variables when the step begins, and then it lies beside all activations: 218 MB for AlexNet.
-        """
-        decayed = {id(v) for v in self.model.decayed_variables}
-        sums = []
-        for gradient, variable in zip(gradients, self.model.trainable_variables, strict=True):
-            if id(variable) in decayed:
-                with tf.control_dependencies([] if gradient is None else [gradient]):
-                    share = decay * variable
-                gradient = share if gradient is None else gradient + share
-            sums.append(gradient)
-        return sums
+        return TrainingState() if self._loop is None else self._loop.state
 
     @property
     def curr_epoch(self) -> int:
@@ -182,7 +155,7 @@ class Optimizer(ABC):
         *,
         resume: bool = False,
         fresh: bool = False,
-        on_start: Callable[[], None] | None = None,
+        callbacks: Sequence[Callback] = (),
         **hp: Any,
     ) -> dict[str, list[float]] | None:
         """Run num_epochs * (num_examples // batch_size) updates.
@@ -194,13 +167,13 @@ class Optimizer(ABC):
             `model.ckpt`, which a `tf.compat.v1.train.Saver` restores. Without it: runs/<time>-<model>, kept in
             `self.save_dir`.
         :param details: return {'step_losses': one per update, 'step_scores' and 'eval_scores': one per epoch}.
-        :param verbose: show progress.
+        :param verbose: show progress on standard output.
         :param resume: go on from the newest checkpoint in `save_dir`, to the same result, bit for bit, that
             the uninterrupted run would have had (same machine, kernels, TensorFlow and thread count; with others
             a warning says what changed).
         :param fresh: initialise all variables, also those that have values in `sess`.
-        :param on_start: called before the first update, when the variables have their initial or restored values
-            and nothing more can be refused.
+        :param callbacks: what else watches training: see `learning.callbacks`. History, learning curves, console
+            and, as configured, TensorBoard and profiler are there without being given.
         :param hp: options that differ from the constructor's; those of the update rule are in the graph
             already and cannot.
         :raises ValueError: no batch fits into the training set, the schedule not into the training, an option
@@ -218,11 +191,44 @@ class Optimizer(ABC):
         self.save_dir = (
             default_path(type(self.model).__name__.lower()) if save_dir is None else Path(save_dir)
         )
-        TrainingLoop(self, sess, self.save_dir).run(
-            resume=resume, fresh=fresh, verbose=verbose, on_start=on_start
+        self.schedule = build_schedule(self.config.schedule, self.config.optimizer, self._total_steps())
+        console = ConsoleProgress(verbose=verbose)
+        watching = [*self._configured_callbacks(), console, *callbacks]
+        self._loop = TrainingLoop(self._task(), sess, self.save_dir, watching, console.say)
+        self._loop.run(resume=resume, fresh=fresh)
+        results = ("step_losses", "step_scores", "eval_scores")
+        return {name: list(getattr(self.state, name)) for name in results} if details else None
+
+    def _task(self) -> TrainingTask:
+        options = accepted(self._update_learning_rate, self.hp)
+        return TrainingTask(
+            model=self.model,
+            step=self._training_step,
+            train_set=self.train_set,
+            val_set=self.val_set,
+            evaluator=self.evaluator,
+            config=self.config,
+            optimizer=type(self).__name__,
+            schedule=self.schedule,
+            update_learning_rate=partial(self._update_learning_rate, **options),
         )
-        names = ("step_losses", "step_scores", "eval_scores")
-        return {name: list(getattr(self.state, name)) for name in names} if details else None
+
+    def _configured_callbacks(self) -> list[Callback]:
+        """Return the callbacks of every training; the profiler is first, because it may refuse to start."""
+        train = self.config.train
+        watching: list[Callback] = [] if train.profile is None else [Profiler(train.profile)]
+        watching += [History(), NanWarning(), LearningCurves()]
+        return [*watching, TensorBoard()] if train.tensorboard else watching
+
+    def _total_steps(self) -> int:
+        """Return the updates of the whole run. ValueError if no batch fits into the training set."""
+        batch_size, num_examples = self.config.train.batch_size, self.train_set.num_examples
+        if batch_size > num_examples:
+            raise ValueError(
+                f"batch_size is {batch_size}, more than the {num_examples} training images: no update fits "
+                "into an epoch; choose a smaller batch_size"
+            )
+        return self.config.train.num_epochs * (num_examples // batch_size)
 
     def _take_options(self, hp: dict[str, Any]) -> None:
         """Let `train`'s options replace the constructor's, but for those that the graph is built with."""
@@ -239,8 +245,18 @@ class Optimizer(ABC):
             self.config = self.config.replace_flat(hp)
 
 
+def _warn_of_random_state(model: ConvNet) -> None:
+    """Warn if the loss depends on random ops whose state is not a variable."""
+    hidden = sorted(random_operations(model.graph, operations_behind(model.loss)))
+    if hidden:
+        logger.warning(
+            "the network draws random numbers whose state no checkpoint holds (%s), so a resumed run will "
+            "differ; use models.layers.dropout or tf.random.stateless_*", ", ".join(hidden[:3])
+        )  # fmt: skip
+
+
 def _check_fits(model: ConvNet, dataset: DataSet) -> None:
-    """ValueError where a batch's images or labels are not of the model's input size or classes."""
+    """Raise ValueError if a batch's images or labels do not have the model's input size or classes."""
     if dataset.crop_shape != model.input_shape:
         raise ValueError(
             f"batches hold images of {dataset.crop_shape}, the model takes {model.input_shape}; give "
@@ -279,7 +295,7 @@ class NesterovOptimizer(Optimizer):
 
 
 class AdamOptimizer(Optimizer):
-    """Adam: Kingma & Ba 2015. Weight decay is part of the loss, so Adam scales it like any gradient."""
+    """Adam: Kingma & Ba 2015. Weight decay is part of the loss, so Adam scales it like every gradient."""
 
     def _optimize_op(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> tf.Operation:
         rule = v1.train.AdamOptimizer(self.learning_rate_placeholder, beta1, beta2, epsilon)
@@ -289,8 +305,8 @@ class AdamOptimizer(Optimizer):
 class AdamWOptimizer(Optimizer):
     """Adam with decoupled weight decay: Loshchilov & Hutter 2019, algorithm 2.
 
-    Each update takes learning_rate * weight_decay of every decayed variable off it, with the model's own
-    `weight_decay`. Deviation: the paper's schedule multiplier eta and rate alpha are one learning rate here.
+    Each update subtracts learning_rate * weight_decay times the variable from every decayed variable, with the
+    model's own `weight_decay`. Deviation: the paper's schedule multiplier eta and rate alpha are one learning rate.
     """
 
     def _optimize_op(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> tf.Operation:
@@ -312,7 +328,7 @@ class RMSPropOptimizer(Optimizer):
         return rule.apply_gradients(self._gradients(self.model.loss))
 
 
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+OPTIMIZERS: dict[str, type[Optimizer]] = {
     "momentum": MomentumOptimizer,
     "nesterov": NesterovOptimizer,
     "adam": AdamOptimizer,

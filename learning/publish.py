@@ -27,6 +27,7 @@ from learning.terminal.output import outlive_reader
 
 if TYPE_CHECKING:
     from learning.checkpoints.state import TrainingState
+    from learning.checkpoints.store import CheckpointStore
 
 TEST_FILE = "test.json"
 KEPT_INFO = (
@@ -42,9 +43,7 @@ KEPT_INFO = (
 
 def finished_state(run: RunDirectory) -> "TrainingState":
     """The state at the end of a run. CheckpointError unless it came there and its chosen weights were tested."""
-    from learning.experiment import CheckpointStore  # imports TensorFlow without its notes
-
-    store = CheckpointStore(run.path, select=run.config.train.select)
+    store = _store(run)
     state = store.newest_state()
     if not run.is_finished(state):
         raise CheckpointError(
@@ -60,6 +59,14 @@ def finished_state(run: RunDirectory) -> "TrainingState":
     return state
 
 
+def _store(run: RunDirectory) -> "CheckpointStore":
+    """Return the checkpoints of a run."""
+    from learning.machine.session import tf  # noqa: F401  imports TensorFlow quietly  # isort: skip
+    from learning.checkpoints.store import CheckpointStore
+
+    return CheckpointStore(run.path, select=run.config.train.select)
+
+
 def publish(run: RunDirectory, target: Path) -> None:
     """Make `target` from a finished run, as a whole or not at all.
 
@@ -71,10 +78,8 @@ def publish(run: RunDirectory, target: Path) -> None:
         raise DirectoryInUseError(f"{target} exists; choose another folder, or remove it first")
     if run.info.get("published"):
         raise CheckpointError(f"{run.path} was published already; copy the folder")
-    from learning.experiment import CheckpointStore  # imports TensorFlow without its notes
-
     state = finished_state(run)
-    store = CheckpointStore(run.path, select=run.config.train.select)
+    store = _store(run)
     step, _ = store.selected(state)
     store.read_state(step)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +116,7 @@ def _write_checkpoint(run: RunDirectory, state: "TrainingState", step: int, fold
     """The checkpoint of update `step`, which `load_run` chooses, without all that only training needs."""
     from learning.checkpoints.saved_variables import save
     from learning.checkpoints.store import STATE_FILE, CheckpointStore
-    from learning.experiment import load_run, v1
+    from learning.inference.trained import load_run, v1
 
     model, sess, epoch = load_run(run)
     checkpoint = CheckpointStore(folder).path(step)

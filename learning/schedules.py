@@ -4,12 +4,16 @@ A schedule answers one question, the learning rate of an update, and hears once 
 was better. Units: `global_step` and all `*_steps` count updates, `patience` counts epochs.
 """
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from numbers import Integral
+
+from learning.config.options import OptimizerConfig, ScheduleConfig
+from models.options import accepted
 
 
 def _number(name: str, value: object, minimum: float = 0.0, maximum: float = math.inf) -> float:
@@ -253,3 +257,28 @@ SCHEDULES: dict[str, type[Schedule]] = {
     "cosine": CosineSchedule,
     "constant": ConstantSchedule,
 }
+
+
+def warmup_of(schedule: ScheduleConfig, total_steps: int) -> int:
+    """Return the updates of the warm-up in a run of `total_steps`: at most a fifth of the run."""
+    has_warmup = "warmup_steps" in inspect.signature(SCHEDULES[schedule.name]).parameters
+    return min(schedule.warmup_steps, total_steps // 5) if has_warmup else 0
+
+
+def build_schedule(schedule: ScheduleConfig, optimizer: OptimizerConfig, total_steps: int) -> Schedule:
+    """Return the configured schedule for a run of `total_steps` updates.
+
+    :param schedule: a warm-up longer than a fifth of the run is cut to that.
+    :raises ValueError: names the argument that is out of range, such as a warm-up past the first boundary.
+    """
+    options = {
+        "patience": schedule.learning_rate_patience,
+        "factor": schedule.learning_rate_decay,
+        "min_learning_rate": schedule.min_learning_rate,
+        "eps": schedule.eps,
+        "boundaries": schedule.boundaries,
+        "warmup_steps": warmup_of(schedule, total_steps),
+        "total_steps": total_steps,
+    }
+    kind: Callable[..., Schedule] = SCHEDULES[schedule.name]
+    return kind(optimizer.init_learning_rate, **accepted(kind, options))

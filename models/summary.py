@@ -184,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model_path(args.model)  # a misspelt name is found before TensorFlow is imported
         with importing_tensorflow():
             tensorflow = importlib.import_module("tensorflow")
-            tensorflow.config.list_physical_devices()  # as learning.experiment does
+            tensorflow.config.list_physical_devices()  # as learning.machine.session does
         network, options = model_class(args.model), dict(args.option)
         check_options(network, options)
         with tensorflow.Graph().as_default():

@@ -23,10 +23,10 @@ def project_model(
 
     :param threads: of the session; 0: one per core.
     """
-    from learning import experiment
+    from learning.machine.session import open_session
 
     model = _build(name, precision, crop_size, num_classes, mean, options)
-    sess = experiment.open_session(model, threads)
+    sess = open_session(model, threads)
     sess.run([variable.initializer for variable in model.variables])
     return model, sess
 
@@ -40,7 +40,7 @@ def _build(
     options: Mapping[str, Any] | None,
 ) -> Any:
     from learning.config.run_config import RunConfig
-    from learning.experiment import build_model
+    from learning.training.network import build_model
 
     config = RunConfig.from_dict({"model": {"name": name, "precision": precision, "options": options or {}}})
     return build_model(config, (crop_size, crop_size, 3), num_classes, mean)

@@ -30,7 +30,7 @@ GFLOP = 2 * SIDE**3 / 1e9  # of one product
 
 def tensorflow_product(precision: str, threads: int) -> Step:
     """One product in a session."""
-    from learning.experiment import tf, v1  # imported without their messages
+    from learning.machine.session import tf, v1  # imported without their messages
 
     graph = tf.Graph()
     with graph.as_default():

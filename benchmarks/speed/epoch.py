@@ -62,8 +62,9 @@ QUICK_CASES = (Case("resnet20-cifar10-fast", 16, 16, 16, 10, 8, SMALL),)
 
 def build_training(case: Case, precision: str, path: Path, threads: int) -> tuple[Any, Any]:
     """The optimizer of the recipe, of one epoch on the images at `path`, and a session."""
-    from learning import experiment
+    from learning import fit
     from learning.config.command_line import parse_train
+    from learning.machine.session import open_session
 
     options = {
         "--data.image_size": case.image_size,
@@ -76,8 +77,8 @@ def build_training(case: Case, precision: str, path: Path, threads: int) -> tupl
     pairs = [str(word) for pair in options.items() for word in pair]
     config = parse_train(["--config", case.recipe, *pairs, *case.options]).config
     splits = open_splits(path, case.num_classes, case.crop_size, padding=config.data.padding)
-    optimizer = experiment.build_training(config, splits)
-    return optimizer, experiment.open_session(optimizer.model, threads)
+    optimizer = fit.build_training(config, splits)
+    return optimizer, open_session(optimizer.model, threads)
 
 
 def fixed_update(case: Case, optimizer: Any, sess: Any) -> Step:

@@ -44,16 +44,17 @@ def project_step(data_dir: str, limit: int | None, threads: int) -> Step:
     options = ["--data-dir", data_dir, "--train.threads", str(threads), *sample]
     config = parse_train(["--config", RECIPE, *PAPER_WIDTHS, *options]).config
     from datasets.prefetch import Prefetcher
-    from learning import experiment
+    from learning.fit import build_training
     from learning.machine.precision import with_precision
+    from learning.machine.session import open_session
     from learning.runs import data as run_data
 
     config, _ = with_precision(config)
     splits = run_data.open_data(config)
     run_data.check_fits(config, splits)
     train = config.train
-    optimizer = experiment.build_training(config, splits)
-    sess = experiment.open_session(optimizer.model, train.threads)
+    optimizer = build_training(config, splits)
+    sess = open_session(optimizer.model, train.threads)
     batches = Prefetcher(splits.train, train.batch_size, augment=train.augment_train)
     return libraries.project_update(optimizer, sess, batches, LEARNING_RATE)
 

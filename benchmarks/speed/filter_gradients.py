@@ -73,7 +73,7 @@ def gflop(shape: Shape) -> float:
 
 def least_times(shape: Shape, precision: str, rounds: int, threads: int) -> dict[str, float]:
     """Milliseconds of the forward pass and of both ways; and `taken`: whether the layers take the products."""
-    from learning.experiment import tf, v1
+    from learning.machine.session import tf, v1
     from models.filter_gradients import filter_gradient, products_pay
 
     dtype, stride = tf.dtypes.as_dtype(precision), shape.stride

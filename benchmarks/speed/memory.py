@@ -87,7 +87,9 @@ def train_epoch(folder: Path, num_images: int, seed: int, threads: int) -> dict[
         train=TrainConfig(batch_size=BATCH_SIZE, num_epochs=1, seed=seed, threads=threads),
     )
     with PeakMemory() as memory, tempfile.TemporaryDirectory(dir=folder) as run:
-        from learning import experiment
+        from learning.fit import build_training
+        from learning.machine.session import open_session
+        from learning.optimizers import Optimizer  # noqa: F401  before memory is looked at
         from learning.runs import data as run_data
 
         before = anonymous_bytes()
@@ -95,8 +97,8 @@ def train_epoch(folder: Path, num_images: int, seed: int, threads: int) -> dict[
         splits = run_data.open_data(config)
         loading_seconds = time.perf_counter() - start
         loaded = anonymous_bytes()
-        optimizer = experiment.build_training(config, splits)
-        with experiment.open_session(optimizer.model, threads) as sess:
+        optimizer = build_training(config, splits)
+        with open_session(optimizer.model, threads) as sess:
             optimizer.train(sess, run, verbose=False)
         epoch_seconds = time.perf_counter() - start - loading_seconds
     return {

@@ -64,14 +64,15 @@ QUICK = Work(8, image_size=72, crop_size=67, batch_size=2, updates=1)
 def train_project(path: Path, work: Work, precision: str) -> None:
     """Updates through `Prefetcher`, as learning/training/loop.py makes them."""
     from datasets.prefetch import Prefetcher
-    from learning import experiment
     from learning.config.run_config import RunConfig
+    from learning.fit import build_training
+    from learning.machine.session import open_session
 
     net = {"name": "alexnet", "precision": precision, "options": {"dropout_prob": 0.5}}
     config = RunConfig.from_dict({"model": net, "train": {"batch_size": work.batch_size}})
-    optimizer = experiment.build_training(config, open_splits(path, NUM_CLASSES, work.crop_size))
+    optimizer = build_training(config, open_splits(path, NUM_CLASSES, work.crop_size))
     with (
-        experiment.open_session(optimizer.model, work.threads) as sess,
+        open_session(optimizer.model, work.threads) as sess,
         Prefetcher(optimizer.train_set, work.batch_size) as batches,
     ):
         step = libraries.project_update(optimizer, sess, batches, LEARNING_RATE)

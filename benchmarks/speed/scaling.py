@@ -88,8 +88,9 @@ QUICK_SIZES = Sizes((2,), (8,), (1,), (20, 40), 8, 8)
 
 def _build_training(path: Path, batch_size: int, threads: int) -> tuple[Any, Any]:
     """The optimizer of one epoch on the images at `path`, and a session."""
-    from learning import experiment
     from learning.config.run_config import RunConfig
+    from learning.fit import build_training
+    from learning.machine.session import open_session
 
     config = RunConfig.from_dict(
         {
@@ -98,8 +99,8 @@ def _build_training(path: Path, batch_size: int, threads: int) -> tuple[Any, Any
             "train": {"batch_size": batch_size, "num_epochs": 1, "threads": threads},
         }
     )
-    optimizer = experiment.build_training(config, open_splits(path, NUM_CLASSES, CROP_SIZE))
-    return optimizer, experiment.open_session(optimizer.model, threads)
+    optimizer = build_training(config, open_splits(path, NUM_CLASSES, CROP_SIZE))
+    return optimizer, open_session(optimizer.model, threads)
 
 
 def update_cell(path: Path, batch_size: int, threads: int, seconds: float) -> Figures:
@@ -119,7 +120,8 @@ def update_cell(path: Path, batch_size: int, threads: int, seconds: float) -> Fi
 def epoch_cell(path: Path, batch_size: int, threads: int) -> Figures:
     """The seconds of an epoch, with opening the set, building and saving; without importing TensorFlow."""
     with PeakMemory() as memory, tempfile.TemporaryDirectory() as run:
-        from learning import experiment  # noqa: F401  importing TensorFlow is not what grows
+        from learning.machine import session  # noqa: F401  importing TensorFlow is not what grows
+        from learning.optimizers import Optimizer  # noqa: F401
 
         start = time.perf_counter()
         optimizer, sess = _build_training(path, batch_size, threads)

@@ -71,7 +71,7 @@ def changed_step(case: Case, precision: str, name: str) -> Step:
     """The step of `training_steps.project_step` with that setting."""
     setting = SETTINGS[name]
     with patch.dict(os.environ, setting.environment):
-        from learning.experiment import session_config, v1
+        from learning.machine.session import session_config, v1
         from models.filter_gradients import LARGEST_SIDE
 
         kernels_only = patch.dict(LARGEST_SIDE, clear=True)

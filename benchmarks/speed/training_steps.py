@@ -62,7 +62,7 @@ def gflop_per_image(case: Case) -> float:
 
 def project_training(case: Case, precision: str) -> tuple[Any, np.ndarray, np.ndarray]:
     """The project's optimizer, and a batch: images (N, side, side, 3) uint8 and one-hot labels (N, K) uint8."""
-    from learning.experiment import build_training
+    from learning.fit import build_training
 
     images, classes = case.batch()
     labels = np.eye(case.num_classes, dtype=np.uint8)[classes]
@@ -73,7 +73,7 @@ def project_training(case: Case, precision: str) -> tuple[Any, np.ndarray, np.nd
 
 def project_step(case: Case, precision: str) -> Step:
     """The step of learning/training/loop.py, with the same batch again and again."""
-    from learning.experiment import open_session
+    from learning.machine.session import open_session
 
     optimizer, images, labels = project_training(case, precision)
     sess = open_session(optimizer.model, case.threads)

@@ -10,7 +10,7 @@ import numpy as np
 from datasets.dataset import DataSet
 from learning.config.run_config import RunConfig
 from learning.evaluators import Evaluator
-from learning.training.configured_schedule import warmup_of
+from learning.schedules import warmup_of
 from models.convnet import ConvNet
 
 

@@ -1,1 +1,1 @@
-"""Testing and predicting with trained weights."""
+"""Test and predict with trained weights."""

@@ -9,8 +9,8 @@ import numpy as np
 from datasets.augment.crops import Cropper
 from datasets.dataset import DataSet, Labels, Rows
 
-MIN_Z = 3.0  # standard errors: by chance one test in 700 comes as far
-MIN_DROP = 0.05  # of the accuracy: less is not worth a word
+MIN_Z = 3.0  # standard errors: one test in 700 exceeds it by chance
+MIN_DROP = 0.05  # of the accuracy: a smaller drop is not worth a hint
 
 
 class _Plain(DataSet):
@@ -28,26 +28,28 @@ class _Mirrored(_Plain):
     def batch(
         self, indices: Rows, *, augment: bool = False, is_train: bool = False, epoch: int = 0
     ) -> tuple[np.ndarray, Labels]:
-        """As of the set, from right to left."""
+        """Return the batch of the whole set, mirrored."""
         images, labels = super().batch(indices, augment=augment, is_train=is_train, epoch=epoch)
         return images[..., ::-1, :], labels
 
 
 def halves(dataset: DataSet) -> tuple[DataSet, DataSet]:
-    """The images of a set with the test crops that are not mirrored, and with those that are: five and five of ten.
+    """Split the ten test crops of every image into the five that are not mirrored and the five that are.
 
-    :param dataset: its crops are mirrored (`Crops.reflect`).
+    :param dataset: a set whose crops are mirrored (`Crops.reflect`).
+    :return: two sets of the same images.
     """
     return _Plain(dataset), _Mirrored(dataset)
 
 
 def compare(truth: np.ndarray, plain: np.ndarray, mirrored: np.ndarray) -> dict[str, float]:
-    """The accuracy of both halves, and how far the second is below the first.
+    """Return the accuracy of both halves, and how far the second is below the first.
 
     :param truth: (N,) classes.
-    :param plain: (N, K) predictions of the crops that are not mirrored; mirrored: of the others.
-    :return: plain, mirrored: accuracies; z: of McNemar's test for pairs, in standard errors, above 0 where the
-        mirrored half is worse.
+    :param plain: (N, K) predictions of the crops that are not mirrored.
+    :param mirrored: (N, K) predictions of the others.
+    :return: plain, mirrored: accuracies; z: the statistic of McNemar's test for pairs, in standard errors, above 0
+        if the mirrored half is worse.
     """
     is_right, is_right_mirrored = plain.argmax(axis=1) == truth, mirrored.argmax(axis=1) == truth
     lost = int(np.sum(is_right & ~is_right_mirrored))
@@ -60,9 +62,9 @@ def compare(truth: np.ndarray, plain: np.ndarray, mirrored: np.ndarray) -> dict[
 
 
 def mirroring_hint(results: dict[str, Any]) -> str | None:
-    """What to do where the mirrored half is much worse; None where it is not, or nothing was mirrored.
+    """Return what to do if the mirrored half is much worse; None if it is not, or nothing was mirrored.
 
-    :param results: of `learning.inference.evaluation.evaluate`; those of earlier versions have no 'mirroring'.
+    :param results: what `learning.inference.evaluation.evaluate` returned; earlier versions gave no 'mirroring'.
     """
     found = results.get("mirroring")
     if not found or found["z"] <= MIN_Z or found["plain"] - found["mirrored"] < MIN_DROP:

@@ -1,8 +1,9 @@
-"""Labelling image files with a trained network."""
+"""Label image files with a trained network."""
 
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from datasets.image_files.unused_files import warn_of_left_out
 from datasets.images.decode import read_resized
 from datasets.images.formats import IMAGE_SUFFIXES
 from datasets.storage.atomic import write_csv, write_text
+from learning.inference.trained import load_run
 from learning.runs.directory import RunDirectory
 from models.convnet import ConvNet
 from models.frozen import frozen_session
@@ -27,7 +29,7 @@ MOST_CROPS = 10  # of an image
 
 
 class Row(NamedTuple):
-    """The label of one image: classes with probabilities, best first, or the reason why there are none."""
+    """The label of one image: classes with probabilities, best first, or the reason why it has no label."""
 
     path: str
     classes: tuple[tuple[str, float], ...]
@@ -35,16 +37,18 @@ class Row(NamedTuple):
 
 
 class ImageFile(NamedTuple):
-    """An image to label: its name for people, and how to get its bytes (DataError where that fails)."""
+    """An image to label: its name for people, and a function that reads its bytes or raises DataError."""
 
     name: str
     read: Callable[[], bytes]
 
 
 def image_files(paths: Sequence[str]) -> list[ImageFile]:
-    """The files named, and those in the folders and zip archives named, in order.
+    """Return the files named, and those in the folders and zip archives named, in order.
 
-    Folders and archives are listed by the same rules as training data. DataError for a missing path.
+    Folders and archives are listed by the same rules as training data.
+
+    :raises DataError: a path does not exist, or there are no images.
     """
     found: list[ImageFile] = []
     for path in map(Path, paths):
@@ -63,6 +67,22 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
     return found
 
 
+def predict_run(
+    run: RunDirectory, paths: Sequence[str], *, ten_crop: bool = False, top_k: int = 1
+) -> Iterator[Row]:
+    """Yield one row for each image, in order, labelled with the weights of a run that count.
+
+    :param paths: images, and folders and zip archives of images.
+    :param ten_crop: average over all crops of a test, which is slower and better.
+    :param top_k: classes in each row.
+    :raises DataError: there are no images.
+    """
+    files = image_files(paths)
+    model, sess, _ = load_run(run)
+    with closing(sess):
+        yield from predict_files(sess, model, files, run, ten_crop=ten_crop, top_k=top_k)
+
+
 def predict_files(
     sess: Any,
     model: ConvNet,
@@ -72,10 +92,10 @@ def predict_files(
     ten_crop: bool = False,
     top_k: int = 1,
 ) -> Iterator[Row]:
-    """Yield one row for each image, in order; the row of an unreadable one carries the reason instead.
+    """Yield one row for each image, in order; the row of an unreadable one holds the reason.
 
-    Images are decoded, resized and cropped as the run's were. All go through the same graph, whichever of them can
-    be read.
+    Images are decoded, resized and cropped as the run's were. All go through the same graph, so the label of an
+    image does not depend on which others can be read.
     """
     data, batch_size = run.config.data, run.config.train.batch_size
     sess = _session_for_all(sess, model, len(files) * (MOST_CROPS if ten_crop else 1))
@@ -93,14 +113,14 @@ def predict_files(
 
 
 def _session_for_all(sess: Any, model: ConvNet, num_crops: int) -> Any:
-    """The session for every chunk: `ConvNet.predict` alone would choose for each, by the images that are in it."""
+    """Return the session for all chunks: `ConvNet.predict` would choose one for each chunk, by its size."""
     if type(model)._predict_crops is not ConvNet._predict_crops:  # it may do anything with the session
         return sess
     return frozen_session(sess, model, num_crops)
 
 
 def _decode(files: Sequence[ImageFile], size: int, channels: int) -> tuple[list[np.ndarray], list[str]]:
-    """The readable images, and for each file the reason why it is not one, or ''."""
+    """Return the readable images, and for each file the reason why it cannot be read, or ''."""
     images, reasons = [], []
     for file in files:
         try:
@@ -112,13 +132,13 @@ def _decode(files: Sequence[ImageFile], size: int, channels: int) -> tuple[list[
 
 
 def top_classes(probabilities: np.ndarray, class_names: Sequence[str], k: int) -> list[tuple[str, float]]:
-    """The `k` most probable classes with their probabilities, best first."""
+    """Return the `k` most probable classes with their probabilities, best first."""
     order = np.argsort(-probabilities, kind="stable")[:k]
     return [(class_names[index], float(probabilities[index])) for index in order]
 
 
 def line(row: Row) -> str:
-    """One row for people. A name that holds control characters is shown escaped."""
+    """Format a row for people. A name with control characters is escaped."""
     name = row.path if row.path.isprintable() else ascii(row.path)
     if row.error:
         return f"{name}\terror: {row.error}"
@@ -128,7 +148,7 @@ def line(row: Row) -> str:
 
 
 def require_readable(rows: Sequence[Row]) -> None:
-    """DataError when not one image could be read; a warning with the count when some could not."""
+    """Raise DataError if no image could be read; warn with the count if some could not."""
     count = sum(bool(row.error) for row in rows)
     if count == len(rows):
         raise DataError(
@@ -139,7 +159,7 @@ def require_readable(rows: Sequence[Row]) -> None:
 
 
 def write_predictions(path: Path, rows: Sequence[Row]) -> None:
-    """Write the rows as CSV (path, class1, probability1, ..., error) or JSON, by the ending of `path`."""
+    """Write the rows as CSV (path, class1, probability1, ..., error) or JSON, by the suffix of `path`."""
     if path.suffix == ".json":
         plain = [
             {

@@ -1,1 +1,1 @@
-"""The machine a run is computed on: processor, kernels, precision."""
+"""The machine that computes a run: processor, kernels, precision, session."""

@@ -1,1 +1,1 @@
-"""The training loop and what watches it."""
+"""Train a network: the step, the loop, and the callbacks that watch it."""

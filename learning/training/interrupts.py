@@ -1,19 +1,19 @@
-"""Ctrl-C, SIGTERM and a closed terminal as a request that the training loop answers at its next boundary."""
+"""Turn Ctrl-C, SIGTERM and a closed terminal into a request that the training loop answers after the update."""
 
 import os
 import signal
 import threading
 from types import FrameType
 
-SIGHUP = getattr(signal, "SIGHUP", None)  # Windows has none
+SIGHUP = getattr(signal, "SIGHUP", None)  # Windows does not have it
 SIGNALS = tuple(number for number in (signal.SIGINT, signal.SIGTERM, SIGHUP) if number is not None)
 
 
 class SignalGuard:
-    """While active, the first of SIGNALS sets `received`; a second SIGINT or SIGTERM ends the process at once.
+    """While active, notes the first of SIGNALS in `received`; a second SIGINT or SIGTERM ends the process at once.
 
-    A terminal that is closed may send SIGHUP twice; under `nohup` it is ignored, and stays so.
-    Handlers can only be set on the main thread; elsewhere nothing is changed and nothing is received.
+    A terminal that is closed may send SIGHUP twice. Under `nohup` SIGHUP is ignored, and stays ignored.
+    Handlers can only be set on the main thread; on another thread nothing is changed and nothing is received.
     """
 
     def __init__(self) -> None:

@@ -1,88 +1,103 @@
 """The training loop: batches in, updates, scores at the end of each epoch, checkpoints, and an exact resume."""
 
-from __future__ import annotations
-
-import contextlib
 import logging
 import math
 import os
 import signal
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import tensorflow.compat.v1 as v1
 
+from datasets.dataset import DataSet
 from datasets.prefetch import Prefetcher
-from datasets.storage.failures import is_storage_failure, storage_reason
+from learning.callbacks import Callback, Training
 from learning.checkpoints.resume_rules import differences, fixed_of
 from learning.checkpoints.saved_variables import restore
 from learning.checkpoints.state import TrainingState
 from learning.checkpoints.store import CheckpointStore
 from learning.checkpoints.tensorflow_paths import is_plain
-from learning.errors import (
-    CheckpointError,
-    DirectoryInUseError,
-    Interrupted,
-    NonFiniteError,
-    StorageError,
-    UsageError,
-)
+from learning.config.run_config import RunConfig
+from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, NonFiniteError
+from learning.evaluators import Evaluator
 from learning.machine.identity import advise_kernels, machine, note_machine
 from learning.machine.precision import check_precision
+from learning.runs.directory import HISTORY_FILE
 from learning.runs.lock import hold
-from learning.training.configured_schedule import build_schedule
+from learning.schedules import Schedule
 from learning.training.interrupts import SignalGuard
-from learning.training.profiling import operations_file, run_traced, write_profile
-from learning.training.progress import HISTORY_FILE, Monitor
-from models.convnet import one_hot
-from models.options import accepted
-
-if TYPE_CHECKING:
-    from learning.optimizers import Optimizer
+from learning.training.step import TrainingStep
+from learning.training.watchers import EpochClock, Stopped, Watchers, storage_errors
+from models.convnet import ConvNet, one_hot
 
 logger = logging.getLogger(__name__)
 
 
-class TrainingLoop:
-    """One call of `Optimizer.train`: an optimizer, its session and a directory.
+@dataclass(frozen=True, kw_only=True)
+class TrainingTask:
+    """What the loop trains: everything that it knows of an optimizer.
 
-    Works on the optimizer's `state` and `schedule`, which stay readable there afterwards.
+    :ivar val_set: scored at the end of each epoch; without it the epoch's last minibatch is.
+    :ivar optimizer: name of the optimizer's class; a resumed run must have the same one.
+    :ivar update_learning_rate: called when an epoch is scored; may change the rate of `schedule`.
     """
 
-    def __init__(self, optimizer: Optimizer, sess: v1.Session, save_dir: str | os.PathLike[str]) -> None:
-        """:raises ValueError: no batch fits into the training set, or the schedule not into the training."""
-        self.optimizer, self.sess = optimizer, sess
-        self.config = optimizer.config
-        train = self.config.train
+    model: ConvNet
+    step: TrainingStep
+    train_set: DataSet
+    val_set: DataSet | None
+    evaluator: Evaluator
+    config: RunConfig
+    optimizer: str
+    schedule: Schedule
+    update_learning_rate: Callable[[], None]
+
+
+class TrainingLoop:
+    """One call of `Optimizer.train`: a task, a session and a directory.
+
+    :ivar state: where training stands; the loop's own, which checkpoints hold.
+    """
+
+    def __init__(
+        self,
+        task: TrainingTask,
+        sess: v1.Session,
+        save_dir: str | os.PathLike[str],
+        callbacks: Sequence[Callback] = (),
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """Prepare training from the initial state.
+
+        :param say: shows lines to people, for the callbacks.
+        """
+        self.task, self.sess = task, sess
+        train = task.config.train
         self.store = CheckpointStore(save_dir, train.keep_checkpoints, train.select)
-        batch_size, num_examples = train.batch_size, optimizer.train_set.num_examples
-        self.steps_per_epoch = num_examples // batch_size
-        if self.steps_per_epoch == 0:
-            raise ValueError(
-                f"batch_size is {batch_size}, more than the {num_examples} training images: no update fits "
-                "into an epoch; choose a smaller batch_size"
-            )
+        self.steps_per_epoch = task.train_set.num_examples // train.batch_size
         self.total_steps = train.num_epochs * self.steps_per_epoch
         self.fixed = fixed_of(
-            self.config,
+            task.config,
             self.total_steps,
-            optimizer=type(optimizer).__name__,
-            model=optimizer.model,
-            train_set=optimizer.train_set,
-            val_set=optimizer.val_set,
-            evaluator=optimizer.evaluator,
+            optimizer=task.optimizer,
+            model=task.model,
+            train_set=task.train_set,
+            val_set=task.val_set,
+            evaluator=task.evaluator,
         )
-        optimizer.schedule = build_schedule(self.config.schedule, self.config.optimizer, self.total_steps)
+        self.state = TrainingState(best_score=float(task.evaluator.worst_score), fixed=self.fixed)
+        self._watchers = Watchers(callbacks, self._snapshot)
+        self._say = say
+        self._clock = EpochClock(train.batch_size)
+        self._loss = self._rate = math.nan  # of the last update
+        self._improved, self._resumed = False, False
+        self._trace, self._step_stats = False, None
+        self._rows: tuple[Mapping[str, Any], ...] = ()  # the history, read-only
 
-    @property
-    def state(self) -> TrainingState:
-        """The optimizer's."""
-        return self.optimizer.state
-
-    def run(
-        self, *, resume: bool, fresh: bool, verbose: bool, on_start: Callable[[], None] | None = None
-    ) -> None:
+    def run(self, *, resume: bool, fresh: bool) -> None:
         """Start or resume, and train until the configured end. See `Optimizer.train` for what is raised."""
         with hold(self.store.save_dir):
             # A run that was killed before its first checkpoint starts again.
@@ -99,70 +114,68 @@ class TrainingLoop:
                     self.store.save_dir,
                 )
             self._note_machine()
-            if on_start is not None:
-                on_start()
-            self._train(resume, verbose)
+            self._resumed = resume
+            with self.task.model.graph.as_default(), SignalGuard() as signals, self._watchers.watching():
+                self._train(signals)
 
-    def _train(self, resume: bool, verbose: bool) -> None:
-        """From the present state to the end, or to a signal."""
-        train = self.config.train
-        with (
-            self.optimizer.model.graph.as_default(),
-            SignalGuard() as signals,
-            Monitor(
-                self.store.save_dir,
-                self.total_steps,
-                train.batch_size,
-                verbose=verbose,
-                tensorboard=train.tensorboard,
-            ) as monitor,
-            Prefetcher(self.optimizer.train_set, train.batch_size, augment=train.augment_train) as batches,
-        ):
-            if resume:
-                with self._logging():
-                    monitor.on_resume(self.state, finished=self._finished())
+    def _train(self, signals: SignalGuard) -> None:
+        """Train to the end, to a signal, or to the failure of a callback."""
+        train = self.task.config.train
+        with Prefetcher(self.task.train_set, train.batch_size, augment=train.augment_train) as batches:
+            self._clock.start()
             while not self._finished():
-                saved = self._advance(batches, monitor)
+                saved = self._advance(batches)
+                if self._watchers.failure is None and signals.received is None:
+                    continue
+                if not saved:
+                    self._save()
+                self._watchers.raise_failure()
                 if signals.received is not None:
-                    if not saved:
-                        self._save()
                     self._leave(signals.received)
-            with self._logging():
-                monitor.finish(self.state)
 
     def _start(self, fresh: bool) -> None:
-        """Initial values, except for what the session holds already."""
+        """Begin with initial values, except for those that the session holds already."""
         if self.store.steps():
             raise DirectoryInUseError(
                 f"{self.store.save_dir} already holds a run; resume it, or choose another directory"
             )
-        worst = float(self.optimizer.evaluator.worst_score)
-        self.optimizer.state = TrainingState(best_score=worst, fixed=self.fixed)
-        self.optimizer.train_set.cursor = {"epochs_completed": 0, "index_in_epoch": 0}
-        self._initialize(fresh)
+        self.task.train_set.cursor = {"epochs_completed": 0, "index_in_epoch": 0}
+        num_kept = self.task.step.start(self.sess, fresh=fresh)
+        if num_kept:
+            logger.warning(
+                "training starts from the values that %d of the model's %d variables have in the session; "
+                "train(..., fresh=True) starts from initial ones",
+                num_kept, len(self.task.model.variables),
+            )  # fmt: skip
 
-    def _initialize(self, fresh: bool) -> None:
-        """Let every variable have a value; those of the model keep one that they have, unless it is to be fresh."""
-        optimizer = self.optimizer
-        flags = self.sess.run(optimizer.is_initialized)
-        kept = [] if fresh else [v for v, flag in zip(optimizer.model.variables, flags, strict=True) if flag]
-        if not kept:
-            self.sess.run(optimizer.initialize)
-            return
-        logger.warning(
-            "training starts from the values that %d of the model's %d variables have in the session; "
-            "train(..., fresh=True) starts from initial ones",
-            len(kept), len(optimizer.model.variables),
-        )  # fmt: skip
-        known = {id(v) for v in kept}
-        self.sess.run([v.initializer for v in optimizer.saved_variables if id(v) not in known])
+    def _resume(self) -> None:
+        """Restore the newest checkpoint."""
+        state = self.store.newest_state()
+        differing = differences(self.fixed, state.fixed)
+        if differing:
+            raise CheckpointError(
+                f"{self.store.save_dir} was trained otherwise: {'; '.join(differing)}; "
+                "resume with the same options and data"
+            )
+        restore(self.sess, self.task.step.saved_variables, self.store.path(state.global_step), exact=True)
+        try:
+            self.task.schedule.restore(state.schedule)
+            self.task.train_set.cursor = state.cursor
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"cannot resume {self.store.save_dir}: {error}") from error
+        self.store.losses.fetch(state)
+        self.state = state
+        with storage_errors(self.store.save_dir, state.global_step):
+            self.store.clean()
+            self.store.set_damaged_aside(state)
+            self.store.link_selected(state)
 
     def _note_machine(self) -> None:
-        """Record by which machine the next updates are computed; of one other than before a warning tells."""
+        """Record the machine that computes the next updates, and warn if it differs from the last one."""
         if self._finished():
             return
         advise_kernels()
-        check_precision(str(self.optimizer.model.options["precision"]))
+        check_precision(str(self.task.model.options["precision"]))
         differing = note_machine(self.state.machines, machine(self.sess), self.state.global_step)
         if differing:
             logger.warning(
@@ -171,81 +184,33 @@ class TrainingLoop:
                 self.store.save_dir, "; ".join(differing),
             )  # fmt: skip
 
-    def _resume(self) -> None:
-        """The values of the newest checkpoint."""
-        state = self.store.newest_state()
-        differing = differences(self.fixed, state.fixed)
-        if differing:
-            raise CheckpointError(
-                f"{self.store.save_dir} was trained otherwise: {'; '.join(differing)}; "
-                "resume with the same options and data"
-            )
-        checkpoint = self.store.path(state.global_step)
-        restore(self.sess, self.optimizer.saved_variables, checkpoint, exact=True)
-        try:
-            self.optimizer.schedule.restore(state.schedule)
-            self.optimizer.train_set.cursor = state.cursor
-        except (ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"cannot resume {self.store.save_dir}: {error}") from error
-        profile = self.config.train.profile
-        is_past = profile is not None and profile <= state.global_step
-        if is_past and not operations_file(self.store.save_dir, profile or 0).exists():
-            raise UsageError(
-                f"train.profile is {profile}, and {state.global_step} updates are done; choose a later one"
-            )
-        self.store.losses.fetch(state)
-        self.optimizer.state = state
-        with self._logging():
-            self.store.clean()
-            self.store.set_damaged_aside(state)
-            self.store.link_selected(state)
-
-    @contextlib.contextmanager
-    def _logging(self) -> Iterator[None]:
-        """What is written for people comes after the checkpoint: where that fails, training can be resumed."""
-        try:
-            yield
-        except (OSError, v1.errors.OpError) as error:
-            if not is_storage_failure(error, self.store.save_dir):
-                raise
-            raise StorageError(
-                f"cannot write the history in {self.store.save_dir}: "
-                f"{storage_reason(error, self.store.save_dir)}; the checkpoint of update "
-                f"{self.state.global_step} is saved; make room and resume"
-            ) from error
-
     def _finished(self) -> bool:
         at_epoch_end = self.state.global_step % self.steps_per_epoch == 0
-        stopped = self.config.schedule.should_stop(self.state.epoch - self.state.best_epoch)
+        stopped = self.task.config.schedule.should_stop(self.state.epoch - self.state.best_epoch)
         return (at_epoch_end and stopped) or self.state.global_step >= self.total_steps
 
-    def _advance(self, batches: Prefetcher, monitor: Monitor) -> bool:
-        """One update and, where they are due, scores and a checkpoint; returns whether one was written."""
-        labels, pred = self._step(batches, monitor)
+    def _advance(self, batches: Prefetcher) -> bool:
+        """Make one update and, if they are due, scores and a checkpoint; return whether one was written."""
+        labels, pred = self._step(batches)
+        self._watchers.tell("on_step")
         if self.state.global_step % self.steps_per_epoch == 0:
-            monitor.on_evaluation()
-            improved = self._end_epoch(labels, pred)
+            self._end_epoch(labels, pred)
             self._save()
-            with self._logging():
-                monitor.on_epoch(self.state, improved and self.store.select == "best")
+            self._watchers.tell("on_epoch")
+            self._clock.start()
             return True
-        every = self.config.train.save_every_steps
+        every = self.task.config.train.save_every_steps
         if every is not None and self.state.global_step % every == 0:
             self._save()
             return True
         return False
 
-    def _step(self, batches: Prefetcher, monitor: Monitor) -> tuple[np.ndarray, np.ndarray]:
-        """One update; returns the minibatch's labels and predictions."""
-        optimizer, model = self.optimizer, self.optimizer.model
+    def _step(self, batches: Prefetcher) -> tuple[np.ndarray, np.ndarray]:
+        """Make one update; return the minibatch's labels and predictions."""
         images, labels, cursor = next(batches)
-        rate = optimizer.curr_learning_rate
-        feed = {**model.feed(images, labels, is_train=True), optimizer.learning_rate_placeholder: rate}
-        fetches = [optimizer.optimize, model.loss, model.pred]
-        if self.config.train.profile == self.state.global_step + 1:
-            _, loss, pred = self._run_profiled(self.config.train.profile, fetches, feed, monitor)
-        else:
-            _, loss, pred = self.sess.run(fetches, feed)
+        rate = self.task.schedule.learning_rate(self.state.global_step)
+        trace, self._trace = self._trace, False
+        loss, pred, self._step_stats = self.task.step.run(self.sess, images, labels, rate, trace=trace)
         if not math.isfinite(loss):
             raise NonFiniteError(
                 f"the loss is {loss} at update {self.state.global_step + 1}, nothing of it was saved; "
@@ -254,57 +219,39 @@ class TrainingLoop:
         self.state.global_step += 1
         self.state.cursor = cursor
         self.state.step_losses.append(float(loss))
-        monitor.on_step(self.state, float(loss), rate)
+        self._loss, self._rate = float(loss), rate
+        self._clock.count_step()
         return labels, pred
 
-    def _run_profiled(
-        self, step: int, fetches: list[Any], feed: dict[Any, Any], monitor: Monitor
-    ) -> list[Any]:
-        """Update `step` under TensorFlow's tracer."""
-        values, stats = run_traced(self.sess, fetches, feed)
-        try:
-            table = write_profile(stats, self.store.save_dir, step)
-        except OSError as error:
-            if not is_storage_failure(error, self.store.save_dir):
-                raise
-            reason = storage_reason(error, self.store.save_dir)
-            raise StorageError(
-                f"cannot write the profile of update {step} in {self.store.save_dir}: {reason}; make room, or "
-                "resume with --train.profile null"
-            ) from error
-        monitor.tell(f"update {step}, also in {operations_file(self.store.save_dir, step)}:\n{table}")
-        return values
-
-    def _end_epoch(self, labels: np.ndarray, pred: np.ndarray) -> bool:
-        """Score the last minibatch and the validation set; returns whether this epoch is the best so far."""
-        optimizer, state, train = self.optimizer, self.state, self.config.train
-        evaluator, val_set = optimizer.evaluator, optimizer.val_set
-        num_classes = optimizer.model.num_classes
-        step_score = float(evaluator.score(one_hot(labels, num_classes), pred))
+    def _end_epoch(self, labels: np.ndarray, pred: np.ndarray) -> None:
+        """Score the last minibatch and the validation set, and let the learning rate follow."""
+        task, state, train = self.task, self.state, self.task.config.train
+        num_classes = task.model.num_classes
+        step_score = float(task.evaluator.score(one_hot(labels, num_classes), pred))
         eval_score = None
-        if val_set is not None:
-            val_pred = optimizer.model.predict(
-                self.sess, val_set, batch_size=train.batch_size, augment_pred=train.augment_pred
+        if task.val_set is not None:
+            val_pred = task.model.predict(
+                self.sess, task.val_set, batch_size=train.batch_size, augment_pred=train.augment_pred
             )
-            eval_score = float(evaluator.score(one_hot(val_set.labels, num_classes), val_pred))
+            eval_score = float(task.evaluator.score(one_hot(task.val_set.labels, num_classes), val_pred))
         score = step_score if eval_score is None else eval_score
-        improved = bool(evaluator.is_better(score, state.best_score, score_threshold=train.score_threshold))
-        rate = optimizer.schedule.learning_rate(state.global_step - 1)
-        state.end_epoch(step_score, eval_score, rate, self.steps_per_epoch, improved=improved)
-        optimizer._update_learning_rate(**accepted(optimizer._update_learning_rate, optimizer.hp))
-        return improved
+        self._improved = bool(
+            task.evaluator.is_better(score, state.best_score, score_threshold=train.score_threshold)
+        )
+        rate = task.schedule.learning_rate(state.global_step - 1)
+        state.end_epoch(step_score, eval_score, rate, self.steps_per_epoch, improved=self._improved)
+        task.update_learning_rate()
 
     def _save(self) -> None:
         """Write a checkpoint, unless a variable is not finite."""
-        finite = self.sess.run(self.optimizer.finite)
-        if not finite.all():
-            name = self.optimizer.float_variables[int(np.argmin(finite))].op.name
+        name = self.task.step.non_finite(self.sess)
+        if name is not None:
             raise NonFiniteError(
                 f"NaN or Inf in the variable {name} after update {self.state.global_step}, nothing of it "
                 "was saved; start again with a lower init_learning_rate or with clip_norm"
             )
-        self.state.schedule = self.optimizer.schedule.state()
-        self.store.save(self.sess, self.optimizer.saver, self.state)
+        self.state.schedule = self.task.schedule.state()
+        self.store.save(self.sess, self.task.step.saver, self.state)
 
     def _leave(self, number: int) -> None:
         raise Interrupted(
@@ -312,3 +259,35 @@ class TrainingLoop:
             f"stopped by {signal.Signals(number).name} after {self.state.global_step} updates, all saved; "
             f"go on with --resume {self.store.save_dir}",
         )
+
+    def _snapshot(self, stopped: Stopped) -> Training:
+        """Return what the callbacks see now."""
+        state = self.state
+        if len(self._rows) != len(state.history):
+            self._rows = tuple(map(MappingProxyType, state.history))
+        return Training(
+            save_dir=self.store.save_dir,
+            sess=self.sess,
+            model=self.task.model,
+            config=self.task.config,
+            resumed=self._resumed,
+            steps_per_epoch=self.steps_per_epoch,
+            total_steps=self.total_steps,
+            global_step=state.global_step,
+            epoch=state.epoch,
+            loss=self._loss,
+            learning_rate=self._rate,
+            images_per_second=self._clock.images_per_second,
+            seconds=self._clock.seconds,
+            history=self._rows,
+            improved=self._improved,
+            best_epoch=state.best_epoch,
+            machines=tuple(map(MappingProxyType, state.machines)),
+            stopped="finished" if self._finished() and stopped is None else stopped,
+            step_stats=self._step_stats,
+            say=self._say,
+            trace_next_step=self._trace_next_step,
+        )
+
+    def _trace_next_step(self) -> None:
+        self._trace = True

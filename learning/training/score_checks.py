@@ -1,14 +1,16 @@
-"""Whether an epoch can be scored at all: known from the labels, before anything is trained."""
+"""Check that an epoch can be scored: from the labels before anything is trained, and by its score."""
 
 import logging
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from datasets.dataset import DataSet
+from learning.callbacks import Callback, Training
 from learning.evaluators import Evaluator, class_indices
 
-LIKELY = 0.01  # chance of a minibatch without a score that is told of
+LIKELY = 0.01  # chance of a minibatch without a score that is worth a warning
 
 logger = logging.getLogger(__name__)
 
@@ -20,12 +22,12 @@ def check_scores(
     class_names: Sequence[str],
     batch_size: int,
 ) -> None:
-    """See that the validation set can be scored or, where there is none, the last minibatch of an epoch.
+    """Check that the validation set can be scored or, if there is none, the last minibatch of an epoch.
 
-    A warning tells of minibatches that are likely to have no score.
+    A warning says so if minibatches are likely to have no score.
 
     :param class_names: of all K classes.
-    :raises ValueError: no epoch could ever have a score; what is missing, and what to do.
+    :raises ValueError: no epoch could ever have a score; says what is missing, and what to do.
     """
     part, dataset = ("training", train_set) if val_set is None else ("validation", val_set)
     if dataset.labels is None or not len(dataset.labels):
@@ -39,7 +41,7 @@ def check_scores(
 
 
 def _check_minibatch(evaluator: Evaluator, labels: np.ndarray, batch_size: int) -> None:
-    """Of labels (N,) in which every class occurs."""
+    """Check the minibatches of a training set, given its labels (N,), in which every class occurs."""
     counts = np.bincount(labels)  # (K,)
     advice = (
         f"hold out a validation set, or choose a larger batch_size or another evaluator than {evaluator.name}"
@@ -57,3 +59,20 @@ def _check_minibatch(evaluator: Evaluator, labels: np.ndarray, batch_size: int) 
             batch_size,
             advice,
         )
+
+
+class NanWarning(Callback):
+    """Warns once if an epoch's score is NaN: not every evaluator can tell from the labels."""
+
+    def __init__(self) -> None:
+        self._warned = False
+
+    def on_epoch(self, training: Training) -> None:
+        """Warn of the first such epoch."""
+        if math.isnan(training.score) and not self._warned:
+            self._warned = True
+            logger.warning(
+                "the score of epoch %d is NaN: the evaluator has none for these labels and predictions; such an "
+                "epoch is never the best; use another evaluator, or add images of the classes that are missing",
+                training.epoch,
+            )

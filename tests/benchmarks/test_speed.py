@@ -19,8 +19,8 @@ from datasets.augment.windows import corner_center_crop_reflect
 from datasets.dataset import DataSet
 from learning.config.run_config import RunConfig
 from learning.errors import UsageError
-from learning.experiment import build_model
 from learning.optimizers import Optimizer
+from learning.training.network import build_model
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 PEERS = ["torch", "keras"] if HAS_TORCH else ["keras"]

@@ -13,7 +13,7 @@ from benchmarks.harness.hardware import PRECISIONS
 from benchmarks.harness.sides import PROJECT
 from benchmarks.speed import ceiling, training, training_steps
 from learning.errors import UsageError
-from learning.experiment import build_model
+from learning.training.network import build_model
 from tests.conftest import whole_net
 
 WIDE_NETS = ("alexnet", "resnet18", "resnet50")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from learning import experiment
 from learning.checkpoints.checksums import write_checksums
+from learning.checkpoints.store import CheckpointStore
 from learning.config.command_line import parse_train
 from learning.config.run_config import (
     DataConfig,
@@ -23,10 +23,14 @@ from learning.config.run_config import (
     TrainConfig,
 )
 from learning.errors import CheckpointError, DirectoryInUseError
+from learning.fit import build_training
+from learning.inference.trained import load_run
+from learning.machine.session import open_session
 from learning.publish import finished_state, publish
 from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory
 from learning.runs.seen_images import keep_digests
+from learning.training.network import build_model
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {
@@ -51,13 +55,13 @@ def finished(tmp_path_factory):
         train=TrainConfig(batch_size=512, num_epochs=3, augment_pred=False),
     )
     splits = run_data.open_data(config)
-    optimizer = experiment.build_training(config, splits)
+    optimizer = build_training(config, splits)
     path = tmp_path_factory.mktemp("publish") / "run"
     run = RunDirectory.create(path, config, run_data.run_info(splits, (10, 10, 1)))
     keep_digests(path, splits)
-    with experiment.open_session(optimizer.model) as sess:
+    with open_session(optimizer.model) as sess:
         optimizer.train(sess, path, verbose=False)
-    store = experiment.CheckpointStore(path)
+    store = CheckpointStore(path)
     state = store.newest_state()
     if state.best_step == state.global_step:  # let the epoch before have been the best
         steps = store.steps()
@@ -70,7 +74,7 @@ def finished(tmp_path_factory):
 
 def write_scores(run):
     """A test.json of the weights that count."""
-    store = experiment.CheckpointStore(run.path, select=run.config.train.select)
+    store = CheckpointStore(run.path, select=run.config.train.select)
     _, epoch = store.selected(store.newest_state())
     (run.path / "test.json").write_text(json.dumps({"num_images": 359, "epoch": epoch}))
 
@@ -89,7 +93,7 @@ def published(request, finished, tmp_path_factory):
 
 def predictions(run, dataset):
     """Of the run's own weights, with one crop and with all, and the epoch that they are from."""
-    model, sess, epoch = experiment.load_run(run)
+    model, sess, epoch = load_run(run)
     with sess:
         return [model.predict(sess, dataset, augment_pred=many) for many in (False, True)], epoch
 
@@ -106,13 +110,13 @@ def test_predictions_are_those_of_the_run_to_the_bit(published):
 
 def test_nothing_is_there_but_what_testing_needs(published):
     run, small = published
-    (step,) = experiment.CheckpointStore(small.path).steps()
+    (step,) = CheckpointStore(small.path).steps()
     files = {str(path.relative_to(small.path)) for path in small.path.rglob("*") if path.is_file()}
     assert files - {".lock"} == {name.format(step=step) for name in FILES}
-    prefix = str(experiment.CheckpointStore(small.path).path(step) / "model.ckpt")
+    prefix = str(CheckpointStore(small.path).path(step) / "model.ckpt")
     saved = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
     saved.pop("_CHECKPOINTABLE_OBJECT_GRAPH", None)
-    model = experiment.build_model(run.config, run.input_shape, len(run.class_names))
+    model = build_model(run.config, run.input_shape, len(run.class_names))
     assert set(saved) == {v.op.name for v in model.variables}
     assert (small.path / "test.json").read_text() == (run.path / "test.json").read_text()
     assert json.loads((run.path / "run.json").read_text())["bad_files"] == []
@@ -120,7 +124,7 @@ def test_nothing_is_there_but_what_testing_needs(published):
     assert small.info == {key: run.info[key] for key in small.info if key != "published"} | {
         "published": True
     }
-    assert experiment.CheckpointStore(small.path).newest_state().step_losses == []
+    assert CheckpointStore(small.path).newest_state().step_losses == []
 
 
 def test_a_test_leaves_a_published_run_as_it_is(published, tmp_path, monkeypatch, capsys):
@@ -167,7 +171,7 @@ def test_an_unfinished_run_is_refused(finished, tmp_path):
 
 def test_a_run_that_stopped_early_is_finished(finished, tmp_path):
     run = RunDirectory(shutil.copytree(finished.path, tmp_path / "run"))
-    store = experiment.CheckpointStore(run.path)
+    store = CheckpointStore(run.path)
     state = store.newest_state()
     state.best_epoch, state.best_step = 1, store.steps()[0]
     (store.path(state.global_step) / "state.json").write_text(state.to_json())
@@ -214,7 +218,7 @@ def test_paths_are_left_out(finished, tmp_path):
 @pytest.mark.fault(29)
 def test_damaged_weights_are_not_published_with_the_scores_of_others(finished, tmp_path):
     run = RunDirectory(shutil.copytree(finished.path, tmp_path / "run"))
-    store = experiment.CheckpointStore(run.path)
+    store = CheckpointStore(run.path)
     state = store.newest_state()
     (store.path(state.best_step) / "model.ckpt.index").write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"step-0000000\d is damaged: model.ckpt.index has 0 bytes"):

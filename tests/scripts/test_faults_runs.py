@@ -15,8 +15,8 @@ from learning.checkpoints.checksums import write_checksums
 from learning.checkpoints.store import CheckpointStore
 from learning.config.run_config import ModelConfig, RunConfig
 from learning.errors import CheckpointError, UsageError
-from learning.experiment import build_model
 from learning.training.interrupts import SignalGuard
+from learning.training.network import build_model
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ["--data.image_size", "12", "--data.crop_size", "10", "--model.options.width", "2"]

@@ -211,7 +211,7 @@ import json, os, sys
 from pathlib import Path
 from learning.machine import kernels
 kernels.kernel_variables = lambda environment, has: {kernels.SWITCH: sys.argv[2]}
-from learning import experiment
+from learning.machine import session
 from tests.learning.machine.test_kernels import convolution_ops, train
 found = {"kernels": kernels.kernels(), "ops": convolution_ops(), "is_set": kernels.SWITCH in os.environ}
 train(Path(sys.argv[1]), 2, threads=1, resume=True)

@@ -20,7 +20,7 @@ from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, N
 from learning.evaluators import AccuracyEvaluator, ErrorRateEvaluator
 from learning.optimizers import OPTIMIZERS, MomentumOptimizer, Optimizer
 from learning.runs.directory import locked
-from learning.training.progress import Monitor
+from learning.training.history import History
 from tests.conftest import TinyNet, make_set, tiny_model
 from tests.support.other_process import holder
 
@@ -429,7 +429,7 @@ class TestResume:
         assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
     @pytest.mark.fault(33)
-    @pytest.mark.parametrize("name", ["on_epoch", "finish"])
+    @pytest.mark.parametrize("name", ["on_epoch", "on_stop"])
     def test_a_full_disk_under_the_log_leaves_the_checkpoint(self, session, tmp_path, monkeypatch, name):
         whole = train(session, tmp_path / "whole")
 
@@ -437,7 +437,7 @@ class TestResume:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         with monkeypatch.context() as patch:
-            patch.setattr(Monitor, name, full)
+            patch.setattr(History, name, full)
             with pytest.raises(
                 StorageError, match="No space left .*; the checkpoint of update (4|12) is saved"
             ):

@@ -11,8 +11,9 @@ import tensorflow as tf
 from learning.config.command_line import parse_train
 from learning.errors import StorageError, UsageError
 from learning.runs.data import check_fits, open_data
-from learning.training import loop as training
+from learning.training import profiling
 from learning.training.profiling import Cost, costs
+from learning.training.step import TrainingStep
 from tests.learning.training.test_loop import assert_same_state, train
 
 
@@ -46,10 +47,10 @@ def test_a_profiled_update_computes_the_same_bits_and_leaves_its_files(session, 
 
 
 def test_what_goes_wrong_in_the_update_is_not_blamed_on_the_disk(session, tmp_path, monkeypatch):
-    def fail(*arguments):
+    def fail(*arguments, **options):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
 
-    monkeypatch.setattr(training, "run_traced", fail)
+    monkeypatch.setattr(TrainingStep, "run", fail)
     with pytest.raises(tf.errors.ResourceExhaustedError):
         train(session, tmp_path, profile=2)
 
@@ -58,7 +59,7 @@ def test_a_profile_that_cannot_be_written_is_said(session, tmp_path, monkeypatch
     def fail(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(training, "write_profile", fail)
+    monkeypatch.setattr(profiling, "write_profile", fail)
     with pytest.raises(StorageError, match="cannot write the profile of update 2 .*No space left"):
         train(session, tmp_path, profile=2)
 

@@ -1,4 +1,4 @@
-"""learning/training/progress.py: what training shows; a stream that fails costs no training."""
+"""learning/training/console.py: what training shows; a stream that fails does not stop training."""
 
 import io
 import sys
@@ -6,10 +6,9 @@ import sys
 import pytest
 
 from datasets.cache.build import DecodeBar
-from learning.checkpoints.state import TrainingState
 from learning.evaluators import AccuracyEvaluator
 from learning.optimizers import MomentumOptimizer
-from learning.training.progress import Monitor
+from learning.training.console import ConsoleProgress
 from tests.conftest import make_set, tiny_model
 
 
@@ -55,10 +54,9 @@ class Tee:
 
 
 @pytest.mark.fault(46)
-def test_a_stream_that_can_only_be_written_is_enough(tmp_path, monkeypatch):
+def test_a_stream_that_can_only_be_written_is_enough(monkeypatch):
     monkeypatch.setattr(sys, "stdout", Tee())
-    with Monitor(tmp_path, 1, 1, verbose=True, tensorboard=False) as monitor:
-        monitor.tell("caf\u00e9")
+    ConsoleProgress().say("caf\u00e9")
     with DecodeBar(3) as bar:
         bar.advance(3)
     assert sys.stdout.text == "caf\u00e9\n"
@@ -66,15 +64,14 @@ def test_a_stream_that_can_only_be_written_is_enough(tmp_path, monkeypatch):
 
 @pytest.mark.fault(46)
 def test_a_letter_that_the_stream_lacks_is_escaped_and_without_a_stream_nothing_is_shown(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, session
 ):
     buffer = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, "ascii"))
-    monitor = Monitor(tmp_path, 1, 1, verbose=True, tensorboard=False)
-    monitor.tell("caf\u00e9 \udce9")
+    ConsoleProgress().say("caf\u00e9 \udce9")
     sys.stdout.flush()
     assert buffer.getvalue() == b"caf\\xe9 \\udce9\n"
     monkeypatch.setattr(sys, "stdout", None)
-    with Monitor(tmp_path, 1, 1, verbose=True, tensorboard=False) as monitor:
-        monitor.tell("nobody sees it")
-        monitor.on_step(TrainingState(), 1.0, 0.1)
+    model = tiny_model()
+    optimizer = MomentumOptimizer(model, make_set(), AccuracyEvaluator(), batch_size=8, num_epochs=1)
+    optimizer.train(session(model), tmp_path)

@@ -1,0 +1,110 @@
+"""Callbacks watch training: they log, draw, measure, notify, or end it by an error. Imports no TensorFlow.
+
+class PrintLoss(Callback):
+    def on_step(self, training):
+        training.say(f"update {training.global_step}: loss {training.loss:.4f}")
+
+optimizer.train(sess, "runs/mine", callbacks=[PrintLoss()])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from learning.config.run_config import RunConfig
+
+if TYPE_CHECKING:
+    import tensorflow.compat.v1 as v1
+
+    from models.convnet import ConvNet
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Training:
+    """What training looks like at one moment: a read-only snapshot, which a callback may keep.
+
+    :ivar save_dir: the run's directory, where a callback may write its own files.
+    :ivar sess: the session. A callback may read variables and run ops that change nothing.
+    :ivar model: the network. Its `predict` may be called at any time.
+    :ivar config: the options of the run.
+    :ivar resumed: whether this call of `train` resumes a run.
+    :ivar steps_per_epoch: updates of one epoch.
+    :ivar total_steps: updates of the whole run, unless it stops early.
+    :ivar global_step: updates that are done.
+    :ivar epoch: epochs that are done: scored and saved.
+    :ivar loss: of the last update, NaN before the first one of this call.
+    :ivar learning_rate: of the last update, NaN before the first one of this call.
+    :ivar images_per_second: of the updates in the current epoch, without its scores and checkpoint.
+    :ivar seconds: since the current epoch began. In `on_epoch`, the time of the whole epoch.
+    :ivar history: a row for each epoch with epoch, step, learning_rate, train_loss, train_score (of the last
+        minibatch) and val_score (None without a validation set).
+    :ivar improved: whether the last epoch has the best score so far.
+    :ivar best_epoch: the epoch of the best score, 0 before there is one.
+    :ivar machines: the machines that computed the run, as `learning.machine.identity` describes them.
+    :ivar stopped: None while training goes on. "finished" after the last update, "interrupted" by a signal,
+        "failed" after an error. In `on_start`, "finished" if there is nothing left to train.
+    :ivar step_stats: TensorFlow's StepStats of this update if `trace_next_step` was called before it, else None.
+    :ivar say: show lines to people; does nothing if training is not verbose.
+    :ivar trace_next_step: run the next update under TensorFlow's tracer, which changes none of its numbers.
+    """
+
+    save_dir: Path
+    sess: v1.Session
+    model: ConvNet
+    config: RunConfig
+    resumed: bool
+    steps_per_epoch: int
+    total_steps: int
+    global_step: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    images_per_second: float
+    seconds: float
+    history: tuple[Mapping[str, Any], ...]
+    improved: bool
+    best_epoch: int
+    machines: tuple[Mapping[str, Any], ...]
+    stopped: Literal["finished", "interrupted", "failed"] | None
+    step_stats: Any
+    say: Callable[[str], None]
+    trace_next_step: Callable[[], None]
+
+    @property
+    def score(self) -> float:
+        """Return the score of the last epoch: the validation set's, or without one the last minibatch's."""
+        row = self.history[-1]
+        return float(row["train_score"] if row["val_score"] is None else row["val_score"])
+
+
+class Callback:
+    """Watches one call of `Optimizer.train` or `fit`. A subclass overrides the methods that it needs.
+
+    Callbacks are called in their order, those of the project first. A callback must not change variables or draw
+    from the training set: the numbers of a run are the same with and without callbacks, and a resumed run is exact
+    only then.
+
+    An exception in a callback ends training, but the checkpoint comes first: the other callbacks are called, the
+    epoch is scored if this was its last update, the state is saved, and then the exception is raised as it is, with
+    its traceback. The run can be resumed, so raising an exception is also the way to stop training early. A failure
+    of storage, such as a full disk, is raised as StorageError. An exception in `on_start` ends training before its
+    first update.
+    """
+
+    def on_start(self, training: Training) -> None:
+        """Called before the first update, when the variables have their initial or restored values."""
+
+    def on_step(self, training: Training) -> None:
+        """Called after every update, before the scores of an epoch that it ends."""
+
+    def on_epoch(self, training: Training) -> None:
+        """Called after every epoch, when it is scored and its checkpoint is saved."""
+
+    def on_stop(self, training: Training) -> None:
+        """Called once at the end, whether training finished, was interrupted or failed, even in an `on_start`.
+
+        If training failed, an exception in this method is only logged.
+        """

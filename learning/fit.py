@@ -1,0 +1,153 @@
+"""Train from a configuration: the one call behind train.py, notebooks, searches, workers and benchmarks.
+
+    from learning.config import RunConfig
+    from learning.fit import fit
+
+    config = RunConfig.from_dict({"data": {"name": "digits"}, "train": {"num_epochs": 3}})
+    results = fit(config, "runs/digits")
+
+Imports TensorFlow only when the configuration is checked and the directory is locked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datasets.errors import escape_name
+from datasets.splits import Splits
+from datasets.storage.paths import expanded
+from learning.callbacks import Callback, Training
+from learning.config.run_config import RunConfig, check_names
+from learning.errors import UsageError
+from learning.evaluators import EVALUATORS
+from learning.runs import data as run_data
+from learning.runs.directory import RunDirectory, locked
+from learning.runs.seen_images import keep_digests
+from models.catalogue import model_path
+
+if TYPE_CHECKING:
+    from learning.optimizers import Optimizer
+    from models.convnet import ConvNet
+
+
+def fit(
+    config: RunConfig,
+    run_dir: str | os.PathLike[str],
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
+    *,
+    verbose: bool = True,
+) -> dict[str, Any]:
+    """Train the configured network, test the weights that count, and write the page of the run.
+
+    :param config: its paths should be absolute, because a run may be resumed from another working directory.
+    :param run_dir: the run's directory. It is made and locked; unless `resume`, it must be empty or absent.
+    :param resume: go on with the run in `run_dir`, to the same result as if it had not been interrupted.
+    :param callbacks: what else watches training: see `learning.callbacks`.
+    :param verbose: show on standard output what is trained, and its progress.
+    :return: what test.json holds: the scores, recall by class and confusion matrix of the test set (or else of the
+        validation or training set, as `split` says), and the epoch whose weights were tested. See
+        `learning.inference.evaluation.evaluate`.
+    :raises UsageError: an option is unknown or does not fit the data.
+    :raises DataError: the images cannot be used.
+    :raises CheckpointError: the run cannot be resumed, or not with this configuration.
+    :raises DirectoryInUseError: another process holds the directory, or it is not empty.
+    :raises Exception: what `Optimizer.train` raises.
+    """
+    try:
+        model_path(config.model.name)
+        check_names(config)
+    except ValueError as error:
+        raise UsageError(f"{error}") from error
+    path = expanded(os.fspath(run_dir))
+    run = RunDirectory(path) if resume else None
+    with locked(path, resumed=resume):
+        return _fit(config, path, run, callbacks, verbose)
+
+
+def _fit(
+    config: RunConfig, path: Path, run: RunDirectory | None, callbacks: Sequence[Callback], verbose: bool
+) -> dict[str, Any]:
+    """Train in a directory that is locked, in `run` if that is to be resumed."""
+    from learning.inference.evaluation import evaluate, write_results  # imports TensorFlow quietly
+    from learning.inference.trained import load_selected
+    from learning.machine.precision import with_precision
+    from learning.machine.session import open_session
+    from learning.reports.run_page import write_run_page
+    from learning.training.console import ConsoleProgress
+    from learning.training.network import check_new_model
+    from learning.training.training_images import TrainingImages
+
+    say = ConsoleProgress(verbose=verbose).say
+    resume = run is not None
+    config, reason = with_precision(config)
+    if reason:
+        say(reason)
+    if not resume:
+        check_new_model(config.model)  # before images are decoded, which may take long
+    splits = run_data.open_data(config, run)
+    run_data.check_fits(config, splits)
+    optimizer = build_training(config, splits)
+    model = optimizer.model
+    if run is None:
+        run = RunDirectory.create(path, config, run_data.run_info(splits, model.input_shape))
+    keep_digests(path, splits)
+    say("\n".join(_summary_lines(config, model, splits, path)))
+    with open_session(model, config.train.threads) as sess:
+        watching = [TrainingImages(splits.train), _RunRecord(run, config), *callbacks]
+        optimizer.train(sess, path, resume=resume, verbose=verbose, callbacks=watching)
+        epoch = load_selected(sess, model, path, config.train.select).epoch
+        dataset, split = run_data.held_out(splits)
+        train = config.train
+        results = evaluate(sess, model, dataset, evaluator=train.evaluator, batch_size=train.batch_size)
+    results |= {"split": split, "epoch": epoch}
+    write_results(results, path, "test")
+    write_run_page(path)
+    return results
+
+
+def build_training(config: RunConfig, splits: Splits) -> Optimizer:
+    """Build the configured network for the training images, and the optimizer that trains it on them.
+
+    The network, `model` of the optimizer, subtracts the images' mean, of each channel or of each pixel. The
+    validation set chooses the best weights.
+    """
+    from learning.machine.session import tf  # noqa: F401  quietly
+    from learning.optimizers import OPTIMIZERS
+    from learning.training.network import build_model
+
+    train_set = splits.train
+    mean = train_set.pixel_mean if config.data.mean == "pixel" else train_set.image_mean
+    model = build_model(config, train_set.crop_shape, len(splits.class_names), mean)
+    evaluator = EVALUATORS[config.train.evaluator]()
+    return OPTIMIZERS[config.optimizer.name](model, train_set, evaluator, splits.val, config=config)
+
+
+class _RunRecord(Callback):
+    """Keeps in the run directory with which options and on which machines the run goes on.
+
+    The configuration of a resumed run may be longer than before. It is kept when nothing more can be refused.
+    """
+
+    def __init__(self, run: RunDirectory, config: RunConfig) -> None:
+        self._run, self._config = run, config
+
+    def on_start(self, training: Training) -> None:
+        self._run.update(self._config, [dict(machine) for machine in training.machines])
+
+
+def _summary_lines(config: RunConfig, model: ConvNet, splits: Splits, path: Path) -> list[str]:
+    """Say for people what is about to be trained on what."""
+    info = run_data.run_info(splits, model.input_shape)
+    sizes = ", ".join(f"{count} {name}" for name, count in info["num_images"].items())
+    classes = splits.class_names
+    names = ", ".join(map(escape_name, classes[:10])) + (", ..." if len(classes) > 10 else "")
+    shape = "x".join(map(str, model.input_shape))
+    return [
+        f"data   {config.data.name}: {sizes} images, {len(classes)} classes ({names})",
+        f"model  {config.model.name}: {model.num_parameters:,} parameters, input {shape}, {config.model.precision}",
+        f"run    {path}",
+    ]

@@ -1,0 +1,58 @@
+"""Load a trained network: the weights of a run that count, in a session."""
+
+import logging
+from pathlib import Path
+
+from learning.machine.session import open_session, v1  # before any other module imports TensorFlow
+
+# isort: split
+import numpy as np
+
+from learning.checkpoints.saved_variables import restore
+from learning.checkpoints.store import CheckpointStore, Usable
+from learning.errors import CheckpointError
+from learning.machine.precision import for_prediction
+from learning.runs.directory import RunDirectory
+from learning.training.network import build_model
+from models.convnet import ConvNet
+
+logger = logging.getLogger(__name__)
+
+
+def load_selected(sess: v1.Session, model: ConvNet, run_path: Path, select: str) -> Usable:
+    """Restore the weights of a run that count: the best or the last.
+
+    The last also count if no epoch had a score. If the weights are damaged, a warning says so and the newest
+    undamaged ones are restored. A run that is still training may drop a checkpoint between the look at it and the
+    restore; then this looks again.
+
+    :param select: "best" or "last", see `TrainConfig.select`.
+    :return: which weights were restored.
+    """
+    store = CheckpointStore(run_path, select=select)
+    for attempt in range(5):
+        usable = store.usable()
+        try:
+            restore(sess, model.variables, store.path(usable.step))
+            break
+        except CheckpointError:
+            if store.path(usable.step).is_dir() or attempt == 4:
+                raise
+    return usable
+
+
+def load_run(run: RunDirectory) -> tuple[ConvNet, v1.Session, int]:
+    """Build the network of a run and restore its weights.
+
+    :return: the network, a session on it, and the epoch that its weights are from.
+    """
+    config = for_prediction(run.config)
+    mean = np.zeros(run.input_shape) if run.config.data.mean == "pixel" else 0.0  # the saved mean replaces it
+    model = build_model(config, run.input_shape, len(run.class_names), mean)
+    sess = open_session(model, run.config.train.threads)
+    _, epoch, newest = load_selected(sess, model, run.path, run.config.train.select)
+    is_last = newest.global_step == max(CheckpointStore(run.path).steps())  # if not, damage was warned of
+    if is_last and not run.info.get("published") and not run.is_finished(newest):
+        num_epochs = run.config.train.num_epochs
+        logger.warning("%s is not finished: %d of %d epochs are trained", run.path, newest.epoch, num_epochs)
+    return model, sess, epoch

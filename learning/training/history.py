@@ -1,0 +1,57 @@
+"""Write the record of a run: history.csv, timing.csv and log.txt."""
+
+import re
+import time
+
+from datasets.storage.atomic import append_csv, keep_lines, write_csv
+from learning.callbacks import Callback, Training
+from learning.runs.directory import HISTORY_FILE
+
+TIMING_FILE, LOG_FILE = "timing.csv", "log.txt"
+
+
+class History(Callback):
+    """Writes history.csv, equal for equal runs, and what depends on the clock: timing.csv and log.txt."""
+
+    def on_start(self, training: Training) -> None:
+        """Drop the epochs that a resumed run repeats, because their checkpoint is damaged."""
+        if training.resumed:
+            for name in (HISTORY_FILE, TIMING_FILE, LOG_FILE):
+                keep_lines(training.save_dir / name, lambda line: _is_of_epoch(line, training.epoch))
+
+    def on_epoch(self, training: Training) -> None:
+        """Add the epoch."""
+        append_csv(
+            training.save_dir / TIMING_FILE,
+            {
+                "epoch": training.epoch,
+                "seconds": round(training.seconds, 3),
+                "images_per_second": round(training.images_per_second, 1),
+            },
+        )
+        with (training.save_dir / LOG_FILE).open("a", encoding="utf-8") as log:
+            log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {epoch_line(training)}\n")
+        write_csv(training.save_dir / HISTORY_FILE, training.history)
+
+    def on_stop(self, training: Training) -> None:
+        """Write the whole history: a kill may have come between the last checkpoint and its row."""
+        if training.stopped == "finished":
+            write_csv(training.save_dir / HISTORY_FILE, training.history)
+
+
+def epoch_line(training: Training) -> str:
+    """Return the line for people about the epoch that is done."""
+    row = training.history[-1]
+    val = "" if row["val_score"] is None else f"  val {row['val_score']:.4f}"
+    speed = f"{training.images_per_second:.0f} images/s  {training.seconds:.1f} s"
+    best = "  best" if training.improved and training.config.train.select == "best" else ""
+    return (
+        f"epoch {row['epoch']:>3}  loss {row['train_loss']:.4f}  batch {row['train_score']:.4f}{val}"
+        f"  lr {row['learning_rate']:.2g}  {speed}{best}"
+    )
+
+
+def _is_of_epoch(line: str, last: int) -> bool:
+    """Return whether a line of the tables or of log.txt is whole and not of an epoch after `last`."""
+    found = re.match(r"(\d+),|.*?  epoch +(\d+)  ", line)
+    return line.endswith("\n") and (found is None or int(found[1] or found[2]) <= last)

@@ -1,0 +1,79 @@
+"""Build the configured network, or say which of its options is wrong."""
+
+from typing import Any
+
+from learning.config.run_config import ModelConfig, RunConfig
+from learning.errors import UsageError
+from learning.machine.session import tf
+from models.catalogue import check_options, model_class
+from models.convnet import ConvNet
+
+# A network gets these from other options of a run, so they are not entries of model.options.
+RUN_OPTIONS = {
+    "weight_decay": "model.weight_decay",
+    "weight_decay_on": "model.weight_decay_on",
+    "precision": "model.precision",
+    "image_mean": "data.mean",
+    "seed": "train.seed",
+}
+
+
+def network_class(model: ModelConfig) -> type[ConvNet]:
+    """Return the class of the configured network. UsageError if there is none."""
+    try:
+        return model_class(model.name)
+    except ValueError as error:
+        raise UsageError(f"model {model.name}: {error}") from error
+
+
+def check_new_model(model: ModelConfig) -> None:
+    """Check the network's class and options before a new run decodes its images.
+
+    Runs of earlier versions may hold options that their network does not take; they are not checked.
+
+    :raises UsageError: the class does not exist, or does not take one of the options.
+    """
+    network = network_class(model)
+    for key, option in RUN_OPTIONS.items():
+        if key in model.options:
+            raise UsageError(f"model {model.name}: give {key} as --{option}, not in model.options")
+    try:
+        check_options(network, model.options)
+    except TypeError as error:
+        raise UsageError(f"model {model.name}: {error}") from error
+
+
+def build_model(
+    config: RunConfig, input_shape: tuple[int, ...], num_classes: int, image_mean: Any = 0.0
+) -> ConvNet:
+    """Build the configured network in its own graph.
+
+    :param input_shape: (h, w, C).
+    :param image_mean: what the network subtracts: a number, or an array of (C,) or of the input's shape.
+    :raises UsageError: the network does not take one of its options, or does not fit on the input.
+    """
+    model = config.model
+    if model.precision == "auto":
+        raise UsageError(
+            "model.precision is 'auto' and was not chosen yet; see learning.machine.precision.with_precision"
+        )
+    network = network_class(model)
+    options = {"weight_decay": model.weight_decay, "weight_decay_on": model.weight_decay_on, **model.options}
+    try:
+        with tf.Graph().as_default():
+            return network(
+                input_shape,
+                num_classes,
+                image_mean=image_mean,
+                precision=model.precision,
+                seed=config.train.seed,
+                **options,
+            )
+    except (TypeError, ValueError) as error:
+        if "Negative dimension" in str(error.__cause__):
+            size = "x".join(map(str, input_shape))
+            raise UsageError(
+                f"the network {model.name} does not fit on an input of {size}: a convolution or pooling leaves no "
+                "pixel; raise data.image_size and data.crop_size"
+            ) from error
+        raise UsageError(f"model {model.name}: {error}") from error

@@ -1,0 +1,125 @@
+"""The graph of one update: what it runs, what it changes, and what a checkpoint holds of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+from models.convnet import ConvNet
+
+
+class TrainingStep:
+    """Adds one update of a model to the model's graph.
+
+    :ivar learning_rate: float32 scalar, the placeholder of the rate.
+    :ivar optimize: the op of the whole step: update, batch-norm statistics, global step.
+    :ivar variables: what training changes or keeps: the model's variables and the update rule's slots.
+    :ivar saved_variables: these and the global step: what a checkpoint holds.
+    :ivar initialize: the op that gives all of them their initial values.
+    :ivar saver: writes them.
+    """
+
+    def __init__(self, model: ConvNet, update_with: Callable[[tf.Tensor], tf.Operation]) -> None:
+        """Build the step.
+
+        :param update_with: given the placeholder of the learning rate, builds the op of the update alone.
+        """
+        self.model = model
+        with model.graph.as_default():
+            known = {id(v) for v in v1.global_variables()}
+            self.learning_rate = v1.placeholder(tf.float32, [], name="learning_rate")
+            # Loss and predictions are those of the variables before the update, whatever the update rule reads.
+            with tf.control_dependencies([model.loss, model.pred]):
+                update = update_with(self.learning_rate)
+            with tf.control_dependencies([update, *model.update_ops]):
+                self.optimize = v1.assign_add(model.global_step, 1)
+            self.variables = model.variables + [v for v in v1.global_variables() if id(v) not in known]
+            self._floats = [v for v in self.variables if v.dtype.base_dtype.is_floating]
+            self._are_finite = tf.stack([tf.reduce_all(tf.math.is_finite(v)) for v in self._floats])
+            self.saved_variables = [*self.variables, model.global_step]
+            self.initialize = v1.variables_initializer(self.saved_variables)
+            self._are_initialized = tf.stack([v1.is_variable_initialized(v) for v in model.variables])
+            self.saver = v1.train.Saver(self.saved_variables, max_to_keep=None)
+
+    def start(self, sess: v1.Session, *, fresh: bool) -> int:
+        """Give every variable its initial value, except for those of the model that have one already.
+
+        :param fresh: give these their initial values too.
+        :return: how many variables of the model kept theirs.
+        """
+        flags = [False] if fresh else sess.run(self._are_initialized)
+        if not any(flags):
+            sess.run(self.initialize)
+            return 0
+        kept = {id(v) for v, flag in zip(self.model.variables, flags, strict=True) if flag}
+        sess.run([v.initializer for v in self.saved_variables if id(v) not in kept])
+        return len(kept)
+
+    def run(
+        self, sess: v1.Session, images: Any, labels: Any, learning_rate: float, *, trace: bool = False
+    ) -> tuple[float, np.ndarray, Any]:
+        """Make one update.
+
+        :param images: a batch as `DataSet.next_batch` returns it, with its `labels`.
+        :param trace: let TensorFlow record the time of every op, which changes none of the values.
+        :return: loss and predictions (B, K) before the update, and the StepStats of a traced one, else None.
+        """
+        feed = {**self.model.feed(images, labels, is_train=True), self.learning_rate: learning_rate}
+        fetches = [self.optimize, self.model.loss, self.model.pred]
+        if not trace:
+            _, loss, pred = sess.run(fetches, feed)
+            return loss, pred, None
+        metadata = v1.RunMetadata()
+        options = v1.RunOptions(trace_level=v1.RunOptions.FULL_TRACE)
+        _, loss, pred = sess.run(fetches, feed, options=options, run_metadata=metadata)
+        return loss, pred, metadata.step_stats
+
+    def non_finite(self, sess: v1.Session) -> str | None:
+        """Return the name of a variable that holds NaN or Inf, None if there is none."""
+        finite = sess.run(self._are_finite)
+        return None if finite.all() else self._floats[int(np.argmin(finite))].op.name
+
+
+def gradients(
+    model: ConvNet, loss: tf.Tensor, *, clip_norm: float | None = None, weight_decay: bool = True
+) -> list[tuple[tf.Tensor, tf.Variable]]:
+    """Return the pairs of gradient and variable of `loss`, for the trained variables that it depends on.
+
+    :param clip_norm: scale the gradients down to this global norm.
+    :param weight_decay: False leaves out the share of the model's `penalty`.
+    """
+    variables = model.trainable_variables
+    # A reference variable is read in place: its update must wait for all gradients that are computed from it.
+    found = tf.gradients(
+        loss,
+        variables,
+        stop_gradients=[model.penalty],
+        gate_gradients=any(v.dtype != v.dtype.base_dtype for v in variables),
+    )
+    [decay] = tf.gradients(loss, model.penalty)
+    if weight_decay and decay is not None:
+        found = _with_decay(model, found, decay)
+    pairs = [(g, v) for g, v in zip(found, variables, strict=True) if g is not None]
+    if clip_norm is None:
+        return pairs
+    clipped, _ = tf.clip_by_global_norm([g for g, _ in pairs], clip_norm)
+    return [(g, v) for g, (_, v) in zip(clipped, pairs, strict=True)]
+
+
+def _with_decay(model: ConvNet, found: list[tf.Tensor | None], decay: tf.Tensor) -> list[tf.Tensor | None]:
+    """Add `decay` times the variable to the gradient of every decayed variable.
+
+    TensorFlow's gradient of the penalty has the same bits, but it may be computed for all variables as soon as the
+    step begins, and then takes memory beside all activations: 218 MB for AlexNet.
+    """
+    decayed = {id(v) for v in model.decayed_variables}
+    sums = []
+    for gradient, variable in zip(found, model.trainable_variables, strict=True):
+        if id(variable) in decayed:
+            with tf.control_dependencies([] if gradient is None else [gradient]):
+                share = decay * variable
+            gradient = share if gradient is None else gradient + share
+        sums.append(gradient)
+    return sums

@@ -1,0 +1,149 @@
+"""learning/fit.py: training from a plain program."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from learning.callbacks import Callback
+from learning.checkpoints.store import CheckpointStore
+from learning.config.run_config import RunConfig
+from learning.errors import CheckpointError, DirectoryInUseError, UsageError
+from learning.fit import fit
+from learning.runs.directory import RunDirectory
+from tests.support.other_process import holder
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = {
+    "data": {"name": "digits", "image_size": 12, "crop_size": 10},
+    "model": {"name": "smallnet", "options": {"width": 2}},
+    "train": {"batch_size": 512, "num_epochs": 3, "threads": 1},
+}
+CONFIG = RunConfig.from_dict(SMALL)
+
+
+def shorter(num_epochs):
+    return dataclasses.replace(CONFIG, train=dataclasses.replace(CONFIG.train, num_epochs=num_epochs))
+
+
+def without_times(results):
+    """The results of a test, without the seconds that it took."""
+    scores = [{key: value for key, value in entry.items() if key != "seconds"} for entry in results["scores"]]
+    return {**results, "scores": scores}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run, and what `fit` returned."""
+    path = tmp_path_factory.mktemp("fit") / "run"
+    return path, fit(CONFIG, path, verbose=False)
+
+
+def test_the_results_are_those_of_the_run_directory(whole, capsys):
+    path, results = whole
+    assert results == json.loads((path / "test.json").read_text())
+    assert (results["split"], results["num_images"]) == ("test", RunDirectory(path).num_images["test"])
+    assert [entry["crops"] for entry in results["scores"]] == [1, 5]
+    assert RunDirectory(path).config == CONFIG
+    names = {entry.name for entry in path.iterdir()}
+    assert {
+        "index.html",
+        "history.csv",
+        "learning_curves.png",
+        "augmented.png",
+        "test-confusion.png",
+    } <= names
+
+
+def test_a_run_that_was_stopped_by_a_callback_is_resumed_to_the_same_results(whole, tmp_path):
+    class Stop(Exception):
+        pass
+
+    class Stopping(Callback):
+        def on_step(self, training):
+            if training.global_step == 3:
+                raise Stop
+
+    with pytest.raises(Stop):
+        fit(CONFIG, tmp_path / "run", callbacks=[Stopping()], verbose=False)
+    assert CheckpointStore(tmp_path / "run").newest_state().global_step == 3
+    results = fit(CONFIG, tmp_path / "run", resume=True, verbose=False)
+    assert without_times(results) == without_times(whole[1])
+    for name in ("history.csv", "model.ckpt.data-00000-of-00001"):
+        assert (tmp_path / "run" / name).read_bytes() == (whole[0] / name).read_bytes()
+
+
+def test_a_longer_run_keeps_its_configuration(whole, tmp_path):
+    fit(shorter(1), tmp_path, verbose=False)
+    assert RunDirectory(tmp_path).config.train.num_epochs == 1
+    results = fit(CONFIG, tmp_path, resume=True, verbose=False)
+    assert RunDirectory(tmp_path).config == CONFIG
+    assert without_times(results) == without_times(whole[1])
+
+
+def test_what_is_shown_goes_to_standard_output_if_it_is_asked_for(tmp_path, capsys):
+    fit(shorter(1), tmp_path / "quiet", verbose=False)
+    assert capsys.readouterr().out == ""
+    fit(shorter(1), tmp_path / "run")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["data", "model", "run", "epoch"]
+
+
+@pytest.mark.fault(22, 36)
+def test_a_directory_in_use_is_refused_and_a_missing_run_is_not_resumed(whole, tmp_path):
+    with pytest.raises(DirectoryInUseError, match="is not empty"):
+        fit(CONFIG, whole[0], verbose=False)
+    with holder(tmp_path / "held"), pytest.raises(DirectoryInUseError, match="is in use by process"):
+        fit(CONFIG, tmp_path / "held", verbose=False)
+    with pytest.raises(CheckpointError, match="does not exist"):
+        fit(CONFIG, tmp_path / "missing", resume=True)
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_notebook_needs_no_standard_output(tmp_path):
+    code = f"""
+        import sys
+        from learning.config.run_config import RunConfig
+        from learning.callbacks import Callback
+        from learning.errors import UsageError
+        from learning.fit import fit
+        try:
+            fit(RunConfig.from_dict({{"model": {{"name": "smalnet"}}}}), "run")
+        except UsageError as error:
+            print(error, file=sys.stderr)
+        assert "tensorflow" not in sys.modules
+        sys.stdout = None
+        results = fit(RunConfig.from_dict({SMALL!r}), "run")
+        print(results["num_images"], file=sys.stderr)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "SESSIONNET_CACHE": str(tmp_path / "cache"), "HOME": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2
+    assert "unknown model 'smalnet'; did you mean 'smallnet'" in lines[0]
+    assert int(lines[1]) > 0
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"model": {"name": "smalnet"}}, "did you mean 'smallnet'"),
+        ({"train": {"evaluator": "acuracy"}}, "did you mean 'accuracy'"),
+        ({"model": {"options": {"widht": 3}}}, "did you mean 'width'"),
+    ],
+)
+def test_a_misspelt_name_is_refused_before_images_are_looked_for(values, message, tmp_path):
+    config = RunConfig.from_dict({"data_dir": str(tmp_path / "nowhere"), **values})
+    with pytest.raises(UsageError, match=message):
+        fit(config, tmp_path / "run", verbose=False)
+    assert not (tmp_path / "run").exists()
