@@ -96,7 +96,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def _one_line(error: Exception) -> str:
     if _is_out_of_memory(error):
-        is_training = Path(sys.argv[0]).name == "train.py"
+        is_training = "train" in Path(sys.argv[0]).name
         return (
             f"out of memory: {'try a smaller --train.batch_size' if is_training else 'close other programs'}"
         )

@@ -3,6 +3,7 @@
 import ast
 import configparser
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -48,10 +49,7 @@ def test_the_packages_say_that_they_are_typed(options):
 def test_every_command_is_a_function(options):
     lines = options["options.entry_points"]["console_scripts"].strip().splitlines()
     for line in lines:
-        name, _, target = line.partition(" = ")
-        module, _, function = target.partition(":")
-        tree = ast.parse((ROOT / module.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8"))
-        assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, name
+        assert callable(pkgutil.resolve_name(line.partition(" = ")[2])), line
 
 
 def test_every_library_that_the_product_imports_is_declared(options):

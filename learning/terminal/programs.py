@@ -1,0 +1,111 @@
+"""The programs train, test and predict: parse, call, print. The scripts and the installed commands call them."""
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+
+from datasets.storage.paths import expanded
+from learning.config.command_line import parse_train
+from learning.terminal.command import ScriptParser, announce, run_script
+from learning.terminal.output import outlive_reader
+
+
+def train() -> None:
+    """Train a network, test its weights, and print the scores and where the run is."""
+    arguments = parse_train()
+    outlive_reader()  # the files count, not what is printed
+    from learning.fit import fit
+    from learning.runs.directory import default_path
+
+    path = Path(arguments.resume or arguments.run_dir or default_path(arguments.config.recipe))
+    announce("starting TensorFlow and loading the data ...")
+    results = fit(arguments.config, path, resume=arguments.resume is not None)
+    from learning.inference.evaluation import score_lines
+    from learning.reports.run_page import PAGE_FILE
+
+    print("\n".join([*score_lines(results), f"run: {path}", f"page: {path / PAGE_FILE}"]))
+
+
+def test() -> None:
+    """Test the weights of a run, and print the scores and the confusion matrix."""
+    arguments = _parse_test()
+    outlive_reader()  # the files count, not what is printed
+    from learning.runs.directory import RunDirectory, newest_run
+
+    run = RunDirectory(arguments.run or newest_run())
+    announce(f"starting TensorFlow and loading {run.path} ...")
+    from learning.inference.evaluation import detail_lines, evaluate_run, score_lines
+
+    results, files = evaluate_run(run, arguments.data_dir, arguments.output)
+    print("\n".join([f"run: {run.path}", *score_lines(results), *detail_lines(results)]))
+    print(f"written: {', '.join([str(files[0]), *(path.name for path in files[1:])])}")
+
+
+def _parse_test() -> argparse.Namespace:
+    parser = ScriptParser(
+        description="Test the weights of a run, with one crop and with all test crops: ten, or five if images are "
+        "not mirrored. If crops are as large as the images: two, the image and its mirror image, or one."
+    )
+    parser.add_argument("--run", metavar="RUN", help="run directory (default: the newest under runs/)")
+    parser.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        help="any labelled folder or zip: only its test/ if it has train/ and test/, otherwise all of it; for a "
+        "run on cifar10 or mnist also the official files (default: what the run held out)",
+    )
+    parser.add_argument(
+        "--output",
+        type=expanded,
+        metavar="DIR",
+        help="folder for the results (default: the run's own; of a published run runs/tests/NAME)",
+    )
+    return parser.parse_args()
+
+
+def predict() -> None:
+    """Label images with the weights of a run, and print one line per image."""
+    arguments = _parse_predict()
+    from datasets.storage.atomic import check_writable
+    from learning.runs.directory import RunDirectory, newest_run
+
+    run = RunDirectory(arguments.run or newest_run())
+    if arguments.output:
+        check_writable(arguments.output)
+        outlive_reader()  # the file counts, not what is printed
+    if arguments.run is None:
+        print(f"run: {run.path}", file=sys.stderr)
+    announce(f"starting TensorFlow and loading {run.path} ...")
+    from learning.inference import prediction
+
+    rows = []
+    for row in prediction.predict_run(
+        run, arguments.paths, ten_crop=arguments.ten_crop, top_k=arguments.top_k
+    ):
+        print(prediction.line(row), flush=True)
+        rows.append(row)
+    if arguments.output:
+        prediction.write_predictions(arguments.output, rows)
+    prediction.require_readable(rows)
+
+
+def _parse_predict() -> argparse.Namespace:
+    parser = ScriptParser(description="Label images with the weights of a run.")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="image, or folder or zip of images")
+    parser.add_argument("--run", metavar="RUN", help="run directory (default: the newest under runs/)")
+    parser.add_argument("--top-k", type=int, default=1, metavar="K", help="classes per image (default: 1)")
+    parser.add_argument(
+        "--ten-crop", action="store_true", help="average over all test crops, usually ten: slower, better"
+    )
+    parser.add_argument(
+        "--output", type=expanded, metavar="FILE", help="also write the rows to a .csv or .json file"
+    )
+    arguments = parser.parse_args()
+    if arguments.top_k < 1:
+        parser.error(f"--top-k is {arguments.top_k}; it must be at least 1")
+    if arguments.output and arguments.output.suffix not in (".csv", ".json"):
+        parser.error(f"--output is {arguments.output}; its name must end in .csv or .json")
+    return arguments
+
+
+run_train, run_test, run_predict = (partial(run_script, program) for program in (train, test, predict))
