@@ -1,5 +1,6 @@
 """The worked examples of CONTRIBUTING.md are applied to a copy of the project, and their tests are run."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -12,13 +13,17 @@ ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(
     r"^```(python|yaml|diff)\n(?:# |--- )(\S+\.(?:py|yaml))\n(.*?)^```$", re.MULTILINE | re.DOTALL
 )
-LEFT_OUT = (".*", "*.egg-info", "__pycache__", "build", "docs", "pretrained", "results", "runs")
+NEEDED = ("benchmarks", "configs", "datasets", "learning", "models", "tests")
 
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of the project without what the examples do not need."""
-    return shutil.copytree(ROOT, tmp_path / "copy", ignore=shutil.ignore_patterns(*LEFT_OUT))
+    """A copy of what the examples change and need."""
+    for name in NEEDED:
+        ignored = shutil.ignore_patterns("__pycache__", "results")
+        shutil.copytree(ROOT / name, tmp_path / "copy" / name, ignore=ignored)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path / "copy")
+    return tmp_path / "copy"
 
 
 def apply(hunk: str, path: Path) -> None:
@@ -43,5 +48,6 @@ def test_the_examples_work(copy):
             assert not (copy / path).exists()
             (copy / path).write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=copy)
+    environment = {**os.environ, "PYTHONPATH": str(copy)}  # before an installation of the project
+    done = subprocess.run(command, capture_output=True, text=True, cwd=copy, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
