@@ -1,6 +1,7 @@
-"""Nothing in the product runs what a file says: by ruff, and by a look at the calls that ruff does not know.
+"""The product never runs the content of a file, and no test depends on the time.
 
-No test looks at a clock, for on a busy machine it would decide otherwise: what must take time waits for an event.
+ruff finds most of the refused calls, and this module the others. Tests wait for events: one that looked at a clock
+would fail on a busy machine.
 """
 
 import ast
@@ -17,7 +18,7 @@ PRODUCT = [
     *(ROOT / name for name in ("train.py", "test.py", "predict.py")),
     *(path for room in ("datasets", "models", "learning") for path in sorted((ROOT / room).glob("**/*.py"))),
 ]
-# Calls that read a file by running it, by their last word or their whole name.
+# Calls that read a file by running it, by their last word or their full name.
 REFUSED_WORDS = {
     *("unsafe_load", "unsafe_load_all", "full_load", "full_load_all", "read_pickle", "_Unpickler"),
     *(
@@ -42,13 +43,13 @@ OTHER_CLOCKS = {
     *(f"datetime.{kind}.{now}" for kind in ("datetime", "date") for now in ("now", "utcnow", "today")),
     *("signal.alarm", "signal.setitimer"),
 }
-# Where time itself is wanted: kills at random moments, load of so many minutes, figures that decide nothing.
+# These need the time: kills at random moments, a load of some minutes, figures that decide nothing.
 MAY_USE_CLOCKS = {"bad_tree.py", "kill_and_resume.py", "soak.py"}
-SHORTEST = 300  # seconds: a limit that only ends what hangs
+SHORTEST = 300  # seconds: only what hangs takes longer
 
 
 def findings(code: str) -> list[str]:
-    """The refused calls of a module, by their names; `numpy.load` unless it says allow_pickle=False."""
+    """Return the names of the refused calls in a module; `numpy.load` is one unless it says allow_pickle=False."""
     tree = ast.parse(code)
     known = _imported(tree)
     found = []
@@ -64,7 +65,7 @@ def findings(code: str) -> list[str]:
 
 
 def _imported(tree: ast.AST) -> dict[str, str]:
-    """The whole name behind each name that is imported."""
+    """Return the full name behind each imported name."""
     known = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -75,9 +76,9 @@ def _imported(tree: ast.AST) -> dict[str, str]:
 
 
 def clocks(code: str) -> list[str]:
-    """Where a test asks for the time, sleeps, or waits for a time that a busy machine may need.
+    """Return where a test asks for the time, sleeps, or waits for less time than a busy machine may need.
 
-    Also in a text, which may be the code of another process.
+    Strings are searched too, because they may be the code of another process.
     """
     tree = ast.parse(code)
     known = _imported(tree)
@@ -105,7 +106,7 @@ def clocks(code: str) -> list[str]:
 
 
 def ruff(*arguments: str, code: str = "") -> list[dict]:
-    """What ruff finds by the rules of the project."""
+    """Return what ruff finds with the rules of the project."""
     done = subprocess.run(
         [sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format", "json", *arguments],
         input=code,
