@@ -1,4 +1,4 @@
-"""The networks as a PyTorch user writes them, for the benchmarks and the parity tests.
+"""The networks and the training step as a PyTorch user writes them, for the benchmarks and the parity tests.
 
 Layout and names are PyTorch's: (N, C, H, W). Importing this module imports PyTorch.
 """
@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from benchmarks.peers import LEARNING_RATE, MEAN, MOMENTUM, WEIGHT_DECAY
 
 
 class Block(nn.Module):
@@ -167,3 +169,38 @@ def build(name: str, side: int, num_classes: int, **options: Any) -> nn.Module:
     for _ in range(3):  # poolings
         side = (side - 3) // 2 + 1
     return AlexNet(num_classes, 256 * side * side, **options)
+
+
+def training_update(
+    net: Any, precision: str, *, nesterov: bool = False, is_compiled: bool = False
+) -> Callable[[Tensor, Tensor], None]:
+    """Return the update of PyTorch's documentation: channels_last, autocast in bfloat16, fused momentum.
+
+    The update takes images (N, H, W, 3) of bytes and class numbers (N,).
+    """
+    net = net.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(
+        net.parameters(),
+        lr=LEARNING_RATE,
+        momentum=MOMENTUM,
+        weight_decay=WEIGHT_DECAY,
+        nesterov=nesterov,
+        fused=True,
+    )
+
+    def loss_of(images: Tensor, classes: Tensor) -> Tensor:
+        x = images.permute(0, 3, 1, 2).float() / 255 - MEAN  # (N, 3, H, W), in memory channels_last
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            logits = net(x)
+        return F.cross_entropy(logits.float(), classes)
+
+    compute = torch.compile(loss_of) if is_compiled else loss_of
+
+    def update(images: Tensor, classes: Tensor) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss = compute(images, classes)
+        loss.backward()
+        optimizer.step()
+        loss.item()
+
+    return update
