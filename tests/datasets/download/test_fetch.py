@@ -21,7 +21,14 @@ from datasets.download.known_files import ARCHIVES, OfficialFile, check_official
 from datasets.errors import DataError, OptionError, StorageError
 from datasets.mnist import load_mnist
 from tests.support.download_server import serving
-from tests.support.made_sets import cifar_parts, mnist_parts, pack, write_mnist, write_python_batches
+from tests.support.made_sets import (
+    cifar_parts,
+    mnist_parts,
+    pack,
+    write_binary_batches,
+    write_mnist,
+    write_python_batches,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
@@ -381,11 +388,30 @@ def test_loaders_read_what_was_fetched(server, tmp_path, monkeypatch):
     assert load_splits("mnist", tmp_path / "here", download=True, val_fraction=0.0).fingerprint == expected
     assert names_in(tmp_path / "here") == sorted(file.name for file in files)
 
-    archive = pack(write_python_batches(tmp_path / "batches", cifar_parts()), tmp_path / "x.tar.gz")
-    file = server.add("cifar-10-python.tar.gz", archive.read_bytes())
+    archive = pack(write_binary_batches(tmp_path / "batches", cifar_parts()), tmp_path / "x.tar.gz")
+    file = server.add("cifar-10-binary.tar.gz", archive.read_bytes())
     monkeypatch.setitem(DOWNLOADS, "cifar10", (file,))
     monkeypatch.setattr(official, "ARCHIVES", (file,))
     assert load_cifar10(download=True).fingerprint == load_cifar10(archive).fingerprint
+
+
+def test_the_archive_that_earlier_versions_fetched_is_used_where_it_is(server, tmp_path, monkeypatch):
+    archive = pack(write_python_batches(tmp_path / "batches", cifar_parts()), tmp_path / "x.tar.gz")
+    earlier = server.add("cifar-10-python.tar.gz", archive.read_bytes())
+    binary = server.add("cifar-10-binary.tar.gz", b"x")
+    monkeypatch.setitem(DOWNLOADS, "cifar10", (binary,))
+    monkeypatch.setitem(download.EARLIER, "cifar10", earlier)
+    monkeypatch.setattr(official, "ARCHIVES", (earlier, binary))
+    assert fetch("cifar10", tmp_path / "new") == tmp_path / "new" / binary.name
+    (tmp_path / "old").mkdir()
+    archive.rename(tmp_path / "old" / earlier.name)
+    server.ranges.clear()
+    assert fetch("cifar10", tmp_path / "old") == tmp_path / "old" / earlier.name
+    assert load_cifar10(tmp_path / "old", download=True).test.num_examples == 20
+    assert server.ranges == []
+    (tmp_path / "old" / earlier.name).write_bytes(b"other")
+    with pytest.raises(DataError, match="is not the official file"):
+        fetch("cifar10", tmp_path / "old")
 
 
 def test_without_a_path_the_way_is_told():
