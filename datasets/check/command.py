@@ -14,6 +14,7 @@ from datasets.check.inspection import inspect
 from datasets.check.report import Report, lines_of, report_of
 from datasets.errors import DataError, OptionError, StorageError, escape_name, is_storage_condition
 from datasets.images.hidden_warnings import without_warnings
+from datasets.storage.atomic import write_text
 from datasets.storage.paths import expanded
 
 _NAME = "datasets.check"
@@ -105,13 +106,9 @@ def _print(report: Report) -> None:
 
 
 def _write(report: Report, path: Path) -> None:
-    """Under another name first, so that no half of a report is ever taken for a whole one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        write_text(path, json.dumps(report, indent=1) + "\n")
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise StorageError(
             f"the report cannot be written to '{escape_name(str(path))}' ({error.strerror}); choose another --json"
         ) from error

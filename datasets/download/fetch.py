@@ -35,7 +35,9 @@ DOWNLOADS: dict[str, tuple[OfficialFile, ...]] = {
     "cifar10": (CIFAR10_BINARY,),  # plain bytes
     "mnist": MNIST,
 }
-EARLIER = {"cifar10": CIFAR10_PYTHON}  # what earlier versions fetched: the same images, used where it is already
+EARLIER = {
+    "cifar10": CIFAR10_PYTHON
+}  # what earlier versions fetched: the same images, used where it is already
 
 logger = logging.getLogger(__name__)
 

@@ -45,7 +45,9 @@ def try_transfer(file: OfficialFile, stream: IO[bytes]) -> None:
                 done = 0
             _append(_pieces(response.raw), file, stream, done)
     except (requests.RequestException, HTTPError) as error:
-        kind = CutError if isinstance(error, HTTPError) else DataError  # urllib3 raises while the body is read
+        kind = (
+            CutError if isinstance(error, HTTPError) else DataError
+        )  # urllib3 raises while the body is read
         raise kind(
             f"{file.url} cannot be downloaded ({' '.join(str(error).split())}); what came is kept, try again"
         ) from error
@@ -71,7 +73,10 @@ def _goes_on(response: Any, file: OfficialFile, stream: IO[bytes], done: int) ->
     """
     shown = escape_name(response.url)
     if response.status_code == 206:
-        found, expected = response.headers.get("content-range", ""), f"bytes {done}-{file.size - 1}/{file.size}"
+        found, expected = (
+            response.headers.get("content-range", ""),
+            f"bytes {done}-{file.size - 1}/{file.size}",
+        )
         if found != expected:
             stream.truncate(0)
             raise DataError(f"{shown} goes on with '{escape_name(found)}', not with '{expected}'; try again")

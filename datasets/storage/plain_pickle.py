@@ -20,13 +20,20 @@ MAX_OPERATIONS = 300_000  # an official batch has some 40,000; each may take a h
 _MAX_LINE = 2**20  # bytes; large values have their size in front
 _LAST_LATIN1 = 0xC3  # the highest byte in UTF-8 of the characters up to 255
 _SHOWN = 100  # characters of a file's own words that a message repeats
-_PLAIN = """
-    PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 FLOAT BINFLOAT
-    STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8
-    EMPTY_LIST LIST APPEND APPENDS EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_DICT DICT SETITEM SETITEMS
-    PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET GLOBAL STACK_GLOBAL REDUCE BUILD
-""".split()
-_OPERATIONS = {ord(known.code): known for known in pickletools.opcodes if known.name in _PLAIN}
+_PLAIN = (
+    pickle.PROTO + pickle.FRAME + pickle.STOP + pickle.MARK + pickle.NONE + pickle.NEWTRUE + pickle.NEWFALSE
+    + pickle.INT + pickle.BININT + pickle.BININT1 + pickle.BININT2 + pickle.LONG + pickle.LONG1
+    + pickle.FLOAT + pickle.BINFLOAT + pickle.STRING + pickle.BINSTRING + pickle.SHORT_BINSTRING
+    + pickle.UNICODE + pickle.BINUNICODE + pickle.SHORT_BINUNICODE
+    + pickle.BINBYTES + pickle.SHORT_BINBYTES + pickle.BINBYTES8 + pickle.BYTEARRAY8
+    + pickle.EMPTY_LIST + pickle.LIST + pickle.APPEND + pickle.APPENDS
+    + pickle.EMPTY_TUPLE + pickle.TUPLE + pickle.TUPLE1 + pickle.TUPLE2 + pickle.TUPLE3
+    + pickle.EMPTY_DICT + pickle.DICT + pickle.SETITEM + pickle.SETITEMS
+    + pickle.PUT + pickle.BINPUT + pickle.LONG_BINPUT + pickle.MEMOIZE
+    + pickle.GET + pickle.BINGET + pickle.LONG_BINGET
+    + pickle.GLOBAL + pickle.STACK_GLOBAL + pickle.REDUCE + pickle.BUILD
+)  # fmt: skip
+_OPERATIONS = {ord(known.code): known for known in pickletools.opcodes if ord(known.code) in _PLAIN}
 _SIZE_BYTES = {  # of the size in front of an argument
     pickletools.TAKEN_FROM_ARGUMENT1: 1,
     pickletools.TAKEN_FROM_ARGUMENT4: 4,
@@ -93,10 +100,10 @@ def _check_memory(operation: str, argument: memoryview) -> None:
         number = int(bytes(argument)) if operation == "PUT" else int.from_bytes(argument, "little")
         if number > MAX_OPERATIONS:
             raise DataError(f"remembers a value by the number {number}; do not use this file")
-    # A long text may be bytes as Python 3 writes them; any other would take four times its room.
-    if operation == "BINUNICODE" and len(argument) > _MAX_LINE:
-        if np.frombuffer(argument, np.uint8).max() > _LAST_LATIN1:
-            raise DataError("holds a long text; do not use this file")
+    is_long_text = operation == "BINUNICODE" and len(argument) > _MAX_LINE
+    # It may be bytes as Python 3 writes them; any other text would take four times its room.
+    if is_long_text and np.frombuffer(argument, np.uint8).max() > _LAST_LATIN1:
+        raise DataError("holds a long text; do not use this file")
 
 
 class _Dtype:

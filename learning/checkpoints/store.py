@@ -7,18 +7,17 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from datasets.storage.atomic import fsync_path, replacing, write_text
-from datasets.storage.failures import is_storage_failure, storage_reason
+from datasets.storage.atomic import replacing, replacing_folder, write_text
+from datasets.storage.failures import storage_errors
 from datasets.storage.untrusted import read_text
 from learning.checkpoints import saved_variables
 from learning.checkpoints.checksums import CHECKSUMS_FILE, find_damage, write_checksums
 from learning.checkpoints.saved_variables import PREFIX, find_unreadable
 from learning.checkpoints.state import MAX_BYTES, TrainingState
 from learning.checkpoints.step_losses import LossFile
-from learning.errors import CheckpointError, StorageError
+from learning.errors import CheckpointError
 from learning.runs.directory import CHECKPOINTS, LOSSES_FILE
 
 logger = logging.getLogger(__name__)
@@ -77,33 +76,21 @@ class CheckpointStore:
         return self.folder / f"step-{step:08d}"
 
     def save(self, sess: v1.Session, saver: v1.train.Saver, state: TrainingState) -> Path:
-        """Write one checkpoint, publish it, drop those no longer kept. StorageError where that fails."""
-        try:
+        """Write one checkpoint, link it, drop those no longer kept.
+
+        :raises StorageError: it cannot be written.
+        """
+        what = f"cannot save a checkpoint in {self.folder}"
+        with storage_errors(self.save_dir, what, "the earlier ones are as they were; make room and resume"):
             self.folder.mkdir(parents=True, exist_ok=True)
             self.clean()
-            target = self._write(sess, saver, state)
+            target = self.path(state.global_step)
+            with replacing_folder(target, ".writing-") as temporary:
+                saved_variables.save(sess, saver, temporary)
+                write_text(temporary / STATE_FILE, self.losses.put(state).to_json())
+                write_checksums(temporary)
             self.link_selected(state)
             self._prune(state)
-        except (OSError, tf.errors.OpError) as error:
-            if not is_storage_failure(error, self.save_dir):
-                raise
-            raise StorageError(
-                f"cannot save a checkpoint in {self.folder}: {storage_reason(error, self.save_dir)}; "
-                "the earlier ones are as they were; make room and resume"
-            ) from error
-        return target
-
-    def _write(self, sess: v1.Session, saver: v1.train.Saver, state: TrainingState) -> Path:
-        target = self.path(state.global_step)
-        temporary = self.folder / f".writing-{target.name}"
-        temporary.mkdir()
-        saved_variables.save(sess, saver, temporary)
-        write_text(temporary / STATE_FILE, self.losses.put(state).to_json())
-        write_checksums(temporary)
-        for path in (*temporary.iterdir(), temporary):
-            fsync_path(path)
-        temporary.rename(target)
-        fsync_path(self.folder)
         return target
 
     def newest_state(self) -> TrainingState:

@@ -11,8 +11,7 @@ import numpy as np
 
 from datasets.splits import Splits
 from datasets.storage.atomic import fsync_path, replacing
-from datasets.storage.failures import is_storage_failure, storage_reason
-from learning.errors import StorageError
+from datasets.storage.failures import storage_errors
 from learning.runs.directory import DIGESTS_FILE, RunDirectory
 
 MAX_BYTES = 2**27  # of the file: 16 million images
@@ -29,14 +28,9 @@ def keep_digests(folder: Path, splits: Splits) -> None:
     path = folder / DIGESTS_FILE
     if path.exists() or not 0 < len(splits.digests.get("train", ())) <= MAX_BYTES // _DIGEST.itemsize:
         return
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(np.sort(_shortened(splits.digests["train"])).tobytes())
-            fsync_path(temporary)
-    except OSError as error:
-        if not is_storage_failure(error, folder):
-            raise
-        raise StorageError(f"cannot write {path}: {storage_reason(error, folder)}; make room") from error
+    with storage_errors(folder, f"cannot write {path}", "make room"), replacing(path) as temporary:
+        temporary.write_bytes(np.sort(_shortened(splits.digests["train"])).tobytes())
+        fsync_path(temporary)
 
 
 def count_seen(run: RunDirectory, digests: np.ndarray) -> int | None:
