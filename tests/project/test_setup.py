@@ -36,6 +36,23 @@ def test_the_recipes_are_installed_beside_the_packages(options):
     assert installed == {path for path in CONFIGS.iterdir() if path.name != "__pycache__"} != set()
 
 
+def test_whatever_lies_in_a_package_is_installed(options):
+    data = options["options.package_data"]
+    others = {
+        path
+        for room in ("datasets", "models", "learning")
+        for path in (ROOT / room).rglob("*")
+        if path.is_file() and path.suffix != ".py" and path.parent.name != "__pycache__"
+    }
+    installed = {
+        path
+        for package, patterns in data.items()
+        for pattern in patterns.split()
+        for path in ROOT.joinpath(*package.split(".")).glob(pattern)
+    }
+    assert others <= installed
+
+
 def test_every_library_that_the_product_imports_is_declared(options):
     declared = {
         re.split(r"[\[<>=]", line)[0] for line in options["options"]["install_requires"].split("\n") if line
