@@ -16,7 +16,7 @@ from benchmarks.accuracy.why77 import ROWS, Row, run_path, shown_command
 from benchmarks.harness.documents import markdown, rewrite
 from datasets.storage.atomic import write_text
 from learning.machine.cpu import processor_name, usable_cores
-from learning.reports.figure_files import save
+from learning.reports.drawing import save
 
 RESULTS = Path("benchmarks/results/why-77.json")
 PICTURE = Path("docs/why-77.png")
