@@ -1,4 +1,4 @@
-"""Looks at images before training: `python -m datasets.check DIR`. Decodes each once and changes nothing."""
+"""Look at images before training: `python -m datasets.check DIR`. Decode each once and change nothing."""
 
 import argparse
 import io
@@ -21,14 +21,14 @@ _NAME = "datasets.check"
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaint is one line."""
+    """A parser that reports an error in one line."""
 
     def error(self, message: str) -> NoReturn:
         raise OptionError(message)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Checks, prints the report, and returns the exit code."""
+    """Check, print the report, and return the exit code."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the stream lacks
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _told(error: Exception) -> DataError | StorageError | None:
-    """What is said about an error; None of a defect of the project."""
+    """Return what the user is told about an error, or None for a defect of the project."""
     if isinstance(error, DataError | StorageError):
         return error
     if isinstance(error, MemoryError):
@@ -63,10 +63,10 @@ def _check(argv: Sequence[str]) -> int:
     output = None if arguments.json is None else expanded(arguments.json)
     if output is not None and not output.absolute().parent.is_dir():
         raise StorageError(f"there is no folder for --json '{escape_name(str(output))}'; create it first")
-    with without_warnings():  # the report holds all that they say
+    with without_warnings():  # the report holds what they say
         report = report_of(inspect(arguments.path))
     if output is not None:
-        _write(report, output)  # first, for it does not need anybody who reads
+        _write(report, output)  # before printing, which fails if the reader has gone
     _print(report)
     return DataError.exit_code if report["unreadable"] or report["layout"] else 0
 

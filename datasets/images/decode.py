@@ -183,7 +183,7 @@ def _check_size(image: Image.Image) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 (upright) where there is none or where the EXIF block makes no sense."""
+    """Return the EXIF orientation, 1 (upright) if there is none or the EXIF block makes no sense."""
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except _DECODE_ERRORS:
@@ -192,7 +192,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _num_frames(image: Image.Image) -> int:
-    """Return the number of frames; 1 where what follows the first makes no sense, for nothing else is looked at."""
+    """Return the number of frames; 1 if the data behind the first make no sense, since only the first is used."""
     try:
         return getattr(image, "n_frames", 1)
     except _DECODE_ERRORS:

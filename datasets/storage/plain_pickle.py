@@ -58,7 +58,7 @@ def load_plain_pickle(content: bytes, name: str) -> Any:
         raise DataError(f"'{name}' {error}") from error
     except Exception as error:  # a garbled pickle can fail in any way
         reason = escape_name(f"{error!r:.{_SHOWN}}")
-        raise DataError(f"'{name}' is no pickle that can be read ({reason}); download it again") from error
+        raise DataError(f"'{name}' is not a pickle that can be read ({reason}); download it again") from error
 
 
 def _operations(content: bytes) -> Iterator[tuple[str, memoryview]]:
@@ -68,7 +68,7 @@ def _operations(content: bytes) -> Iterator[tuple[str, memoryview]]:
         operation = _OPERATIONS.get(content[position])
         if operation is None:
             raise DataError(
-                f"is no pickle of plain data: it has the operation {content[position : position + 1]!r}"
+                f"is not a pickle of plain data: it has the operation {content[position : position + 1]!r}"
             )
         start, end = _argument(operation, content, position + 1)
         if end > len(content):
@@ -77,7 +77,7 @@ def _operations(content: bytes) -> Iterator[tuple[str, memoryview]]:
         if operation.name == "STOP":
             return
         position = end
-    raise DataError(f"has more than {MAX_OPERATIONS} operations, so it is no data file; do not use it")
+    raise DataError(f"has more than {MAX_OPERATIONS} operations, so it is not a data file; do not use it")
 
 
 def _argument(operation: pickletools.OpcodeInfo, content: bytes, start: int) -> tuple[int, int]:

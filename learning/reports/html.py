@@ -1,4 +1,4 @@
-"""A page for a browser in one HTML file: sections of tables, text and pictures."""
+"""Write a page for the browser as one HTML file, from sections of tables, text and pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Which images a run was trained on, as digests in its folder, so that a test on them can be told from one.
+"""Keep digests of the images that a run was trained on in its folder, so that a test on the same images is noticed.
 
-8 bytes for each training image, in ascending order: 200 KB for 25,000. Among so many different images two have the
-same digest with a chance of 1 in 10^10.
+The file has 8 bytes for each training image, in ascending order: 200 KB for 25,000 images. The chance that two of
+so many different images have the same digest is 1 in 10^10.
 """
 
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def keep_digests(folder: Path, splits: Splits) -> None:
-    """Write the digests of the training images into a run's folder, unless they are there.
+    """Write the digests of the training images into a run's folder, unless they are there already.
 
     :raises StorageError: they cannot be written.
     """
@@ -34,9 +34,9 @@ def keep_digests(folder: Path, splits: Splits) -> None:
 
 
 def count_seen(run: RunDirectory, digests: np.ndarray) -> int | None:
-    """How many of some images are among the training images of a run; None where its folder does not say.
+    """Return how many of some images are among the training images of a run, or None if its folder does not say.
 
-    A file that is damaged or cannot be read costs no test: a warning names it.
+    A file that is damaged or cannot be read does not stop a test: a warning names it.
 
     :param digests: `datasets.images.duplicates.pixel_digests` of the images, decoded as the run's were.
     """
@@ -59,7 +59,7 @@ def count_seen(run: RunDirectory, digests: np.ndarray) -> int | None:
 
 
 def count_shared(digests: np.ndarray, seen: np.ndarray) -> int:
-    """How many of some images are among others.
+    """Return how many of some images are among others.
 
     :param digests: (N, 16) uint8 of these.
     :param seen: of the others: (M, 16) uint8, or (M,) of their first 8 bytes.
@@ -68,5 +68,5 @@ def count_shared(digests: np.ndarray, seen: np.ndarray) -> int:
 
 
 def _shortened(digests: np.ndarray) -> np.ndarray:
-    """(N, 16) uint8 -> (N,), of the first 8 bytes of each."""
+    """Return the first 8 bytes of each digest as a number: (N, 16) uint8 -> (N,)."""
     return np.ascontiguousarray(digests[:, : _DIGEST.itemsize]).view(_DIGEST)[:, 0]

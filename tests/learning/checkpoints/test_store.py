@@ -457,7 +457,7 @@ def test_a_pipe_in_a_checkpoint_is_not_waited_for(tmp_path, saved):
         path = save(store, 1) / name
         path.unlink()
         os.mkfifo(path)
-        with pytest.raises(CheckpointError, match=f"{name} is no regular file"):
+        with pytest.raises(CheckpointError, match=f"{name} is not a regular file"):
             store.newest_state()
         shutil.rmtree(path.parent)
 
