@@ -40,11 +40,7 @@ def parse_json(text: str, max_values: int = MAX_JSON_VALUES) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """Return the plain value of a YAML text.
-
-    :raises YAMLError: it is not YAML.
-    :raises ValueError: it is too large, or becomes so by its aliases.
-    """
+    """The plain value of a YAML text. YAMLError, or ValueError where it is too large, also by its aliases alone."""
     if len(text) > MAX_YAML_BYTES:
         raise ValueError(f"more than {MAX_YAML_BYTES} characters")
     value = yaml.safe_load(text)
