@@ -16,14 +16,7 @@ from typing import IO
 from filelock import FileLock, Timeout
 
 from datasets.cache.location import default_cache_dir
-from datasets.download.known_files import (
-    ASIRRA,
-    CIFAR10_BINARY,
-    CIFAR10_PYTHON,
-    MNIST,
-    OfficialFile,
-    compare,
-)
+from datasets.download.known_files import ASIRRA, CIFAR10_BINARY, CIFAR10_PYTHON, MNIST, OfficialFile, compare
 from datasets.download.transfer import CutError, try_transfer
 from datasets.errors import DataError, OptionError, StorageError, escape_name
 from datasets.storage.paths import expanded, file_digest
@@ -35,9 +28,8 @@ DOWNLOADS: dict[str, tuple[OfficialFile, ...]] = {
     "cifar10": (CIFAR10_BINARY,),  # plain bytes
     "mnist": MNIST,
 }
-EARLIER = {
-    "cifar10": CIFAR10_PYTHON
-}  # what earlier versions fetched: the same images, used where it is already
+# What earlier versions fetched: the same images, used if the file is already there.
+EARLIER = {"cifar10": CIFAR10_PYTHON}
 
 logger = logging.getLogger(__name__)
 

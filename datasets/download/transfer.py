@@ -45,10 +45,8 @@ def try_transfer(file: OfficialFile, stream: IO[bytes]) -> None:
                 done = 0
             _append(_pieces(response.raw), file, stream, done)
     except (requests.RequestException, HTTPError) as error:
-        kind = (
-            CutError if isinstance(error, HTTPError) else DataError
-        )  # urllib3 raises while the body is read
-        raise kind(
+        is_cut = isinstance(error, HTTPError)  # urllib3's, while the body is read
+        raise (CutError if is_cut else DataError)(
             f"{file.url} cannot be downloaded ({' '.join(str(error).split())}); what came is kept, try again"
         ) from error
 
@@ -67,16 +65,14 @@ def _check_redirect(response: Any, **options: Any) -> None:
 
 
 def _goes_on(response: Any, file: OfficialFile, stream: IO[bytes], done: int) -> bool:
-    """Return whether an answer begins behind the first `done` bytes, or at the file's beginning.
+    """Return whether an answer begins behind the first `done` bytes, not at the file's beginning.
 
     :raises DataError: it is another part, for which the stream is emptied, or a file of another size.
     """
     shown = escape_name(response.url)
     if response.status_code == 206:
-        found, expected = (
-            response.headers.get("content-range", ""),
-            f"bytes {done}-{file.size - 1}/{file.size}",
-        )
+        expected = f"bytes {done}-{file.size - 1}/{file.size}"
+        found = response.headers.get("content-range", "")
         if found != expected:
             stream.truncate(0)
             raise DataError(f"{shown} goes on with '{escape_name(found)}', not with '{expected}'; try again")
