@@ -84,14 +84,17 @@ class CheckpointStore:
         with storage_errors(self.save_dir, what, "the earlier ones are as they were; make room and resume"):
             self.folder.mkdir(parents=True, exist_ok=True)
             self.clean()
-            target = self.path(state.global_step)
-            with replacing_folder(target, ".writing-") as temporary:
-                saved_variables.save(sess, saver, temporary)
-                write_text(temporary / STATE_FILE, self.losses.put(state).to_json())
-                write_checksums(temporary)
+            target = self._write(sess, saver, state)
             self.link_selected(state)
             self._prune(state)
         return target
+
+    def _write(self, sess: v1.Session, saver: v1.train.Saver, state: TrainingState) -> Path:
+        with replacing_folder(self.path(state.global_step), ".writing-") as temporary:
+            saved_variables.save(sess, saver, temporary)
+            write_text(temporary / STATE_FILE, self.losses.put(state).to_json())
+            write_checksums(temporary)
+        return self.path(state.global_step)
 
     def newest_state(self) -> TrainingState:
         """Return the state of the newest checkpoint that is whole, and warn of damaged ones.
