@@ -10,6 +10,7 @@ there, for the optimizer's variables are left out.
 import argparse
 import dataclasses
 import json
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ def publish(run: RunDirectory, target: Path) -> None:
     step, _ = store.selected(state)
     store.read_state(step)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing_folder(target, ".publishing-") as temporary:
+    with replacing_folder(target, f".publishing-{uuid.uuid4().hex}") as temporary:
         _write_texts(run, temporary)
         _write_checkpoint(run, state, step, temporary)
 

@@ -52,12 +52,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def replacing_folder(path: Path, prefix: str) -> Iterator[Path]:
+def replacing_folder(path: Path, temporary_name: str) -> Iterator[Path]:
     """Make a folder beside `path` to write to; at the end it becomes `path`, after an error it goes.
 
-    Its name is `prefix` and the name of `path`; one that a killed process left is removed first.
+    One of this name that a killed process left is removed first.
     """
-    temporary = path.with_name(f"{prefix}{path.name}")
+    temporary = path.with_name(temporary_name)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:

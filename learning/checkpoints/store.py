@@ -90,11 +90,12 @@ class CheckpointStore:
         return target
 
     def _write(self, sess: v1.Session, saver: v1.train.Saver, state: TrainingState) -> Path:
-        with replacing_folder(self.path(state.global_step), ".writing-") as temporary:
+        target = self.path(state.global_step)
+        with replacing_folder(target, f".writing-{target.name}") as temporary:
             saved_variables.save(sess, saver, temporary)
             write_text(temporary / STATE_FILE, self.losses.put(state).to_json())
             write_checksums(temporary)
-        return self.path(state.global_step)
+        return target
 
     def newest_state(self) -> TrainingState:
         """Return the state of the newest checkpoint that is whole, and warn of damaged ones.
