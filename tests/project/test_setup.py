@@ -36,6 +36,22 @@ def test_the_recipes_are_installed_beside_the_packages(options):
     assert installed == {path for path in CONFIGS.iterdir() if path.name != "__pycache__"} != set()
 
 
+def test_every_library_that_the_product_imports_is_declared(options):
+    declared = {
+        re.split(r"[\[<>=]", line)[0] for line in options["options"]["install_requires"].split("\n") if line
+    }
+    ours = {"datasets", "models", "learning"}
+    missing = {}
+    for path in [*ROOT.glob("*.py"), *(path for room in ours for path in (ROOT / room).glob("**/*.py"))]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in {name.split(".")[0] for name in names} - ours - sys.stdlib_module_names:
+                if OTHER_NAMES.get(name, name) not in declared:
+                    missing[name] = path.name
+    assert missing == {}
+
+
 def test_whatever_lies_in_a_package_is_installed(options):
     data = options["options.package_data"]
     others = {
@@ -51,22 +67,6 @@ def test_whatever_lies_in_a_package_is_installed(options):
         for path in ROOT.joinpath(*package.split(".")).glob(pattern)
     }
     assert others <= installed
-
-
-def test_every_library_that_the_product_imports_is_declared(options):
-    declared = {
-        re.split(r"[\[<>=]", line)[0] for line in options["options"]["install_requires"].split("\n") if line
-    }
-    ours = {"datasets", "models", "learning"}
-    missing = {}
-    for path in [*ROOT.glob("*.py"), *(path for room in ours for path in (ROOT / room).glob("**/*.py"))]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            for name in {name.split(".")[0] for name in names} - ours - sys.stdlib_module_names:
-                if OTHER_NAMES.get(name, name) not in declared:
-                    missing[name] = path.name
-    assert missing == {}
 
 
 @pytest.mark.long
