@@ -6,8 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from learning.reports.confusion import terminal_width
-from learning.reports.figure_files import plain, save, shortened, wrapped
+from learning.reports.drawing import plain, save, shortened, wrapped
 
 
 class TestWriting:
@@ -58,7 +57,6 @@ class TestWriting:
         (shortened, "a" * 20 + "b" * 20, "aaaaaaaaaaaa…bbbbbbbbbbb"),
         (wrapped, "one two three four five six", "one two three four five\nsix"),
         (wrapped, "word " * 30, "word word word word word\nword word word word word…"),
-        (terminal_width, "a고양이", 7),
     ],
 )
 def test_texts(function, text, result):
