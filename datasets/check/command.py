@@ -1,4 +1,4 @@
-"""Looks at images before training: `python -m datasets.check DIR`. Decodes each once and changes nothing."""
+"""Look at images before training: `python -m datasets.check DIR`. Decode each once and change nothing."""
 
 import argparse
 import io
@@ -14,20 +14,21 @@ from datasets.check.inspection import inspect
 from datasets.check.report import Report, lines_of, report_of
 from datasets.errors import DataError, OptionError, StorageError, escape_name, is_storage_condition
 from datasets.images.hidden_warnings import without_warnings
+from datasets.storage.atomic import write_text
 from datasets.storage.paths import expanded
 
 _NAME = "datasets.check"
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaint is one line."""
+    """A parser that reports an error in one line."""
 
     def error(self, message: str) -> NoReturn:
         raise OptionError(message)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Checks, prints the report, and returns the exit code."""
+    """Check, print the report, and return the exit code."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the stream lacks
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _told(error: Exception) -> DataError | StorageError | None:
-    """What is said about an error; None of a defect of the project."""
+    """Return what the user is told about an error, or None for a defect of the project."""
     if isinstance(error, DataError | StorageError):
         return error
     if isinstance(error, MemoryError):
@@ -62,10 +63,10 @@ def _check(argv: Sequence[str]) -> int:
     output = None if arguments.json is None else expanded(arguments.json)
     if output is not None and not output.absolute().parent.is_dir():
         raise StorageError(f"there is no folder for --json '{escape_name(str(output))}'; create it first")
-    with without_warnings():  # the report holds all that they say
+    with without_warnings():  # the report holds what they say
         report = report_of(inspect(arguments.path))
     if output is not None:
-        _write(report, output)  # first, for it does not need anybody who reads
+        _write(report, output)  # before printing, which fails if the reader has gone
     _print(report)
     return DataError.exit_code if report["unreadable"] or report["layout"] else 0
 
@@ -105,13 +106,9 @@ def _print(report: Report) -> None:
 
 
 def _write(report: Report, path: Path) -> None:
-    """Under another name first, so that no half of a report is ever taken for a whole one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        write_text(path, json.dumps(report, indent=1) + "\n")
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise StorageError(
             f"the report cannot be written to '{escape_name(str(path))}' ({error.strerror}); choose another --json"
         ) from error

@@ -16,7 +16,7 @@ from typing import IO
 from filelock import FileLock, Timeout
 
 from datasets.cache.location import default_cache_dir
-from datasets.download.known_files import ASIRRA, CIFAR10_PYTHON, MNIST, OfficialFile, compare
+from datasets.download.known_files import ASIRRA, CIFAR10_BINARY, CIFAR10_PYTHON, MNIST, OfficialFile, compare
 from datasets.download.transfer import CutError, try_transfer
 from datasets.errors import DataError, OptionError, StorageError, escape_name
 from datasets.storage.paths import expanded, file_digest
@@ -25,15 +25,17 @@ WAITS = (2, 5, 10)  # seconds before each further try of a transfer that was cut
 # What --download fetches for a data set.
 DOWNLOADS: dict[str, tuple[OfficialFile, ...]] = {
     "asirra": (ASIRRA,),
-    "cifar10": (CIFAR10_PYTHON,),
+    "cifar10": (CIFAR10_BINARY,),  # plain bytes
     "mnist": MNIST,
 }
+# What earlier versions fetched: the same images, used if the file is already there.
+EARLIER = {"cifar10": CIFAR10_PYTHON}
 
 logger = logging.getLogger(__name__)
 
 
 def fetch(name: str, folder: Path | str | None = None) -> Path:
-    """Make sure that the official files of a data set are there, and fetch those that are missing.
+    """Fetch the official files of a data set that are not there yet.
 
     Create the folder, and in it NAME.part while a file is on its way, and NAME.part.lock, which stays.
 
@@ -49,7 +51,9 @@ def fetch(name: str, folder: Path | str | None = None) -> Path:
         raise OptionError(
             f"'{escape_name(str(folder))}' is a file; give --download a folder to put files into, or leave it out"
         )
-    files = DOWNLOADS[name]
+    earlier, files = EARLIER.get(name), DOWNLOADS[name]
+    if earlier and (folder / earlier.name).exists() and not (folder / files[0].name).exists():
+        files = (earlier,)
     for file in files:
         _ensure(file, folder / file.name)
     return folder / files[0].name if len(files) == 1 else folder
