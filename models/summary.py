@@ -18,26 +18,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import yaml
 
-from models.catalogue import MODELS, check_options, model_class, model_path
+from models.catalogue import MODELS, ModelEntry, check_options, model_class, model_path
 from models.tensorflow_import import importing_tensorflow
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from models.convnet import ConvNet
-
-# name -> input shape and number of classes of the data set that the net was made for; the others: ImageNet's
-DEFAULTS = {
-    "alexnet": ((227, 227, 3), 1000),
-    "resnet20": ((32, 32, 3), 10),
-    "resnet32": ((32, 32, 3), 10),
-    "resnet44": ((32, 32, 3), 10),
-    "resnet56": ((32, 32, 3), 10),
-    "resnet110": ((32, 32, 3), 10),
-    "mini-resnet": ((28, 28, 1), 10),
-    "smallnet": ((28, 28, 1), 10),
-}
-IMAGENET = ((224, 224, 3), 1000)
 
 # The value of a variable on its way to its use.
 PASSING = frozenset({"ReadVariableOp", "Cast", "BroadcastTo", "Identity"})
@@ -192,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     parser = _parser()
     args = parser.parse_args(arguments)
-    input_shape, classes = DEFAULTS.get(args.model, IMAGENET)
+    entry = MODELS.get(args.model, ModelEntry(args.model))
     try:
         model_path(args.model)  # a misspelt name is found before TensorFlow is imported
         with importing_tensorflow():
@@ -201,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         network, options = model_class(args.model), dict(args.option)
         check_options(network, options)
         with tensorflow.Graph().as_default():
-            model = network(args.input or input_shape, args.classes or classes, **options)
+            model = network(args.input or entry.input_shape, args.classes or entry.num_classes, **options)
     except (TypeError, ValueError) as error:
         parser.error(str(error).splitlines()[0])
     if isinstance(sys.stdout, io.TextIOWrapper):

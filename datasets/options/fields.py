@@ -15,9 +15,24 @@ import math
 import types
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-from datasets.errors import OptionError
+from datasets.errors import OptionError, suggestion
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Options = TypeVar("Options", bound="DataclassInstance")
 
 KINDS: dict[Any, tuple[Any, str]] = {
     bool: (bool, "true or false"),
@@ -42,6 +57,7 @@ class Range(NamedTuple):
 POSITIVE = Range(lambda value: 0 < value < math.inf, "a positive number")
 NOT_NEGATIVE = Range(lambda value: 0 <= value < math.inf, "zero or a positive number")
 FRACTION = Range(lambda value: 0 <= value < 1, "a fraction: at least 0 and below 1")
+SHARE = Range(lambda value: 0 <= value <= 1, "within 0 to 1")
 
 
 def option(default: Any, help_text: str, values: Range | None = None) -> Any:
@@ -77,6 +93,18 @@ def check_fields(options: Any, section: str = "") -> None:
         values: Range | None = field.metadata.get("range")
         if values is not None and value is not None:
             check(values.holds(value), name, value, values.expected)
+
+
+def changed(options: Options, changes: Mapping[str, Any]) -> Options:
+    """Return a copy of a frozen dataclass with some fields changed by name.
+
+    :raises OptionError: a name is unknown (the message suggests a known one), or a value is wrong.
+    """
+    known = [field.name for field in dataclasses.fields(options)]
+    for name in changes:
+        if name not in known:
+            raise OptionError(f"there is no option '{name}'; {suggestion(name, known)}")
+    return dataclasses.replace(options, **changes)
 
 
 def typed(value: Any, annotation: Any, name: str) -> Any:

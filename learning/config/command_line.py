@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from datasets.catalogue import DATASETS
 from datasets.storage.paths import expanded
 from learning.config.parser import show_defaults, train_parser, typed_recipe
 from learning.config.recipes import flatten, merge, override, recipe_path
@@ -138,10 +139,9 @@ def _absolute(path: str | None) -> str | None:
 
 def _check_download(config: RunConfig) -> None:
     """UsageError for a data set that cannot be downloaded."""
-    from datasets.download.fetch import DOWNLOADS  # imported late: --help has to answer at once
-
-    if config.data.download and config.data.name not in DOWNLOADS:
+    downloadable = [name for name, entry in DATASETS.items() if entry.downloads]
+    if config.data.download and config.data.name not in downloadable:
         raise UsageError(
-            f"the data set {config.data.name!r} cannot be downloaded, only {', '.join(DOWNLOADS)}; leave "
+            f"the data set {config.data.name!r} cannot be downloaded, only {', '.join(downloadable)}; leave "
             "--download out, or choose one of these with --data.name"
         )

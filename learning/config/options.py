@@ -3,71 +3,27 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from datasets.options.fields import option
+from datasets.options.loading import LoadOptions
 from learning.config.checks import check_fraction, check_not_negative, check_positive, check_types
 from models.options import check
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """Which images, at what size, and how they are split.
+class DataConfig(LoadOptions):
+    """Which images, at what size, and how they are split."""
 
-    Args:
-        name: of the data set: folder (one folder per class), asirra, cifar10, mnist, digits.
-        image_size: side in pixels to which every image is resized once.
-        crop_size: side in pixels of the crops that the network sees.
-        channels: 3 for colour, 1 for grey.
-        reflect: mirror training crops at random, and every test crop beside itself: ten crops instead of five.
-        padding: width in pixels of a frame of the mean colour that training crops may reach into.
-        pca_color: standard deviation of a random shift of an image's colours along their principal components
-            (Krizhevsky et al. 2012: 0.1); 0 for none.
-        redraw: draw crops, reflections and colours anew in every epoch; false keeps those of the first epoch,
-            as if the images had been augmented once before training.
-        mean: what is subtracted: the mean of each channel, or of each pixel (of the centre crops).
-        val_fraction: share of the training images held out to choose the best weights (no val/ folder).
-        test_fraction: share of all images held out for the final test (no test/ folder).
-        sample_size: use only so many images, drawn by the seed; of each of train/, val/ and test/ where there are.
-        cache_dir: where decoded images are kept; by default in the user's cache directory.
-        max_bad_fraction: stop when a larger share of the files cannot be decoded.
-        strict: stop at the first file that cannot be decoded.
-        download: fetch the official files of asirra, cifar10 or mnist first, as --download does.
-    """
+    section = "data"
 
-    name: str = "folder"
-    image_size: int = 256
-    crop_size: int = 227
-    channels: Literal[1, 3] = 3
-    reflect: bool = True
-    padding: int = 0
-    pca_color: float = 0.0
-    redraw: bool = True
-    mean: Literal["channel", "pixel"] = "channel"
-    val_fraction: float = 0.2
-    test_fraction: float = 0.2
-    sample_size: int | None = None
-    cache_dir: str | None = None
-    max_bad_fraction: float = 0.05
-    strict: bool = False
-    download: bool = False
-
-    def __post_init__(self) -> None:
-        check_types("data", self)
-        check_positive("data", self, "image_size", "crop_size")
-        check_not_negative("data", self, "padding", "pca_color")
-        check(
-            self.padding < self.crop_size,
-            "data.padding",
-            self.padding,
-            "below data.crop_size, or crops miss the image",
-        )
-        check(not self.pca_color or self.channels == 3, "data.pca_color", self.pca_color, "0 for grey images")
-        check_fraction("data", self, "val_fraction", "test_fraction")
-        check(
-            0 <= self.max_bad_fraction <= 1, "data.max_bad_fraction", self.max_bad_fraction, "within 0 to 1"
-        )
-        fits = self.crop_size <= self.image_size
-        check(fits, "data.crop_size", self.crop_size, f"at most data.image_size, {self.image_size}")
-        if self.sample_size is not None:
-            check_positive("data", self, "sample_size")
+    name: str = option(
+        "folder", "the data set: folder (one folder per class), asirra, cifar10, mnist or digits"
+    )
+    mean: Literal["channel", "pixel"] = option(
+        "channel", "what is subtracted: the mean of each channel, or of each pixel (of the centre crops)"
+    )
+    download: bool = option(
+        False, "fetch the official files of asirra, cifar10 or mnist first, as --download does"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,22 +6,15 @@ from typing import Any
 
 import yaml
 
+from datasets.catalogue import DATASETS
 from datasets.storage.paths import expanded
 from datasets.storage.untrusted import MAX_YAML_BYTES, parse_yaml
 from learning.config.run_config import SECTIONS, check_keys
 from learning.errors import UsageError
-from models.catalogue import MODELS
+from models.catalogue import dotted_path
 from models.options import suggestion
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-# The recipe of each data set for those who name none: good scores in minutes, up to an hour for asirra.
-RECIPE_OF_SET = {
-    "asirra": "resnet-asirra",
-    "cifar10": "resnet20-cifar10-fast",
-    "digits": "digits",
-    "folder": "folder",
-    "mnist": "mini-resnet-mnist",
-}
 
 
 def recipe_path(recipe: str | None, data_name: str | None, data_dir: str | None) -> Path:
@@ -37,8 +30,9 @@ def recipe_path(recipe: str | None, data_name: str | None, data_dir: str | None)
         if path.parent == Path() and named.is_file():
             return named
         return suffixed if suffixed.is_file() else path
-    default = "digits" if data_dir is None else "folder"
-    return CONFIGS / f"{RECIPE_OF_SET.get(data_name or default, default)}.yaml"
+    default = DATASETS["digits" if data_dir is None else "folder"]
+    entry = default if data_name is None else DATASETS.get(data_name, default)
+    return CONFIGS / f"{entry.recipe}.yaml"
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
@@ -66,7 +60,7 @@ def override(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
     model = recipe.get("model", {})
     name = model.get("name", SECTIONS["model"]().name)
     asked = given.get("model", {}).get("name", name)
-    if MODELS.get(asked, asked) != MODELS.get(name, name):
+    if dotted_path(asked) != dotted_path(name):
         kept["model"] = {**model, "options": {}}
     return merge(kept, given)
 

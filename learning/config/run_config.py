@@ -1,11 +1,11 @@
 """The typed configuration of a run. Imports no TensorFlow: every argument is checked before that."""
 
 import dataclasses
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from datasets.catalogue import DATASETS
 from learning.config.options import DataConfig, ModelConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 from models.options import check, suggestion
 
@@ -122,31 +122,20 @@ def check_keys(values: Any) -> None:
 
 
 def _with_defaults_of_set(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The values with what the loader of their data set has as defaults; an unknown set leaves them as they are."""
+    """Return the values with the defaults of their data set; those of an unknown set stay as they are."""
     data = values.get("data", {})
     name = data.get("name", DataConfig().name)
-    if name == DataConfig().name:  # the defaults of DataConfig are those of a folder
+    if not isinstance(name, str) or name not in DATASETS:
         return values
-    from datasets.catalogue import LOADERS  # imported late: --help has to answer at once
-
-    if not isinstance(name, str) or name not in LOADERS:
-        return values
-    known = {f.name for f in dataclasses.fields(DataConfig)}
-    defaults = {
-        option: parameter.default
-        for option, parameter in inspect.signature(LOADERS[name]).parameters.items()
-        if option in known and parameter.default is not parameter.empty
-    }
-    return {**values, "data": {**defaults, **data}}
+    return {**values, "data": {**DATASETS[name].defaults, **data}}
 
 
 def check_names(config: RunConfig) -> None:
     """ValueError with a suggestion for a data set or an evaluator that does not exist."""
-    from datasets.catalogue import LOADERS  # imported late: --help has to answer at once
-    from learning.evaluators import EVALUATORS
+    from learning.evaluators import EVALUATORS  # imported late: --help has to answer at once
 
     for option, name, known in (
-        ("data.name", config.data.name, LOADERS),
+        ("data.name", config.data.name, DATASETS),
         ("train.evaluator", config.train.evaluator, EVALUATORS),
     ):
         if name not in known:

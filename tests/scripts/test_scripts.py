@@ -17,9 +17,8 @@ from filelock import FileLock
 from PIL import Image
 
 from datasets import cifar10, mnist
-from datasets.catalogue import labelled_set
-from datasets.download.fetch import DOWNLOADS
 from datasets.errors import ClassMismatchError, DataError
+from datasets.load import labelled_set
 from learning.checkpoints.store import CheckpointStore
 from learning.errors import UsageError
 from learning.inference.evaluation import results_name
@@ -27,7 +26,7 @@ from learning.inference.prediction import image_files
 from learning.runs.directory import RunDirectory
 from learning.training.loop import TrainingLoop
 from tests.support.download_server import serving
-from tests.support.made_sets import cifar_parts, mnist_parts, write_mnist, write_python_batches
+from tests.support.made_sets import change_entry, cifar_parts, mnist_parts, write_mnist, write_python_batches
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--train.batch_size", 8, "--data.image_size", 24, "--data.crop_size", 20]  # for the folder of photos
@@ -324,7 +323,7 @@ def test_a_set_is_downloaded_once_and_verified_in_every_script(tmp_path, monkeyp
     with serving(tmp_path) as (server, certificate):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
         files = tuple(server.add(path.name, path.read_bytes()) for path in made.iterdir())
-        monkeypatch.setitem(DOWNLOADS, "mnist", files)
+        change_entry(monkeypatch, "mnist", downloads=files)
         recipe = ["--config", "mini-resnet-mnist", "--train.num_epochs", 1, "--model.precision", "float32"]
         call(monkeypatch, "train.py", *recipe, "--download", *options)
     names = [path.name for path in fetched.iterdir() if path.suffix != ".lock"]
