@@ -41,7 +41,8 @@ class ScriptParser(argparse.ArgumentParser):
         for word in words:
             if word.startswith("-") and word.endswith("=--"):
                 self.error(f"argument {word.removesuffix('=--')}: expected one argument")
-        return super().parse_known_args(words, namespace)
+        arguments, rest = super().parse_known_args(words, namespace)
+        return arguments, [word for word in rest if word != "--"]
 
     def refuse(self, words: Sequence[str]) -> None:
         """Raise UsageError for words that nothing took, with a suggestion for an unknown option."""

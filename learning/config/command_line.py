@@ -75,8 +75,10 @@ def _configuration(arguments: argparse.Namespace, given: Mapping[str, Any]) -> R
     """Return the configuration of the recipe, or of the run to resume, with the values that are given."""
     if arguments.resume is None:
         path = recipe_path(arguments.config, given.get("data", {}).get("name"), arguments.data_dir)
-        clear_options = (NETWORK_OPTIONS, "{}") in arguments.given
-        return RunConfig.from_dict(override(read_recipe(path), given, clear_options=clear_options))
+        recipe = read_recipe(path)
+        if (NETWORK_OPTIONS, "{}") in arguments.given:
+            recipe.get("model", {}).pop("options", None)
+        return RunConfig.from_dict(override(recipe, given))
     if arguments.config is not None or arguments.run_dir is not None:
         raise UsageError(
             "--resume takes the run's own recipe and directory; leave out --config and --run-dir"
@@ -119,7 +121,7 @@ def _print_help(arguments: argparse.Namespace) -> NoReturn:
     if recipe:
         parser.description = f"{DESCRIPTION} The defaults shown are those of the recipe {recipe['recipe']}."
     parser.print_help()
-    sys.exit()
+    sys.exit(0)
 
 
 def _check_choices(config: RunConfig, given: Mapping[str, Any]) -> None:

@@ -23,12 +23,8 @@ class DataConfig:
     image_size: int = option(256, "side in pixels to which every image is resized once", POSITIVE)
     crop_size: int = option(227, "side in pixels of the crops that the network sees", POSITIVE)
     channels: Literal[1, 3] = option(3, "3 for colour, 1 for grey")
-    reflect: bool = option(
-        True, "mirror training crops at random, and test mirrored crops too: ten, not five"
-    )
-    padding: int = option(
-        0, "pixels of mean colour around training images, for crops to reach into", NOT_NEGATIVE
-    )
+    reflect: bool = option(True, "mirror training crops at random, and test mirrored crops too")
+    padding: int = option(0, "pixels of mean colour that training crops may reach into", NOT_NEGATIVE)
     pca_color: float = option(
         0.0,
         "standard deviation of a random shift of an image's colours along their principal components "
@@ -45,12 +41,8 @@ class DataConfig:
     )
     val_fraction: float = option(0.2, "share of the training images for validation, without val/", FRACTION)
     test_fraction: float = option(0.2, "share of all images for the final test, without test/", FRACTION)
-    sample_size: int | None = option(
-        None, "use only so many images, drawn by the seed, of each part", POSITIVE
-    )
-    cache_dir: str | None = option(
-        None, "where decoded images are kept; by default the user's cache directory"
-    )
+    sample_size: int | None = option(None, "use only so many images of each part, drawn by seed", POSITIVE)
+    cache_dir: str | None = option(None, "folder for decoded images; by default in the user's cache")
     max_bad_fraction: float = option(0.05, "stop when a larger share of the files cannot be decoded", SHARE)
     strict: bool = option(False, "stop at the first file that cannot be decoded")
     download: bool = option(
@@ -77,9 +69,7 @@ class ModelConfig:
         "or the dotted path of your own ConvNet subclass",
     )
     weight_decay: float = option(0.0005, "L2 coefficient", NOT_NEGATIVE)
-    weight_decay_on: Literal["all", "weights"] = option(
-        "all", "decay all trained variables, as the AlexNet post does, or only weights"
-    )
+    weight_decay_on: Literal["all", "weights"] = option("all", "decay all trained variables, or only weights")
     precision: Literal["auto", "float32", "bfloat16"] = option(
         "float32",
         "dtype of the computation; variables and loss are always float32. auto takes bfloat16 where the processor "
@@ -121,10 +111,7 @@ class ScheduleConfig:
 
     name: Literal["patience", "steps", "cosine", "constant"] = option("patience", "how the rate falls")
     learning_rate_patience: int = option(
-        10,
-        "lower the rate after more epochs than this without a better score",
-        NOT_NEGATIVE,
-        used_by=("patience",),
+        10, "tolerated epochs without a better score", NOT_NEGATIVE, used_by=("patience",)
     )
     learning_rate_decay: float = option(
         0.1, "what the rate is multiplied by", FACTOR, used_by=("patience", "steps")
@@ -139,13 +126,10 @@ class ScheduleConfig:
         (), "updates after which the rate is lowered", ASCENDING, used_by=("steps",)
     )
     warmup_steps: int = option(
-        0,
-        "updates of linear growth at the start, at most a fifth of the run",
-        NOT_NEGATIVE,
-        used_by=("steps", "cosine"),
+        0, "updates of linear growth, at most a fifth of the run", NOT_NEGATIVE, used_by=("steps", "cosine")
     )
     early_stopping_patience: int | None = option(
-        None, "stop after more epochs than this without a better score", NOT_NEGATIVE
+        None, "tolerated epochs without a better score, or null to train to the end", NOT_NEGATIVE
     )
 
     def __post_init__(self) -> None:
@@ -166,20 +150,15 @@ class TrainConfig:
     num_epochs: int = option(320, "epochs of num_examples // batch_size updates", POSITIVE)
     select: Literal["best", "last"] = option("best", "test the weights of the best epoch, or of the last")
     augment_train: bool = option(True, "train on random crops and reflections instead of centre crops")
-    augment_pred: bool = option(
-        True, "score the validation set with all crops of a test, not only the centre"
-    )
+    augment_pred: bool = option(True, "score the validation set with all crops of a test")
     evaluator: str = option(
         "accuracy",
-        "the score that chooses the best epoch: accuracy, error_rate, top5_accuracy, macro_f1, balanced_accuracy, "
-        "roc_auc, log_loss",
+        "what scores an epoch: accuracy, error_rate, top5_accuracy, macro_f1, balanced_accuracy, roc_auc, log_loss",
     )
     score_threshold: float = option(1e-4, "relative margin by which a score must be better", NOT_NEGATIVE)
-    seed: int = option(
-        0, "of the split, the order, the augmentation, the initial weights and the dropout", SEED
-    )
+    seed: int = option(0, "of the split, order, augmentation, initial weights and dropout", SEED)
     threads: int = option(
-        0, "of TensorFlow; 0 for one per core. Results are exact only for the same number", NOT_NEGATIVE
+        0, "of TensorFlow; 0 for one per core. Another number changes last bits", NOT_NEGATIVE
     )
     save_every_steps: int | None = option(None, "also save within epochs, every so many updates", POSITIVE)
     keep_checkpoints: int = option(2, "how many of the newest checkpoints stay, besides the best", POSITIVE)

@@ -35,13 +35,9 @@ def recipe_path(recipe: str | None, data_name: str | None, data_dir: str | None)
         return CONFIGS / f"{RECIPE_OF_SET.get(data_name or default, default)}.yaml"
     if not recipe:
         raise UsageError("--config is empty; give a recipe's file or name, or leave it out")
-    named = CONFIGS / f"{recipe.removesuffix('.yaml')}.yaml"
-    path, suffixed = expanded(recipe), expanded(f"{recipe}.yaml")
-    if path.is_file():
-        return path
-    if path.parent == Path() and named.is_file():
-        return named
-    return suffixed if suffixed.is_file() else path
+    path = expanded(recipe)
+    named = [CONFIGS / f"{recipe.removesuffix('.yaml')}.yaml"] if path.parent == Path() else []
+    return next((file for file in (path, *named, expanded(f"{recipe}.yaml")) if file.is_file()), path)
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
@@ -64,17 +60,12 @@ def read_recipe(path: Path) -> dict[str, Any]:
         raise UsageError(f"cannot read the recipe {path}: {' '.join(str(error).split())}") from error
 
 
-def override(
-    recipe: Mapping[str, Any], given: Mapping[str, Any], *, clear_options: bool = False
-) -> dict[str, Any]:
-    """Return a recipe with the values that win over it; another network starts without the recipe's options.
-
-    :param clear_options: the recipe's own network starts without them too.
-    """
+def override(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe with the values that win over it; another network starts without the recipe's options."""
     model = recipe.get("model", {})
     name = model.get("name", SECTIONS["model"]().name)
     asked = given.get("model", {}).get("name", name)
-    if clear_options or MODELS.get(asked, asked) != MODELS.get(name, name):
+    if MODELS.get(asked, asked) != MODELS.get(name, name):
         recipe = {**recipe, "model": {**model, "options": {}}}
     return merge(recipe, given)
 

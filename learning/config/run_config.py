@@ -40,8 +40,9 @@ class RunConfig:
 
         :raises OptionError: names an entry that is unknown or impossible.
         """
-        check_keys(values)
-        return cls._of(_with_defaults_of_set(values))
+        check_known(values, cls)
+        check_known(values.get("data", {}), DataConfig, "data")
+        return cls.from_saved(_with_defaults_of_set(values))
 
     @classmethod
     def from_saved(cls, values: Mapping[str, Any]) -> "RunConfig":
@@ -49,11 +50,9 @@ class RunConfig:
 
         :raises OptionError: names an entry that is unknown or impossible.
         """
-        check_keys(values)
-        return cls._of(values)
-
-    @classmethod
-    def _of(cls, values: Mapping[str, Any]) -> "RunConfig":
+        check_known(values, cls)
+        for section, owner in SECTIONS.items():
+            check_known(values.get(section, {}), owner, section)
         return cls(
             **{key: SECTIONS[key](**part) if key in SECTIONS else part for key, part in values.items()}
         )
@@ -96,13 +95,6 @@ SECTIONS: dict[str, Any] = {
     "train": TrainConfig,
 }
 NOT_FLAT = frozenset({"name", "evaluator", "threads"})  # decided by classes and objects in the post's way
-
-
-def check_keys(values: Any) -> None:
-    """Raise OptionError, with a suggestion, for a name that RunConfig or one of its sections does not have."""
-    check_known(values, RunConfig)
-    for section, owner in SECTIONS.items():
-        check_known(values.get(section, {}), owner, section)
 
 
 def _with_defaults_of_set(values: Mapping[str, Any]) -> Mapping[str, Any]:

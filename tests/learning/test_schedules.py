@@ -196,7 +196,7 @@ class TestSteps:
         [
             ({"boundaries": [5, 5]}, r"boundaries are \[5, 5\]; give increasing"),
             ({"boundaries": [8, 4]}, r"boundaries are \[8, 4\]; give increasing"),
-            ({"boundaries": [0]}, "boundaries is 0; give an integer of 1 or more"),
+            ({"boundaries": [0]}, "boundaries is 0; it must be 1 or more"),
             ({"boundaries": [1.5]}, "boundaries is 1.5; it must be a whole number"),
             ({"boundaries": [5], "factor": 2}, "factor is 2"),
             ({"boundaries": [5], "warmup_steps": -1}, "warmup_steps is -1"),
