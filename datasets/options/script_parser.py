@@ -79,9 +79,7 @@ class ScriptParser(argparse.ArgumentParser):
         for key, declared in options_of(owner).items():
             name = f"{section}.{key}"
             flags = [short_names[name]] if name in short_names else []
-            looks = _looks(key, declared, defaults.get(key, declared.default))
-            if declared.annotation is bool:
-                looks |= {"nargs": "?", "const": (name, "true")}
+            looks = _looks(name, declared, defaults.get(key, declared.default))
             self.add_given(name, group, *flags, **looks)
 
     def add_given(
@@ -97,12 +95,13 @@ def _pair(name: str, text: str) -> tuple[str, str]:
 
 
 def _looks(name: str, declared: Option, default: Any) -> dict[str, Any]:
-    """Return what argparse shows of an option."""
+    """Return how argparse shows an option; one of type bool may stand alone for true."""
     kind = declared.annotation
     words = ["true", "false"] if kind is bool else get_args(kind) if get_origin(kind) is Literal else []
-    metavar = f"{{{','.join(map(str, words))}}}" if words else name.upper()
+    metavar = f"{{{','.join(map(str, words))}}}" if words else name.rpartition(".")[2].upper()
     type_name = getattr(kind, "__name__", str(kind)).replace("None", "null")
     shown = default if isinstance(default, str) else json.dumps(default, default=str)
     notes = f"default: {shown}" if words else f"type: {type_name}, default: {shown}"
     users = f"{', '.join(declared.used_by)}: " if declared.used_by else ""
-    return {"metavar": metavar, "help": f"{users}{declared.help}. ({notes})".replace("%", "%%")}
+    looks = {"metavar": metavar, "help": f"{users}{declared.help}. ({notes})".replace("%", "%%")}
+    return {**looks, "nargs": "?", "const": (name, "true")} if kind is bool else looks

@@ -111,7 +111,10 @@ class ScheduleConfig:
 
     name: Literal["patience", "steps", "cosine", "constant"] = option("patience", "how the rate falls")
     learning_rate_patience: int = option(
-        10, "tolerated epochs without a better score", NOT_NEGATIVE, used_by=("patience",)
+        10,
+        "tolerated epochs without a better score before the rate falls",
+        NOT_NEGATIVE,
+        used_by=("patience",),
     )
     learning_rate_decay: float = option(
         0.1, "what the rate is multiplied by", FACTOR, used_by=("patience", "steps")
@@ -129,7 +132,7 @@ class ScheduleConfig:
         0, "updates of linear growth, at most a fifth of the run", NOT_NEGATIVE, used_by=("steps", "cosine")
     )
     early_stopping_patience: int | None = option(
-        None, "tolerated epochs without a better score, or null to train to the end", NOT_NEGATIVE
+        None, "tolerated epochs without a better score before training stops", NOT_NEGATIVE
     )
 
     def __post_init__(self) -> None:
@@ -158,7 +161,7 @@ class TrainConfig:
     score_threshold: float = option(1e-4, "relative margin by which a score must be better", NOT_NEGATIVE)
     seed: int = option(0, "of the split, order, augmentation, initial weights and dropout", SEED)
     threads: int = option(
-        0, "of TensorFlow; 0 for one per core. Another number changes last bits", NOT_NEGATIVE
+        0, "of TensorFlow; 0 for one per core. Another number changes the last bits", NOT_NEGATIVE
     )
     save_every_steps: int | None = option(None, "also save within epochs, every so many updates", POSITIVE)
     keep_checkpoints: int = option(2, "how many of the newest checkpoints stay, besides the best", POSITIVE)
