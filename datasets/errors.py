@@ -1,5 +1,6 @@
 """What can be wrong with data, in words for the person who gave it."""
 
+import difflib
 import errno
 from collections.abc import Iterable
 
@@ -66,3 +67,10 @@ def shortened(names: Iterable[str], limit: int = 5) -> str:
     listed = ", ".join(f"'{escape_name(name)}'" for name in names[:limit])
     rest = len(names) - limit
     return listed + (f" and {rest} more" if rest > 0 else "") if names else "nothing"
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Propose the known word that is nearest to a misspelt one, or list them all."""
+    known = sorted(known)
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known)}"

@@ -1,25 +1,39 @@
 """Fields of option classes: each option is declared once, with its default, its help text and its range.
 
     @dataclass(frozen=True, kw_only=True)
-    class Resize:
-        size: int = option(256, "side in pixels of the squares that images are resized to", POSITIVE)
+    class Resize(CheckedOptions):
+        section = "resize"
 
-        def __post_init__(self) -> None:
-            check_fields(self, "resize")
+        size: int = option(256, "side in pixels of the squares that images are resized to", POSITIVE)
 
 The command line, its help and the checks of values are made from these declarations.
 """
 
 import dataclasses
-import difflib
 import functools
 import math
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-from datasets.errors import OptionError
+from datasets.errors import OptionError, suggestion
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Options = TypeVar("Options", bound="DataclassInstance")
 
 KINDS: dict[Any, tuple[Any, str]] = {
     bool: (bool, "true or false"),
@@ -44,6 +58,7 @@ class Range(NamedTuple):
 POSITIVE = Range(lambda value: 0 < value < math.inf, "a positive number")
 NOT_NEGATIVE = Range(lambda value: 0 <= value < math.inf, "zero or a positive number")
 FRACTION = Range(lambda value: 0 <= value < 1, "a fraction: at least 0 and below 1")
+SHARE = Range(lambda value: 0 <= value <= 1, "within 0 to 1")
 
 
 class Option(NamedTuple):
@@ -115,6 +130,36 @@ def check_fields(options: Any, section: str = "") -> None:
         object.__setattr__(options, name, value)
 
 
+class CheckedOptions:
+    """Base of option classes that check their fields.
+
+    :cvar section: name put before those of the options in messages.
+    """
+
+    section: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        check_fields(self, self.section)
+
+    def _named(self, name: str) -> str:
+        return f"{self.section}.{name}" if self.section else name
+
+    def _require(self, holds: bool, name: str, expected: str) -> None:
+        check(holds, self._named(name), getattr(self, name), expected)
+
+
+def changed(options: Options, changes: Mapping[str, Any]) -> Options:
+    """Return a copy of a frozen dataclass with some fields changed by name.
+
+    :raises OptionError: a name is unknown (the message suggests a known one), or a value is wrong.
+    """
+    known = [field.name for field in dataclasses.fields(options)]
+    for name in changes:
+        if name not in known:
+            raise OptionError(f"there is no option '{name}'; {suggestion(name, known)}")
+    return dataclasses.replace(options, **changes)
+
+
 def checked(value: Any, annotation: Any, name: str, values: Range | None = None) -> Any:
     """Return the value as its annotation has it; None, where it is allowed, is in every range.
 
@@ -153,12 +198,3 @@ def typed(value: Any, annotation: Any, name: str) -> Any:
         return kind(value)
     except OverflowError as error:  # an integer of more than 308 digits as float
         raise OptionError(f"{name} is too large; it must be {words} below 1e308") from error
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return a half sentence that proposes the known words nearest to `word`, or lists them all."""
-    candidates = sorted(known)
-    near = difflib.get_close_matches(word, candidates, n=2, cutoff=0.6)
-    if near:
-        return "did you mean " + " or ".join(repr(match) for match in near) + "?"
-    return "known are: " + ", ".join(candidates)

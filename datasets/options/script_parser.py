@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
-from datasets.errors import UsageError
-from datasets.options.fields import Option, options_of, suggestion
+from datasets.errors import UsageError, suggestion
+from datasets.options.fields import Option, options_of
 
 
 class ScriptParser(argparse.ArgumentParser):

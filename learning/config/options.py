@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from datasets.options.fields import FRACTION, NOT_NEGATIVE, POSITIVE, Range, check, check_fields, option
+from datasets.options.fields import FRACTION, NOT_NEGATIVE, POSITIVE, SHARE, CheckedOptions, Range, option
 from learning.schedules import FACTOR
 
-SHARE = Range(lambda value: 0 <= value <= 1, "within 0 to 1")
 SEED = Range(lambda value: 0 <= value < 2**31, "zero or a positive number below 2147483648")
 OPTION_NAMES = Range(lambda value: all(isinstance(key, str) for key in value), "a mapping of option names")
 ASCENDING = Range(
@@ -16,8 +15,10 @@ ASCENDING = Range(
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(CheckedOptions):
     """Which images, at what size, and how they are split."""
+
+    section = "data"
 
     name: str = option("folder", "folder (one folder per class), asirra, cifar10, mnist or digits")
     image_size: int = option(256, "side in pixels to which every image is resized once", POSITIVE)
@@ -50,18 +51,19 @@ class DataConfig:
     )
 
     def __post_init__(self) -> None:
-        check_fields(self, "data")
-        is_grey = self.channels == 1
-        check(not (self.pca_color and is_grey), "data.pca_color", self.pca_color, "0 for grey images")
+        super().__post_init__()
+        self._require(self.channels == 3 or not self.pca_color, "pca_color", "0 for grey images")
         largest = f"at most data.image_size, {self.image_size}"
-        check(self.crop_size <= self.image_size, "data.crop_size", self.crop_size, largest)
+        self._require(self.crop_size <= self.image_size, "crop_size", largest)
         widest = "below data.crop_size, or crops miss the image"
-        check(self.padding < self.crop_size, "data.padding", self.padding, widest)
+        self._require(self.padding < self.crop_size, "padding", widest)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig:
+class ModelConfig(CheckedOptions):
     """Which network."""
+
+    section = "model"
 
     name: str = option(
         "smallnet",
@@ -82,13 +84,12 @@ class ModelConfig:
         OPTION_NAMES,
     )
 
-    def __post_init__(self) -> None:
-        check_fields(self, "model")
-
 
 @dataclass(frozen=True, kw_only=True)
-class OptimizerConfig:
+class OptimizerConfig(CheckedOptions):
     """How one update is made."""
+
+    section = "optimizer"
 
     name: Literal["momentum", "nesterov", "adam", "adamw", "rmsprop"] = option("momentum", "the update rule")
     init_learning_rate: float = option(0.01, "learning rate at which the schedule starts", POSITIVE)
@@ -101,13 +102,12 @@ class OptimizerConfig:
     epsilon: float = option(1e-8, "added to the denominator", POSITIVE, used_by=("adam", "adamw", "rmsprop"))
     clip_norm: float | None = option(None, "scale gradients down to this global norm", POSITIVE)
 
-    def __post_init__(self) -> None:
-        check_fields(self, "optimizer")
-
 
 @dataclass(frozen=True, kw_only=True)
-class ScheduleConfig:
+class ScheduleConfig(CheckedOptions):
     """How the learning rate changes, and when training stops early."""
+
+    section = "schedule"
 
     name: Literal["patience", "steps", "cosine", "constant"] = option("patience", "how the rate falls")
     learning_rate_patience: int = option(
@@ -136,9 +136,9 @@ class ScheduleConfig:
     )
 
     def __post_init__(self) -> None:
-        check_fields(self, "schedule")
+        super().__post_init__()
         is_given = self.name != "steps" or bool(self.boundaries)
-        check(is_given, "schedule.boundaries", self.boundaries, "given for schedule.name steps")
+        self._require(is_given, "boundaries", "given for schedule.name steps")
 
     def should_stop(self, epochs_since_best: int) -> bool:
         """Return whether training ends early, `epochs_since_best` epochs after the best one."""
@@ -146,8 +146,10 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
+class TrainConfig(CheckedOptions):
     """How long, in what batches, and judged by what."""
+
+    section = "train"
 
     batch_size: int = option(256, "images in one update", POSITIVE)
     num_epochs: int = option(320, "epochs of num_examples // batch_size updates", POSITIVE)
@@ -169,6 +171,3 @@ class TrainConfig:
     profile: int | None = option(
         None, "also write a timeline of this update, from 1 on, and its costliest operations", POSITIVE
     )
-
-    def __post_init__(self) -> None:
-        check_fields(self, "train")

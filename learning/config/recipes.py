@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from datasets.errors import OptionError
-from datasets.options.fields import check_known, suggestion
+from datasets.errors import OptionError, suggestion
+from datasets.options.fields import check_known
 from datasets.options.text_values import read_values, read_yaml
 from datasets.storage.paths import expanded
 from learning.config.run_config import SECTIONS, RunConfig

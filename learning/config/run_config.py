@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from datasets.errors import OptionError
-from datasets.options.fields import check, check_known, options_of, suggestion
+from datasets.errors import OptionError, suggestion
+from datasets.options.fields import check, check_known, options_of
 from learning.config.options import DataConfig, ModelConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 
 

@@ -37,7 +37,7 @@ def test_the_given_options_are_listed_in_their_order(parser):
         (["--egs", "3"], "unknown option --egs; did you mean --cake.eggs?"),
         (["--cake.egs=3"], "unknown option --cake.egs; did you mean --cake.eggs?"),
         (["--icd"], "unknown option --icd; did you mean --iced?"),
-        (["--zzz"], "unknown option --zzz; known are: cake, cake.eggs"),
+        (["--zzz"], "unknown option --zzz; there are: cake, cake.eggs"),
         (["--run-dir=--"], "argument --run-dir: expected one argument"),
         (["--cake.eggs"], "argument --cake.eggs: expected one argument"),
     ],
