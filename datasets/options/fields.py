@@ -15,25 +15,11 @@ import math
 import types
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    ClassVar,
-    Literal,
-    NamedTuple,
-    TypeVar,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from datasets.errors import OptionError, suggestion
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-Options = TypeVar("Options", bound="DataclassInstance")
+Options = TypeVar("Options", bound="CheckedOptions")
 
 KINDS: dict[Any, tuple[Any, str]] = {
     bool: (bool, "true or false"),
@@ -130,6 +116,7 @@ def check_fields(options: Any, section: str = "") -> None:
         object.__setattr__(options, name, value)
 
 
+@dataclasses.dataclass(frozen=True)
 class CheckedOptions:
     """Base of option classes that check their fields.
 
@@ -149,7 +136,7 @@ class CheckedOptions:
 
 
 def changed(options: Options, changes: Mapping[str, Any]) -> Options:
-    """Return a copy of a frozen dataclass with some fields changed by name.
+    """Return a copy of options with some of them changed by name.
 
     :raises OptionError: a name is unknown (the message suggests a known one), or a value is wrong.
     """
