@@ -32,10 +32,6 @@ GENERAL = {
 }
 SHORT_NAMES = {"data.download": "download", "model.precision": "precision", "train.profile": "profile"}
 NETWORK_OPTIONS = "model.options"
-DESCRIPTION = (
-    "Train an image classifier, test its weights, and say where the run is. Without arguments: the digits that "
-    "scikit-learn ships. With --data-dir alone: your own images, one folder per class."
-)
 
 
 @dataclass(frozen=True)
@@ -96,7 +92,8 @@ def _train_parser(argv: Sequence[str], recipe: Mapping[str, Any] = MappingProxyT
         allow_abbrev=False,
         add_help=False,
         usage="%(prog)s [--config FILE] [--data-dir DIR] [--run-dir DIR] [--resume RUN] [--SECTION.OPTION X ...]",
-        description=DESCRIPTION,
+        description="Train an image classifier, test its weights, and say where the run is. Without arguments: the "
+        "digits that scikit-learn ships. With --data-dir alone: your own images, one folder per class.",
         epilog="Recipes are in configs/. Every option can also be set in such a file.",
     )
     parser.set_defaults(given=[])
@@ -119,7 +116,9 @@ def _print_help(arguments: argparse.Namespace) -> NoReturn:
         recipe = read_recipe(recipe_path(arguments.config, data_name, arguments.data_dir))
     parser = _train_parser([], recipe)
     if recipe:
-        parser.description = f"{DESCRIPTION} The defaults shown are those of the recipe {recipe['recipe']}."
+        parser.description = (
+            f"{parser.description} The defaults shown are those of the recipe {recipe['recipe']}."
+        )
     parser.print_help()
     sys.exit(0)
 

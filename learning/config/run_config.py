@@ -1,9 +1,8 @@
 """The typed configuration of a run. Imports no TensorFlow, so that every option is checked before that."""
 
-import dataclasses
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from datasets.errors import OptionError, suggestion
@@ -29,7 +28,7 @@ class RunConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """Return a plain nested dictionary, as `from_dict` reads it."""
-        return dataclasses.asdict(self)
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RunConfig":
@@ -81,19 +80,13 @@ class RunConfig:
             changes = {key: hp[key] for key in names & hp.keys()}
             if section == "schedule" and "schedule" in hp:
                 changes["name"] = hp["schedule"]
-            sections[section] = dataclasses.replace(getattr(self, section), **changes)
-        return dataclasses.replace(self, **sections)
+            sections[section] = replace(getattr(self, section), **changes)
+        return replace(self, **sections)
 
 
 # Where the images come from and where they are kept, which decides nothing that a run computes.
 PLACES = ("data_dir", "data.cache_dir", "data.download")
-SECTIONS: dict[str, Any] = {
-    "data": DataConfig,
-    "model": ModelConfig,
-    "optimizer": OptimizerConfig,
-    "schedule": ScheduleConfig,
-    "train": TrainConfig,
-}
+SECTIONS: dict[str, Any] = {f.name: f.type for f in fields(RunConfig) if is_dataclass(f.type)}
 NOT_FLAT = frozenset({"name", "evaluator", "threads"})  # decided by classes and objects in the post's way
 
 
