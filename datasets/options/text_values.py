@@ -76,7 +76,7 @@ def nested_values(
         else:
             found = {option: text} if option else _mapping(text, section)
             values |= read_values(found, sections[section], section)
-    return nested
+    return {section: values for section, values in nested.items() if values}
 
 
 def _mapping(text: str, section: str) -> Any:

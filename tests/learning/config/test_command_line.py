@@ -75,24 +75,28 @@ def test_download_is_a_switch_by_both_names():
     assert not parse_train(["--data.name", "mnist", "--download=false"]).config.data.download
 
 
+WIDE = {"widths": [16, 32, 128], "shortcut": "B"}
+
+
 @pytest.mark.parametrize(
     ("words", "options"),
     [
-        ([], {"widths": [16, 32, 128], "shortcut": "B"}),
-        (["--model.options.shortcut", "A"], {"widths": [16, 32, 128], "shortcut": "A"}),
-        (["--model.options", "{shortcut: A}"], {"widths": [16, 32, 128], "shortcut": "A"}),
+        ([], WIDE),
+        (["--model", "{}", "--data={}"], WIDE),
+        (["--model.options.shortcut", "A"], {**WIDE, "shortcut": "A"}),
+        (["--model.options", "{shortcut: A}"], {**WIDE, "shortcut": "A"}),
+        (["--model.options", "{a: 1}", "--model.options", "{b: 1e-3}"], {**WIDE, "b": 0.001}),
+        (["--model.options.a", "1", "--model.options.a=[1e-3, x]"], {**WIDE, "a": [0.001, "x"]}),
         (["--model.options", "{}"], {}),
         (["--model", "{options: {}}"], {}),
         (["--model.options", "{}", "--model.options.shortcut", "A"], {"shortcut": "A"}),
         (["--model.options.shortcut", "A", "--model.options", "{}"], {}),
-        (["--model.options", "{a: 1}", "--model.options", "{b: 1e-3}"], {"b": 0.001}),
-        (["--model.options.a", "1", "--model.options.a=[1e-3, x]"], {"a": [0.001, "x"]}),
     ],
 )
-def test_options_of_the_network_are_added_to_the_recipes_and_nothing_clears_them(recipe, words, options):
-    found = parse_train([*recipe, *words]).config.model.options
-    kept = {"widths": [16, 32, 128], "shortcut": "B"} if words and "{}" not in " ".join(words) else {}
-    assert found == {**kept, **options}
+def test_options_of_the_network_are_added_to_the_recipes_and_an_empty_mapping_clears_them(
+    recipe, words, options
+):
+    assert parse_train([*recipe, *words]).config.model.options == options
 
 
 def test_a_section_may_be_a_file(tmp_path):
