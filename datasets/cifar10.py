@@ -18,11 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from datasets.array_splits import Part, array_splits
-from datasets.augment.crops import Crops
+from datasets.arrays import Part, split_official
+from datasets.catalogue import load_options
 from datasets.download.fetch import located
-from datasets.download.known_files import CIFAR10_BINARY, CIFAR10_PYTHON, check_official
+from datasets.download.known_files import CIFAR10_BINARY, CIFAR10_PYTHON
+from datasets.download.verification import check_official
 from datasets.errors import DataError, escape_name
+from datasets.options.loading import LoadOptions
 from datasets.splits import Splits
 from datasets.storage.paths import expanded
 from datasets.storage.plain_pickle import load_plain_pickle
@@ -47,47 +49,28 @@ _Contents = Iterator[tuple[str, str, bytes]]  # of each batch its name without a
 
 def load_cifar10(
     path: Path | str | None = None,
+    options: LoadOptions | None = None,
     *,
-    image_size: int = SIDE,
-    crop_size: int = SIDE,
-    channels: int = 3,
-    reflect: bool = True,
-    padding: int = 4,
-    pca_color: float = 0.0,
-    redraw: bool = True,
-    val_fraction: float = 0.1,
-    sample_size: int | None = None,
     seed: int = 0,
     download: bool = False,
+    **changes: Any,
 ) -> Splits:
-    """Loads CIFAR-10 with the official test images as the test set.
+    """Load CIFAR-10 with the official test images as the test set.
 
     :param path: one of the forms above, or a folder that holds one of them.
-    :param image_size: side in pixels that the images are resized to.
-    :param crop_size: side in pixels of the windows that batches hold.
-    :param padding: width in pixels of the frame that training windows may reach into: 4 in He et al. 2016.
-    :param pca_color: see `datasets.dataset.DataSet`, as for redraw.
-    :param val_fraction: share of the 50,000 training images for validation; the paper's is 0.1.
-    :param sample_size: use at most so many images of each part, drawn by seed; None: all.
+    :param options: None for the defaults of CIFAR-10 in `datasets.catalogue`.
+    :param seed: of the sample, the split, the order and the crops.
     :param download: see `datasets.download.fetch`; the archive is put into path, which may then be None.
+    :param changes: options that replace those of `options`, by name.
     :return: Splits with uint8 images (N, image_size, image_size, 3) and one-hot labels (N, 10) uint8.
-    :raises DataError: nothing there, a batch that is missing, one that holds something else, or an archive that has
-        the name of an official one and is another.
+    :raises DataError: nothing there, a batch that is missing or holds something else, or an archive that has the
+        name of an official one but other content.
     """
+    options = load_options("cifar10", options, changes)
     batches = _read_batches(located("cifar10", path, download))
     train = [batches[name] for name in TRAIN_BATCHES]
     images, labels = (np.concatenate(arrays) for arrays in zip(*train, strict=True))
-    return array_splits(
-        (images, labels),
-        batches[TEST_BATCH],
-        CLASS_NAMES,
-        Crops(crop_size=crop_size, reflect=reflect, padding=padding, pca_color=pca_color, redraw=redraw),
-        image_size=image_size,
-        channels=channels,
-        val_fraction=val_fraction,
-        sample_size=sample_size,
-        seed=seed,
-    )
+    return split_official((images, labels), batches[TEST_BATCH], CLASS_NAMES, options, seed)
 
 
 def holds_cifar10(path: Path | str) -> bool:

@@ -1,4 +1,4 @@
-"""Images and labels, handed out in batches from a position that can be saved."""
+"""Serve images and labels in batches, from a position that can be saved."""
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,42 +7,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from datasets.augment.crops import Cropper, Crops
+from datasets.augment.crops import Cropper
 from datasets.augment.sampling import Cursor, Sampler, check_batch_size
 from datasets.images.array_rows import ImageRows, Images
 from datasets.images.value_checks import check_pixels, checked_labels
+from datasets.options.fields import changed
+from datasets.options.loading import ALEXNET_CROP_SIZE, Crops
 
 Rows = np.ndarray | Sequence[int] | slice
-Labels = np.ndarray | Any  # Any stands for the None of a set without labels, which few callers meet
-ALEXNET_CROP_SIZE = 227  # the side at which AlexNet's layers fit together
+Labels = np.ndarray | Any  # Any stands for the None of a set without labels, which is rare
 
 
 class DataSet:
-    """Images, their labels and names, and a cursor that says how far `next_batch` has come.
+    """Images, their labels and names, and a cursor that tells how far `next_batch` has come.
 
     Nothing here is hidden randomness: the order of epoch e and each image's window in epoch e are functions
     of (seed, e, index), so a batch depends on the seed, the cursor and the arguments alone.
 
     :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1]: an array, a memory map, or ImageRows.
-        An empty set (N = 0) can be predicted, but not be drawn from.
+        An empty set (N = 0) can be predicted, but nothing can be drawn from it.
     :param labels: (N, K) one-hot or shares that sum to 1, (N,) or (N, 1) class numbers from 0, or None. Whole
         floats and booleans become integers, a column becomes (N,).
     :param class_names: the K names in the order of the labels.
     :param file_names: N names, for reports.
-    :param crop_size: side of the windows in pixels; None: 227 where the images are at least that large, else
-        their smaller side.
-    :param reflect: whether windows may be mirrored left to right.
-    :param padding: width in pixels of the frame that training windows may reach into, and the others too where
-        the crop is larger than the image. It has the set's mean colour, which is zero to a network that
-        subtracts the mean.
-    :param pca_color: standard deviation of the colour augmentation of Krizhevsky et al. 2012, section 4.1 (0.1
-        there), drawn for each image and epoch; 0 for none.
-    :param redraw: draw windows, reflections and colours anew in every epoch; False: those of the first epoch in
-        every epoch, as an array that was augmented once before training would have them.
-    :param seed: of the order and of the windows.
-    :param channel_sums: (N, C) sums over each image's pixels where known, to save a pass for the mean.
+    :param crops: how images are cropped and augmented; by default `Crops`, with crop_size at most the images'
+        smaller side. The frame has the set's mean colour, which is zero to a network that subtracts the mean.
+        Crops larger than the images take in the frame in tests, too.
+    :param seed: of the order and of everything that is drawn.
+    :param channel_sums: (N, C) sums over each image's pixels if known, to save a pass for the mean.
+    :param changes: fields of `crops` by name, such as crop_size=64, that replace its own unless they are None.
     :raises ValueError: images of another shape, dtype or range, NaN among them, labels that are not of these
-        kinds, counts that do not match, or a crop that does not fit.
+        kinds, counts that do not match, a crop that does not fit, or an unknown option.
     """
 
     def __init__(
@@ -52,13 +47,10 @@ class DataSet:
         *,
         class_names: Iterable[str] | None = None,
         file_names: Iterable[str] | None = None,
-        crop_size: int | None = None,
-        reflect: bool = True,
-        padding: int = 0,
-        pca_color: float = 0.0,
-        redraw: bool = True,
+        crops: Crops | None = None,
         seed: int = 0,
         channel_sums: np.ndarray | None = None,
+        **changes: Any,
     ) -> None:
         self._images = images if isinstance(images, (np.ndarray, ImageRows)) else np.asarray(images)
         self._labels = checked_labels(labels)
@@ -67,15 +59,9 @@ class DataSet:
         self._channel_sums = channel_sums
         self._check_images()
         self._check_counts()
-        self._crops = Crops(
-            crop_size=min(*self._images.shape[1:3], ALEXNET_CROP_SIZE)
-            if crop_size is None
-            else int(crop_size),
-            reflect=bool(reflect),
-            padding=int(padding),
-            pca_color=float(pca_color),
-            redraw=bool(redraw),
-        )
+        if crops is None:
+            crops = Crops(crop_size=min(*self._images.shape[1:3], ALEXNET_CROP_SIZE))
+        self._crops = changed(crops, {name: value for name, value in changes.items() if value is not None})
         self._sampler = Sampler(self.num_examples, int(seed))
         self._cropper = Cropper(self._images, self._crops, self._sampler, channel_sums)
 
@@ -115,7 +101,7 @@ class DataSet:
 
     @property
     def crops(self) -> Crops:
-        """How images are cut out and changed: crop_size, reflect, padding, pca_color, redraw."""
+        """How images are cropped and augmented."""
         return self._crops
 
     @property
@@ -130,25 +116,25 @@ class DataSet:
 
     @property
     def num_crops(self) -> int:
-        """How many windows a test takes of each image: 10, or 5 where nothing is mirrored.
+        """The number of windows that a test takes of each image: 10, or 5 if nothing is mirrored.
 
-        Windows as large as the images all coincide, so there it is 2 (the image and its mirror image), or 1.
+        Windows as large as the images all coincide; then there are 2 (the image and its mirror image), or 1.
         """
         return self._cropper.num_crops
 
     @property
     def seed(self) -> int:
-        """Of the order and of the windows."""
+        """The seed of the order and of everything that is drawn."""
         return self._sampler.seed
 
     @property
     def epochs_completed(self) -> int:
-        """Epochs that `next_batch` has gone through; its batches may straddle them."""
+        """The number of epochs that `next_batch` has completed; a batch may straddle two."""
         return self._sampler.epochs_completed
 
     @property
     def cursor(self) -> Cursor:
-        """Where the next batch starts: {"epochs_completed": epochs, "index_in_epoch": images of this epoch}.
+        """The start of the next batch: {"epochs_completed": epochs, "index_in_epoch": images of this epoch}.
 
         At the end of an epoch the index stays at N until the next batch begins the new epoch.
         """
@@ -182,7 +168,7 @@ class DataSet:
         is_train: bool = True,
         fake_data: bool = False,
     ) -> tuple[np.ndarray, Labels]:
-        """Takes the next batch_size images and moves the cursor; a batch may straddle epochs.
+        """Take the next batch_size images and move the cursor; a batch may straddle epochs.
 
         :param batch_size: images, at least 1; more than N takes as many epochs as it needs.
         :param shuffle: a new order in each epoch; False: the order of the images.
@@ -205,19 +191,19 @@ class DataSet:
         return np.concatenate(images), None if self._labels is None else np.concatenate(labels)
 
     def next_indices(self, batch_size: int, shuffle: bool = True) -> list[tuple[int, np.ndarray]]:
-        """Moves the cursor by batch_size images: [(epoch, indices (b,)), ...], one per epoch touched."""
+        """Move the cursor by batch_size images: [(epoch, indices (b,)), ...], one per epoch touched."""
         return self._sampler.next_indices(batch_size, shuffle)
 
     def batch(
         self, indices: Rows, *, augment: bool = False, is_train: bool = False, epoch: int = 0
     ) -> tuple[np.ndarray, Labels]:
-        """The chosen images, prepared as `next_batch` does; never moves the cursor.
+        """Return the chosen images, prepared as `next_batch` does; never move the cursor.
 
         :param indices: (B,) images of this set.
         :param epoch: whose windows, for augment with is_train.
         :return: as `next_batch`.
         """
-        indices = np.arange(self.num_examples)[indices]  # negative ones count from the end, as usual
+        indices = np.arange(self.num_examples)[indices]  # negative indices count from the end, as usual
         labels = None if self._labels is None else self._labels[indices]
         if augment and is_train:
             return self._cropper.drawn(indices, epoch), labels
@@ -226,7 +212,7 @@ class DataSet:
         return self._cropper.center(indices), labels
 
     def subset(self, indices: Rows) -> "DataSet":
-        """Some images as a DataSet of their own, with its cursor at the start; no pixel is copied."""
+        """Return some images as another DataSet, with its cursor at the start; no pixel is copied."""
         indices = np.arange(self.num_examples)[indices]
         part = copy.copy(self)  # its values were checked when this set was made
         part._images = ImageRows(self._images, indices)

@@ -1,5 +1,6 @@
 """What can be wrong with data, in words for the person who gave it."""
 
+import difflib
 import errno
 from collections.abc import Iterable
 
@@ -25,8 +26,14 @@ class StorageError(Exception):
     exit_code = 6
 
 
-class OptionError(DataError, ValueError):
-    """An option has a value (or a name) that no data could satisfy."""
+class UsageError(Exception):
+    """A bad argument of a script."""
+
+    exit_code = 2
+
+
+class OptionError(UsageError, DataError, ValueError):
+    """An option has an unknown name or an impossible value, whether a script or a program gave it."""
 
     exit_code = 2
 
@@ -60,3 +67,10 @@ def shortened(names: Iterable[str], limit: int = 5) -> str:
     listed = ", ".join(f"'{escape_name(name)}'" for name in names[:limit])
     rest = len(names) - limit
     return listed + (f" and {rest} more" if rest > 0 else "") if names else "nothing"
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Propose the known word that is nearest to a misspelt one, or list them all."""
+    known = sorted(known)
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known)}"

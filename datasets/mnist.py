@@ -11,13 +11,15 @@ import struct
 import zlib
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from datasets.array_splits import Part, array_splits
-from datasets.augment.crops import Crops
+from datasets.arrays import Part, split_official
+from datasets.catalogue import load_options
 from datasets.download.fetch import located
 from datasets.errors import DataError, escape_name
+from datasets.options.loading import LoadOptions
 from datasets.splits import Splits
 from datasets.storage.paths import expanded
 
@@ -32,57 +34,36 @@ _KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
 
 def load_mnist(
     path: Path | str | None = None,
+    options: LoadOptions | None = None,
     *,
-    image_size: int = SIDE,
-    crop_size: int = SIDE,
-    channels: int = 1,
-    reflect: bool = False,
-    padding: int = 0,
-    pca_color: float = 0.0,
-    redraw: bool = True,
-    val_fraction: float = 0.1,
-    sample_size: int | None = None,
     seed: int = 0,
     download: bool = False,
+    **changes: Any,
 ) -> Splits:
-    """Loads MNIST with the official test images as the test set.
+    """Load MNIST with the official test images as the test set.
 
     :param path: the folder that holds the four files.
-    :param image_size: side in pixels that the images are resized to.
-    :param crop_size: side in pixels of the windows that batches hold.
-    :param channels: 1, the digits are grey.
-    :param reflect: mirror the windows; digits have a reading direction, so better not.
-    :param padding: width in pixels of the frame that training windows may reach into.
-    :param pca_color: 0, the digits have no colours.
-    :param redraw: see `datasets.dataset.DataSet`.
-    :param val_fraction: share of the 60,000 training images for validation.
-    :param sample_size: use at most so many images of each part, drawn by seed; None: all.
+    :param options: None for the defaults of MNIST in `datasets.catalogue`.
+    :param seed: of the sample, the split, the order and the crops.
     :param download: see `datasets.download.fetch`; the files are put into path, which may then be None.
+    :param changes: options that replace those of `options`, by name.
     :return: Splits with uint8 images (N, image_size, image_size, 1) and one-hot labels (N, 10) uint8.
     :raises DataError: a file that is missing, cut off, or of another kind.
     """
+    options = load_options("mnist", options, changes)
     folder = located("mnist", path, download)
-    return array_splits(
-        _read_part(folder, _PARTS[0]),
-        _read_part(folder, _PARTS[1]),
-        CLASS_NAMES,
-        Crops(crop_size=crop_size, reflect=reflect, padding=padding, pca_color=pca_color, redraw=redraw),
-        image_size=image_size,
-        channels=channels,
-        val_fraction=val_fraction,
-        sample_size=sample_size,
-        seed=seed,
-    )
+    train, test = (_read_part(folder, part) for part in _PARTS)
+    return split_official(train, test, CLASS_NAMES, options, seed)
 
 
 def holds_mnist(path: Path | str) -> bool:
-    """Whether there is one of the four files, and not something else, such as images."""
+    """Return whether a folder holds one of the four files, and not something else, such as images."""
     folder = expanded(path)
     return any(_found(folder, f"{part}-{kind}") for part in _PARTS for kind in _KINDS)
 
 
 def _read_part(folder: Path, part: str) -> Part:
-    """Images (N, 28, 28, 1) uint8 and labels (N,)."""
+    """Return images (N, 28, 28, 1) uint8 and labels (N,)."""
     image_file, label_file = (_find(folder, f"{part}-{kind}") for kind in _KINDS)
     images, labels = read_idx(image_file), read_idx(label_file)
     if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE):
@@ -112,7 +93,7 @@ def _find(folder: Path, name: str) -> Path:
 
 
 def _found(folder: Path, name: str) -> Path | None:
-    """The file under its official name, as it is often unpacked (`.idx3`), or packed."""
+    """Return the file under its official name or as it is often unpacked (`.idx3`), packed with gzip or not."""
     for candidate in (name, name.replace("-idx", ".idx")):
         for file in (folder / candidate, folder / f"{candidate}.gz"):
             if file.is_file():
@@ -121,7 +102,7 @@ def _found(folder: Path, name: str) -> Path | None:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The array of an IDX file of unsigned bytes, packed with gzip or not.
+    """Return the array of an IDX file of unsigned bytes, packed with gzip or not.
 
     :raises DataError: another kind of file, or one with fewer or more bytes than its header says.
     """
@@ -156,7 +137,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def _count_bytes(file: gzip.GzipFile | BufferedReader, most: int) -> int:
-    """How many bytes follow, at most most + 1; none is kept, for a packed file may unpack to any number."""
+    """Count the bytes that follow, up to most + 1; none is kept, as a packed file may unpack to any number."""
     start, count = file.tell(), 0
     while count <= most and (chunk := file.read(min(_CHUNK, most + 1 - count))):
         count += len(chunk)

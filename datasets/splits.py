@@ -1,4 +1,4 @@
-"""Three sets of one collection: to learn from, to choose by, to report on."""
+"""Split a collection of images into three sets: for training, for validation and for the final test."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -7,19 +7,21 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from datasets.dataset import DataSet
-from datasets.errors import DataError, OptionError, escape_name
+from datasets.errors import DataError, escape_name
 from datasets.images.duplicates import warn_of_shared
+from datasets.options.fields import NOT_NEGATIVE, check
+from datasets.options.loading import SplitOptions
 
 
 @dataclass(frozen=True)
 class Splits:
     """What a loader returns.
 
-    :param train: to learn from.
-    :param val: to stop and to choose by, or None.
-    :param test: to report on, or None.
+    :param train: the images to train on.
+    :param val: the images to choose the best weights by, or None.
+    :param test: the images of the final test, or None.
     :param class_names: in the order of the labels.
-    :param fingerprint: hex digest of the pixels, the labels and the split, for "is this the same data?".
+    :param fingerprint: hex digest of the pixels, the labels and the split, to tell whether data are the same.
     :param bad_files: (name, reason) of each file that was left out.
     :param digests: `pixel_digests` of the images of 'train', 'val' and 'test', where known.
     """
@@ -33,61 +35,52 @@ class Splits:
     digests: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-def sample_rows(count: int, sample_size: int | None, seed: int) -> np.ndarray:
-    """At most sample_size (None: all) of `count` rows, ascending; which, is the seed's choice.
+def check_seed(seed: int) -> None:
+    """Raise OptionError for a negative seed."""
+    check(NOT_NEGATIVE.holds(seed), "seed", seed, NOT_NEGATIVE.expected)
 
-    :raises OptionError: a sample of less than one.
-    """
-    if sample_size is not None and sample_size < 1:
-        raise OptionError(f"sample_size is {sample_size}; give the number of images to use, or none for all")
+
+def sample_rows(count: int, sample_size: int | None, seed: int) -> np.ndarray:
+    """Draw at most sample_size (None: all) of `count` rows by the seed, in ascending order."""
     if sample_size is None or sample_size >= count:
         return np.arange(count)
     return np.sort(np.random.default_rng(seed).choice(count, size=sample_size, replace=False))
 
 
+def sample_files(files: list[tuple[str, str]], sample_size: int | None, seed: int) -> list[tuple[str, str]]:
+    """Draw at most sample_size (None: all) of the files by the seed, in their old order."""
+    return [files[i] for i in sample_rows(len(files), sample_size, seed)]
+
+
 def split_indices(
     names: Sequence[str],
     labels: np.ndarray,
+    options: SplitOptions,
     *,
-    val_fraction: float,
-    test_fraction: float,
     seed: int,
     class_names: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Parts images into three, with the same share of every class in each; the listing's order is no matter.
+    """Split images into three parts with the same share of every class; the order of the listing does not matter.
 
     The test images are taken out first, then the validation images out of what remains: 25,000 images with
     test_fraction 0.5 and val_fraction 0.2 give 10,000, 2,500 and 12,500.
 
     :param names: N different names.
     :param labels: (N,) class numbers.
-    :param val_fraction: share that goes to validation of what testing leaves, in [0, 1).
-    :param test_fraction: share of all images that goes to testing, in [0, 1).
+    :param options: val_fraction and test_fraction.
     :param seed: 0 or more.
     :param class_names: for messages; None: numbers.
     :return: indices (int64) into names of the training, validation and test images, in order of their names.
     :raises DataError: a class has too few images to be in every part.
-    :raises OptionError: as `check_split`.
     """
-    check_split(val_fraction, test_fraction, seed)
+    check_seed(seed)
     labels = np.asarray(labels)
     by_name = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.intp)
-    rest, test = _part(by_name, labels, test_fraction, seed)
-    train, val = _part(rest, labels, val_fraction, seed) if rest is not None else (None, None)
+    rest, test = _part(by_name, labels, options.test_fraction, seed)
+    train, val = _part(rest, labels, options.val_fraction, seed) if rest is not None else (None, None)
     if train is None or val is None or test is None:
         raise DataError(_too_few(labels, class_names))
     return train, val, test
-
-
-def check_split(val_fraction: float, test_fraction: float, seed: int) -> None:
-    """Refuses shares that are negative or leave nothing to train on, and a seed below 0."""
-    if not (0 <= val_fraction < 1 and 0 <= test_fraction < 1):
-        raise OptionError(
-            f"val_fraction {val_fraction} and test_fraction {test_fraction} leave nothing to train on; "
-            "give two shares of 0 or more and below 1"
-        )
-    if seed < 0:
-        raise OptionError(f"seed is {seed}; give a whole number of 0 or more")
 
 
 def make_splits(
@@ -98,11 +91,11 @@ def make_splits(
     digests: np.ndarray,
     bad_files: Sequence[tuple[str, str]] = (),
 ) -> Splits:
-    """Splits of a set that has class and file names, without a copy of its pixels.
+    """Return the splits of a set that has class and file names, without a copy of its pixels.
 
-    Warns of images of the validation and the test set that are also in the training set, pixel for pixel.
+    Warn of images of the validation and the test set that are also in the training set, pixel for pixel.
 
-    :param parts: indices of the training, validation and test images; an empty array is no set.
+    :param parts: indices of the training, validation and test images; an empty array makes no set.
     :param content: digest of the pixels.
     :param digests: `datasets.images.duplicates.pixel_digests` of all images.
     :raises DataError: nothing to train on.
@@ -131,7 +124,7 @@ def make_splits(
 def _part(
     indices: np.ndarray, labels: np.ndarray, fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
-    """Takes a share of the indices away, stratified: (what stays, what was taken), both in the old order.
+    """Take a stratified share of the indices away: (the rest, the share), both in the old order.
 
     (None, None) if a class would be missing in one of the two.
     """
@@ -152,7 +145,7 @@ def _part(
 
 
 def _short_seed(seed: int) -> int:
-    """The seed itself where it has 32 bits, which is all that scikit-learn takes; else 32 bits made of it."""
+    """Return the seed if it has at most 32 bits, which is all that scikit-learn takes; else 32 bits made of it."""
     return seed if seed < 2**32 else int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 

@@ -1,4 +1,4 @@
-"""The models by name. Imports TensorFlow only for a class, so that a misspelt name is found at once."""
+"""The models by name: one literal table. Imports TensorFlow only for a class, so a misspelt name is found early."""
 
 from __future__ import annotations
 
@@ -7,35 +7,57 @@ import inspect
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.options import reject_unknown, suggestion
 
 if TYPE_CHECKING:
     from models.convnet import ConvNet
 
-MODELS = {
-    "alexnet": "models.alexnet.AlexNet",
-    "resnet": "models.resnet.ResNet",
-    "resnet18": "models.resnet.ResNet18",
-    "resnet34": "models.resnet.ResNet34",
-    "resnet50": "models.resnet.ResNet50",
-    "resnet101": "models.resnet.ResNet101",
-    "resnet152": "models.resnet.ResNet152",
-    "resnet20": "models.resnet.ResNet20",
-    "resnet32": "models.resnet.ResNet32",
-    "resnet44": "models.resnet.ResNet44",
-    "resnet56": "models.resnet.ResNet56",
-    "resnet110": "models.resnet.ResNet110",
-    "mini-resnet": "models.resnet.MiniResNet",
-    "smallnet": "models.smallnet.SmallNet",
+
+class ModelEntry(NamedTuple):
+    """A model of the catalogue.
+
+    :ivar path: dotted path of its class.
+    :ivar input_shape: (H, W, C) of the images that it was designed for, by default ImageNet's at 224 pixels.
+    :ivar num_classes: of these images.
+    """
+
+    path: str
+    input_shape: tuple[int, int, int] = (224, 224, 3)
+    num_classes: int = 1000
+
+
+MODELS: dict[str, ModelEntry] = {
+    "alexnet": ModelEntry("models.alexnet.AlexNet", (227, 227, 3)),
+    "resnet": ModelEntry("models.resnet.ResNet"),
+    "resnet18": ModelEntry("models.resnet.ResNet18"),
+    "resnet34": ModelEntry("models.resnet.ResNet34"),
+    "resnet50": ModelEntry("models.resnet.ResNet50"),
+    "resnet101": ModelEntry("models.resnet.ResNet101"),
+    "resnet152": ModelEntry("models.resnet.ResNet152"),
+    "resnet20": ModelEntry("models.resnet.ResNet20", (32, 32, 3), 10),
+    "resnet32": ModelEntry("models.resnet.ResNet32", (32, 32, 3), 10),
+    "resnet44": ModelEntry("models.resnet.ResNet44", (32, 32, 3), 10),
+    "resnet56": ModelEntry("models.resnet.ResNet56", (32, 32, 3), 10),
+    "resnet110": ModelEntry("models.resnet.ResNet110", (32, 32, 3), 10),
+    "mini-resnet": ModelEntry("models.resnet.MiniResNet", (28, 28, 1), 10),
+    "smallnet": ModelEntry("models.smallnet.SmallNet", (28, 28, 1), 10),
 }
 
 
+def dotted_path(name: str) -> str:
+    """Return the dotted path of a catalogue name; any other name is taken for a dotted path itself."""
+    return MODELS[name].path if name in MODELS else name
+
+
 def model_path(name: str) -> str:
-    """The dotted path of a catalogue name, or `name` itself where it is one (`my_nets.MyNet`)."""
+    """Return the dotted path of a catalogue name, or `name` itself if it is one (`my_nets.MyNet`).
+
+    :raises ValueError: neither is the case.
+    """
     if name in MODELS:
-        return MODELS[name]
+        return MODELS[name].path
     module_name, _, class_name = name.rpartition(".")
     if module_name and class_name:
         if _can_be_found(module_name):
@@ -51,7 +73,7 @@ def model_path(name: str) -> str:
 
 
 def _can_be_found(module_name: str) -> bool:
-    """Whether the module exists; the working directory is searched too."""
+    """Return whether the module exists; the working directory is searched too."""
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
     try:
@@ -61,7 +83,10 @@ def _can_be_found(module_name: str) -> bool:
 
 
 def model_class(name: str) -> type[ConvNet]:
-    """Import the class of a catalogue name or dotted path, and TensorFlow; ValueError where there is none."""
+    """Import the class of a catalogue name or dotted path, and TensorFlow.
+
+    :raises ValueError: it cannot be imported, or is not a ConvNet subclass.
+    """
     module_name, _, class_name = model_path(name).rpartition(".")
     try:
         found = getattr(importlib.import_module(module_name), class_name)
@@ -79,12 +104,12 @@ def model_class(name: str) -> type[ConvNet]:
     from models.convnet import ConvNet
 
     if not (isinstance(found, type) and issubclass(found, ConvNet)):
-        raise ValueError(f"{name!r} is no ConvNet subclass; give MODULE.CLASS of one")
+        raise ValueError(f"{name!r} is not a ConvNet subclass; give MODULE.CLASS of one")
     return found
 
 
 def check_options(network: type[ConvNet], options: Mapping[str, Any]) -> None:
-    """TypeError, with a suggestion, for an option that neither the builders nor a constructor of its own names."""
+    """Raise TypeError, with a suggestion, for an option that neither the builders nor its own constructor names."""
     constructor = inspect.signature(network.__init__).parameters
     options = {key: value for key, value in options.items() if key not in constructor}
     builders = network._build_model, network._build_loss

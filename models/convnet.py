@@ -264,7 +264,7 @@ class ImageArray:
         if self._images.shape[1:] != input_shape:
             raise ValueError(
                 f"images of shape {self._images.shape}; the network takes (N, {', '.join(map(str, input_shape))}): "
-                "give one image as image[np.newaxis], and images of another size as DataSet(images, crop_size=...)"
+                "give one image as image[np.newaxis], and images of another size as a DataSet, which crops them"
             )
         if self._images.dtype == np.uint8:
             return

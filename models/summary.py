@@ -14,30 +14,17 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from models.catalogue import MODELS, check_options, model_class, model_path
+from models.catalogue import MODELS, ModelEntry, check_options, model_class, model_path
 from models.tensorflow_import import importing_tensorflow
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from models.convnet import ConvNet
-
-# name -> input shape and number of classes of the data set that the net was made for; the others: ImageNet's
-DEFAULTS = {
-    "alexnet": ((227, 227, 3), 1000),
-    "resnet20": ((32, 32, 3), 10),
-    "resnet32": ((32, 32, 3), 10),
-    "resnet44": ((32, 32, 3), 10),
-    "resnet56": ((32, 32, 3), 10),
-    "resnet110": ((32, 32, 3), 10),
-    "mini-resnet": ((28, 28, 1), 10),
-    "smallnet": ((28, 28, 1), 10),
-}
-IMAGENET = ((224, 224, 3), 1000)
 
 # The value of a variable on its way to its use.
 PASSING = frozenset({"ReadVariableOp", "Cast", "BroadcastTo", "Identity"})
@@ -134,12 +121,6 @@ def format_table(rows: Sequence[LayerRow]) -> str:
     return "\n".join([table[0], "-" * len(table[0]), *table[1:], "-" * len(table[0]), *totals])
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Leave with one line; the usage is for `--help`."""
-        self.exit(2, f"{self.prog}: error: {message}\n")
-
-
 def _shape(text: str) -> tuple[int, ...]:
     sizes = text.split("x")
     if len(sizes) != 3 or not all(size.isdecimal() and int(size) > 0 for size in sizes):
@@ -166,8 +147,10 @@ def _positive(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="python -m models.summary", description="Layers, parameters and multiply-adds of a network."
+    parser = argparse.ArgumentParser(
+        prog="python -m models.summary",
+        usage=argparse.SUPPRESS,  # so that an error is one line
+        description="Print the layers, parameters and multiply-adds of MODEL.",
     )
     parser.add_argument("model", metavar="MODEL", help=f"{', '.join(MODELS)}, or your own: my_nets.MyNet")
     parser.add_argument(
@@ -192,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     parser = _parser()
     args = parser.parse_args(arguments)
-    input_shape, classes = DEFAULTS.get(args.model, IMAGENET)
+    entry = MODELS.get(args.model, ModelEntry(args.model))
     try:
         model_path(args.model)  # a misspelt name is found before TensorFlow is imported
         with importing_tensorflow():
@@ -201,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         network, options = model_class(args.model), dict(args.option)
         check_options(network, options)
         with tensorflow.Graph().as_default():
-            model = network(args.input or input_shape, args.classes or classes, **options)
+            model = network(args.input or entry.input_shape, args.classes or entry.num_classes, **options)
     except (TypeError, ValueError) as error:
         parser.error(str(error).splitlines()[0])
     if isinstance(sys.stdout, io.TextIOWrapper):

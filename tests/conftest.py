@@ -26,10 +26,9 @@ if SWITCH:
 
 from datasets.dataset import DataSet
 from learning.machine.precision import bfloat16_fails
-from models.catalogue import model_class
+from models.catalogue import MODELS, model_class
 from models.layers import batch_norm, conv_layer, dropout, fc_layer, global_average_pool
 from models.nn import ConvNet
-from models.summary import DEFAULTS, IMAGENET
 from tests.support.warm_scripts import warm_scripts
 
 # Nor does hypothesis look at a clock: how long an example takes says nothing on a busy machine.
@@ -99,7 +98,7 @@ def cache_of_the_tests(tmp_path_factory):
 def whole_net(name):
     """A net of the catalogue at the size of its data set, built once for all the tests that only look at it."""
     with tf.Graph().as_default():
-        return model_class(name)(*DEFAULTS.get(name, IMAGENET))
+        return model_class(name)(MODELS[name].input_shape, MODELS[name].num_classes)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A position in an endless row of epochs, and what is drawn at random for each of them."""
+"""Keep the position in an endless row of epochs, and draw what is random in each of them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,14 +8,14 @@ import numpy as np
 from datasets.augment.windows import Windows, draw_crops
 
 Cursor = dict[str, int]  # "epochs_completed" (epochs) and "index_in_epoch" (images of this epoch)
-_ORDER, _CROPS, _COLORS = 0, 1, 2  # what a stream of random numbers is for: the third word of its seed
+_ORDER, _CROPS = 0, 1  # streams of random numbers: see `Sampler.drawn`
 
 
 class Sampler:
-    """Which image comes next, and where it is cut; both are functions of (seed, epoch, index) alone.
+    """Draw which image comes next and how it is augmented, as functions of (seed, epoch, index) alone.
 
-    :param num_examples: N; of 0 nothing can be drawn.
-    :param seed: of the orders and the windows.
+    :param num_examples: N; nothing can be drawn from 0 images.
+    :param seed: of everything that is drawn.
     :ivar epochs_completed: epochs before the one that the last batch was taken from.
     """
 
@@ -27,7 +27,7 @@ class Sampler:
 
     @property
     def cursor(self) -> Cursor:
-        """Where the next batch starts.
+        """The position at which the next batch starts.
 
         At the end of an epoch the index stays at N until the next batch begins the new epoch.
         """
@@ -41,7 +41,7 @@ class Sampler:
         self.epochs_completed, self._index_in_epoch = epoch, index
 
     def next_indices(self, batch_size: int, shuffle: bool = True) -> list[tuple[int, np.ndarray]]:
-        """Moves the cursor by batch_size images: [(epoch, indices (b,)), ...], one per epoch touched.
+        """Move the cursor by batch_size images: [(epoch, indices (b,)), ...], one per epoch touched.
 
         :raises ValueError: batch_size below 1, or no images.
         """
@@ -59,32 +59,32 @@ class Sampler:
         return parts
 
     def order(self, epoch: int) -> np.ndarray:
-        """The shuffled order of an epoch: indices (N,)."""
-        return self._table(_ORDER, epoch, lambda rng: rng.permutation(self.num_examples))
+        """Draw the shuffled order of an epoch: indices (N,)."""
+        return self.drawn(_ORDER, epoch, lambda rng: rng.permutation(self.num_examples))
 
-    def windows(self, epoch: int, height: int, width: int, crop_size: int, reflect: bool) -> Windows:
-        """The random window of each image in an epoch: `draw_crops` for N images of height x width pixels."""
-        return self._table(
-            _CROPS, epoch, lambda rng: draw_crops(rng, self.num_examples, height, width, crop_size, reflect)
+    def windows(self, epoch: int, height: int, width: int, crop_l: int, reflect: bool) -> Windows:
+        """Draw a window of each image in an epoch: `draw_crops` for N images of height x width pixels."""
+        return self.drawn(
+            _CROPS, epoch, lambda rng: draw_crops(rng, self.num_examples, height, width, crop_l, reflect)
         )
 
-    def color_multiples(self, epoch: int) -> np.ndarray:
-        """How much of each principal component is added to each image in an epoch: standard normal (N, 3)."""
-        return self._table(_COLORS, epoch, lambda rng: rng.standard_normal((self.num_examples, 3)))
+    def drawn(self, stream: int, epoch: int, draw: Callable[[np.random.Generator], Any]) -> Any:
+        """Return what `draw` makes of the random numbers of an epoch; kept for two epochs at most.
 
-    def _table(self, purpose: int, epoch: int, draw: Callable[[np.random.Generator], Any]) -> Any:
-        """What `draw` makes of the generator of (seed, epoch, purpose); kept for two epochs at most."""
-        key = (purpose, epoch)
+        :param stream: a number that tells apart what is drawn: 0 is the order, 1 the windows, and each
+            augmentation has its own. With the seed and the epoch it seeds the generator.
+        """
+        key = (stream, epoch)
         if key not in self._tables:
-            stale = [k for k in self._tables if k[0] == purpose and abs(k[1] - epoch) > 1]
+            stale = [k for k in self._tables if k[0] == stream and abs(k[1] - epoch) > 1]
             for k in stale:
                 del self._tables[k]
-            self._tables[key] = draw(np.random.default_rng([self.seed, epoch, purpose]))
+            self._tables[key] = draw(np.random.default_rng([self.seed, epoch, stream]))
         return self._tables[key]
 
 
 def check_batch_size(batch_size: int, num_examples: int) -> None:
-    """Refuses an empty batch, and any batch of an empty set."""
+    """Refuse an empty batch, and any batch of an empty set."""
     if num_examples < 1:
         raise ValueError("the set is empty, so there is nothing to draw; give a set with at least one image")
     if batch_size < 1:

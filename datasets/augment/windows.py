@@ -1,4 +1,4 @@
-"""Crops and mirrored copies of image arrays: pure functions, the dtype that comes in goes out.
+"""Crop and mirror image arrays: pure functions that keep the dtype.
 
 Training takes one random window of every image, mirrored in half of the cases; testing takes ten (four
 corners and the centre, and their mirror images), as in Krizhevsky, Sutskever and Hinton, "ImageNet
@@ -16,7 +16,7 @@ Windows = tuple[np.ndarray, np.ndarray, np.ndarray]  # tops, lefts (pixels) and 
 def random_crop_reflect(
     images: Images, crop_l: int, *, rng: np.random.Generator | None = None, reflect: bool = True
 ) -> np.ndarray:
-    """Cuts one random window out of each image, mirrored left to right in half of the cases.
+    """Cut one random window out of each image, mirrored left to right in half of the cases.
 
     :param images: (N, H, W, C), uint8 or float.
     :param crop_l: side of the window in pixels, at most H and W.
@@ -32,7 +32,7 @@ def random_crop_reflect(
 
 
 def corner_center_crop_reflect(images: Images, crop_l: int, *, reflect: bool = True) -> np.ndarray:
-    """Cuts the four corners and the centre out of each image, and mirrors these five.
+    """Cut the four corners and the centre out of each image, and mirror these five.
 
     :param images: (N, H, W, C), uint8 or float.
     :param crop_l: side of the windows in pixels, at most H and W.
@@ -47,7 +47,7 @@ def corner_center_crop_reflect(images: Images, crop_l: int, *, reflect: bool = T
 
 
 def center_crop(images: Images, crop_l: int) -> np.ndarray:
-    """Cuts the centre out of each image: (N, H, W, C) -> (N, crop_l, crop_l, C), same dtype.
+    """Cut the centre out of each image: (N, H, W, C) -> (N, crop_l, crop_l, C), same dtype.
 
     :raises ValueError: crop_l does not fit into the images.
     """
@@ -59,7 +59,7 @@ def center_crop(images: Images, crop_l: int) -> np.ndarray:
 def draw_crops(
     rng: np.random.Generator, num_images: int, height: int, width: int, crop_l: int, reflect: bool
 ) -> Windows:
-    """Draws a window and a mirror flag for each of num_images images of height x width pixels.
+    """Draw a window and a mirror flag for each of num_images images of height x width pixels.
 
     :return: tops, lefts (int64, pixels) and flips (bool), each (num_images,).
     :raises ValueError: crop_l does not fit into the images.
@@ -72,13 +72,13 @@ def draw_crops(
 
 
 def center_window(height: int, width: int, crop_l: int) -> Windows:
-    """tops, lefts, flips, each (1,), of the window in the middle."""
+    """Return tops, lefts, flips, each (1,), of the window in the middle."""
     _check_crop(height, width, crop_l)
     return np.array([(height - crop_l) // 2]), np.array([(width - crop_l) // 2]), np.array([False])
 
 
 def corner_center_windows(height: int, width: int, crop_l: int, reflect: bool = True) -> Windows:
-    """tops, lefts, flips, each (10,) or (5,), in the order of `corner_center_crop_reflect`."""
+    """Return tops, lefts, flips, each (10,) or (5,), in the order of `corner_center_crop_reflect`."""
     (middle_top,), (middle_left,), _ = center_window(height, width, crop_l)
     bottom, right = height - crop_l, width - crop_l
     copies = 2 if reflect else 1
@@ -96,7 +96,7 @@ def crop_windows(
     padding: int = 0,
     fill: np.ndarray | float = 0,
 ) -> np.ndarray:
-    """Cuts the same K windows (tops, lefts, flips) out of each chosen image: (B, K, crop_l, crop_l, C)."""
+    """Cut the same K windows (tops, lefts, flips) out of each chosen image: (B, K, crop_l, crop_l, C)."""
     num_windows = len(windows[0])
     repeated = np.repeat(indices, num_windows)
     tops, lefts, flips = (np.tile(values, len(indices)) for values in windows)
@@ -117,7 +117,7 @@ def crop_reflect(
     padding: int = 0,
     fill: np.ndarray | float = 0,
 ) -> np.ndarray:
-    """Cuts window b out of image indices[b], for each b; reads the pixels of the windows and no others.
+    """Cut window b out of image indices[b], for each b; read only the pixels of the windows.
 
     :param images: (N, H, W, C), uint8 or float: an array, a memory map, or ImageRows.
     :param indices: (B,) rows of `images`.
@@ -125,8 +125,8 @@ def crop_reflect(
     :param lefts: (B,) first column of each window, in pixels of the padded image.
     :param flips: (B,) bool, whether the window is mirrored left to right.
     :param crop_l: side of the windows in pixels.
-    :param padding: width in pixels of the frame that each image is thought to have.
-    :param fill: what the frame holds: one value, or (C,).
+    :param padding: width in pixels of the frame that each image is assumed to have.
+    :param fill: value of the frame: one, or (C,).
     :return: (B, crop_l, crop_l, C), same dtype.
     :raises ValueError: a window reaches beyond its padded image.
     """
@@ -150,14 +150,14 @@ def crop_reflect(
 
 
 def _overlap(start: int, length: int, size: int) -> tuple[slice, slice]:
-    """The part of start..start + length inside 0..size, as a slice of the image and one of the window."""
+    """Return the part of start..start + length inside 0..size, as a slice of the image and one of the window."""
     first = max(start, 0)
     last = max(first, min(start + length, size))
     return slice(first, last), slice(first - start, last - start)
 
 
 def _copy_mirrored(window: np.ndarray, target: np.ndarray, scratch: np.ndarray) -> None:
-    """Copies window to target, whose columns run backwards, one channel at a time.
+    """Copy window to target, whose columns run backwards, one channel at a time.
 
     A mirrored copy of short pixels is slow in NumPy; one long strided run per channel is more than twice as
     fast, once the window lies in the processor's cache: hence the copy to scratch.

@@ -1,4 +1,4 @@
-"""Images decoded once: a folder or an archive as a uint8 memory map that later runs open at once."""
+"""Keep decoded images: a folder or an archive as a uint8 memory map that later runs open at once."""
 
 import contextlib
 import errno
@@ -16,45 +16,20 @@ from pathlib import Path
 import numpy as np
 
 from datasets.cache.build import DIGESTS, IMAGES, MANIFEST, SUMS, build_entry, checksum_of
-from datasets.cache.location import cache_folders
-from datasets.errors import DataError, OptionError, StorageError, escape_name
+from datasets.errors import DataError, StorageError, escape_name
 from datasets.image_files.folder_or_zip import Source
+from datasets.options.loading import DecodeOptions
 from datasets.storage.atomic import fsync_path
+from datasets.storage.cache_folders import cache_folders
 from datasets.storage.paths import file_digest
 
 CODE_VERSION = 3  # raised when a file would decode to other pixels, or an entry has another form
 _TEMPORARY = "tmp-"
-_ABANDONED = 24 * 3600  # seconds after which a half-built entry has no owner any more
+_ABANDONED = 24 * 3600  # seconds after which a half-built entry no longer has an owner
 _NAMED = 5  # bad files that the warning names
 _ATTEMPTS = 3
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecodeOptions:
-    """How files become pixels, and what is done about those that do not.
-
-    :param size: side of the decoded squares in pixels.
-    :param channels: 3 for RGB, 1 for grey.
-    :param cache_dir: None: see `datasets.cache.location.cache_folders`.
-    :param max_bad_fraction: share of bad files that is put up with; they are left out and named in a warning.
-    :param strict: put up with none.
-    :raises OptionError: no such size, number of channels or share.
-    """
-
-    size: int
-    channels: int = 3
-    cache_dir: Path | str | None = None
-    max_bad_fraction: float = 0.05
-    strict: bool = False
-
-    def __post_init__(self) -> None:
-        if self.size < 1 or self.channels not in (1, 3) or not 0 <= self.max_bad_fraction <= 1:
-            raise OptionError(
-                f"image_size {self.size} with channels {self.channels} and max_bad_fraction "
-                f"{self.max_bad_fraction}; give at least 1 pixel, 1 or 3 channels and a share in 0..1"
-            )
 
 
 @dataclass(frozen=True)
@@ -80,17 +55,17 @@ class CachedImages:
 def load_images(
     source: Source, names: list[str], options: DecodeOptions, *, workers: int | None = None
 ) -> CachedImages:
-    """Opens the decoded images of some files, decoding them first if that was not done yet.
+    """Open the decoded images of some files, and decode them first if necessary.
 
-    Creates `cache_dir/KEY/`, where KEY stands for the names, sizes and times of the files, the size, the
+    Create `cache_dir/KEY/`, where KEY stands for the names, sizes and times of the files, the size, the
     channels and the version of this code; an entry that is damaged is built again.
 
-    :param names: files of source, in the order wanted.
+    :param names: files of the source, in the wanted order.
     :param workers: decoding threads; None: one per processor.
     :raises DataError: more bad files than allowed, or no good one.
     :raises StorageError: the cache cannot be written.
     """
-    key = _key(source, names, options.size, options.channels)
+    key = _key(source, names, options.image_size, options.channels)
     for root in cache_folders(options.cache_dir):
         images = _open_entry(root / key)
         if images is not None:
@@ -99,7 +74,7 @@ def load_images(
         try:
             images = _build(root, root / key, source, names, options, workers)
         except OSError as error:
-            num_bytes = len(names) * options.size**2 * options.channels
+            num_bytes = len(names) * options.image_size**2 * options.channels
             raise StorageError(_storage_message(root, num_bytes, error)) from error
     _report_bad(source, images, options)
     return images
@@ -113,7 +88,7 @@ def _key(source: Source, names: list[str], size: int, channels: int) -> str:
 
 
 def _open_entry(entry: Path) -> CachedImages | None:
-    """The images of a complete, undamaged entry, or None."""
+    """Return the images of a complete, undamaged entry, or None."""
     try:
         manifest = json.loads((entry / MANIFEST).read_text(encoding="utf-8"))
         status = os.stat(entry / IMAGES)
@@ -137,7 +112,7 @@ def _open_entry(entry: Path) -> CachedImages | None:
 def _build(
     root: Path, entry: Path, source: Source, names: list[str], options: DecodeOptions, workers: int | None
 ) -> CachedImages:
-    """Builds beside the entry and renames; if another process was faster, its entry is taken."""
+    """Build beside the entry and rename; if another process was faster, use its entry."""
     root.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(root)
     temporary = root / f"{_TEMPORARY}{uuid.uuid4().hex}"
@@ -147,7 +122,7 @@ def _build(
             temporary,
             source,
             names,
-            options.size,
+            options.image_size,
             options.channels,
             strict=options.strict,
             workers=workers,
@@ -165,7 +140,7 @@ def _build(
 
 
 def _put_in_place(root: Path, temporary: Path, entry: Path) -> CachedImages | None:
-    """Renames the new entry; what is in its way is used if it is whole, and moved out of the way if not."""
+    """Rename the new entry; an entry that is in its way is used if it is whole, and moved away if not."""
     try:
         if temporary.exists():
             os.rename(temporary, entry)
@@ -191,7 +166,7 @@ def _remove(path: Path) -> None:
 
 
 def _remove_abandoned(root: Path) -> None:
-    """Removes what killed builds left behind a day ago or earlier."""
+    """Remove what killed builds left behind a day ago or earlier."""
     for folder in root.glob(f"{_TEMPORARY}*"):
         try:
             newest = max(path.stat().st_mtime for path in [folder, *folder.glob("*")])
@@ -209,7 +184,7 @@ def _storage_message(root: Path, num_bytes: int, error: OSError) -> str:
 
 
 def _report_bad(source: Source, images: CachedImages, options: DecodeOptions) -> None:
-    """Warns about the files that were left out, or refuses to go on without them."""
+    """Warn about the files that were left out, or refuse to go on without them."""
     if not images.bad:
         return
     total = len(images.names) + len(images.bad)

@@ -1,6 +1,5 @@
 """Look at images before training: `python -m datasets.check DIR`. Decode each once and change nothing."""
 
-import argparse
 import io
 import json
 import os
@@ -8,23 +7,16 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from datasets.check.inspection import inspect
 from datasets.check.report import Report, lines_of, report_of
-from datasets.errors import DataError, OptionError, StorageError, escape_name, is_storage_condition
+from datasets.errors import DataError, StorageError, UsageError, escape_name, is_storage_condition
 from datasets.images.hidden_warnings import without_warnings
+from datasets.options.script_parser import ScriptParser
 from datasets.storage.atomic import write_text
 from datasets.storage.paths import expanded
 
 _NAME = "datasets.check"
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser that reports an error in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise OptionError(message)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(f"{_NAME}: interrupted\n")
         return 130
-    except (DataError, StorageError, OSError, MemoryError) as error:
+    except (UsageError, DataError, StorageError, OSError, MemoryError) as error:
         told = _told(error)
         if told is None or "--debug" in arguments:
             traceback.print_exc()
@@ -49,9 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return told.exit_code
 
 
-def _told(error: Exception) -> DataError | StorageError | None:
-    """Return what the user is told about an error, or None for a defect of the project."""
-    if isinstance(error, DataError | StorageError):
+def _told(error: Exception) -> UsageError | DataError | StorageError | None:
+    """Return what is reported about an error; None for a defect of the project."""
+    if isinstance(error, UsageError | DataError | StorageError):
         return error
     if isinstance(error, MemoryError):
         return StorageError("out of memory: close other programs")
@@ -71,8 +63,8 @@ def _check(argv: Sequence[str]) -> int:
     return DataError.exit_code if report["unreadable"] or report["layout"] else 0
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> ScriptParser:
+    parser = ScriptParser(
         prog=f"python -m {_NAME}",
         description="Look at images before training on them. Each is decoded once; nothing is changed or kept. "
         "Lists files that cannot be read and why, images that are read but odd (grey, CMYK, palette, transparent, "
@@ -86,7 +78,6 @@ def _parser() -> _Parser:
         "path", metavar="DIR", help="folder or zip of images, as for train.py --data-dir, of any data set"
     )
     parser.add_argument("--json", metavar="FILE", help="also write everything that was found to this file")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
 

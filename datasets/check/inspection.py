@@ -6,15 +6,16 @@ from functools import partial
 from pathlib import Path
 
 from datasets.cache.build import DecodeBar
-from datasets.catalogue import OWN_FORMS, load_splits
+from datasets.catalogue import DATASETS
 from datasets.errors import DataError
+from datasets.image_files.folder_names import WHOLE
 from datasets.image_files.folder_or_zip import Source, open_source
 from datasets.image_files.labels import class_names_of, class_of_folder, class_of_pet, list_labelled
-from datasets.image_files.parts import WHOLE
 from datasets.image_files.unused_files import check_readable_classes
 from datasets.images.decode import ImageError, ImageFacts, inspect_image
 from datasets.images.duplicates import pixel_digest
 from datasets.images.formats import SUFFIXES, suffix_of
+from datasets.load import holds_own_form, load_splits
 from datasets.storage.parallel import in_order
 
 UNUSED = "unused"  # the part of files that no loader would take, such as a test folder without labels
@@ -88,8 +89,8 @@ def inspect(path: Path | str, *, workers: int | None = None) -> Findings:
     :param workers: threads; None: one per processor.
     :raises DataError: nothing there, no images, or an official form that is damaged.
     """
-    for name, holds in OWN_FORMS.items():
-        if holds(path):
+    for name in DATASETS:
+        if holds_own_form(name, path):
             return _inspect_arrays(name, path)
     return _inspect_files(open_source(path), workers)
 

@@ -1,4 +1,4 @@
-"""The findings of a check as plain values, for programs, and as lines of text, for people."""
+"""Report the findings of a check: as plain values for programs, and as lines of text for people."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 
 from datasets.check.inspection import ODDITIES, UNUSED, Findings, Record
 from datasets.errors import escape_name, shortened
-from datasets.image_files.parts import TEST, TRAIN, VAL, WHOLE
+from datasets.image_files.folder_names import TEST, TRAIN, VAL, WHOLE
 from datasets.image_files.unused_files import suffixes_of
 
 _LISTED = 20  # groups of equal images that the text names; the values have all
@@ -19,7 +19,7 @@ Report = dict[str, Any]
 
 
 def report_of(findings: Findings) -> Report:
-    """Plain values that JSON can hold.
+    """Return the findings as plain values that JSON can hold.
 
     :return: path; images, the number of those that can be read; layout; counts {part: {class: images}}; sizes
         {"width": {"min", "median", "max"}, "height": ...} in pixels, upright; unreadable [{"name", "reason"}];
@@ -44,7 +44,7 @@ def report_of(findings: Findings) -> Report:
 
 
 def lines_of(report: Report) -> Iterator[str]:
-    """The report for people."""
+    """Yield the lines of the report for people."""
     bad, path = len(report["unreadable"]), escape_name(report["path"])
     empty = f"; empty folders: {shortened(report['empty_folders'])}" if report["empty_folders"] else ""
     yield f"{path}: {report['images']} images can be read, {bad} cannot{empty}"
@@ -96,7 +96,7 @@ def _odd(records: Sequence[Record]) -> dict[str, list[str]]:
 
 
 def _duplicates(records: Iterable[Record]) -> list[dict[str, list[str]]]:
-    """Groups of images with the same upright pixels, first those whose classes contradict each other."""
+    """Return groups of images with the same upright pixels, first those whose classes contradict each other."""
     groups: dict[bytes, list[Record]] = defaultdict(list)
     for record in records:
         groups[record.digest].append(record)

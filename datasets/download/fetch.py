@@ -15,19 +15,15 @@ from typing import IO
 
 from filelock import FileLock, Timeout
 
-from datasets.cache.location import default_cache_dir
-from datasets.download.known_files import ASIRRA, CIFAR10_BINARY, CIFAR10_PYTHON, MNIST, OfficialFile, compare
+from datasets.catalogue import DATASETS
+from datasets.download.known_files import CIFAR10_PYTHON, OfficialFile
 from datasets.download.transfer import CutError, try_transfer
+from datasets.download.verification import compare
 from datasets.errors import DataError, OptionError, StorageError, escape_name
+from datasets.storage.cache_folders import default_cache_dir
 from datasets.storage.paths import expanded, file_digest
 
 WAITS = (2, 5, 10)  # seconds before each further try of a transfer that was cut
-# What --download fetches for a data set.
-DOWNLOADS: dict[str, tuple[OfficialFile, ...]] = {
-    "asirra": (ASIRRA,),
-    "cifar10": (CIFAR10_BINARY,),  # plain bytes
-    "mnist": MNIST,
-}
 # What earlier versions fetched: the same images, used if the file is already there.
 EARLIER = {"cifar10": CIFAR10_PYTHON}
 
@@ -39,8 +35,8 @@ def fetch(name: str, folder: Path | str | None = None) -> Path:
 
     Create the folder, and in it NAME.part while a file is on its way, and NAME.part.lock, which stays.
 
-    :param name: a key of DOWNLOADS.
-    :param folder: where the files shall be; None: downloads/NAME in `datasets.cache.location.default_cache_dir`.
+    :param name: a data set of the catalogue that has downloads.
+    :param folder: where the files are put; None: downloads/NAME in the cache directory of `cache_folders`.
     :return: what the loader takes: the file, or the folder of several.
     :raises DataError: a file that is there and is not the official one, which stays as it is; a server that cannot
         be reached, stalls again and again, hardly sends anything, leaves https or sends something else.
@@ -51,7 +47,7 @@ def fetch(name: str, folder: Path | str | None = None) -> Path:
         raise OptionError(
             f"'{escape_name(str(folder))}' is a file; give --download a folder to put files into, or leave it out"
         )
-    earlier, files = EARLIER.get(name), DOWNLOADS[name]
+    earlier, files = EARLIER.get(name), DATASETS[name].downloads
     if earlier and (folder / earlier.name).exists() and not (folder / files[0].name).exists():
         files = (earlier,)
     for file in files:

@@ -5,11 +5,6 @@ them; Microsoft publishes none for Asirra, so its hash is the one that others fo
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-
-from datasets.errors import DataError, escape_name
-from datasets.storage.paths import file_digest
 
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
 _TORONTO = "https://www.cs.toronto.edu/~kriz"
@@ -74,44 +69,3 @@ MNIST = (
         "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
     ),
 )
-# The archives that are compared wherever they come from. MNIST's files are not among them: other sets, such as
-# Fashion-MNIST, have their names on purpose, and their form is checked byte by byte.
-ARCHIVES: tuple[OfficialFile, ...] = (CIFAR10_PYTHON, CIFAR10_BINARY, ASIRRA)
-
-
-def check_official(path: Path) -> None:
-    """Refuses a file that has the name of an official archive and another content; any other name is let through.
-
-    :raises DataError: with the expected and the actual size or hash.
-    """
-    for file in ARCHIVES:
-        if file.name == path.name and path.is_file():
-            compare(
-                file,
-                path,
-                "download it again, or, if you changed it on purpose, unpack it and give the folder, or give it "
-                "another name",
-            )
-
-
-def compare(file: OfficialFile, path: Path, advice: str) -> None:
-    """Refuses a file on the disk that is not the official one.
-
-    :param advice: what to do about it.
-    """
-    shown, status = escape_name(str(path)), path.stat()
-    if status.st_size != file.size:
-        raise DataError(
-            f"'{shown}' is not the official file: expected {file.size} bytes, got {status.st_size}; {advice}"
-        )
-    actual = _sha256(path, status.st_size, status.st_mtime_ns)
-    if actual != file.sha256:
-        raise DataError(
-            f"'{shown}' is not the official file: expected SHA-256 {file.sha256}, got {actual}; {advice}"
-        )
-
-
-@lru_cache
-def _sha256(path: Path, size: int, mtime_ns: int) -> str:
-    """Once in a process for each state of a file."""
-    return file_digest(path)

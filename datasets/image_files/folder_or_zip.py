@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from datasets.download.known_files import check_official
+from datasets.download.verification import check_official
 from datasets.errors import DataError, StorageError, escape_name, shortened
 from datasets.image_files.source import FOLDER, NO_SIZE, Source, SourceFile, is_ignored
 from datasets.images.decode import ImageError

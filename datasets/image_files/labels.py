@@ -1,4 +1,4 @@
-"""List the image files to learn from, the part of a set that each is in, and its class."""
+"""List image files with the part of a set and the class that each belongs to."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from datasets.errors import DataError, escape_name, shortened
-from datasets.image_files.class_names import check_distinct, confused, normal_form
+from datasets.image_files.folder_names import (
+    PART_OF,
+    TEST,
+    TRAIN,
+    WHOLE,
+    check_distinct,
+    confused,
+    normal_form,
+)
 from datasets.image_files.folder_or_zip import Source
-from datasets.image_files.parts import PART_OF, TEST, TRAIN, WHOLE
 from datasets.image_files.unused_files import check_left_out, suffixes_of
-from datasets.splits import sample_rows
 
 PETS = ("cat", "dog")
 _PET_FOLDERS = frozenset((*PETS, *PART_OF, "petimages"))
@@ -38,9 +44,9 @@ def class_of_pet(parts: tuple[str, ...]) -> str | None:
 
 
 def are_pets(source: Source) -> bool:
-    """Return whether all files are cats and dogs by the rule of Asirra, but for those of an unlabelled test.
+    """Return whether all files are cats and dogs by Asirra's rule, apart from those of an unlabelled test folder.
 
-    Not where a folder has another name: it may well be a class, whatever its files are called.
+    They are not if a folder has another name: it may be a class, whatever its files are called.
     """
     paths = [PurePosixPath(file.name).parts for file in source.files()]
     depth = len(_enclosing(paths))
@@ -55,7 +61,7 @@ def are_pets(source: Source) -> bool:
 class _Layout:
     """How a path tells its part and its class.
 
-    :param enclosing: the one folder that everything lies in, which is then no class and no part; or nothing.
+    :param enclosing: the one folder that holds everything, which is neither a class nor a part; or nothing.
     :param has_parts: whether the folders below are parts.
     """
 
@@ -80,17 +86,17 @@ def list_labelled(source: Source, label_of: LabelRule = class_of_folder) -> Labe
 
     :return: {"whole": [(name, class), ...]}, or some of "train", "val" and "test" if there are such folders.
     :raises DataError: no images, images without a class, part folders beside others, a class without any
-        image that is decoded, two names that a person takes for one; a test folder without any label is left out.
+        image that is decoded, two names that look the same. A test folder without any label is left out.
     """
     layout, listing = _listed(source, label_of)
     return _judged(source, layout.place, listing, label_of)
 
 
 def list_test(source: Source, label_of: LabelRule = class_of_folder) -> tuple[Labelled, bool]:
-    """List what a model is tested on: of train/ and a labelled test/ only test/, whatever the others hold.
+    """List what a model is tested on: only test/ if there are train/ and a labelled test/, else everything.
 
-    :return: as `list_labelled`; whether other parts were left aside.
-    :raises DataError: as `list_labelled`, for the parts that are taken.
+    :return: as `list_labelled`; whether other parts were left out.
+    :raises DataError: as `list_labelled`, for the parts that are listed.
     """
     layout, listing = _listed(source, label_of)
     has_test = TRAIN in listing and any(label for _, label in listing.get(TEST, ()))
@@ -158,11 +164,6 @@ def class_names_of(source: Source, labelled: Labelled) -> tuple[str, ...]:
                 "them"
             )
     return names
-
-
-def sample_files(files: list[tuple[str, str]], sample_size: int | None, seed: int) -> list[tuple[str, str]]:
-    """Return at most sample_size of the files, in their old order; which, is the seed's choice."""
-    return [files[i] for i in sample_rows(len(files), sample_size, seed)]
 
 
 def _layout(source: Source, names: Iterable[str], label_of: LabelRule) -> _Layout:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from datasets.errors import DataError, escape_name, shortened
-from datasets.image_files.parts import TRAIN, WHOLE
+from datasets.image_files.folder_names import TRAIN, WHOLE
 from datasets.image_files.source import Source
 from datasets.images.formats import OTHER, kind_by_name, suffix_of
 

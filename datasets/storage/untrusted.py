@@ -39,11 +39,18 @@ def parse_json(text: str, max_values: int = MAX_JSON_VALUES) -> Any:
         raise ValueError("nested too deeply") from error
 
 
-def parse_yaml(text: str) -> Any:
-    """The plain value of a YAML text. YAMLError, or ValueError where it is too large, also by its aliases alone."""
+def parse_yaml(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
+    """Return the plain value of a YAML text.
+
+    :raises ValueError: it is too large, if only by its aliases, or nested too deeply.
+    :raises yaml.YAMLError: it is not YAML.
+    """
     if len(text) > MAX_YAML_BYTES:
         raise ValueError(f"more than {MAX_YAML_BYTES} characters")
-    value = yaml.safe_load(text)
+    try:
+        value = loader(text).get_single_data()
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     count, waiting = 0, [value]
     while waiting:  # a message that repeats such a value would be as large as the value written out
         item = waiting.pop()

@@ -104,7 +104,7 @@ def predict_files(
         images, reasons = _decode(chunk, data.image_size, model.input_shape[-1])
         predictions = iter(())
         if images:
-            dataset = DataSet(np.stack(images), crop_size=model.input_shape[0], reflect=data.reflect)
+            dataset = DataSet(np.stack(images), crops=data.crops)
             pred = model.predict(sess, dataset, batch_size=batch_size, augment_pred=ten_crop)
             predictions = iter(pred)  # (K,) for each readable image
         for file, reason in zip(chunk, reasons, strict=True):

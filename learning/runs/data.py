@@ -1,4 +1,4 @@
-"""The images of a run: loaded as it is configured, checked against it, and what it records of them.
+"""Load the images of a run as it is configured, check them against it, and describe them for its directory.
 
 Imports no TensorFlow.
 """
@@ -7,21 +7,20 @@ import dataclasses
 import logging
 from typing import Any
 
-from datasets.catalogue import LOADERS, LabelledSet, labelled_set, load_splits
 from datasets.dataset import DataSet
 from datasets.errors import DataError, shortened
-from datasets.image_files.class_names import normal_form
+from datasets.image_files.folder_names import normal_form
 from datasets.images.hidden_warnings import without_warnings
+from datasets.load import LabelledSet, labelled_set, load_splits
 from datasets.splits import Splits
 from datasets.storage.paths import expanded
-from learning.config.run_config import DataConfig, RunConfig
+from learning.config.run_config import RunConfig
 from learning.errors import CheckpointError, UsageError
 from learning.evaluators import EVALUATORS
 from learning.runs.directory import RunDirectory
 from learning.runs.seen_images import count_seen, count_shared
 from learning.schedules import build_schedule
 from learning.training.score_checks import check_scores
-from models.options import accepted
 
 logger = logging.getLogger(__name__)
 
@@ -29,49 +28,40 @@ logger = logging.getLogger(__name__)
 def open_data(config: RunConfig, run: RunDirectory | None = None) -> Splits:
     """Load and split the configured data.
 
-    :param run: an existing run whose data they must be.
-    :raises UsageError: an option that the loader cannot honour.
-    :raises CheckpointError: the data are not those of `run`, or are where they were no more.
+    :param run: an existing run that was started with the same data.
+    :raises OptionError: an option that the data set does not have.
+    :raises CheckpointError: the data are not those of `run`, or are no longer where they were.
     """
     data = config.data
     is_there = config.data_dir is None or data.download or expanded(config.data_dir).exists()
     if run is not None and not is_there:
         raise CheckpointError(
-            f"the images of {run.path} are no longer at {config.data_dir}; say where they are now by train.py "
-            f"--resume {run.path} --data-dir DIR, or test on others with test.py --data-dir"
+            f"the images of {run.path} are no longer at {config.data_dir}; say where they are now with train.py "
+            f"--resume {run.path} --data-dir DIR, or test on other images with test.py --data-dir"
         )
-    options = {**dataclasses.asdict(data), "seed": config.train.seed}
-    del options["name"], options["mean"]
-    defaults = dataclasses.asdict(DataConfig())
-    taken = accepted(LOADERS[data.name], options)
-    for key, value in options.items():
-        if key not in taken and key in defaults and value != defaults[key]:
-            raise UsageError(
-                f"data.{key} is {value!r}, but the data set {data.name!r} has no such option; leave it out"
-            )
-    splits = load_splits(data.name, config.data_dir, **taken)
+    splits = load_splits(data.name, config.data_dir, data, seed=config.train.seed, download=data.download)
     if run is not None:
         check_same_data(run, splits)
     return splits
 
 
 def check_same_data(run: RunDirectory, splits: Splits) -> None:
-    """CheckpointError unless the data are those that the run was started with."""
+    """Raise CheckpointError unless the data are those that the run was started with."""
     if splits.class_names != tuple(map(normal_form, run.class_names)):
         raise CheckpointError(
             f"{run.path} was trained on the classes {shortened(run.class_names)}, the data now have "
-            f"{shortened(splits.class_names)}; go on with the run's own data"
+            f"{shortened(splits.class_names)}; continue with the run's own data"
         )
     if splits.fingerprint != run.info.get("data_fingerprint"):
         raise CheckpointError(
             f"the images are not those that {run.path} was started with: files were added, removed or edited, or "
-            "an earlier version of this project decoded them differently; give back the same data, test on others "
-            "with test.py --data-dir, or start a new run"
+            "an earlier version of this project decoded them differently; restore the same data, test on other "
+            "images with test.py --data-dir, or start a new run"
         )
 
 
 def check_fits(config: RunConfig, splits: Splits) -> None:
-    """UsageError where options and data do not go together, before anything is trained."""
+    """Raise UsageError if options and data do not fit together, before anything is trained."""
     num_examples, batch_size = splits.train.num_examples, config.train.batch_size
     if batch_size > num_examples:
         raise UsageError(
@@ -92,7 +82,7 @@ def check_fits(config: RunConfig, splits: Splits) -> None:
 
 
 def held_out(splits: Splits) -> tuple[DataSet, str]:
-    """The set that a finished run is tested on, and what to call it."""
+    """Return the set that a finished run is tested on, and its name."""
     if splits.test is not None:
         return splits.test, "test"
     if splits.val is not None:
@@ -101,7 +91,7 @@ def held_out(splits: Splits) -> tuple[DataSet, str]:
 
 
 def run_info(splits: Splits, input_shape: tuple[int, ...]) -> dict[str, Any]:
-    """What a run directory records about the data."""
+    """Return what a run directory records about the data."""
     parts = {"train": splits.train, "val": splits.val, "test": splits.test}
     return {
         "class_names": list(splits.class_names),
@@ -113,23 +103,12 @@ def run_info(splits: Splits, input_shape: tuple[int, ...]) -> dict[str, Any]:
 
 
 def open_labelled(run: RunDirectory, data_dir: str) -> LabelledSet:
-    """Labelled images as a test set for a run, with its classes, image size and crops: see `labelled_set`.
+    """Load labelled images as a test set for a run, with its classes, image size and crops: see `labelled_set`.
 
-    A warning tells how many of them the run was trained on.
+    Warn of images that the run was trained on.
     """
     data = run.config.data
-    labelled = labelled_set(
-        data_dir,
-        run.class_names,
-        name=data.name,
-        image_size=data.image_size,
-        crop_size=run.input_shape[0],
-        channels=run.input_shape[-1],
-        reflect=data.reflect,
-        cache_dir=data.cache_dir,
-        max_bad_fraction=data.max_bad_fraction,
-        strict=data.strict,
-    )
+    labelled = labelled_set(data_dir, run.class_names, data, name=data.name)
     num_seen = count_seen(run, labelled.digests)
     if num_seen is None and not labelled.is_test_part:
         num_seen = _count_in_own_data(run, data_dir, labelled)
@@ -144,15 +123,15 @@ def open_labelled(run: RunDirectory, data_dir: str) -> LabelledSet:
 
 
 def _count_in_own_data(run: RunDirectory, data_dir: str, labelled: LabelledSet) -> int:
-    """How many images a run was trained on, where they are its data; else 0. For runs that keep no digests."""
+    """Count the images that a run was trained on, if these are its data; for runs that keep no digests."""
     if labelled.dataset.num_examples < sum(run.num_images.values()):
         return 0
-    data = dataclasses.replace(run.config.data, download=False)  # a look must not put files there
+    data = dataclasses.replace(run.config.data, download=False)  # counting must not put files there
     path = str(expanded(data_dir).resolve())
     try:
-        with without_warnings():  # how images are split to be trained on means nothing to a test
+        with without_warnings():  # of the split, which a test does not use
             splits = open_data(dataclasses.replace(run.config, data_dir=path, data=data))
-    except (DataError, UsageError):  # they cannot be trained on as that run was
+    except DataError:  # they cannot be loaded as for that run
         return 0
     if splits.fingerprint != run.info.get("data_fingerprint") or "train" not in splits.digests:
         return 0

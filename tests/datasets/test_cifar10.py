@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.augment.crops import Crops
 from datasets.cifar10 import CLASS_NAMES, holds_cifar10, load_cifar10
-from datasets.download import known_files as official
 from datasets.errors import DataError, OptionError
 from datasets.images.decode import resize_image
+from datasets.options.loading import Crops
 from tests.support.made_sets import (
     BATCHES,
+    change_entry,
     cifar_parts,
     pack,
     python2_pickle,
@@ -36,7 +36,7 @@ def forms(parts, tmp_path_factory):
     binary = write_binary_batches(root / "b" / "cifar-10-batches-bin", parts)
     (root / "c").mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(official, "ARCHIVES", ())  # the archive is as small as the others
+        change_entry(patch, "cifar10", verified=())  # the archive is as small as the others
         yield _forms(root, python, binary)
 
 
@@ -138,11 +138,11 @@ def test_images_are_resized_and_options_reach_the_sets(folder, parts):
     ("options", "message"),
     [
         ({"channels": 1}, "channels is 1, but these images are in colour; give 3"),
-        ({"crop_size": 41}, "crop_size 41 does not fit into images of 32x32"),
+        ({"crop_size": 41}, "crop_size is 41; it must be at most image_size, 32"),
         ({"padding": -1}, "padding is -1"),
         ({"pca_color": -0.1}, "pca_color is -0.1"),
         ({"pca_color": float("nan")}, "pca_color is nan"),
-        ({"val_fraction": 1.0}, "leave nothing to train on"),
+        ({"val_fraction": 1.0}, "val_fraction is 1.0; it must be a fraction"),
         ({"seed": -1}, "seed is -1"),
     ],
 )

@@ -16,7 +16,6 @@ from PIL import Image
 from datasets.augment.windows import corner_center_windows, crop_reflect, draw_crops
 from datasets.cifar10 import load_cifar10
 from datasets.dataset import DataSet
-from datasets.download import known_files as official
 from datasets.errors import DataError
 from datasets.images.decode import ImageError, inspect_image, read_image, read_resized
 from datasets.images.formats import SUFFIXES
@@ -25,6 +24,7 @@ from datasets.storage.plain_pickle import load_plain_pickle
 from tests.support.fuzzing import damaged, often
 from tests.support.made_profiles import profile
 from tests.support.made_sets import (
+    change_entry,
     cifar_parts,
     idx,
     pack,
@@ -126,7 +126,7 @@ def test_damaged_pickles_are_read_or_refused():
 @pytest.mark.fault(14, 18)
 @pytest.mark.parametrize("write", [write_python_batches, write_binary_batches])
 def test_damaged_batches_and_archives_are_read_or_refused(tmp_path, monkeypatch, write):
-    monkeypatch.setattr(official, "ARCHIVES", ())
+    change_entry(monkeypatch, "cifar10", verified=())
     rng = np.random.default_rng(4)
     folder = write(tmp_path / "batches", cifar_parts(10))
     test_batch = next(path for path in folder.iterdir() if path.name.startswith("test_batch"))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets.augment.color import color_components
+from datasets.augment.color import color_components, color_multiples
 from datasets.augment.sampling import Sampler
 from datasets.augment.windows import center_crop, corner_center_crop_reflect
 from datasets.dataset import DataSet
@@ -207,7 +207,7 @@ def test_colours_are_shifted_along_the_components_and_not_in_a_test():
     shifts = drawn(colored, 4) - drawn(plain, 4)  # (N, 8, 8, 3)
     np.testing.assert_allclose(shifts, np.broadcast_to(shifts[:, :1, :1], shifts.shape), atol=1e-12)
     multiples = shifts[:, 0, 0] @ np.linalg.inv(color_components(images))
-    np.testing.assert_allclose(multiples, 0.1 * Sampler(40, 3).color_multiples(4), atol=1e-9)
+    np.testing.assert_allclose(multiples, 0.1 * color_multiples(Sampler(40, 3), 4), atol=1e-9)
     assert (np.abs(drawn(colored, 5) - drawn(plain, 5) - shifts).max(axis=(1, 2, 3)) > 1e-6).all()
     for augment in (False, True):
         np.testing.assert_array_equal(
@@ -275,7 +275,8 @@ def test_fake_data_is_the_same_each_time_and_costs_no_images():
 
 @pytest.mark.parametrize(("side", "crop_size"), [(256, 227), (227, 227), (32, 32)])
 def test_the_default_crop_is_alexnets_where_it_fits(side, crop_size):
-    assert DataSet(np.zeros((1, side, side + 1, 1), np.uint8)).crop_size == crop_size
+    images = np.zeros((1, side, side + 1, 1), np.uint8)
+    assert DataSet(images).crop_size == DataSet(images, crop_size=None).crop_size == crop_size
 
 
 def test_subset_copies_no_pixels(tmp_path):
@@ -333,12 +334,13 @@ def test_num_classes_of_each_kind_of_labels():
             {"labels": [1, 2] * 5, "class_names": ["cat", "dog"]},
             "2 class names; name each class, and number them from 0",
         ),
-        ({"crop_size": 9}, "crop_size 9 does not fit into images of 8x8"),
-        ({"crop_size": 11, "padding": 1}, "choose 1 to 10"),
+        ({"crop_size": 9}, "crop_size is 9; it must be at most 8 for images of 8x8"),
+        ({"crop_size": 11, "padding": 1}, "must be at most 10"),
         ({"padding": -1}, "padding is -1"),
-        ({"pca_color": -0.1}, "pca_color is -0.1; give a standard deviation"),
+        ({"crop": 5}, "there is no option 'crop'; did you mean 'crop_size'"),
+        ({"pca_color": -0.1}, "pca_color is -0.1; it must be zero or a positive number"),
         ({"pca_color": float("nan")}, "pca_color is nan"),
-        ({"images": np.zeros((10, 8, 8, 1), np.uint8), "pca_color": 0.1}, "have no colours; give 0"),
+        ({"images": np.zeros((10, 8, 8, 1), np.uint8), "pca_color": 0.1}, "it must be 0 for grey images"),
         ({"images": np.zeros((10, 0, 8, 3), np.uint8)}, "at least one pixel"),
         ({"images": np.zeros((8, 8, 3), np.uint8)}, "as \\(N, H, W, C\\)"),
         ({"images": np.zeros((10, 8, 8, 3), np.int64)}, "uint8 in \\[0, 255\\] or float"),

@@ -22,7 +22,7 @@ def test_digits_are_split_labelled_and_never_mirrored():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"crop_size": 33}, "crop_size 33"),
+        ({"crop_size": 33}, "crop_size is 33"),
         ({"padding": -1}, "padding is -1"),
         ({"channels": 3}, "are grey; give 1"),
     ],

@@ -61,8 +61,8 @@ def test_sample_size_and_resizing(folder, parts):
     ("options", "message"),
     [
         ({"channels": 3}, "channels is 3, but these images are grey; give 1"),
-        ({"pca_color": 0.1}, "pca_color is 0.1, but grey images have no colours; give 0"),
-        ({"crop_size": 29}, "crop_size 29 does not fit into images of 28x28"),
+        ({"pca_color": 0.1}, "pca_color is 0.1; it must be 0 for grey images"),
+        ({"crop_size": 29}, "crop_size is 29; it must be at most image_size, 28"),
         ({"sample_size": -1}, "sample_size is -1"),
     ],
 )

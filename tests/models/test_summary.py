@@ -9,10 +9,9 @@ import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from models.catalogue import MODELS
 from models.layers import batch_norm, conv_layer, fc_layer, global_average_pool, max_pool
 from models.nn import ConvNet, ResNet50
-from models.summary import DEFAULTS, LayerRow, format_table, layer_rows, main
+from models.summary import LayerRow, format_table, layer_rows, main
 from tests.conftest import tiny_model, whole_net
 
 
@@ -104,10 +103,6 @@ def test_a_table_of_two_rows():
         "parameters: 1,128 (1,118 trainable, 10 not)",
         "multiply-adds of one image, forward: 12,360",
     ]
-
-
-def test_defaults_are_of_the_catalogue():
-    assert not set(DEFAULTS) - set(MODELS)
 
 
 class TestMain:

@@ -124,7 +124,7 @@ def test_an_impossible_value_is_found_without_tensorflow(value):
 @pytest.mark.parametrize("name", ["os.system", "collections.Counter", "models.convnet.np"])
 def test_a_configuration_can_call_nothing_but_networks(name):
     config = RunConfig(model=ModelConfig(name=name))
-    with pytest.raises(UsageError, match=f"'{name}' is no ConvNet subclass"):
+    with pytest.raises(UsageError, match=f"'{name}' is not a ConvNet subclass"):
         build_model(config, (10, 10, 3), 2)
 
 

@@ -9,7 +9,7 @@ HIDDEN = """
 import importlib, os, signal, sys
 from pathlib import Path
 
-import filelock, jsonargparse, matplotlib.figure, requests, rich.progress, skimage.transform, sklearn.metrics
+import filelock, matplotlib.figure, requests, rich.progress, skimage.transform, sklearn.metrics
 import sklearn.datasets, sklearn.model_selection
 from tensorflow.python.client import timeline
 import tensorflow.compat.v1 as v1

@@ -17,9 +17,8 @@ from filelock import FileLock
 from PIL import Image
 
 from datasets import cifar10, mnist
-from datasets.catalogue import labelled_set
-from datasets.download.fetch import DOWNLOADS
 from datasets.errors import ClassMismatchError, DataError
+from datasets.load import labelled_set
 from learning.checkpoints.store import CheckpointStore
 from learning.errors import UsageError
 from learning.inference.evaluation import results_name
@@ -27,7 +26,7 @@ from learning.inference.prediction import image_files
 from learning.runs.directory import RunDirectory
 from learning.training.loop import TrainingLoop
 from tests.support.download_server import serving
-from tests.support.made_sets import cifar_parts, mnist_parts, write_mnist, write_python_batches
+from tests.support.made_sets import change_entry, cifar_parts, mnist_parts, write_mnist, write_python_batches
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--train.batch_size", 8, "--data.image_size", 24, "--data.crop_size", 20]  # for the folder of photos
@@ -324,7 +323,7 @@ def test_a_set_is_downloaded_once_and_verified_in_every_script(tmp_path, monkeyp
     with serving(tmp_path) as (server, certificate):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
         files = tuple(server.add(path.name, path.read_bytes()) for path in made.iterdir())
-        monkeypatch.setitem(DOWNLOADS, "mnist", files)
+        change_entry(monkeypatch, "mnist", downloads=files)
         recipe = ["--config", "mini-resnet-mnist", "--train.num_epochs", 1, "--model.precision", "float32"]
         call(monkeypatch, "train.py", *recipe, "--download", *options)
     names = [path.name for path in fetched.iterdir() if path.suffix != ".lock"]
@@ -447,19 +446,22 @@ def refused(*arguments, script="train.py", cwd=None):
     ("arguments", "message"),
     [
         (["--train.batch_size", 0], "train.batch_size is 0; it must be a positive number"),
-        (["--train.batch_size", "many"], "train.batch_size is many; it must be a whole number"),
+        (["--train.batch_size", "many"], "train.batch_size is 'many'; it must be a whole number"),
         (
             ["--schedule.early_stopping_patience", "long"],
-            "schedule.early_stopping_patience is long; it must be a whole number",
+            "schedule.early_stopping_patience is 'long'; it must be a whole number",
         ),
-        (["--optimizer.init_learning_rate", "nan"], "optimizer.init_learning_rate is nan"),
+        (
+            ["--optimizer.init_learning_rate", "nan"],
+            "optimizer.init_learning_rate is 'nan'; it must be a number",
+        ),
         (["--train.num_epochs", -1], "train.num_epochs is -1"),
         (
             ["--data.pca_color", 0.1, "--data.channels", 1],
             "data.pca_color is 0.1; it must be 0 for grey images",
         ),
         (["--data.padding", -1], "data.padding is -1"),
-        (["--data.redraw", "sometimes"], "data.redraw is sometimes"),
+        (["--data.redraw", "sometimes"], "data.redraw is 'sometimes'"),
         (["--data.crop_size", 64], "data.crop_size is 64; it must be at most data.image_size, 32"),
         (["--model.name", "alexnt"], "unknown model 'alexnt'; did you mean 'alexnet'"),
         (["--data.name", "asira"], "unknown data.name 'asira'; did you mean 'asirra'"),
@@ -468,7 +470,7 @@ def refused(*arguments, script="train.py", cwd=None):
         (["--model.name", "no_module.Net"], "no module no_module for the model 'no_module.Net'"),
         (
             ["--model.precision", "float16"],
-            "model.precision is float16; it must be one of auto, float32, bfloat16",
+            "model.precision is 'float16'; it must be one of auto, float32, bfloat16",
         ),
         (
             ["--optimizer.beta1", 0.5],

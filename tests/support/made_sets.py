@@ -1,13 +1,21 @@
 """Small files in the official forms of CIFAR-10 and MNIST, made by writers of the tests' own."""
 
+import dataclasses
 import gzip
 import struct
 import tarfile
 
 import numpy as np
 
+from datasets.catalogue import DATASETS
+
 TRAIN_BATCHES = [f"data_batch_{number}" for number in range(1, 6)]
 BATCHES = [*TRAIN_BATCHES, "test_batch"]
+
+
+def change_entry(monkeypatch, name, **fields):
+    """Change fields of a data set's entry in the catalogue."""
+    monkeypatch.setitem(DATASETS, name, dataclasses.replace(DATASETS[name], **fields))
 
 
 def python2_pickle(value):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from datasets.augment.color import color_multiples
 from datasets.augment.sampling import Sampler
 from datasets.augment.windows import draw_crops
 
@@ -34,13 +35,13 @@ def test_windows_are_those_of_draw_crops_and_not_of_the_order():
 
 def test_colour_multiples_are_standard_normal_and_of_their_epoch_alone():
     sampler = Sampler(5000, 3)
-    first = sampler.color_multiples(0)
+    first = color_multiples(sampler, 0)
     assert first.shape == (5000, 3)
     np.testing.assert_allclose(first.mean(axis=0), 0, atol=0.05)
     np.testing.assert_allclose(first.std(axis=0), 1, atol=0.05)
-    for other in (sampler.color_multiples(1), Sampler(5000, 4).color_multiples(0)):
+    for other in (color_multiples(sampler, 1), color_multiples(Sampler(5000, 4), 0)):
         assert (other != first).all()
-    np.testing.assert_array_equal(Sampler(5000, 3).color_multiples(1), sampler.color_multiples(1))
+    np.testing.assert_array_equal(color_multiples(Sampler(5000, 3), 1), color_multiples(sampler, 1))
 
 
 def test_a_long_run_keeps_the_tables_of_two_epochs():
@@ -48,7 +49,7 @@ def test_a_long_run_keeps_the_tables_of_two_epochs():
     for epoch in range(10):
         sampler.order(epoch)
         sampler.windows(epoch, 4, 4, 2, True)
-        sampler.color_multiples(epoch)
+        color_multiples(sampler, epoch)
     assert len(sampler._tables) == 6
 
 

@@ -11,17 +11,19 @@ import pytest
 from urllib3.exceptions import ReadTimeoutError
 
 from datasets.asirra import load_asirra
-from datasets.catalogue import LOADERS, load_splits
+from datasets.catalogue import DATASETS, DataSetEntry
 from datasets.cifar10 import load_cifar10
 from datasets.download import fetch as download
-from datasets.download import known_files as official
-from datasets.download import transfer
-from datasets.download.fetch import DOWNLOADS, fetch
-from datasets.download.known_files import ARCHIVES, OfficialFile, check_official
+from datasets.download import transfer, verification
+from datasets.download.fetch import fetch
+from datasets.download.known_files import OfficialFile
+from datasets.download.verification import check_official
 from datasets.errors import DataError, OptionError, StorageError
+from datasets.load import load_splits
 from datasets.mnist import load_mnist
 from tests.support.download_server import serving
 from tests.support.made_sets import (
+    change_entry,
     cifar_parts,
     mnist_parts,
     pack,
@@ -32,6 +34,12 @@ from tests.support.made_sets import (
 
 ROOT = Path(__file__).resolve().parents[3]
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
+ARCHIVES = [(name, file) for name, entry in DATASETS.items() for file in entry.verified]
+
+
+def entry_of(*files):
+    """An entry of the catalogue with these downloads."""
+    return DataSetEntry(loader="", recipe="", downloads=files)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +59,7 @@ def server(running, monkeypatch):
     server.ranges.clear()
     server.halfway.clear()
     server.go_on.clear()
-    monkeypatch.setitem(DOWNLOADS, "x", (server.add("x.bin", CONTENT),))
+    monkeypatch.setitem(DATASETS, "x", entry_of(server.add("x.bin", CONTENT)))
     return server
 
 
@@ -282,7 +290,7 @@ def test_a_certificate_that_nobody_trusts_is_refused(server, folder, monkeypatch
 
 
 def test_only_https_is_spoken():
-    for file in (*ARCHIVES, *(file for files in DOWNLOADS.values() for file in files)):
+    for file in (file for entry in DATASETS.values() for file in (*entry.downloads, *entry.verified)):
         assert file.url.startswith("https://")
         assert len(file.sha256) == 64
     with pytest.raises(ValueError, match="is not https"):
@@ -292,11 +300,12 @@ def test_only_https_is_spoken():
 @pytest.mark.fault(15)
 def test_a_killed_download_is_gone_on_with(server, folder):
     server.behaviour = "stall"
-    file = DOWNLOADS["x"][0]
+    file = DATASETS["x"].downloads[0]
     code = (
-        "import sys; from datasets.download import fetch, known_files\n"
+        "import sys; from datasets.catalogue import DATASETS, DataSetEntry\n"
+        "from datasets.download import fetch, known_files\n"
         "file = known_files.OfficialFile(sys.argv[1], int(sys.argv[2]), sys.argv[3])\n"
-        "fetch.DOWNLOADS['x'] = (file,)\n"
+        "DATASETS['x'] = DataSetEntry(loader='', recipe='', downloads=(file,))\n"
         "fetch.fetch('x', sys.argv[4])"
     )
     command = [sys.executable, "-c", code, file.url, str(file.size), file.sha256, str(folder)]
@@ -375,14 +384,17 @@ def test_a_bar_is_shown_on_a_terminal_alone(server, folder, monkeypatch, capfd):
 
 
 def test_every_set_with_files_of_ones_own_can_be_downloaded():
-    assert DOWNLOADS.keys() == LOADERS.keys() - {"digits", "folder"}
+    assert {name for name, entry in DATASETS.items() if entry.downloads} == DATASETS.keys() - {
+        "digits",
+        "folder",
+    }
 
 
 def test_loaders_read_what_was_fetched(server, tmp_path, monkeypatch):
     monkeypatch.setenv("SESSIONNET_CACHE", str(tmp_path / "cache"))
     made = write_mnist(tmp_path / "made", mnist_parts())
     files = [server.add(path.name, path.read_bytes()) for path in made.iterdir()]
-    monkeypatch.setitem(DOWNLOADS, "mnist", tuple(files))
+    change_entry(monkeypatch, "mnist", downloads=tuple(files))
     expected = load_mnist(made, val_fraction=0.0).fingerprint
     assert load_mnist(download=True, val_fraction=0.0).fingerprint == expected
     assert load_splits("mnist", tmp_path / "here", download=True, val_fraction=0.0).fingerprint == expected
@@ -390,8 +402,7 @@ def test_loaders_read_what_was_fetched(server, tmp_path, monkeypatch):
 
     archive = pack(write_binary_batches(tmp_path / "batches", cifar_parts()), tmp_path / "x.tar.gz")
     file = server.add("cifar-10-binary.tar.gz", archive.read_bytes())
-    monkeypatch.setitem(DOWNLOADS, "cifar10", (file,))
-    monkeypatch.setattr(official, "ARCHIVES", (file,))
+    change_entry(monkeypatch, "cifar10", downloads=(file,), verified=(file,))
     assert load_cifar10(download=True).fingerprint == load_cifar10(archive).fingerprint
 
 
@@ -399,9 +410,8 @@ def test_the_archive_that_earlier_versions_fetched_is_used_where_it_is(server, t
     archive = pack(write_python_batches(tmp_path / "batches", cifar_parts()), tmp_path / "x.tar.gz")
     earlier = server.add("cifar-10-python.tar.gz", archive.read_bytes())
     binary = server.add("cifar-10-binary.tar.gz", b"x")
-    monkeypatch.setitem(DOWNLOADS, "cifar10", (binary,))
+    change_entry(monkeypatch, "cifar10", downloads=(binary,), verified=(earlier, binary))
     monkeypatch.setitem(download.EARLIER, "cifar10", earlier)
-    monkeypatch.setattr(official, "ARCHIVES", (earlier, binary))
     assert fetch("cifar10", tmp_path / "new") == tmp_path / "new" / binary.name
     (tmp_path / "old").mkdir()
     archive.rename(tmp_path / "old" / earlier.name)
@@ -431,14 +441,14 @@ def test_without_a_path_the_way_is_told():
 
 
 @pytest.mark.fault(14)
-@pytest.mark.parametrize("name", [file.name for file in ARCHIVES])
+@pytest.mark.parametrize(("data_set", "file"), ARCHIVES, ids=[file.name for _, file in ARCHIVES])
 @pytest.mark.parametrize("size", ["wrong", "right"])
-def test_an_archive_with_an_official_name_must_be_that_archive(tmp_path, monkeypatch, name, size):
-    content = b"something else"
+def test_an_archive_with_an_official_name_must_be_that_archive(tmp_path, monkeypatch, data_set, file, size):
+    content, name = b"something else", file.name
     (tmp_path / name).write_bytes(content)
     if size == "right":
-        files = [OfficialFile(file.url, len(content), file.sha256) for file in ARCHIVES]
-        monkeypatch.setattr(official, "ARCHIVES", files)
+        file = OfficialFile(file.url, len(content), file.sha256)
+        change_entry(monkeypatch, data_set, verified=(file,))
     load = load_asirra if name.endswith(".zip") else load_cifar10
     message = r"expected \d+ bytes, got 14;" if size == "wrong" else "expected SHA-256 [0-9a-f]{64}, got "
     with pytest.raises(DataError, match=f"{name}' is not the official file: {message}") as error:
@@ -468,12 +478,12 @@ def test_another_name_or_a_folder_is_not_compared(tmp_path):
 
 def test_a_file_is_hashed_once_as_long_as_it_stays(tmp_path, monkeypatch):
     hashed = []
-    real = official.file_digest
-    monkeypatch.setattr(official, "file_digest", lambda path: hashed.append(path) or real(path))
+    real = verification.file_digest
+    monkeypatch.setattr(verification, "file_digest", lambda path: hashed.append(path) or real(path))
     path = tmp_path / "x.bin"
     path.write_bytes(CONTENT)
     file = OfficialFile("https://localhost/x.bin", len(CONTENT), real(path))
-    monkeypatch.setattr(official, "ARCHIVES", (file,))
+    change_entry(monkeypatch, "asirra", verified=(file,))
     check_official(path)
     check_official(path)
     assert len(hashed) == 1

@@ -6,7 +6,7 @@ import pytest
 
 from datasets.errors import DataError
 from datasets.image_files.folder_or_zip import open_source
-from datasets.image_files.labels import class_names_of, class_of_pet, list_labelled, sample_files
+from datasets.image_files.labels import class_names_of, class_of_pet, list_labelled
 
 
 def tree(root, *names):
@@ -44,15 +44,6 @@ def test_a_test_folder_with_some_labels_must_have_all(tmp_path):
 def test_a_rule_of_ones_own(tmp_path):
     listing = list_labelled(tree(tmp_path, "cat.1.jpg", "dog.7.jpg"), lambda parts: parts[-1].split(".")[0])
     assert listing == {"whole": [("cat.1.jpg", "cat"), ("dog.7.jpg", "dog")]}
-
-
-def test_a_sample_keeps_the_order_and_follows_the_seed():
-    files = [(f"{i}.png", "a") for i in range(100)]
-    sample = sample_files(files, 10, seed=3)
-    assert len(sample) == 10
-    assert sample == sorted(sample, key=files.index) == sample_files(files, 10, seed=3)
-    assert sample != sample_files(files, 10, seed=4)
-    assert sample_files(files, None, seed=3) == sample_files(files, 100, seed=3) == files
 
 
 @pytest.mark.parametrize("train", ["train", "Train", "TRAINING"])

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from datasets.catalogue import LOADERS
+from datasets.catalogue import DATASETS
 from learning.config.command_line import parse_train
-from learning.config.recipes import CONFIGS, RECIPE_OF_SET, read_recipe
+from learning.config.recipes import CONFIGS, read_recipe
 from learning.config.run_config import RunConfig
 from learning.errors import UsageError
 
@@ -30,19 +30,18 @@ def test_the_post_recipe_has_the_values_of_the_post():
 
 
 def test_the_recipe_of_a_data_set_is_one_for_it_and_the_readme_names_it():
-    assert RECIPE_OF_SET.keys() == LOADERS.keys()
     readme = (CONFIGS.parent / "README.md").read_text(encoding="utf-8")
-    for name, recipe in RECIPE_OF_SET.items():
-        assert read_recipe(CONFIGS / f"{recipe}.yaml")["data"]["name"] == name
+    for name, entry in DATASETS.items():
+        assert read_recipe(CONFIGS / f"{entry.recipe}.yaml")["data"]["name"] == name
         [line] = [line for line in readme.splitlines() if line.startswith(f"| `{name}` |")]
-        assert line.endswith(f"| `{recipe}` |")
+        assert line.endswith(f"| `{entry.recipe}` |")
 
 
-@pytest.mark.parametrize("name", sorted(LOADERS))
+@pytest.mark.parametrize("name", sorted(DATASETS))
 def test_every_data_set_has_a_recipe_of_its_own_where_none_is_named(name):
     data_dir = [] if name == "digits" else ["--data-dir", "images"]
     config = parse_train(["--data.name", name, *data_dir]).config
-    assert (config.recipe, config.data.name) == (RECIPE_OF_SET[name], name)
+    assert (config.recipe, config.data.name) == (DATASETS[name].recipe, name)
 
 
 def test_without_a_name_a_path_is_a_folder_of_images_and_nothing_the_digits():

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import inspect
 import re
 
 import numpy as np
@@ -11,7 +10,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets.catalogue import LOADERS
+from datasets.catalogue import DATASETS
+from datasets.options.loading import LoadOptions
 from learning.config.command_line import parse_train
 from learning.config.run_config import (
     SECTIONS,
@@ -42,16 +42,14 @@ def test_dictionary_round_trip():
     assert RunConfig.from_dict(config.as_dict()) == config
 
 
-@pytest.mark.parametrize("name", sorted(LOADERS))
+@pytest.mark.parametrize("name", sorted(DATASETS))
 def test_what_a_dictionary_leaves_open_about_its_data_is_as_on_the_command_line(name, tmp_path):
     recipe = tmp_path / "short.yaml"
     recipe.write_text(f"data: {{name: {name}}}\n")
     expected = parse_train(["--config", str(recipe)]).config.data
     assert RunConfig.from_dict({"data": {"name": name}}).data == expected
-    defaults = inspect.signature(LOADERS[name]).parameters
-    for option in ("image_size", "crop_size", "channels", "reflect", "padding", "val_fraction"):
-        if option in defaults:
-            assert getattr(expected, option) == defaults[option].default
+    for option in dataclasses.fields(LoadOptions):
+        assert getattr(expected, option.name) == DATASETS[name].defaults.get(option.name, option.default)
 
 
 def test_what_a_dictionary_says_about_its_data_wins():
@@ -110,7 +108,7 @@ def test_an_impossible_value_is_named(section, name, value):
     [
         ({"trian": {}}, "unknown option trian; did you mean 'train'"),
         ({"train": {"batchsize": 3}}, "unknown option train.batchsize; did you mean 'batch_size'"),
-        ({"train": 3}, "train. holds 3; it must be a mapping"),
+        ({"train": 3}, "train holds 3; it must be a mapping"),
         ([], "the configuration holds []; it must be a mapping"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Bring class names into one Unicode form, and refuse names that look the same."""
+"""Read the names of folders: parts of a set, and classes, in one Unicode form and never two that look the same."""
 
 import logging
 import unicodedata
@@ -6,6 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from datasets.errors import DataError, escape_name
 
+WHOLE, TRAIN, VAL, TEST = "whole", "train", "val", "test"  # whole: not split yet
+PART_OF = {  # folder names, ignoring case
+    **dict.fromkeys(("train", "training"), TRAIN),
+    **dict.fromkeys(("val", "valid", "validation"), VAL),
+    **dict.fromkeys(("test", "testing", "test1"), TEST),  # Kaggle's archives say test1
+}
 _NAMED = 3  # pairs of names that a message shows
 
 logger = logging.getLogger(__name__)

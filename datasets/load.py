@@ -1,0 +1,154 @@
+"""Load a data set of the catalogue by its name, or any labelled images as a test set for a trained model."""
+
+import dataclasses
+import logging
+import pkgutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+
+from datasets.cache.store import load_images
+from datasets.catalogue import DATASETS
+from datasets.dataset import DataSet
+from datasets.errors import ClassMismatchError, OptionError, escape_name, shortened, suggestion
+from datasets.folder import labelled_dataset
+from datasets.image_files.folder_names import confused, normal_form
+from datasets.image_files.folder_or_zip import Source, open_source
+from datasets.image_files.labels import PETS, are_pets, class_of_folder, class_of_pet, list_test
+from datasets.image_files.unused_files import warn_of_unreadable_classes
+from datasets.options.fields import changed
+from datasets.options.loading import LoadOptions
+from datasets.splits import Splits
+
+logger = logging.getLogger(__name__)
+
+
+def load_splits(
+    name: str,
+    path: Path | str | None = None,
+    options: LoadOptions | None = None,
+    *,
+    seed: int = 0,
+    download: bool = False,
+    **changes: Any,
+) -> Splits:
+    """Load a data set of the catalogue.
+
+    :param name: a key of `datasets.catalogue.DATASETS`.
+    :param path: of the images; None for a set that comes with a library, and possible with download.
+    :param options: None for the set's own defaults.
+    :param seed: of the sample, the split, the order and the crops.
+    :param download: fetch the set's official files into path first: see `datasets.download.fetch`.
+    :param changes: options that replace those of `options`, by name.
+    :raises OptionError: an unknown set, an option that it does not have, a path that is missing or not wanted.
+    :raises DataError: what the loader finds wrong with the data.
+    """
+    if name not in DATASETS:
+        raise OptionError(f"no data set '{name}'; {suggestion(name, DATASETS)}")
+    entry = DATASETS[name]
+    loader: Callable[..., Splits] = pkgutil.resolve_name(entry.loader)
+    if download and not entry.downloads:
+        raise OptionError(f"the data set '{name}' cannot be downloaded; leave download out")
+    if not entry.has_path:
+        if path is not None:
+            raise OptionError(f"data set '{name}' comes with a library, it has no path; leave '{path}' out")
+        return loader(options, seed=seed, **changes)
+    if path is None and not download:
+        hint = f", or fetch them with train.py --data.name {name} --download" if entry.downloads else ""
+        raise OptionError(
+            f"data set '{name}' needs the path of its images; give a folder or a zip archive with --data-dir{hint}"
+        )
+    fetched = {"download": True} if download else {}
+    return loader(path, options, seed=seed, **fetched, **changes)
+
+
+def holds_own_form(name: str, path: Path | str) -> bool:
+    """Return whether a path holds a data set in a form of its own: CIFAR-10's batches, MNIST's files."""
+    own_form = DATASETS[name].own_form if name in DATASETS else None
+    return own_form is not None and pkgutil.resolve_name(own_form)(path)
+
+
+class LabelledSet(NamedTuple):
+    """Any labelled images as a test set.
+
+    :ivar bad_files: (name, reason) of each file that was left out because it cannot be decoded.
+    :ivar is_test_part: whether there were training images too, which were left out.
+    :ivar digests: `datasets.images.duplicates.pixel_digests` of the images.
+    """
+
+    dataset: DataSet
+    bad_files: list[tuple[str, str]]
+    is_test_part: bool
+    digests: np.ndarray
+
+
+def labelled_set(
+    path: Path | str,
+    class_names: tuple[str, ...],
+    options: LoadOptions | None = None,
+    *,
+    name: str = "folder",
+    **changes: Any,
+) -> LabelledSet:
+    """Load any labelled folder or archive as one set, with the classes of an existing model.
+
+    If there are train/ and test/, only test/ is used; otherwise everything is. The classes of a folder are
+    matched by name, in any Unicode form; a class that the model knows and the folder lacks is reported in a
+    warning. If the model knows only cats and dogs, these may also be told by the names of the files.
+
+    :param class_names: the model's classes in order; the labels are one-hot in that order, (N, K) uint8.
+    :param options: how to decode and crop; how to split does not matter.
+    :param name: the data set that the model was trained on. If path holds that set's own form (the batches of
+        cifar10, the files of mnist), the official test images are used.
+    :param changes: options that replace those of `options`, by name.
+    :raises ClassMismatchError: the folder has a class that the model does not know.
+    :raises DataError: as `datasets.folder.load_folder`, but a single class is enough.
+    """
+    options = changed(options or LoadOptions(), changes)
+    if holds_own_form(name, path):
+        return _official_test(name, path, class_names, options)
+    source = open_source(path)
+    by_pet = sorted(class_names) == sorted(PETS) and are_pets(source)
+    labelled, is_test_part = list_test(source, class_of_pet if by_pet else class_of_folder)
+    classes = {name: label for files in labelled.values() for name, label in files}
+    _check_classes(source, set(classes.values()), tuple(map(normal_form, class_names)))
+    cached = load_images(source, sorted(classes), options)
+    warn_of_unreadable_classes(source, labelled, cached.bad)
+    dataset = labelled_dataset(cached, classes, tuple(class_names), options.crops)
+    return LabelledSet(dataset, cached.bad, is_test_part, cached.digests)
+
+
+def _official_test(
+    name: str, path: Path | str, class_names: Sequence[str], options: LoadOptions
+) -> LabelledSet:
+    """Return the test images of a data set in its own form."""
+    splits = load_splits(
+        name,
+        path,
+        image_size=options.image_size,
+        channels=options.channels,
+        val_fraction=0.0,
+        **dataclasses.asdict(options.crops),
+    )
+    if splits.class_names != tuple(class_names):
+        raise _mismatch(path, splits.class_names, class_names)
+    # an official set always has a test part
+    return LabelledSet(cast(DataSet, splits.test), [], True, splits.digests["test"])
+
+
+def _check_classes(source: Source, found: set[str], class_names: Sequence[str]) -> None:
+    if found - set(class_names):
+        raise _mismatch(source.path, sorted(found), class_names)
+    missing = sorted(set(class_names) - found)
+    if missing:
+        logger.warning("'%s' has no images of %s", escape_name(str(source.path)), shortened(missing))
+
+
+def _mismatch(path: Path | str, found: Iterable[str], class_names: Sequence[str]) -> ClassMismatchError:
+    hint = confused(set(found) - set(class_names), class_names)
+    return ClassMismatchError(
+        f"the classes in '{escape_name(str(path))}' ({shortened(found)}) are not those of "
+        f"the model ({shortened(class_names)}){hint}; rename or remove the folders of other classes"
+    )

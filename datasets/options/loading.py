@@ -1,0 +1,121 @@
+"""The options of loading images, each declared once: how to decode, crop and split them.
+
+    options = LoadOptions(image_size=72, crop_size=64)
+    splits = load_folder("photos", options, val_fraction=0.1)
+
+Loaders, data sets and the configuration of a run take these objects whole, so a new option is one new field here.
+"""
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+from datasets.options.fields import FRACTION, NOT_NEGATIVE, POSITIVE, SHARE, CheckedOptions, option
+
+ALEXNET_CROP_SIZE = 227  # pixels: the side at which AlexNet's layers fit together
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeOptions(CheckedOptions):
+    """How files become pixels, and how many bad ones are tolerated."""
+
+    image_size: int = option(256, "side in pixels of the squares that images are resized to, once", POSITIVE)
+    channels: Literal[1, 3] = option(3, "3 for colour, 1 for grey")
+    cache_dir: str | None = option(
+        None, "folder for decoded images; without it: a folder in the user's cache directory"
+    )
+    max_bad_fraction: float = option(
+        0.05,
+        "stop if a larger share of the files cannot be decoded; fewer are left out with a warning",
+        SHARE,
+    )
+    strict: bool = option(False, "stop at the first file that cannot be decoded")
+
+    def __post_init__(self) -> None:
+        if isinstance(self.cache_dir, os.PathLike):
+            object.__setattr__(self, "cache_dir", os.fspath(self.cache_dir))
+        super().__post_init__()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crops(CheckedOptions):
+    """How images are cropped and augmented. Checkpoints hold these fields and compare them on resume."""
+
+    crop_size: int = option(
+        ALEXNET_CROP_SIZE, "side in pixels of the square crops that the network sees", POSITIVE
+    )
+    reflect: bool = option(
+        True,
+        "mirror half of the training crops, and test each crop with its mirror image: ten crops, not five",
+    )
+    padding: int = option(
+        0, "width in pixels of a frame of the mean colour that training crops may reach into", NOT_NEGATIVE
+    )
+    pca_color: float = option(
+        0.0,
+        "standard deviation of a random shift of an image's colours along the principal components of the set's "
+        "pixels (Krizhevsky et al. 2012, section 4.1: 0.1); 0 for none",
+        NOT_NEGATIVE,
+    )
+    redraw: bool = option(
+        True,
+        "draw crops, reflections and colours anew in every epoch; false keeps those of the first epoch, as if the "
+        "images had been augmented once before training",
+    )
+
+    def check_images(self, height: int, width: int, channels: int) -> None:
+        """Raise OptionError unless images of that size and number of channels can be cropped like this."""
+        largest = min(height, width) + 2 * self.padding
+        self._require(
+            self.crop_size <= largest,
+            "crop_size",
+            f"at most {largest} for images of {height}x{width} pixels with a padding of {self.padding}",
+        )
+        self._require(not self.pca_color or channels == 3, "pca_color", "0 for grey images")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitOptions(CheckedOptions):
+    """Which images are used, and which of them are held out."""
+
+    val_fraction: float = option(
+        0.2,
+        "share of the training images held out to choose the best weights, if there is no val/ folder",
+        FRACTION,
+    )
+    test_fraction: float = option(
+        0.2, "share of all images held out for the final test, if there is no test/ folder", FRACTION
+    )
+    sample_size: int | None = option(
+        None,
+        "use only this many images, drawn by the seed; of each of train/, val/ and test/ if they exist",
+        POSITIVE,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions(SplitOptions, Crops, DecodeOptions):
+    """Everything that may be asked of a loader.
+
+    :raises OptionError: a value that no images could satisfy.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require(
+            self.padding < self.crop_size,
+            "padding",
+            f"below {self._named('crop_size')}, or crops miss the image",
+        )
+        self._require(
+            self.crop_size <= self.image_size,
+            "crop_size",
+            f"at most {self._named('image_size')}, {self.image_size}",
+        )
+        self.check_images(self.image_size, self.image_size, self.channels)
+
+    @property
+    def crops(self) -> Crops:
+        """The options of crops alone."""
+        return Crops(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Crops)})
