@@ -52,7 +52,7 @@ DATASETS: dict[str, DataSetEntry] = {
         defaults={"image_size": 32, "crop_size": 32, "padding": 4, "val_fraction": 0.1},
         unused=("test_fraction", *OF_FILES),
         own_form="datasets.cifar10.holds_cifar10",
-        downloads=(CIFAR10_PYTHON,),
+        downloads=(CIFAR10_BINARY,),  # plain bytes, not pickles
         verified=(CIFAR10_PYTHON, CIFAR10_BINARY),
     ),
     "digits": DataSetEntry(

@@ -80,7 +80,7 @@ def holds_cifar10(path: Path | str) -> bool:
 
 
 def _batch_files(path: Path) -> dict[str, Path]:
-    """The batches in a folder, or in the one that an archive unpacks to."""
+    """Return the batches in a folder, or in the folder that an archive unpacks to."""
     for folder in _FOLDERS:
         files = {
             name: file
@@ -94,7 +94,7 @@ def _batch_files(path: Path) -> dict[str, Path]:
 
 
 def _archives(path: Path) -> list[Path]:
-    """The archive itself, or those of the official names in a folder."""
+    """Return the archive itself, or the archives with official names in a folder."""
     if path.is_dir():
         return [path / name for name in _ARCHIVES if (path / name).is_file()]
     is_zip = path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)
@@ -102,11 +102,11 @@ def _archives(path: Path) -> list[Path]:
 
 
 def _read_batches(path: Path) -> dict[str, Part]:
-    """The six batches by their names without a suffix."""
+    """Return the six batches by their names without a suffix."""
     shown = escape_name(str(path))
     if not path.exists():
         raise DataError(f"there is no '{shown}'; give the CIFAR-10 archive or folder")
-    # One after another: no two are in memory before they are looked into.
+    # One after another: no two are in memory before they are decoded.
     batches = {name: _decode(f"{shown}/{file}", file, content) for name, file, content in _contents(path)}
     missing = [name for name in _BATCHES if name not in batches]
     if len(missing) == len(_BATCHES):
@@ -120,7 +120,7 @@ def _read_batches(path: Path) -> dict[str, Part]:
 
 
 def _contents(path: Path) -> _Contents:
-    """The batches of a folder or an archive, each read when it is asked for."""
+    """Yield the batches of a folder or an archive, and read each only when it is needed."""
     files, archives = _batch_files(path), _archives(path)
     if files:
         yield from ((name, file.name, _read_file(file)) for name, file in files.items())
@@ -140,7 +140,7 @@ def _read_file(path: Path) -> bytes:
 
 
 class _Member(tarfile.TarInfo):
-    """A header of an archive; refused as soon as it announces more than an official archive holds."""
+    """A header of an archive, which is refused if it announces more than an official archive holds."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Member":
@@ -150,7 +150,7 @@ class _Member(tarfile.TarInfo):
 
 
 def _read_archive(path: Path) -> _Contents:
-    """The batches of a tar archive, read member by member; nothing is ever extracted."""
+    """Yield the batches of a tar archive, read member by member; nothing is ever extracted."""
     try:
         with tarfile.open(path, tarinfo=_Member) as archive:
             for member in islice(archive, MAX_MEMBERS):
@@ -170,18 +170,19 @@ def _read_archive(path: Path) -> _Contents:
 def _check_bytes(name: str, size: int, most: int) -> None:
     if size > most:
         raise DataError(
-            f"'{escape_name(name)}' has {size} bytes; a CIFAR-10 batch has about 31 million, so this is none; "
+            f"'{escape_name(name)}' has {size} bytes; a CIFAR-10 batch has about 31 million, so this is not one; "
             "download it again"
         )
 
 
 def _decode(shown: str, file: str, content: bytes) -> Part:
-    """Images (N, 32, 32, 3) uint8 and labels (N,) of one batch."""
+    """Return images (N, 32, 32, 3) uint8 and labels (N,) of one batch."""
     if file.endswith(".bin"):
         records = np.frombuffer(content, np.uint8)
         if not len(records) or len(records) % (1 + PIXELS):
             raise DataError(
-                f"'{shown}' has {len(records)} bytes, no multiple of {1 + PIXELS}; it is damaged; download it again"
+                f"'{shown}' has {len(records)} bytes, not a multiple of {1 + PIXELS}; it is damaged; "
+                "download it again"
             )
         records = records.reshape(-1, 1 + PIXELS)
         pixels, labels = records[:, 1:], records[:, 0]
@@ -189,19 +190,19 @@ def _decode(shown: str, file: str, content: bytes) -> Part:
         pixels, labels = _unpickled(shown, load_plain_pickle(content, shown))
     if labels.min() < 0 or labels.max() >= len(CLASS_NAMES):
         raise DataError(
-            f"'{shown}' has a label beyond 0..{len(CLASS_NAMES) - 1}; it is no CIFAR-10 batch; download it again"
+            f"'{shown}' has a label beyond 0..{len(CLASS_NAMES) - 1}; it is not a CIFAR-10 batch; download it again"
         )
     images = pixels.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)  # (N, 32, 32, 3)
     return np.ascontiguousarray(images), labels.astype(np.intp)
 
 
 def _unpickled(shown: str, batch: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (N, 3072) and labels (N,) of a batch's dictionary, whose keys Python 2 wrote as bytes."""
+    """Return pixels (N, 3072) and labels (N,) of a batch's dictionary, whose keys Python 2 wrote as bytes."""
     values = {key.decode("latin1") if isinstance(key, bytes) else key: value for key, value in _items(batch)}
     pixels, labels = values.get("data"), values.get("labels")
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.shape[1] != PIXELS or not len(pixels):
         raise DataError(
-            f"'{shown}' holds no array of N x {PIXELS} bytes; it is no CIFAR-10 batch; download it again"
+            f"'{shown}' holds no array of N x {PIXELS} bytes; it is not a CIFAR-10 batch; download it again"
         )
     if not isinstance(labels, list) or len(labels) != len(pixels) or not all(type(v) is int for v in labels):
         raise DataError(

@@ -26,8 +26,14 @@ class StorageError(Exception):
     exit_code = 6
 
 
-class OptionError(DataError, ValueError):
-    """An option has a value (or a name) that no data could satisfy."""
+class UsageError(Exception):
+    """A bad argument of a script."""
+
+    exit_code = 2
+
+
+class OptionError(UsageError, DataError, ValueError):
+    """An option has an unknown name or an impossible value, whether a script or a program gave it."""
 
     exit_code = 2
 

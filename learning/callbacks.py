@@ -1,10 +1,14 @@
-"""Callbacks watch training: they log, draw, measure, notify, or end it by an error. Imports no TensorFlow.
+"""Watch training: a callback logs, draws, measures, notifies, or stops training by an exception.
 
-class PrintLoss(Callback):
-    def on_step(self, training):
-        training.say(f"update {training.global_step}: loss {training.loss:.4f}")
+An example, which prints the loss of every update:
 
-optimizer.train(sess, "runs/mine", callbacks=[PrintLoss()])
+    class PrintLoss(Callback):
+        def on_step(self, training):
+            training.say(f"update {training.global_step}: loss {training.loss:.4f}")
+
+    optimizer.train(sess, "runs/mine", callbacks=[PrintLoss()])
+
+Imports no TensorFlow.
 """
 
 from __future__ import annotations

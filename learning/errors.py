@@ -5,7 +5,7 @@ user's own that fails when it runs (`network_errors`), 5 non-finite numbers, 6 s
 use, 8 cluster (not yet used), 128 + signal number. A message says what is wrong, where, and what to do.
 """
 
-from datasets.errors import DataError, StorageError
+from datasets.errors import DataError, StorageError, UsageError
 
 __all__ = [
     "CheckpointError",
@@ -16,12 +16,6 @@ __all__ = [
     "StorageError",
     "UsageError",
 ]
-
-
-class UsageError(Exception):
-    """A bad argument of a script."""
-
-    exit_code = 2
 
 
 class CheckpointError(Exception):

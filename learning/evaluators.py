@@ -1,7 +1,7 @@
-"""Evaluators: what a set of predictions is worth, and whether one score is better than another.
+"""Score predictions, and decide whether one score is better than another.
 
-Every metric is scikit-learn's. A batch or a set may hold only some of the K classes: labels are then named
-explicitly, so that column k of the predictions always means class k and nothing warns.
+The metrics are scikit-learn's. A batch or a set may hold only some of the K classes, so all labels are named
+explicitly: column k of the predictions always means class k, and scikit-learn has nothing to warn of.
 """
 
 import math
@@ -20,7 +20,7 @@ PROBABILITY_TOLERANCE = 1e-3  # how far a row of probabilities may be from a sum
 
 
 def _metrics() -> ModuleType:
-    """scikit-learn's, imported when the first score is asked for, since that takes more than a second."""
+    """Import scikit-learn's metrics with the first score, because that takes more than a second."""
     from sklearn import metrics
 
     return metrics
@@ -29,10 +29,10 @@ def _metrics() -> ModuleType:
 class Evaluator(ABC):
     """A metric of single-label classification.
 
-    A subclass gives `worst_score`, `mode` and `score`; `is_better` follows from them and may be replaced. Where
-    some labels have no score, `check_labels` refuses them before anything is trained.
+    A subclass defines `worst_score`, `mode` and `score`; `is_better` follows from them and may be overridden. If
+    some labels have no score, `check_labels` refuses them before training.
 
-    :cvar needs_every_class: there is no score where a class does not occur among the labels.
+    :cvar needs_every_class: there is no score if a class does not occur among the labels.
     """
 
     needs_every_class = False
@@ -40,37 +40,37 @@ class Evaluator(ABC):
     @property
     @abstractmethod
     def worst_score(self) -> float:
-        """The score that no prediction is worse than; the best score before anything was scored."""
+        """Return the score that no prediction is worse than, which is the best score before the first one."""
 
     @property
     @abstractmethod
     def mode(self) -> Literal["max", "min"]:
-        """'max' where a higher score is better (accuracy), 'min' where a lower one is (error rate)."""
+        """Return 'max' if a higher score is better (accuracy), 'min' if a lower one is (error rate)."""
 
     @property
     def name(self) -> str:
-        """The metric in snake case, from the class name: `MacroF1Evaluator` is 'macro_f1'."""
+        """Return the name in snake case, from the class name: `MacroF1Evaluator` is 'macro_f1'."""
         stem = type(self).__name__.removesuffix("Evaluator")
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", stem).lower()
 
     @abstractmethod
     def score(self, y_true: np.ndarray, y_pred: np.ndarray) -> float:
-        """The score of N predictions.
+        """Return the score of N predictions.
 
         :param y_true: (N, K) one-hot of any numeric dtype, or (N,) class indices of an integer dtype.
         :param y_pred: (N, K) float, the probability of each class in [0, 1].
         """
 
     def check_labels(self, y_true: np.ndarray, class_names: Sequence[str]) -> None:  # noqa: B027
-        """See that these labels have a score, whatever is predicted. Here nothing is refused.
+        """Check that these labels have a score for any predictions. The base class refuses none.
 
         :param y_true: as for `score`.
         :param class_names: of all K classes.
-        :raises ValueError: they have none; why, and what to do.
+        :raises ValueError: they have no score; the message says why, and what to do.
         """
 
     def is_better(self, curr: float, best: float, score_threshold: float = 1e-4) -> bool:
-        """Whether `curr` is better than `best` by more than the fraction `score_threshold` of |best|.
+        """Return whether `curr` is better than `best` by more than the fraction `score_threshold` of |best|.
 
         The threshold does not apply to a `best` of `worst_score`: any gain over it counts, a tie does not.
         A `curr` that is NaN or infinite never wins; against a `best` of NaN every finite `curr` does.
@@ -90,7 +90,7 @@ class Evaluator(ABC):
 
 
 def class_indices(y_true: np.ndarray, num_classes: int) -> np.ndarray:
-    """The true classes as indices.
+    """Return the true classes as indices.
 
     :param y_true: (N, K) one-hot of any numeric dtype, or (N,) of an integer dtype in [0, K).
     :param num_classes: K.
@@ -115,7 +115,7 @@ def class_indices(y_true: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def _checked(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (N,) and float64 predictions (N, K) of one length; ValueError says what does not fit."""
+    """Return indices (N,) and float64 predictions (N, K) of one length; ValueError says what does not fit."""
     labels, predictions = np.asarray(y_true), np.asarray(y_pred)
     if predictions.ndim != 2 or predictions.shape[1] < 2:
         raise ValueError(
@@ -131,7 +131,7 @@ def _checked(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 class _SklearnEvaluator(Evaluator):
-    """Checks the arrays, then calls the metric; higher is better, from 0, unless a subclass differs."""
+    """Check the arrays, then call the metric; higher is better, from 0, unless a subclass differs."""
 
     @property
     def worst_score(self) -> float:
@@ -142,7 +142,7 @@ class _SklearnEvaluator(Evaluator):
         return "max"
 
     def score(self, y_true: np.ndarray, y_pred: np.ndarray) -> float:
-        """As in `Evaluator.score`; NaN where a prediction is NaN or infinite, which `is_better` never takes.
+        """Return the score; NaN, which is never better, if a prediction is NaN or infinite.
 
         :raises ValueError: wrong shapes, nothing to score, or labels outside [0, K).
         """
@@ -152,7 +152,7 @@ class _SklearnEvaluator(Evaluator):
         return float(self._score(labels, predictions))
 
     def check_labels(self, y_true: np.ndarray, class_names: Sequence[str]) -> None:
-        """As in `Evaluator.check_labels`: refuse wrong labels, and a class that is missing but needed."""
+        """Refuse wrong labels, and a missing class that the metric needs."""
         num_classes = len(class_names)
         found = np.unique(class_indices(np.asarray(y_true), num_classes))  # a few stand for all
         self._score(*_checked(found, np.full((len(found), num_classes), 1 / num_classes)))
@@ -165,7 +165,7 @@ class _SklearnEvaluator(Evaluator):
 
     @abstractmethod
     def _score(self, labels: np.ndarray, predictions: np.ndarray) -> float:
-        """The metric for indices (N,) and finite float64 predictions (N, K)."""
+        """Return the metric for indices (N,) and finite float64 predictions (N, K)."""
 
 
 class AccuracyEvaluator(_SklearnEvaluator):
@@ -223,7 +223,7 @@ class TopKAccuracyEvaluator(_SklearnEvaluator):
 class MacroF1Evaluator(_SklearnEvaluator):
     """The mean over classes of the harmonic mean of precision and recall, in [0, 1].
 
-    A class that is neither among the true nor among the predicted ones has no F1 and is left out of the mean.
+    A class that occurs neither among the true nor among the predicted ones has no F1 and is left out of the mean.
     """
 
     def _score(self, labels: np.ndarray, predictions: np.ndarray) -> float:
@@ -234,7 +234,7 @@ class MacroF1Evaluator(_SklearnEvaluator):
 
 
 class BalancedAccuracyEvaluator(_SklearnEvaluator):
-    """The mean recall of the classes that occur in y_true, in [0, 1]: every class weighs the same."""
+    """The mean recall of the classes that occur in y_true, in [0, 1]: every class has the same weight."""
 
     def _score(self, labels: np.ndarray, predictions: np.ndarray) -> float:
         # balanced_accuracy_score is the same number, but warns where a predicted class does not occur
@@ -246,9 +246,9 @@ class BalancedAccuracyEvaluator(_SklearnEvaluator):
 class RocAucEvaluator(_SklearnEvaluator):
     """The area under the ROC curve, in [0, 1]; 0.5 is chance.
 
-    Two classes: of the probability of class 1. More: the unweighted mean of each class against the rest.
-    Where a class does not occur in y_true its curve does not exist and the score is NaN, so a small last
-    minibatch may have none.
+    For two classes, of the probability of class 1; for more, the unweighted mean of each class against the rest.
+    If a class does not occur in y_true, its curve does not exist and the score is NaN; a small last minibatch may
+    have no score.
     """
 
     needs_every_class = True
@@ -269,7 +269,7 @@ class LogLossEvaluator(_SklearnEvaluator):
     Rows are first divided by their sums, which float32 rounding leaves a little off 1; a probability of 0
     counts as the float64 epsilon, a loss of 36.04.
 
-    :raises ValueError: from `score`, predictions that are no probabilities (logits, say).
+    :raises ValueError: from `score`, predictions that are not probabilities, such as logits.
     """
 
     @property

@@ -10,14 +10,13 @@ there, for the optimizer's variables are left out.
 import argparse
 import dataclasses
 import json
-import shutil
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from datasets.storage.atomic import write_text
+from datasets.storage.atomic import replacing_folder, write_text
 from datasets.storage.paths import expanded
 from learning.checkpoints.checksums import write_checksums
 from learning.errors import CheckpointError, DirectoryInUseError
@@ -83,14 +82,9 @@ def publish(run: RunDirectory, target: Path) -> None:
     step, _ = store.selected(state)
     store.read_state(step)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".publishing-{uuid.uuid4().hex}")
-    temporary.mkdir()
-    try:
+    with replacing_folder(target, f".publishing-{uuid.uuid4().hex}") as temporary:
         _write_texts(run, temporary)
         _write_checkpoint(run, state, step, temporary)
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _tested_epoch(run: RunDirectory) -> Any:

@@ -1,7 +1,7 @@
 """Learning-rate schedules: pure Python, with a state that a checkpoint can hold.
 
-A schedule answers one question, the learning rate of an update, and hears once per epoch how long nothing
-was better. Units: `global_step` and all `*_steps` count updates, `patience` counts epochs.
+A schedule answers one question, the learning rate of an update, and is told once per epoch how many epochs in a
+row brought nothing better. Units: `global_step` and all `*_steps` count updates, `patience` counts epochs.
 """
 
 import inspect
@@ -10,46 +10,22 @@ from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from numbers import Integral
 
-from learning.config.options import OptimizerConfig, ScheduleConfig
+from datasets.options.fields import NOT_NEGATIVE, POSITIVE, Range, checked
+from learning.config.options import FACTOR, OptimizerConfig, ScheduleConfig
 from models.options import accepted
 
 
-def _number(name: str, value: object, minimum: float = 0.0, maximum: float = math.inf) -> float:
-    """A finite number in [minimum, maximum] as a float; ValueError names the argument."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not minimum <= value <= maximum:
-        raise ValueError(f"{name} is {value!r}; give a number from {minimum:g} to {maximum:g}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} is {value!r}; give a finite number")
-    return float(value)
+def _at_least(minimum: int) -> Range:
+    return Range(lambda value: value >= minimum, f"{minimum} or more")
 
 
-def _learning_rate(value: object, name: str = "init_learning_rate") -> float:
-    """A finite number above 0 as a float."""
-    rate = _number(name, value)
-    if rate == 0:
-        raise ValueError(f"{name} is 0; give a learning rate above 0")
-    return rate
-
-
-def _factor(value: object) -> float:
-    """A number above 0 and at most 1, so that a rate never rises."""
-    factor = _number("factor", value, maximum=1.0)
-    if factor == 0:
-        raise ValueError("factor is 0; give a number above 0 and at most 1")
-    return factor
-
-
-def _count(name: str, value: object, minimum: int = 0) -> int:
-    """An integer of at least `minimum`; ValueError names the argument."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
-        raise ValueError(f"{name} is {value!r}; give an integer of {minimum} or more")
-    return int(value)
+def _up_to(rate: float) -> Range:
+    return Range(lambda value: 0 <= value <= rate, f"from 0 to {rate:g}")
 
 
 def linear_warmup(global_step: int, warmup_steps: int) -> float:
-    """The fraction of the full rate while warming up: 1/warmup_steps for the first update, 1 from its last.
+    """Return the fraction of the full rate during warm-up: 1/warmup_steps for the first update, 1 from the last on.
 
     Source: Goyal et al. 2017, section 2.2 (gradual warm-up), from 0 instead of from a single worker's rate.
     """
@@ -59,12 +35,12 @@ def linear_warmup(global_step: int, warmup_steps: int) -> float:
 class Schedule(ABC):
     """The learning rate of every update.
 
-    A subclass gives `learning_rate`; what changes during training, if anything, goes through `state`.
+    A subclass defines `learning_rate`; what changes during training, if anything, is in `state`.
     """
 
     @abstractmethod
     def learning_rate(self, global_step: int) -> float:
-        """The rate of the update that follows `global_step` updates: 0 asks for the first one's.
+        """Return the rate of the update that follows `global_step` updates; 0 is the first.
 
         :raises ValueError: `global_step` is negative.
         """
@@ -73,14 +49,14 @@ class Schedule(ABC):
         """Called at the end of every epoch; may change the rate.
 
         :param num_bad_epochs: epochs in a row, this one included, that brought nothing better.
-        :return: the count to go on with: the same, or 0 where it starts again.
+        :return: the count to continue with: the same, or 0 if it starts again.
         """
         return num_bad_epochs
 
     def set_learning_rate(self, value: float) -> None:
-        """Go on with the rate `value`.
+        """Continue with the rate `value`.
 
-        :raises TypeError: this schedule is a function of the step and has no rate of its own to set.
+        :raises TypeError: this schedule is a function of the step, so its rate cannot be set.
         """
         raise TypeError(
             f"{type(self).__name__} is a function of the step, its rate cannot be set to {value}; "
@@ -88,7 +64,7 @@ class Schedule(ABC):
         )
 
     def state(self) -> dict[str, float]:
-        """What `restore` needs, in values that JSON keeps exactly; empty for a function of the step."""
+        """Return what `restore` needs, in values that JSON keeps exactly; empty for a function of the step."""
         return {}
 
     def restore(self, state: Mapping[str, object]) -> None:
@@ -110,22 +86,22 @@ class _SettableSchedule(Schedule):
     """A rate that is state, not a function of the step."""
 
     def __init__(self, init_learning_rate: float) -> None:
-        self._rate = _learning_rate(init_learning_rate)
+        self._rate = checked(init_learning_rate, float, "init_learning_rate", POSITIVE)
 
     def learning_rate(self, global_step: int) -> float:
-        _count("global_step", global_step)
+        checked(global_step, int, "global_step", NOT_NEGATIVE)
         return self._rate
 
     def set_learning_rate(self, value: float) -> None:
-        """Go on with the rate `value`; ValueError unless it is a finite number above 0."""
-        self._rate = _learning_rate(value, "learning_rate")
+        """Continue with the rate `value`; ValueError unless it is a finite number above 0."""
+        self._rate = checked(value, float, "learning_rate", POSITIVE)
 
     def state(self) -> dict[str, float]:
         return {"learning_rate": self._rate}
 
     def restore(self, state: Mapping[str, object]) -> None:
         self._check_keys(state)
-        self._rate = _learning_rate(state["learning_rate"], "learning_rate of the saved state")
+        self._rate = checked(state["learning_rate"], float, "learning_rate of the saved state", POSITIVE)
 
 
 class ConstantSchedule(_SettableSchedule):
@@ -156,13 +132,13 @@ class PatienceSchedule(_SettableSchedule):
         eps: float = 1e-8,
     ) -> None:
         super().__init__(init_learning_rate)
-        self.patience = _count("patience", patience)
-        self.factor = _factor(factor)
-        self.min_learning_rate = _number("min_learning_rate", min_learning_rate, maximum=init_learning_rate)
-        self.eps = _number("eps", eps)
+        self.patience = checked(patience, int, "patience", NOT_NEGATIVE)
+        self.factor = checked(factor, float, "factor", FACTOR)
+        self.min_learning_rate = checked(min_learning_rate, float, "min_learning_rate", _up_to(self._rate))
+        self.eps = checked(eps, float, "eps", NOT_NEGATIVE)
 
     def step(self, num_bad_epochs: int) -> int:
-        """As in `Schedule.step`; past the patience the count starts again, also if `eps` keeps the rate."""
+        """As `Schedule.step`; beyond the patience the count starts again, even if `eps` keeps the rate."""
         if num_bad_epochs <= self.patience:
             return num_bad_epochs
         reduced = max(self._rate * self.factor, self.min_learning_rate)
@@ -193,12 +169,12 @@ class StepsSchedule(Schedule):
         factor: float = 0.1,
         warmup_steps: int = 0,
     ) -> None:
-        self.init_learning_rate = _learning_rate(init_learning_rate)
-        self.boundaries = tuple(_count("boundaries", boundary, minimum=1) for boundary in boundaries)
+        self.init_learning_rate = checked(init_learning_rate, float, "init_learning_rate", POSITIVE)
+        self.boundaries = tuple(checked(item, int, "boundaries", _at_least(1)) for item in boundaries)
         if any(earlier >= later for earlier, later in pairwise(self.boundaries)):
             raise ValueError(f"boundaries are {list(self.boundaries)}; give increasing numbers of updates")
-        self.factor = _factor(factor)
-        self.warmup_steps = _count("warmup_steps", warmup_steps)
+        self.factor = checked(factor, float, "factor", FACTOR)
+        self.warmup_steps = checked(warmup_steps, int, "warmup_steps", NOT_NEGATIVE)
         if self.boundaries and self.warmup_steps > self.boundaries[0]:
             raise ValueError(
                 f"warmup_steps is {warmup_steps}, past the first boundary {self.boundaries[0]}; "
@@ -206,7 +182,7 @@ class StepsSchedule(Schedule):
             )
 
     def learning_rate(self, global_step: int) -> float:
-        _count("global_step", global_step)
+        checked(global_step, int, "global_step", NOT_NEGATIVE)
         num_passed = bisect_right(self.boundaries, global_step)
         warmup = linear_warmup(global_step, self.warmup_steps)
         return self.init_learning_rate * warmup * self.factor**num_passed
@@ -234,13 +210,15 @@ class CosineSchedule(Schedule):
         warmup_steps: int = 0,
         min_learning_rate: float = 0.0,
     ) -> None:
-        self.init_learning_rate = _learning_rate(init_learning_rate)
-        self.warmup_steps = _count("warmup_steps", warmup_steps)
-        self.total_steps = _count("total_steps", total_steps, minimum=self.warmup_steps + 1)
-        self.min_learning_rate = _number("min_learning_rate", min_learning_rate, maximum=init_learning_rate)
+        self.init_learning_rate = checked(init_learning_rate, float, "init_learning_rate", POSITIVE)
+        self.warmup_steps = checked(warmup_steps, int, "warmup_steps", NOT_NEGATIVE)
+        self.total_steps = checked(total_steps, int, "total_steps", _at_least(self.warmup_steps + 1))
+        self.min_learning_rate = checked(
+            min_learning_rate, float, "min_learning_rate", _up_to(self.init_learning_rate)
+        )
 
     def learning_rate(self, global_step: int) -> float:
-        _count("global_step", global_step)
+        checked(global_step, int, "global_step", NOT_NEGATIVE)
         if global_step < self.warmup_steps:
             return self.init_learning_rate * linear_warmup(global_step, self.warmup_steps)
         if global_step >= self.total_steps:

@@ -1,7 +1,7 @@
 """Options of networks and of the AlexNet post's flat dictionary, checked where they enter the library.
 
-The post hands one dictionary (`hp_d`) to the model, the optimizer, `train` and `predict`, and each takes what
-is its own. Here a function says in its signature what is its own, and a key that nobody knows is an error.
+The post hands one dictionary (`hp_d`) to the model, the optimizer, `train` and `predict`, and each takes its own
+options. Here a function's signature names its own options, and a key that nobody knows is an error.
 """
 
 import difflib
@@ -9,50 +9,24 @@ import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-# Every option that one dictionary may carry for the model, the optimizer, training and prediction together.
-# The models cannot import the configuration, so the names stand here; a test compares them with RunConfig.
-KNOWN_KEYS = frozenset(
+# What one dictionary may carry for the model, the optimizer, training and prediction together. The models cannot
+# import the configuration, so the names of its learning options stand here; a test compares them with RunConfig.
+LEARNING_KEYS = frozenset(
     {
-        # the post's
-        "image_mean",
-        "batch_size",
-        "num_epochs",
-        "augment_train",
-        "augment_pred",
-        "init_learning_rate",
-        "momentum",
-        "learning_rate_patience",
-        "learning_rate_decay",
-        "eps",
-        "weight_decay",
-        "dropout_prob",
-        "score_threshold",
-        # added here
-        "weight_decay_on",
-        "precision",
-        "seed",
-        "select",
-        "beta1",
-        "beta2",
-        "epsilon",
-        "rmsprop_decay",
-        "clip_norm",
-        "schedule",
-        "min_learning_rate",
-        "boundaries",
-        "warmup_steps",
-        "early_stopping_patience",
-        "save_every_steps",
-        "keep_checkpoints",
-        "tensorboard",
-        "profile",
+        *("batch_size", "num_epochs", "augment_train", "augment_pred", "score_threshold", "seed", "select"),
+        *("save_every_steps", "keep_checkpoints", "tensorboard", "profile"),
+        *("init_learning_rate", "momentum", "beta1", "beta2", "epsilon", "rmsprop_decay", "clip_norm"),
+        *("schedule", "learning_rate_patience", "learning_rate_decay", "min_learning_rate", "eps"),
+        *("boundaries", "warmup_steps", "early_stopping_patience"),
     }
 )
-MODEL_KEYS = frozenset({"weight_decay", "weight_decay_on", "dropout_prob"})  # of these, those of a model
+# Those that the `**kwargs` of a network's method may hold.
+MODEL_KEYS = frozenset({"weight_decay", "weight_decay_on", "dropout_prob"})
+KNOWN_KEYS = LEARNING_KEYS | MODEL_KEYS | {"image_mean", "precision"}
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """A half sentence that proposes the known words nearest to `word`, or lists them all."""
+    """Return a half sentence that proposes the known words nearest to `word`, or lists them all."""
     candidates = sorted(known)
     near = difflib.get_close_matches(word, candidates, n=2, cutoff=0.6)
     if near:
@@ -61,18 +35,18 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 
 def check(holds: bool, name: str, value: object, expected: str) -> None:
-    """ValueError unless it `holds`: what the option is, and what it must be."""
+    """Raise ValueError unless it `holds`: what the option is, and what it must be."""
     if not holds:
         raise ValueError(f"{name} is {value!r}; it must be {expected}")
 
 
 def check_among(name: str, value: object, known: Collection[str]) -> None:
-    """ValueError unless the option is one of the `known` words."""
+    """Raise ValueError unless the option is one of the `known` words."""
     check(value in known, name, value, f"one of {', '.join(known)}")
 
 
 def accepted(function: Callable[..., Any], hp: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of `hp` that `function` can take by name: all of them when it takes `**kwargs`."""
+    """Return the entries of `hp` that `function` can take by name: all of them if it takes `**kwargs`."""
     parameters = inspect.signature(function).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return dict(hp)
@@ -81,9 +55,9 @@ def accepted(function: Callable[..., Any], hp: Mapping[str, Any]) -> dict[str, A
 
 
 def bound(function: Callable[..., Any], hp: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of `function`: those that it names, with the entries of `hp` or else its defaults as values.
+    """Return the options that `function` names, with the entries of `hp` or else its defaults as values.
 
-    Where it takes `**kwargs`, also the entries of `hp` that can only be a model's.
+    If it takes `**kwargs`, the entries of `hp` that can only be a model's are added.
     """
     parameters = inspect.signature(function).parameters.values()
     named = {p.name: hp.get(p.name, p.default) for p in parameters if p.kind is not p.VAR_KEYWORD}
@@ -101,7 +75,7 @@ def reject_unknown(
 ) -> None:
     """Raise TypeError for a key of `hp` that is neither taken by one of `functions` nor among those `passed_over`.
 
-    A function with `**kwargs` takes anything, so nothing is unknown to it.
+    A function with `**kwargs` takes anything, so no key is unknown to it.
     """
     taken = {key for function in functions for key in accepted(function, hp)}
     named = {name for function in functions for name in inspect.signature(function).parameters}

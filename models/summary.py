@@ -14,7 +14,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
@@ -121,12 +121,6 @@ def format_table(rows: Sequence[LayerRow]) -> str:
     return "\n".join([table[0], "-" * len(table[0]), *table[1:], "-" * len(table[0]), *totals])
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Leave with one line; the usage is for `--help`."""
-        self.exit(2, f"{self.prog}: error: {message}\n")
-
-
 def _shape(text: str) -> tuple[int, ...]:
     sizes = text.split("x")
     if len(sizes) != 3 or not all(size.isdecimal() and int(size) > 0 for size in sizes):
@@ -153,8 +147,10 @@ def _positive(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="python -m models.summary", description="Layers, parameters and multiply-adds of a network."
+    parser = argparse.ArgumentParser(
+        prog="python -m models.summary",
+        usage=argparse.SUPPRESS,  # so that an error is one line
+        description="Print the layers, parameters and multiply-adds of MODEL.",
     )
     parser.add_argument("model", metavar="MODEL", help=f"{', '.join(MODELS)}, or your own: my_nets.MyNet")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Importing TensorFlow without its notes, which are shown if something fails, and without Keras."""
+"""Import TensorFlow without Keras, and without its notes, which are shown only if something fails."""
 
 import contextlib
 import os
@@ -11,11 +11,10 @@ KERAS_SWITCH = "TF_USE_LEGACY_KERAS"
 
 @contextlib.contextmanager
 def importing_tensorflow() -> Iterator[None]:
-    """For the first import of TensorFlow and its look for GPUs: quiet, and a third shorter.
+    """Let TensorFlow be imported and look for GPUs inside, quietly and in two thirds of the time.
 
-    TensorFlow imports Keras at once, and with it what Keras finds installed (matplotlib, scikit-learn), except
-    where it is told that an older one is used. Nothing here needs Keras; who asks for `tf.keras` after the import
-    gets it as ever.
+    TensorFlow imports Keras at once, and with it what Keras finds installed (matplotlib, scikit-learn), unless it
+    is told that an older Keras is used. Nothing here needs Keras; `tf.keras` works as usual after the import.
     """
     before = os.environ.get(KERAS_SWITCH)
     os.environ.setdefault(KERAS_SWITCH, "1")

@@ -1,6 +1,6 @@
-"""On what is measured: this processor, or an older one that it plays, and with which kernels of TensorFlow.
+"""What is measured on: this processor, or the part of it that --isa leaves, and TensorFlow's kernels.
 
-Imports none of the libraries: what is set here must stand in the environment before they are imported.
+This module imports none of the libraries: its settings must be in the environment before they are imported.
 """
 
 import os
@@ -11,11 +11,11 @@ from typing import Any
 from learning.machine.cpu import instructions, onednn_limit, processor_name, usable_cores, usable_instructions
 from learning.machine.kernels import EIGEN, SWITCH, bfloat16_lack, kernel_variables, kernels_taken
 
-# How a processor with more plays one with less: oneDNN in each library, PyTorch's own kernels and the vector code
-# of torch.compile, its matrix products, and what the C++ compiler makes of the rest of torch.compile's code, for
-# which PyTorch 2.13 reads the last variable and would let it take all that the processor has. NumPy, Pillow and
-# what the compilers left in the libraries stay as they are.
-PLAYED = {
+# How a processor stands in for an older one: limits of oneDNN in each library, of PyTorch's own kernels and the
+# vector code of torch.compile, of its matrix products, and of the C++ compiler behind torch.compile, for which
+# PyTorch 2.13 reads the last variable and would otherwise use all that the processor has. NumPy, Pillow and the
+# compiled code of the libraries are not limited.
+LIMITS = {
     "avx2": {
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "ATEN_CPU_CAPABILITY": "avx2",
@@ -26,35 +26,35 @@ PLAYED = {
 PRECISIONS = ("float32", "bfloat16")
 
 
-def play(isa: str) -> None:
-    """Let all that is started from now on leave alone what a processor with `isa` does not have."""
-    os.environ.update(PLAYED[isa])
+def limit_to(isa: str) -> None:
+    """Limit the libraries in this process and in those started from now on to an instruction set."""
+    os.environ.update(LIMITS[isa])
 
 
-def played() -> str | None:
-    """The instruction set that is played; None where the processor has no more than that, or nothing is set."""
-    for isa, variables in PLAYED.items():
+def limit() -> str | None:
+    """Return the instruction set of `limit_to`; None without a limit, or where the processor has no more."""
+    for isa, variables in LIMITS.items():
         if variables.items() <= os.environ.items() and instructions() != usable_instructions(os.environ):
             return isa
     return None
 
 
 def project_kernels() -> str:
-    """What the scripts compute with."""
+    """Return what the scripts compute with."""
     has = instructions()
     return kernels_taken({**os.environ, **kernel_variables(os.environ, has)}, has)
 
 
 def leaves_onednn_off() -> bool:
-    """Whether TensorFlow as it is installed computes without oneDNN on the processor, or the played one."""
+    """Tell whether TensorFlow as installed computes without oneDNN on the processor, within its limit."""
     return kernels_taken({}, usable_instructions(os.environ)) == EIGEN
 
 
 def peer_environment(*, onednn: bool = False) -> dict[str, str]:
-    """The environment of a peer on TensorFlow: as installed, or with oneDNN on.
+    """Return the environment of a peer on TensorFlow: as installed, or with oneDNN on.
 
-    The user's own switch is the project's and is left out here. TensorFlow decides by the real processor, so where
-    another is played, what it would decide there has to be said.
+    The user's own switch is the project's and is removed. TensorFlow decides by the real processor, so under a
+    limit its decision on the older processor is set explicitly.
     """
     found = {name: value for name, value in os.environ.items() if name != SWITCH}
     if onednn:
@@ -64,14 +64,9 @@ def peer_environment(*, onednn: bool = False) -> dict[str, str]:
     return found
 
 
-def peer_kernels() -> str:
-    """What a peer on TensorFlow computes with, as installed."""
-    return kernels_taken(peer_environment(), instructions())
-
-
 @contextmanager
 def as_peer(*, onednn: bool = False) -> Iterator[None]:
-    """For the import of TensorFlow by a peer. Afterwards the switch is as before."""
+    """Set the switch of a peer while it imports TensorFlow; afterwards the switch is as before."""
     before, switch = os.environ.get(SWITCH), peer_environment(onednn=onednn).get(SWITCH)
     _set_switch(switch)
     try:
@@ -87,21 +82,21 @@ def _set_switch(value: str | None) -> None:
 
 
 def emulation() -> str:
-    """Why bfloat16 is not worth measuring on this processor; "" where it is."""
+    """Return why bfloat16 is not worth measuring on this processor; "" where it is."""
     return bfloat16_lack(os.environ, project_kernels())
 
 
 def facts() -> dict[str, Any]:
-    """What the figures say of the processor and the kernels, ready for JSON.
+    """Return what the figures say of the processor and the kernels, ready for JSON.
 
-    `flags` are those of the processor, `played` says what they were held to.
+    `flags` are those of the processor, `played` is the instruction set that --isa limited the libraries to.
     """
     return {
         "processor": processor_name(),
         "cores": usable_cores(),
         "flags": instructions(),
-        "played": played(),
+        "played": limit(),
         "onednn_limit": onednn_limit(os.environ),
         "kernels": project_kernels(),
-        "peer_kernels": peer_kernels(),
+        "peer_kernels": kernels_taken(peer_environment(), instructions()),
     }

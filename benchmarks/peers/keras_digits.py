@@ -1,26 +1,18 @@
-"""The first step on scikit-learn's digits as a Keras user writes it: the peer of benchmarks/speed/start.py.
+"""Make the first training step on scikit-learn's digits as a Keras user writes it: the peer of the start.
 
-The net is models/smallnet.py, the images are those of configs/digits.yaml, and so are batch size and update rule.
+The network is models/smallnet.py; the images, the batch size and the update rule are those of configs/digits.yaml.
+Nothing of the project is imported, since that would count as Keras' time.
 """
 
-import argparse
+import sys
 from typing import Any
 
 MARK = "first step done"
 BATCH_SIZE, SIZE, CROP_SIZE, NUM_CLASSES, WIDTH = 64, 32, 28, 10, 32
 
 
-def limit_threads(threads: int) -> None:
-    """As `libraries.tensorflow`, but without anything of the project, whose import would count as Keras' time."""
-    import tensorflow as tf
-
-    if threads:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
-
-
 def build_model(mean: float) -> Any:
-    """The compiled net, which cuts random windows out of (N, 32, 32, 1) in [0, 1] and subtracts their mean."""
+    """Return the compiled network, which cuts windows out of (N, 32, 32, 1) in [0, 1] and subtracts the mean."""
     import keras
     from keras import layers
 
@@ -41,24 +33,24 @@ def build_model(mean: float) -> Any:
     return model
 
 
-def main() -> None:
-    """Load, build, take a step, say so."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers.keras_digits")
-    parser.add_argument("--threads", type=int, default=0, help="of TensorFlow (default: it decides)")
-    limit_threads(parser.parse_args().threads)
+def main(threads: int) -> None:
+    """Load the images, build the network, take a step, and print `MARK`; 0 threads leaves the number to Keras."""
     import keras
     import numpy as np
+    import tensorflow as tf
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
     digits = load_digits()
     images = digits.images[..., np.newaxis].astype(np.float32) / 16
     images, _, classes, _ = train_test_split(images, digits.target, test_size=0.36, stratify=digits.target)
     images = keras.ops.image.resize(images, (SIZE, SIZE))
-    model = build_model(float(np.mean(images)))
-    model.train_on_batch(images[:BATCH_SIZE], classes[:BATCH_SIZE])
+    build_model(float(np.mean(images))).train_on_batch(images[:BATCH_SIZE], classes[:BATCH_SIZE])
     print(MARK, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

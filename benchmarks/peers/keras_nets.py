@@ -1,10 +1,10 @@
-"""The networks as a Keras user writes them: peers of the measurements, and the CIFAR post's own for parity.
+"""The networks as a Keras user writes them: peers of the benchmarks and of the parity tests.
 
-A layer has the name of the project's variable scope: stage1_block2_conv1, and its normalisation
+A layer has the name of the project's variable scope, stage1_block2_conv1, and its normalisation is called
 stage1_block2_conv1_norm. Importing this module imports Keras.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,44 +12,33 @@ import keras
 import tensorflow as tf
 from keras import layers, regularizers
 
+from benchmarks.peers import LEARNING_RATE, MEAN, MOMENTUM, WEIGHT_DECAY
+
 EXPANSION = 4  # a bottleneck block gives four times as many channels as its 3x3 convolution has
 
 
 class Style(NamedTuple):
-    """What the convolutions and normalisations of a net have in common."""
+    """The options that the convolutions, the normalisations and the last layer of a network share."""
 
-    use_bias: bool = False
-    weight_decay: float = 0.0  # of a regulariser in the loss; 0.0 leaves it to the optimizer
-    momentum: float = 0.9
-    epsilon: float = 1e-5
-
-    def regularizer(self) -> keras.Regularizer | None:
-        return regularizers.l2(self.weight_decay) if self.weight_decay else None
+    conv: Mapping[str, Any]
+    norm: Mapping[str, Any]
+    dense: Mapping[str, Any]
 
     def conv_norm(self, x: Any, name: str, filters: int, side: int, stride: int) -> Any:
-        """A convolution and its normalisation."""
-        x = layers.Conv2D(
-            filters,
-            side,
-            strides=stride,
-            padding="same",
-            use_bias=self.use_bias,
-            kernel_regularizer=self.regularizer(),
-            kernel_initializer="he_normal",
-            name=name,
-        )(x)
-        norm = layers.BatchNormalization(momentum=self.momentum, epsilon=self.epsilon, name=f"{name}_norm")
-        return norm(x)
+        """Apply a convolution and its normalisation."""
+        conv = layers.Conv2D(
+            filters, side, stride, "same", kernel_initializer="he_normal", name=name, **self.conv
+        )
+        return layers.BatchNormalization(name=f"{name}_norm", **self.norm)(conv(x))
 
 
-PLAIN = Style()
-POST = Style(
-    use_bias=True, weight_decay=0.0001, momentum=0.99, epsilon=1e-3
-)  # Keras' own norm, as the post has it
+DECAY = {"kernel_regularizer": regularizers.l2(0.0001)}
+PLAIN = Style({"use_bias": False}, {"momentum": 0.9, "epsilon": 1e-5}, {})
+POST = Style(DECAY, {"momentum": 0.99, "epsilon": 1e-3}, DECAY)  # Keras' own options, as in the post
 
 
 def basic_block(x: Any, name: str, width: int, stride: int, style: Style, *, pads: bool = False) -> Any:
-    """Two 3x3 convolutions; where the shape changes a projection, or with `pads` option A of the paper."""
+    """Apply two 3x3 convolutions; the shortcut is a projection, or with `pads` the paper's option A."""
     if stride == 1 and x.shape[-1] == width:
         shortcut = x
     elif pads:
@@ -61,14 +50,14 @@ def basic_block(x: Any, name: str, width: int, stride: int, style: Style, *, pad
 
 
 def padded(x: Any, depth: int, stride: int) -> Any:
-    """Every `stride`-th pixel, between channels of zeros; the pooling is faster on a CPU than a strided slice."""
+    """Return every `stride`-th pixel between channels of zeros; on a CPU pooling is faster than a strided slice."""
     half = (depth - x.shape[-1]) // 2
     x = layers.AveragePooling2D(1, stride)(x)
     return keras.ops.pad(x, [[0, 0], [0, 0], [0, 0], [half, depth - x.shape[-1] - half]])
 
 
 def bottleneck(x: Any, name: str, width: int, stride: int, style: Style) -> Any:
-    """1x1, 3x3, 1x1 with the stride on the 3x3; a projection where the shape changes."""
+    """Apply 1x1, 3x3, 1x1 with the stride on the 3x3; the shortcut is a projection where the shape changes."""
     depth = EXPANSION * width
     shortcut = x
     if stride != 1 or x.shape[-1] != depth:
@@ -89,7 +78,7 @@ def resnet(
     first_stage_stride: int = 1,
     style: Style = PLAIN,
 ) -> Any:
-    """Logits (N, num_classes) of images (N, H, W, 3). Without `pool` the stem is the CIFAR one."""
+    """Return logits (N, num_classes) of images (N, H, W, 3). Without `pool` the stem is CIFAR's."""
     side, stride = (7, 2) if pool else (3, 1)
     x = layers.ReLU()(style.conv_norm(x, "stem", widths[0], side, stride))
     if pool:
@@ -99,11 +88,11 @@ def resnet(
             starts_stage = 2 if stage > 1 else first_stage_stride
             x = block(x, f"stage{stage}_block{number}", width, starts_stage if number == 1 else 1, style)
     x = layers.GlobalAveragePooling2D()(x)
-    return layers.Dense(num_classes, kernel_regularizer=style.regularizer(), name="fc")(x)
+    return layers.Dense(num_classes, name="fc", **style.dense)(x)
 
 
 class LocalResponseNorm(layers.Layer):
-    """Krizhevsky et al. 2012, section 3.3, in float32: TensorFlow has no bfloat16 kernel for a CPU."""
+    """Krizhevsky et al. 2012, section 3.3, in float32, since TensorFlow has no bfloat16 kernel for a CPU."""
 
     def call(self, x: Any) -> Any:
         wide = tf.cast(x, tf.float32)
@@ -112,7 +101,7 @@ class LocalResponseNorm(layers.Layer):
 
 
 def alexnet(x: Any, num_classes: int, *, dropout_prob: float = 0.0, local_response_norm: bool = False) -> Any:
-    """Logits (N, num_classes) of images (N, H, W, 3), in one tower."""
+    """Return logits (N, num_classes) of images (N, H, W, 3), in one tower."""
     convolution = partial(layers.Conv2D, padding="same", activation="relu")
     pool = layers.MaxPooling2D(3, 2)
     normalise = LocalResponseNorm() if local_response_norm else layers.Identity()
@@ -138,17 +127,28 @@ NETS: dict[str, Callable[..., Any]] = {
 
 
 def build(name: str, side: int, num_classes: int, **options: Any) -> keras.Model:
-    """The net of a name in the project's catalogue: images (N, side, side, 3) of bytes to float32 logits.
+    """Return a network of the project's catalogue: images (N, side, side, 3) of bytes to float32 logits.
 
-    :param options: of the net, named as the project's.
+    :param options: of the network, with the project's names.
     """
     images = keras.Input((side, side, 3), dtype="uint8")
-    logits = NETS[name](layers.Rescaling(1 / 255, offset=-0.5)(images), num_classes, **options)
+    logits = NETS[name](layers.Rescaling(1 / 255, offset=-MEAN)(images), num_classes, **options)
     return keras.Model(images, layers.Activation("linear", dtype="float32")(logits))
 
 
+def compile_training(model: keras.Model, *, nesterov: bool = False) -> None:
+    """Compile a network of `build` for training without XLA."""
+    model.compile(
+        optimizer=keras.optimizers.SGD(
+            LEARNING_RATE, momentum=MOMENTUM, nesterov=nesterov, weight_decay=WEIGHT_DECAY
+        ),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=False,
+    )
+
+
 def cifar_post_resnet20(num_classes: int) -> keras.Model:
-    """The CIFAR post's: (N, 32, 32, 3) to probabilities (N, num_classes); the first stage has stride 2, too."""
+    """Return the CIFAR post's network: (N, 32, 32, 3) to probabilities; its first stage has stride 2, too."""
     images = keras.Input((32, 32, 3))
     logits = NETS["resnet20"](images, num_classes, block=basic_block, first_stage_stride=2, style=POST)
     return keras.Model(images, layers.Softmax()(logits))

@@ -1,6 +1,6 @@
-"""The networks as a PyTorch user writes them: peers of the measurements, whose logits the parity tests compare.
+"""The networks and the training step as a PyTorch user writes them, for the benchmarks and the parity tests.
 
-Layout and names are torch's: (N, C, H, W). Importing this module imports torch.
+Layout and names are PyTorch's: (N, C, H, W). Importing this module imports PyTorch.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,117 +11,85 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.peers import LEARNING_RATE, MEAN, MOMENTUM, WEIGHT_DECAY
 
-class TwoConvolutions(nn.Module):
-    """Two 3x3 convolutions and a shortcut, which is the subclass's."""
 
-    expansion = 1
+class Block(nn.Module):
+    """Convolutions conv1, conv2, ... with their norms bn1, bn2, ... and a shortcut, `downsample`.
 
-    def __init__(self, channels: int, width: int, stride: int) -> None:
+    :param layers: side of the filters, channels and stride of each convolution.
+    """
+
+    def __init__(
+        self, channels: int, layers: Sequence[tuple[int, int, int]], shortcut: nn.Module, bias: bool = False
+    ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-
-    def shortcut(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
+        self.num_layers = len(layers)
+        for number, (side, width, stride) in enumerate(layers, start=1):
+            conv = nn.Conv2d(channels, width, side, stride=stride, padding=side // 2, bias=bias)
+            setattr(self, f"conv{number}", conv)
+            setattr(self, f"bn{number}", nn.BatchNorm2d(width))
+            channels = width
+        self.downsample, self.channels = shortcut, channels
 
     def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return F.relu(out + self.shortcut(x))
+        out = x
+        for number in range(1, self.num_layers + 1):
+            out = getattr(self, f"bn{number}")(getattr(self, f"conv{number}")(out))
+            out = F.relu(out) if number < self.num_layers else out
+        return F.relu(out + self.downsample(x))
 
 
-class BasicBlock(TwoConvolutions):
-    """A projection with batch norm where the shape changes."""
-
-    def __init__(self, channels: int, width: int, stride: int) -> None:
-        super().__init__(channels, width, stride)
-        self.downsample = None
-        if stride != 1 or channels != width:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(channels, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width)
-            )
-
-    def shortcut(self, x: Tensor) -> Tensor:
-        return x if self.downsample is None else self.downsample(x)
-
-
-class PaddedBlock(TwoConvolutions):
+class PaddedShortcut(nn.Module):
     """Option A of the paper: every second pixel, and channels of zeros on both sides."""
 
-    def __init__(self, channels: int, width: int, stride: int) -> None:
-        super().__init__(channels, width, stride)
-        self.stride, self.missing = stride, width - channels
-
-    def shortcut(self, x: Tensor) -> Tensor:
-        if not self.missing:
-            return x
-        half = self.missing // 2
-        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, half, self.missing - half))
-
-
-class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 with the stride on the 3x3, as in torchvision's weights."""
-
-    expansion = 4
-
-    def __init__(self, channels: int, width: int, stride: int) -> None:
+    def __init__(self, missing: int, stride: int) -> None:
         super().__init__()
-        out_channels = 4 * width
-        self.conv1 = nn.Conv2d(channels, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = nn.Conv2d(width, out_channels, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(out_channels)
-        self.downsample = None
-        if stride != 1 or channels != out_channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(channels, out_channels, 1, stride=stride, bias=False), nn.BatchNorm2d(out_channels)
-            )
+        self.before, self.after, self.stride = missing // 2, missing - missing // 2, stride
 
     def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(x)))
-        out = F.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return F.relu(out + (x if self.downsample is None else self.downsample(x)))
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.before, self.after))
 
 
-class PostBottleneck(nn.Module):
-    """As the ResNet post describes it: stride on the first 1x1, biases, a bare convolution as projection."""
-
-    expansion = 4
-
-    def __init__(self, channels: int, width: int, stride: int) -> None:
-        super().__init__()
-        out_channels = 4 * width
-        self.conv1 = nn.Conv2d(channels, width, 1, stride=stride)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = nn.Conv2d(width, out_channels, 1)
-        self.bn3 = nn.BatchNorm2d(out_channels)
-        self.downsample = nn.Sequential()
-        if channels != out_channels:
-            self.downsample = nn.Sequential(nn.Conv2d(channels, out_channels, 1, stride=stride))
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(x)))
-        out = F.relu(self.bn2(self.conv2(out)))
-        return F.relu(self.bn3(self.conv3(out)) + self.downsample(x))
+def projection(channels: int, width: int, stride: int) -> nn.Module:
+    """Return a 1x1 convolution with batch norm where the shape changes, and nothing elsewhere."""
+    if stride == 1 and channels == width:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(channels, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width))
 
 
-Block = type[BasicBlock] | type[PaddedBlock] | type[Bottleneck] | type[PostBottleneck]
+def basic_block(channels: int, width: int, stride: int) -> Block:
+    """Return two 3x3 convolutions with a projection."""
+    return Block(channels, ((3, width, stride), (3, width, 1)), projection(channels, width, stride))
+
+
+def padded_block(channels: int, width: int, stride: int) -> Block:
+    """Return two 3x3 convolutions with option A."""
+    shortcut = nn.Identity() if channels == width else PaddedShortcut(width - channels, stride)
+    return Block(channels, ((3, width, stride), (3, width, 1)), shortcut)
+
+
+def bottleneck(channels: int, width: int, stride: int) -> Block:
+    """Return 1x1, 3x3, 1x1 with the stride on the 3x3, as in torchvision's weights."""
+    layers = ((1, width, 1), (3, width, stride), (1, 4 * width, 1))
+    return Block(channels, layers, projection(channels, 4 * width, stride))
+
+
+def post_bottleneck(channels: int, width: int, stride: int) -> Block:
+    """Return the ResNet post's block: stride on the first 1x1, biases, a bare convolution as projection."""
+    shortcut: nn.Module = nn.Identity()
+    if channels != 4 * width:
+        shortcut = nn.Sequential(nn.Conv2d(channels, 4 * width, 1, stride=stride))
+    layers = ((1, width, stride), (3, width, 1), (1, 4 * width, 1))
+    return Block(channels, layers, shortcut, bias=True)
 
 
 class ResNet(nn.Module):
-    """Stem, stages of `block`, mean over the pixels, a linear layer. Without `pool` the stem is the CIFAR one."""
+    """A stem, stages of blocks, the mean over the pixels and a linear layer; without `pool` CIFAR's stem."""
 
     def __init__(
         self,
-        block: Block,
+        block: Callable[[int, int, int], Block],
         stages: Sequence[int],
         widths: Sequence[int],
         num_classes: int,
@@ -138,13 +106,13 @@ class ResNet(nn.Module):
             blocks = []
             for index in range(depth):
                 blocks.append(block(channels, width, 2 if number > 1 and index == 0 else 1))
-                channels = block.expansion * width
+                channels = blocks[-1].channels
             setattr(self, f"layer{number}", nn.Sequential(*blocks))
         self.num_stages = len(stages)
         self.fc = nn.Linear(channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (N, num_classes) of images (N, 3, H, W)."""
+        """Return logits (N, num_classes) of images (N, 3, H, W)."""
         x = self.pool(F.relu(self.bn1(self.conv1(x))))
         for number in range(1, self.num_stages + 1):
             x = getattr(self, f"layer{number}")(x)
@@ -152,7 +120,7 @@ class ResNet(nn.Module):
 
 
 class AlexNet(nn.Module):
-    """One tower. Of the normalisation torch divides alpha by the 5 channels, the paper does not."""
+    """AlexNet in one tower. PyTorch divides alpha of the normalisation by the 5 channels, the paper does not."""
 
     def __init__(
         self, num_classes: int, flat: int, dropout_prob: float = 0.0, local_response_norm: bool = False
@@ -173,7 +141,7 @@ class AlexNet(nn.Module):
         self.dropout = nn.Dropout(dropout_prob)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (N, num_classes) of images (N, 3, H, W)."""
+        """Return logits (N, num_classes) of images (N, 3, H, W)."""
         x = self.pool(self.norm(F.relu(self.conv1(x))))
         x = self.pool(self.norm(F.relu(self.conv2(x))))
         x = F.relu(self.conv4(F.relu(self.conv3(x))))
@@ -184,20 +152,55 @@ class AlexNet(nn.Module):
 
 
 RESNETS: dict[str, Callable[..., ResNet]] = {
-    "resnet18": partial(ResNet, BasicBlock, stages=(2, 2, 2, 2), widths=(64, 128, 256, 512)),
-    "resnet20": partial(ResNet, PaddedBlock, stages=(3, 3, 3), widths=(16, 32, 64), pool=False),
-    "resnet50": partial(ResNet, Bottleneck, stages=(3, 4, 6, 3), widths=(64, 128, 256, 512)),
+    "resnet18": partial(ResNet, basic_block, stages=(2, 2, 2, 2), widths=(64, 128, 256, 512)),
+    "resnet20": partial(ResNet, padded_block, stages=(3, 3, 3), widths=(16, 32, 64), pool=False),
+    "resnet50": partial(ResNet, bottleneck, stages=(3, 4, 6, 3), widths=(64, 128, 256, 512)),
 }
 
 
 def build(name: str, side: int, num_classes: int, **options: Any) -> nn.Module:
-    """The net of a name in the project's catalogue, for images of `side` pixels.
+    """Return a network of the project's catalogue, for images of `side` pixels.
 
-    :param options: of the net, named as the project's.
+    :param options: of the network, with the project's names.
     """
     if name != "alexnet":
         return RESNETS[name](num_classes=num_classes, **options)
-    side = (side - 11) // 4 + 1  # behind conv1
+    side = (side - 11) // 4 + 1  # after conv1
     for _ in range(3):  # poolings
         side = (side - 3) // 2 + 1
     return AlexNet(num_classes, 256 * side * side, **options)
+
+
+def training_update(
+    net: Any, precision: str, *, nesterov: bool = False, is_compiled: bool = False
+) -> Callable[[Tensor, Tensor], None]:
+    """Return the update of PyTorch's documentation: channels_last, autocast in bfloat16, fused momentum.
+
+    The update takes images (N, H, W, 3) of bytes and class numbers (N,).
+    """
+    net = net.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(
+        net.parameters(),
+        lr=LEARNING_RATE,
+        momentum=MOMENTUM,
+        weight_decay=WEIGHT_DECAY,
+        nesterov=nesterov,
+        fused=True,
+    )
+
+    def loss_of(images: Tensor, classes: Tensor) -> Tensor:
+        x = images.permute(0, 3, 1, 2).float() / 255 - MEAN  # (N, 3, H, W), in memory channels_last
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            logits = net(x)
+        return F.cross_entropy(logits.float(), classes)
+
+    compute = torch.compile(loss_of) if is_compiled else loss_of
+
+    def update(images: Tensor, classes: Tensor) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss = compute(images, classes)
+        loss.backward()
+        optimizer.step()
+        loss.item()
+
+    return update

@@ -1,5 +1,7 @@
-"""Random windows of images as PyTorch's `DataLoader` takes them."""
+"""Cut random windows of images as PyTorch users do: one by one for a `DataLoader`, or a whole batch at once."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ class Windows:
 
     A batch of them, (B, h, w, C), becomes channels_last by `permute(0, 3, 1, 2)`, a view, and is never copied.
 
-    :param images: (N, H, W, C) uint8, in memory or mapped; writable, or torch warns of what it might do to them.
+    :param images: (N, H, W, C) uint8, in memory or mapped; writable, since PyTorch warns of other arrays.
     :param classes: (N,) int64.
     :param crop_size: side of the windows, pixels.
     """
@@ -30,3 +32,34 @@ class Windows:
         crop = self.images[index, top : top + self.crop_size, left : left + self.crop_size]
         window = torch.from_numpy(crop)
         return (window.flip(1) if torch.rand(()) < 0.5 else window), int(self.classes[index])
+
+
+def window_batches(
+    images: np.ndarray, classes: np.ndarray, crop_size: int, batch_size: int
+) -> Iterator[tuple[Any, Any]]:
+    """Yield batches (B, crop_size, crop_size, C) and (B,) without end, each by one indexing of all its windows.
+
+    An epoch leaves out its last partial batch.
+
+    :param images: (N, H, W, C) uint8, padded already if windows may reach into a frame.
+    """
+    import torch
+
+    pixels, labels = torch.from_numpy(images), torch.from_numpy(classes)
+    offsets, steps = images.shape[1] - crop_size + 1, torch.arange(crop_size)
+    while True:
+        for rows in torch.randperm(len(pixels))[: len(pixels) // batch_size * batch_size].split(batch_size):
+            tops = torch.randint(offsets, (len(rows), 1)) + steps  # (B, h)
+            mirrored = torch.rand(len(rows), 1) < 0.5
+            lefts = torch.randint(offsets, (len(rows), 1)) + torch.where(mirrored, steps.flip(0), steps)
+            yield pixels[rows[:, None, None], tops[:, :, None], lefts[:, None, :]], labels[rows]
+
+
+def ahead(batches: Iterator[Any]) -> Iterator[Any]:
+    """Yield the same batches; the next one is made on a thread while one is used."""
+    with ThreadPoolExecutor(1) as cutter:
+        following = cutter.submit(next, batches)
+        while True:
+            batch = following.result()
+            following = cutter.submit(next, batches)
+            yield batch

@@ -1,140 +1,170 @@
-"""A whole epoch of training against its bare updates, images/s: what the loop around them costs.
+"""What does the loop around the updates cost, and how fast is an epoch beside PyTorch?
 
-    python -m benchmarks.speed.epoch [--rounds 3] [--seconds 60] [--output FILE]
-
-The project trains one epoch from its start to its end as train.py does, but for the validation: initial values,
-batches cut ahead from a memory map, updates, history, checkpoint, learning curves. The bare step makes the same
-updates from one batch that lies in memory, again and again. AlexNet learns from 10,000 images of 256x256 as its
-recipe for Asirra has it, ResNet-20 with the paper's widths from 45,000 images of 32x32; all images are made. Both
-compute in bfloat16, where updates are fastest and all else weighs most, or in float32 where the processor emulates
-that. The goal: an epoch at 97% of the bare step's rate or more.
+The project trains one epoch as train.py does, but without validation: initial values, batches cut ahead from a
+memory map, updates, history, checkpoint, learning curves. The bare step makes the same updates from one batch in
+memory. PyTorch makes its updates from batches of random windows, cut between the updates and once more ahead on a
+thread: which is faster depends on the cores. AlexNet trains on 10,000 images of 256x256 as in its recipe for
+Asirra, ResNet-20 with the paper's widths on 45,000 images of 32x32; all images are made. The precision is bfloat16,
+where updates are fastest and everything else weighs most, or float32 where the processor emulates bfloat16.
 """
 
+import argparse
 import tempfile
+from collections.abc import Iterator
 from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.harness import libraries
-from benchmarks.harness.commands import (
-    PAPER_WIDTHS,
-    add_precision,
-    conditions,
-    keep,
-    measure_as_asked,
-    measurement_parser,
-    parse_measurement,
-    precisions,
-)
-from benchmarks.harness.figures import print_table, summary
-from benchmarks.harness.made import open_splits, write_noise
-from benchmarks.harness.sides import PROJECT, Contestant, Step
-from learning.terminal.command import run_script
+import numpy as np
 
-GOAL = 0.97
+from benchmarks.harness import project
+from benchmarks.harness.benchmark import Benchmark, measure_as_asked, precisions
+from benchmarks.harness.comparison import to_library
+from benchmarks.harness.made_images import class_numbers, open_splits, write_noise
+from benchmarks.harness.markdown import markdown
+from benchmarks.harness.nets import NETS, Case
+from benchmarks.harness.results import Figures, rate, ratios, spread, spread_of, summary
+from benchmarks.harness.turns import PROJECT, Contestant, Step
+from benchmarks.peers.windows import ahead, window_batches
+
+GOAL = 0.97  # of the bare step's rate
 BARE = "bare step"
 WARM_STEPS = 3
-PATIENCE = 3600.0  # seconds for an epoch, at 10 images/s of AlexNet nearly 20 minutes
+PATIENCE = 3600.0  # seconds for an epoch, which takes AlexNet nearly 20 minutes at 10 images/s
 
 
-class Case(NamedTuple):
-    """A recipe and the images that stand for its own.
-
-    :param options: of train.py, which win over the recipe's.
-    """
+class Epoch(NamedTuple):
+    """A recipe, and the images that take the place of its own."""
 
     recipe: str
+    case: Case  # as PyTorch trains it
     num_images: int
     image_size: int
-    crop_size: int
-    num_classes: int
-    batch_size: int
-    options: tuple[str, ...] = ()
+    train_options: tuple[str, ...] = ()  # of train.py, which win over the recipe's
+
+    def config(self, precision: str) -> Any:
+        """Return the recipe's configuration of one epoch on the made images."""
+        options = {
+            "--data.image_size": self.image_size,
+            "--data.crop_size": self.case.side,
+            "--model.precision": precision,
+            "--train.batch_size": self.case.batch_size,
+            "--train.num_epochs": 1,
+            "--train.threads": self.case.threads,
+        }
+        words = [str(word) for pair in options.items() for word in pair]
+        return project.recipe_config(["--config", self.recipe, *words, *self.train_options])
 
 
-CASES = (
-    Case("alexnet-asirra", 10_000, 256, 227, 2, 128),
-    Case("resnet20-cifar10-fast", 45_000, 32, 32, 10, 128, PAPER_WIDTHS),
+PAPER_WIDTHS = ("--model.options.widths", "[16,32,64]")  # the recipe's last stage is wider
+TOY = ("--model.options.stages", "[1]", "--model.options.widths", "[8]")
+EPOCHS = (
+    Epoch("alexnet-asirra", NETS["alexnet"]._replace(batch_size=128), 10_000, 256),
+    Epoch("resnet20-cifar10-fast", NETS["resnet20"]._replace(batch_size=128), 45_000, 32, PAPER_WIDTHS),
 )
-SMALL = ("--model.options.stages", "[1]", "--model.options.widths", "[4]")
-QUICK_CASES = (Case("resnet20-cifar10-fast", 16, 16, 16, 10, 8, SMALL),)
+QUICK_EPOCHS = (Epoch("resnet20-cifar10-fast", NETS["resnet20"].quick()._replace(batch_size=8), 16, 16, TOY),)
 
 
-def build_training(case: Case, precision: str, path: Path, threads: int) -> tuple[Any, Any]:
-    """The optimizer of the recipe, of one epoch on the images at `path`, and a session."""
-    from learning import fit
-    from learning.config.command_line import parse_train
-    from learning.machine.session import open_session
-
-    options = {
-        "--data.image_size": case.image_size,
-        "--data.crop_size": case.crop_size,
-        "--model.precision": precision,
-        "--train.batch_size": case.batch_size,
-        "--train.num_epochs": 1,
-        "--train.threads": threads,
-    }
-    pairs = [str(word) for pair in options.items() for word in pair]
-    config = parse_train(["--config", case.recipe, *pairs, *case.options]).config
-    splits = open_splits(path, case.num_classes, case.crop_size, padding=config.data.padding)
-    optimizer = fit.build_training(config, splits)
-    return optimizer, open_session(optimizer.model, threads)
-
-
-def fixed_update(case: Case, optimizer: Any, sess: Any) -> Step:
-    """One update with a batch that never changes; the first ones, which choose the kernels, are made here."""
+def open_training(epoch: Epoch, precision: str, path: Path) -> tuple[Any, Any, Step]:
+    """Return the optimizer, a session, and a warm step on a batch that never changes."""
+    config, case = epoch.config(precision), epoch.case
+    splits = open_splits(path, case.num_classes, case.side, padding=config.data.padding)
+    optimizer, sess = project.open_training(config, splits, case.threads)
     batches = repeat(optimizer.train_set.next_batch(case.batch_size))
-    step = libraries.project_update(optimizer, sess, batches, optimizer.curr_learning_rate)
+    step = project.update_step(optimizer, sess, batches, optimizer.curr_learning_rate)
+    for _ in range(WARM_STEPS):  # the first steps choose the kernels
+        step()
+    return optimizer, sess, step
+
+
+def bare_step(epoch: Epoch, precision: str, path: Path) -> Step:
+    """Return the update alone."""
+    return open_training(epoch, precision, path)[2]
+
+
+def whole_epoch(epoch: Epoch, precision: str, path: Path) -> Step:
+    """Return one epoch by `Optimizer.train`."""
+    optimizer, sess, _ = open_training(epoch, precision, path)
+
+    def step() -> int:
+        with tempfile.TemporaryDirectory() as run:
+            optimizer.train(sess, run, verbose=False)
+        return epoch.num_images // epoch.case.batch_size * epoch.case.batch_size
+
+    return step
+
+
+def torch_step(epoch: Epoch, precision: str, path: Path, is_ahead: bool) -> Step:
+    """Return an update of PyTorch with its batch.
+
+    :param is_ahead: whether the next batch is cut during an update.
+    """
+    case, net = epoch.case, epoch.case.torch_net()
+    from benchmarks.peers.torch_nets import training_update
+
+    frame = epoch.config(precision).data.padding
+    images = np.load(path, mmap_mode="c", allow_pickle=False)  # writable, as PyTorch asks; the file stays
+    if frame:
+        images = np.pad(images, ((0, 0), (frame, frame), (frame, frame), (0, 0)), constant_values=128)
+    classes = class_numbers(len(images), case.num_classes)
+    batches = window_batches(images, classes, case.side, case.batch_size)
+    batches = ahead(batches) if is_ahead else batches
+    update = training_update(net, precision, nesterov=case.rule == "nesterov")
+
+    def step() -> int:
+        windows, labels = next(batches)
+        update(windows, labels)
+        return len(windows)
+
     for _ in range(WARM_STEPS):
         step()
     return step
 
 
-def bare_step(case: Case, precision: str, path: Path, threads: int) -> Step:
-    """The update alone."""
-    return fixed_update(case, *build_training(case, precision, path, threads))
-
-
-def whole_epoch(case: Case, precision: str, path: Path, threads: int) -> Step:
-    """One epoch by `Optimizer.train`."""
-    optimizer, sess = build_training(case, precision, path, threads)
-    fixed_update(case, optimizer, sess)
-
-    def step() -> int:
-        with tempfile.TemporaryDirectory(dir=path.parent) as run:
-            optimizer.train(sess, run, verbose=False)
-        return case.num_images // case.batch_size * case.batch_size
-
-    return step
-
-
-def main() -> None:
-    """Measure, print, and write the figures to a file if asked to."""
-    parser = measurement_parser("epoch", str(__doc__), rounds=3, seconds=60.0)
-    add_precision(parser)
-    arguments = parse_measurement(parser)
-    precision = precisions(arguments)[-1]
-    figures = {**conditions(arguments), "goal": GOAL, "recipes": {}}
-    for case in QUICK_CASES if arguments.quick else CASES:
-        title = f"an epoch of {case.recipe}, {case.num_images:,} images, {precision}"
-        print(title, flush=True)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "images.npy"
-            write_noise(path, case.num_images, case.image_size, seed=0)
-            given = (case, precision, path, arguments.threads)
-            contestants = {PROJECT: Contestant(whole_epoch, given), BARE: Contestant(bare_step, given)}
-            rates, failures = measure_as_asked(contestants, arguments, warm_steps=0, patience=PATIENCE)
-        found = summary(rates, failures)
-        print_table(title, found)
-        print(f"goal: {GOAL} of the bare step, {'met' if found['ratio']['median'] >= GOAL else 'missed'}")
-        figures["recipes"][case.recipe] = {
-            "num_images": case.num_images,
-            "precision": precision,
-            "train_options": case.options,
-            **found,
+def measure_epoch(epoch: Epoch, precision: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the figures of a recipe."""
+    print(f"an epoch of {epoch.recipe}, {epoch.num_images:,} images, {precision}", flush=True)
+    epoch = epoch._replace(case=epoch.case._replace(threads=arguments.threads))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "images.npy"
+        write_noise(path, epoch.num_images, epoch.image_size, seed=0)
+        given = (epoch, precision, path)
+        contestants = {
+            PROJECT: Contestant(whole_epoch, given),
+            BARE: Contestant(bare_step, given),
+            "torch": Contestant(torch_step, (*given, False)),
+            "torch, batches ahead": Contestant(torch_step, (*given, True)),
         }
-        keep(arguments, figures)
+        rates, failures = measure_as_asked(contestants, arguments, warm_steps=0, patience=PATIENCE)
+    about = {"num_images": epoch.num_images, "precision": precision, "train_options": epoch.train_options}
+    return about | summary(rates, failures)
 
 
-if __name__ == "__main__":
-    run_script(main)
+def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
+    """Measure recipe by recipe."""
+    figures: dict[str, Any] = {"goal": GOAL, "recipes": {}}
+    for epoch in QUICK_EPOCHS if arguments.quick else EPOCHS:
+        figures["recipes"][epoch.recipe] = measure_epoch(epoch, precisions(arguments)[-1], arguments)
+        yield figures
+
+
+def table(figures: Figures) -> str:
+    """Return images/s of the epochs, and their ratios to the bare step and to PyTorch.
+
+    epoch-cifar10.json is from an earlier command: whole updates of one recipe on its own images beside those of
+    PyTorch, without the bare step.
+    """
+    recipes = figures.get("recipes") or {f"{figures['recipe']}, on CIFAR-10": figures}
+    rows = []
+    for recipe, found in recipes.items():
+        name = f"{recipe}, float32" if found.get("precision") == "float32" else recipe
+        rates = found["rates"]
+        bare = spread(spread_of(ratios(rates, BARE))) if BARE in rates else ""
+        goal = f"{GOAL}" if bare else ""
+        rows.append([name, rate(found["images_per_second"][PROJECT]), bare, goal, to_library(found, "torch")])
+    return markdown(["recipe", "epoch, images/s", "to the bare step", "goal", "to PyTorch"], rows)
+
+
+main = Benchmark(
+    name="epoch", text=__doc__, steps=steps, table=table, rounds=3, seconds=60.0, has_precision=True
+)

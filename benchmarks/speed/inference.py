@@ -1,85 +1,50 @@
-"""Ten-crop prediction, images/s: the project against PyTorch, Keras and the AlexNet post's own way.
-
-    python -m benchmarks.speed.inference [NET ...] [--rounds 5] [--seconds 10] [--output FILE]
+"""How fast is ten-crop prediction beside PyTorch and Keras?
 
 From 256x256 bytes in memory to probabilities that are the mean of ten windows: AlexNet (windows of 227 pixels, two
-classes) and ResNet-50 (224 pixels, 1,000 classes), in float32 and in bfloat16, 16 images and so 160 windows at a
-time. Weights are drawn at random, and nothing is read from disk. What the project does in bfloat16 is held against
-the peers' best, whatever its precision: the fastest of them in float32 takes part once more.
+classes) and ResNet-50 (224 pixels, 1,000 classes), 16 images and therefore 160 windows at a time. Weights are
+random, and nothing is read from disk. In bfloat16 the project is compared with the best setting of the peers in any
+precision.
 
-- project: a `DataSet` and `ConvNet.predict`, as predict.py --ten-crop and test.py do;
-- torch: the windows stacked as in torchvision's documentation of `TenCrop`, channels_last, inference_mode, and once
-  more with the net compiled;
-- keras: one `tf.function` that cuts the windows and calls the net, with TensorFlow's kernels as installed and,
-  where those are not oneDNN's, once more with oneDNN switched on;
-- post: float32 arrays, windows cut by numpy for each image, and one run of the project's float32 graph for each of
-  the ten windows.
+- project: a `DataSet` and `ConvNet.predict`, as in predict.py --ten-crop and test.py;
+- torch: windows stacked as in torchvision's documentation of `TenCrop`, channels_last, inference_mode, and once
+  more with the network compiled;
+- keras: one `tf.function` that cuts the windows and calls the network, with TensorFlow's kernels as installed and,
+  where these are not oneDNN's, once more with oneDNN switched on.
 
-The share of the machine's limit counts the multiply-adds of ten windows forward.
+The share of the limit counts the multiply-adds of ten windows forward.
 """
 
 import argparse
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import libraries
-from benchmarks.harness.commands import (
-    POST,
-    add_precision,
-    conditions,
-    keep,
-    measure_as_asked,
-    measurement_parser,
-    parse_measurement,
-    precisions,
-    print_post,
-    summary_beside_post,
-)
-from benchmarks.harness.contestants import Steps, contestants
-from benchmarks.harness.figures import print_table
-from benchmarks.harness.made import noise
-from benchmarks.harness.sides import Contestant, Step
-from benchmarks.peers import post_way
-from benchmarks.speed.ceiling import ceiling, limits
+from benchmarks.harness import libraries, project
+from benchmarks.harness.benchmark import Benchmark, add_nets, precisions
+from benchmarks.harness.ceiling import measure_ceilings
+from benchmarks.harness.comparison import PEERS, POST, beside_peers, ceilings_text, measured_peers, to_library
+from benchmarks.harness.made_images import noise
+from benchmarks.harness.markdown import markdown
+from benchmarks.harness.nets import NETS, Case, Steps, measure_net
+from benchmarks.harness.results import Figures
+from benchmarks.harness.turns import PROJECT, Step
+from benchmarks.peers import MEAN
 from datasets.augment.windows import corner_center_windows
 from datasets.dataset import DataSet
-from learning.terminal.command import run_script
 
-MEAN = 0.5  # of the pixels, which every contestant subtracts
-
-
-class Case(NamedTuple):
-    """A net and its images.
-
-    :param name: of the net, in every library.
-    :param options: of the net.
-    """
-
-    name: str
-    options: dict[str, Any]
-    image_size: int
-    crop_size: int
-    num_classes: int
-    batch_size: int  # images, ten windows each
-    threads: int = 0  # of each library; 0 leaves the number to it
+GOAL = 1.3  # of the ratio to the fastest peer
+NAMES, QUICK_NAMES = ("alexnet", "resnet50"), ("resnet50",)
+BATCH_SIZE, IMAGE_SIZE = 16, 256
 
 
-CASES = (Case("alexnet", {}, 256, 227, 2, 16), Case("resnet50", {}, 256, 224, 1000, 16))
-QUICK_CASES = (
-    Case("alexnet", {}, 72, 67, 2, 1),
-    Case("resnet50", {"stages": (1,), "widths": (4,)}, 20, 16, 10, 1),
-)
-QUICK_NETS = ("resnet50",)
+def images_of(case: Case) -> np.ndarray:
+    """Return images uint8, larger than the windows: (N, 256, 256, 3), or a little larger at toy size."""
+    return noise(case.batch_size, max(case.side + 5, IMAGE_SIZE if case.batch_size == BATCH_SIZE else 0))
 
 
-def _images(case: Case) -> np.ndarray:
-    return noise(case.batch_size, case.image_size, seed=0)
-
-
-def _ten_crops(images: Any, crop_size: int, mirror: Callable[[Any], Any]) -> list[Any]:
-    """The ten windows (N, h, w, C) of a test, in the project's order, of images (N, H, W, C) of any library."""
+def ten_crops(images: Any, crop_size: int, mirror: Callable[[Any], Any]) -> list[Any]:
+    """Return the ten windows (N, h, w, C) in the project's order, of images (N, H, W, C) of any library."""
     height, width = images.shape[1:3]
     tops, lefts, flips = corner_center_windows(height, width, crop_size)
     crops = []
@@ -90,53 +55,28 @@ def _ten_crops(images: Any, crop_size: int, mirror: Callable[[Any], Any]) -> lis
 
 
 def project_step(case: Case, precision: str) -> Step:
-    """The images through `ConvNet.predict`."""
-    model, sess = _project(case, precision)
-    images = _images(case)
+    """Return a step by `ConvNet.predict`."""
+    options = {"name": case.network, "precision": precision, "options": dict(case.options)}
+    model, sess = project.open_model(options, case.side, case.num_classes, case.threads, MEAN)
+    images = images_of(case)
 
     def step() -> int:
-        dataset = DataSet(images, crop_size=case.crop_size)
-        return len(model.predict(sess, dataset, batch_size=10 * case.batch_size, augment_pred=True))
+        dataset = DataSet(images, crop_size=case.side)
+        return len(model.predict(sess, dataset, batch_size=10 * len(images), augment_pred=True))
 
     return step
 
 
-def post_step(case: Case) -> Step:
-    """The images in the post's way, on the project's float32 graph."""
-    model, sess = _project(case, "float32")
-    images = post_way.as_floats(_images(case))
-
-    def run(crops: np.ndarray) -> np.ndarray:
-        return sess.run(model.pred, model.feed(crops))
-
-    return lambda: len(post_way.predict(run, images, case.crop_size))
-
-
-def _project(case: Case, precision: str) -> tuple[Any, Any]:
-    return libraries.project_model(
-        case.name,
-        precision,
-        case.crop_size,
-        case.num_classes,
-        case.threads,
-        mean=MEAN,
-        options=case.options,
-    )
-
-
 def torch_step(case: Case, precision: str, is_compiled: bool) -> Step:
-    """The images as a PyTorch user predicts them; cut as bytes, which is faster than as numbers."""
+    """Return a step of a PyTorch user; windows are cut as bytes, which is faster than as numbers."""
     torch = libraries.torch(case.threads)
-    from benchmarks.peers.torch_nets import build
-
-    net: Any = build(case.name, case.crop_size, case.num_classes, **case.options)
-    net = net.to(memory_format=torch.channels_last).eval()  # the types of torch lack `memory_format`
+    net = case.torch_net().to(memory_format=torch.channels_last).eval()
     net = torch.compile(net) if is_compiled else net
-    images = torch.from_numpy(_images(case))  # (N, H, W, 3)
+    images = torch.from_numpy(images_of(case))  # (N, H, W, 3)
 
     @torch.inference_mode()
     def step() -> int:
-        crops = torch.stack(_ten_crops(images, case.crop_size, lambda crop: crop.flip(2)), dim=1)
+        crops = torch.stack(ten_crops(images, case.side, lambda crop: crop.flip(2)), dim=1)
         pixels = crops.flatten(0, 1).permute(0, 3, 1, 2)  # (10 N, 3, h, w), channels_last in memory
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
             logits = net(pixels.float().div_(255.0).sub_(MEAN))
@@ -147,79 +87,59 @@ def torch_step(case: Case, precision: str, is_compiled: bool) -> Step:
 
 
 def keras_step(case: Case, precision: str, onednn: bool) -> Step:
-    """The images as a Keras user predicts them, all of it in one `tf.function`."""
+    """Return a step of a Keras user, all of it in one `tf.function`."""
     tf = libraries.tensorflow(case.threads, onednn=onednn)
-    from benchmarks.peers.keras_nets import build
-
-    with libraries.keras_policy(precision):
-        net = build(case.name, case.crop_size, case.num_classes, **case.options)
-    images = _images(case)
+    net, images = case.keras_net(precision), images_of(case)
 
     @tf.function
     def predict(pixels: Any) -> Any:
-        crops = tf.stack(_ten_crops(pixels, case.crop_size, lambda crop: tf.reverse(crop, [2])), axis=1)
-        crops = tf.reshape(crops, [-1, case.crop_size, case.crop_size, 3])  # (10 N, h, w, 3)
-        pred = tf.nn.softmax(net(crops, training=False))  # the net takes bytes and gives float32
+        crops = tf.stack(ten_crops(pixels, case.side, lambda crop: tf.reverse(crop, [2])), axis=1)
+        crops = tf.reshape(crops, [-1, case.side, case.side, 3])  # (10 N, h, w, 3)
+        pred = tf.nn.softmax(net(crops, training=False))  # the network takes bytes and returns float32
         return tf.reduce_mean(tf.reshape(pred, [-1, 10, case.num_classes]), axis=1)
 
     return lambda: len(predict(images).numpy())
 
 
-STEPS = Steps(project_step, torch_step, keras_step)
+STEPS: Steps = {PROJECT: project_step, "torch": torch_step, "keras": keras_step}
 
 
-def measure_case(
-    case: Case,
-    precision: str,
-    arguments: argparse.Namespace,
-    ceilings: Mapping[str, Mapping[str, float]] | None,
-    fastest: str | None,
-) -> dict[str, Any]:
-    """The figures of one net, printed, and ready for JSON; `fastest` as `contestants` takes it."""
-    title = f"ten-crop prediction, {case.name}, {precision}"
-    print(title, flush=True)
-    sides = contestants(STEPS, case, precision, fastest, tuned=not arguments.quick)
-    if precision == "float32":  # the only precision of the post
-        sides[POST] = Contestant(post_step, (case,))
-    rates, failures = measure_as_asked(sides, arguments, warm_steps=0 if arguments.quick else 2)
-    gflop = 10 * libraries.forward_gflop(case.name, case.crop_size, case.num_classes, case.options)
-    names = [name for name in rates if name != POST]
-    shares = None if ceilings is None else limits(names, precision, ceilings)
-    found = summary_beside_post(rates, failures, gflop, shares)
-    print_table(title, found)
-    print_post(found)
-    return found
+def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
+    """Measure network by network."""
+    ceilings = None if arguments.quick else measure_ceilings(arguments.threads, precisions(arguments))
+    figures: dict[str, Any] = {"ceiling_gflops": ceilings, "nets": {}}
+    for name in arguments.nets or (QUICK_NAMES if arguments.quick else NAMES):
+        case = NETS[name]._replace(threads=arguments.threads)
+        case = case.quick() if arguments.quick else case._replace(batch_size=BATCH_SIZE)
+        title, gflop = f"ten-crop prediction, {name}", 10 * case.forward_gflop()
+        for precision, found in measure_net(STEPS, case, title, gflop, ceilings, arguments):
+            figures["nets"].setdefault(name, {})[precision] = found
+            yield figures
 
 
-def parse() -> argparse.Namespace:
-    """The command line."""
-    parser = measurement_parser("inference", str(__doc__), rounds=5, seconds=10.0)
-    add_precision(parser)
-    names = [case.name for case in CASES]
-    default = "(default: all; with --quick resnet50)"
-    parser.add_argument("nets", nargs="*", metavar="NET", help=f"of {', '.join(names)} {default}")
-    arguments = parse_measurement(parser)
-    if not set(arguments.nets) <= set(names):
-        parser.error(f"the nets are {', '.join(arguments.nets)}; there are {', '.join(names)}")
-    arguments.nets = arguments.nets or (QUICK_NETS if arguments.quick else names)
-    return arguments
+def table(figures: Figures) -> str:
+    """Return images/s of ten-crop prediction, and the ratios to the fastest of each peer and to the post's way."""
+    cells = [
+        ([net, precision], found)
+        for net, by_precision in figures["nets"].items()
+        for precision, found in by_precision.items()
+    ]
+    peers = measured_peers(found for _, found in cells)
+    header = ["net", "precision", "images/s", *(f"to {PEERS[peer]}" for peer in peers), "goal"]
+    rows = [[*what, *beside_peers(found, peers, GOAL, found["best_peer"])] for what, found in cells]
+    if any(POST in found["rates"] for _, found in cells):  # of an earlier version of this benchmark
+        header.append("to the post's way")
+        rows = [[*row, to_library(found, POST)] for row, (_, found) in zip(rows, cells, strict=True)]
+    return f"{ceilings_text(figures)}\n\n{markdown(header, rows)}"
 
 
-def main() -> None:
-    """Measure, print, and write the figures to a file if asked to."""
-    arguments = parse()
-    figures: dict[str, Any] = {**conditions(arguments), "ceiling_gflops": None, "nets": {}}
-    measured = precisions(arguments)
-    if not arguments.quick:
-        figures["ceiling_gflops"] = ceiling(arguments.threads, measured)
-    for case in QUICK_CASES if arguments.quick else CASES:
-        case, fastest = case._replace(threads=arguments.threads), None
-        for precision in measured if case.name in arguments.nets else ():
-            found = measure_case(case, precision, arguments, figures["ceiling_gflops"], fastest)
-            fastest = found["best_peer"]
-            figures["nets"].setdefault(case.name, {})[precision] = found
-            keep(arguments, figures)
-
-
-if __name__ == "__main__":
-    run_script(main)
+main = Benchmark(
+    name="inference",
+    text=__doc__,
+    steps=steps,
+    table=table,
+    rounds=5,
+    seconds=10.0,
+    has_precision=True,
+    add_options=lambda parser: add_nets(parser, NAMES),
+)

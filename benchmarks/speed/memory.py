@@ -1,186 +1,172 @@
-"""Memory of training from decoded images: 25,000 images of 256x256 against 256 of them.
+"""How much memory does training on many images take, beside PyTorch and Keras and beside a few images?
 
-    python -m benchmarks.speed.memory [--images 25000] [--folder DIR] [--output FILE]
-
-Two labelled folders of JPEG files are made, a few hundred pictures under many names, and decoded into the
-cache. Then a fresh process for each folder loads it from that cache, builds a small network and trains one
-epoch with validation, while a thread reads the anonymous memory of the process (RssAnon, Linux) every 20 ms:
-what the process has for itself, without the pages of mapped files, which the system takes back when it needs
-them. What the set of images costs is the difference of the two peaks; its goal is below 300 MB.
+AlexNet trains on 25,000 images of 256x256 in a file, black and therefore without room on disk, with batches of 128
+random windows of 227 pixels. Each contestant makes some updates in a fresh process, as its users would: the project
+through its data set and prefetching, once more on the first 256 images alone; PyTorch through a `DataLoader` with a
+worker process for each thread; Keras by `fit` on tf.data. The memory is what no file backs, of the process and all
+that it started: private pages, and shared ones once, such as the batches that PyTorch's workers hand over.
 """
 
 import argparse
-import shutil
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from rich.console import Console
-from rich.table import Table
+import numpy as np
 
-from benchmarks.harness.commands import (
-    conditions,
-    keep,
-    measurement_parser,
-    parse_measurement,
-    working_folder,
-)
-from benchmarks.harness.made import write_tree
-from benchmarks.harness.watch import (
-    PeakMemory,
-    anonymous_bytes,
-    in_fresh_process,
-    in_this_process,
-    require_linux,
-)
-from datasets.errors import StorageError
-from datasets.folder import load_folder
-from learning.terminal.command import run_script
+from benchmarks.harness import libraries, project
+from benchmarks.harness.benchmark import Benchmark, count, precisions
+from benchmarks.harness.made_images import class_numbers, open_splits, write_blank
+from benchmarks.harness.markdown import markdown
+from benchmarks.harness.nets import NETS, Case
+from benchmarks.harness.peak_memory import PeakMemory, call_fresh
+from benchmarks.harness.results import Figures
+from benchmarks.harness.turns import PROJECT, failure
+from benchmarks.peers import LEARNING_RATE
+from benchmarks.peers.windows import Windows
+from datasets.prefetch import Prefetcher
+from learning.terminal.command import ScriptParser
 
-IMAGE_SIZE, CROP_SIZE, BATCH_SIZE, WIDTH = 256, 64, 128, 8
-FEW = 256  # images of the set that the other is compared with
-QUICK_IMAGES = 300  # of the other with --quick
-GOAL = 300e6  # bytes
+NUM_CLASSES = 2
+FEW = 256  # images of the smaller set
 
 
-def bytes_needed(num_images: int) -> int:
-    """Room for both caches, the pictures and a checkpoint: the pixels, and a twentieth more."""
-    return int((num_images + FEW) * IMAGE_SIZE**2 * 3 * 1.05) + 200 * 2**20
+class Work(NamedTuple):
+    """What each contestant does."""
+
+    num_images: int
+    image_size: int = 256
+    crop_size: int = 227
+    batch_size: int = 128
+    updates: int = 30
+    threads: int = 0  # of each library, and worker processes of PyTorch's loader; 0 leaves the number to it
+
+    def case(self) -> Case:
+        """Return the network."""
+        return NETS["alexnet"]._replace(side=self.crop_size, threads=self.threads)
 
 
-def check_room(folder: Path, num_bytes: int) -> None:
-    """Refuses to start what could not end."""
-    free = shutil.disk_usage(folder).free
-    if free < num_bytes:
-        raise StorageError(
-            f"the images take {num_bytes / 1e9:.1f} GB, but '{folder}' has {free / 1e9:.1f} GB free; "
-            "choose another place with --folder, or fewer --images"
-        )
+QUICK = Work(8, image_size=72, crop_size=67, batch_size=2, updates=1)
 
 
-def prepare(folder: Path, num_images: int, seed: int) -> float:
-    """Makes the set of so many images, if it is not there, and decodes it: seconds of `load_folder`."""
-    root = folder / str(num_images)
-    if not root.exists():
-        partial = folder / f"{num_images}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        write_tree(partial, num_images, IMAGE_SIZE, seed)
-        partial.rename(root)
-    start = time.perf_counter()
-    load_folder(root, image_size=IMAGE_SIZE, crop_size=CROP_SIZE, seed=seed, cache_dir=folder / "cache")
-    return time.perf_counter() - start
+def train_project(path: Path, work: Work, precision: str, num_images: int | None = None) -> None:
+    """Make updates through prefetching, as the training loop does, on all images or on the first ones."""
+    net = {"name": "alexnet", "precision": precision, "options": {"dropout_prob": 0.5}}
+    config = project.run_config(model=net, train={"batch_size": work.batch_size})
+    splits = open_splits(path, NUM_CLASSES, work.crop_size, num_images=num_images)
+    optimizer, sess = project.open_training(config, splits, work.threads)
+    with sess, Prefetcher(optimizer.train_set, work.batch_size) as batches:
+        step = project.update_step(optimizer, sess, batches, LEARNING_RATE)
+        for _ in range(work.updates):
+            step()
 
 
-def train_epoch(folder: Path, num_images: int, seed: int, threads: int) -> dict[str, Any]:
-    """Loads one of the sets, builds a network and trains an epoch, as train.py does; to be run on its own."""
-    from learning.config.run_config import DataConfig, ModelConfig, OptimizerConfig, RunConfig, TrainConfig
+def train_torch(path: Path, work: Work, precision: str) -> None:
+    """Train in the loop of PyTorch's documentation."""
+    torch, net = libraries.torch(work.threads), work.case().torch_net()
+    from benchmarks.peers.torch_nets import training_update
 
-    config = RunConfig(
-        data_dir=str(folder / str(num_images)),
-        data=DataConfig(
-            name="folder", image_size=IMAGE_SIZE, crop_size=CROP_SIZE, cache_dir=str(folder / "cache")
-        ),
-        model=ModelConfig(name="smallnet", options={"width": WIDTH}),
-        optimizer=OptimizerConfig(name="momentum"),
-        train=TrainConfig(batch_size=BATCH_SIZE, num_epochs=1, seed=seed, threads=threads),
+    update = training_update(net, precision)
+    images = np.load(path, mmap_mode="c", allow_pickle=False)  # pages that are only read stay the file's
+    dataset = Windows(images, class_numbers(len(images), NUM_CLASSES), work.crop_size)
+    sampler = torch.utils.data.RandomSampler(
+        dataset, num_samples=work.updates * work.batch_size, replacement=True
     )
-    with PeakMemory() as memory, tempfile.TemporaryDirectory(dir=folder) as run:
-        from learning.fit import build_training
-        from learning.machine.session import open_session
-        from learning.optimizers import Optimizer  # noqa: F401  before memory is looked at
-        from learning.runs import data as run_data
-
-        before = anonymous_bytes()
-        start = time.perf_counter()
-        splits = run_data.open_data(config)
-        loading_seconds = time.perf_counter() - start
-        loaded = anonymous_bytes()
-        optimizer = build_training(config, splits)
-        with open_session(optimizer.model, threads) as sess:
-            optimizer.train(sess, run, verbose=False)
-        epoch_seconds = time.perf_counter() - start - loading_seconds
-    return {
-        "num_images": num_images,
-        "set_bytes": num_images * IMAGE_SIZE**2 * 3,
-        "peak_bytes": memory.peak,
-        "loading_bytes": loaded - before,
-        "loading_seconds": loading_seconds,
-        "epoch_seconds": epoch_seconds,
-    }
-
-
-def measure(
-    folder: Path, num_images: int, seed: int, threads: int, call: Callable[..., dict[str, Any]]
-) -> dict[str, Any]:
-    """Both sets decoded and trained on: {"few": ..., "many": ..., "difference_bytes": ..., ...}.
-
-    :param call: how `train_epoch` is called: `watch.in_fresh_process`, or here.
-    """
-    if not (folder / str(num_images)).exists():
-        check_room(folder, bytes_needed(num_images))
-    prepare(folder, FEW, seed)
-    decoding_seconds = prepare(folder, num_images, seed)
-    few, many = (call(train_epoch, folder, count, seed, threads) for count in (FEW, num_images))
-    return {
-        "few": few,
-        "many": many,
-        "difference_bytes": many["peak_bytes"] - few["peak_bytes"],
-        "goal_bytes": GOAL,
-        "decoding_seconds": decoding_seconds,
-    }
-
-
-def print_table(result: dict[str, Any]) -> None:
-    """The result for people."""
-    table = Table(title=f"RssAnon in one epoch on images of {IMAGE_SIZE}x{IMAGE_SIZE}")
-    for column in ("images", "set, bytes", "peak, MB", "loading, MB", "loading, s", "epoch, s"):
-        table.add_column(column, justify="right")
-    for row in (result["few"], result["many"]):
-        table.add_row(
-            f"{row['num_images']:,}",
-            f"{row['set_bytes']:,}",
-            f"{row['peak_bytes'] / 1e6:.1f}",
-            f"{row['loading_bytes'] / 1e6:.1f}",
-            f"{row['loading_seconds']:.2f}",
-            f"{row['epoch_seconds']:.1f}",
-        )
-    met = "met" if result["difference_bytes"] < GOAL else "missed"
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(
-        f"difference: {result['difference_bytes'] / 1e6:.1f} MB (goal: below {GOAL / 1e6:.0f}, {met})"
+    loader = torch.utils.data.DataLoader(
+        dataset,
+        batch_size=work.batch_size,
+        sampler=sampler,
+        num_workers=work.threads,
+        # Forked, as in a user's script on Linux: started afresh, as this process was, each would copy all images.
+        multiprocessing_context="fork" if work.threads else None,
     )
+    for windows, classes in loader:
+        update(windows, classes)
 
 
-def parse() -> argparse.Namespace:
-    """The command line."""
-    parser = measurement_parser("memory", str(__doc__))
-    parser.add_argument("--images", type=int, default=25000, help="of the larger set (default: 25000)")
-    parser.add_argument(
-        "--folder", type=Path, help="made if need be, kept, and used again (default: temporary)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of images and training (default: 0)")
-    arguments = parse_measurement(parser)
+def train_keras(path: Path, work: Work, precision: str) -> None:
+    """Train by `fit` on a pipeline that reads the chosen images of the file."""
+    tf = libraries.tensorflow(work.threads)
+    from benchmarks.peers.keras_nets import compile_training
+
+    images = np.load(path, mmap_mode="r", allow_pickle=False)
+    shape = images.shape[1:]
+
+    def read(index: Any) -> Any:
+        pixels = tf.ensure_shape(tf.numpy_function(lambda row: images[row], [index], tf.uint8), shape)
+        crop = tf.image.random_crop(pixels, [work.crop_size, work.crop_size, 3])
+        return tf.image.random_flip_left_right(crop), index % NUM_CLASSES
+
+    order = tf.data.Dataset.range(len(images)).shuffle(len(images)).repeat()
+    batches = order.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(work.batch_size)
+    model = work.case().keras_net(precision)
+    compile_training(model)
+    model.fit(batches.prefetch(tf.data.AUTOTUNE), steps_per_epoch=work.updates, shuffle=False, verbose=0)
+
+
+CONTESTANTS: dict[str, Callable[[Path, Work, str], None]] = {
+    PROJECT: train_project,
+    f"{PROJECT}, {FEW} images": partial(train_project, num_images=FEW),
+    "torch": train_torch,
+    "keras": train_keras,
+}
+
+
+def peak_of(name: str, path: Path, work: Work, precision: str) -> dict[str, Any]:
+    """Return the largest memory of a contestant while it trains; to be called in a fresh process."""
+    with PeakMemory() as memory:
+        CONTESTANTS[name](path, work, precision)
+    return {"contestant": name, "precision": precision, "peak_bytes": memory.peak}
+
+
+def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
+    """Measure contestant by contestant in every precision."""
+    work, measured = Work(arguments.images, threads=arguments.threads), precisions(arguments)
     if arguments.quick:
-        arguments.images = QUICK_IMAGES
-    if arguments.images <= FEW:
-        parser.error(f"--images is {arguments.images}; give more than the {FEW} that it is compared with")
-    return arguments
+        work, measured = QUICK, measured[-1:]
+    peaks: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "images.npy"
+        write_blank(path, work.num_images, work.image_size)
+        for precision in measured:
+            for name in CONTESTANTS:
+                peaks.append(_row(name, path, work, precision, quick=arguments.quick))
+                yield {"work": work._asdict(), "peaks": peaks}
 
 
-def main() -> None:
-    """Measure, print, and write the figures to a file if asked to."""
-    arguments = parse()
-    require_linux()
-    figures = conditions(arguments)
-    call = in_this_process if arguments.quick else in_fresh_process
-    with working_folder(arguments.folder) as folder:
-        figures |= measure(folder, arguments.images, arguments.seed, arguments.threads, call)
-    print_table(figures)
-    keep(arguments, figures)
+def _row(name: str, path: Path, work: Work, precision: str, *, quick: bool) -> dict[str, Any]:
+    """Return the peak of a contestant, or why it was left out."""
+    print(f"{name}, {precision}", flush=True)
+    try:
+        return call_fresh(peak_of, name, path, work, precision, quick=quick)
+    except Exception as error:
+        return {"contestant": name, "precision": precision, "left_out": failure(name, error)}
 
 
-if __name__ == "__main__":
-    run_script(main)
+def table(figures: Figures) -> str:
+    """Return the peak of each contestant.
+
+    Figures with "many" are of an earlier version: a small network on few and on many decoded files.
+    """
+    if "many" in figures:
+        rows = [[f"{figures[key]['num_images']:,}", _peak(figures[key])] for key in ("few", "many")]
+        rows.append(["difference", f"{figures['difference_bytes'] / 1e6:,.0f}"])
+        return markdown(["files of 256x256 pixels", "peak RssAnon, MB"], rows)
+    rows = [[row["contestant"], row["precision"], _peak(row)] for row in figures["peaks"]]
+    return markdown(["contestant", "precision", "peak, MB"], rows)
+
+
+def _peak(row: Figures) -> str:
+    return f"{row['peak_bytes'] / 1e6:,.0f}" if "peak_bytes" in row else row["left_out"]
+
+
+def add_options(parser: ScriptParser) -> None:
+    """Add --images."""
+    parser.add_argument("--images", type=count, default=25_000, help="to choose from (default: 25000)")
+
+
+main = Benchmark(
+    name="memory", text=__doc__, steps=steps, table=table, has_precision=True, add_options=add_options
+)

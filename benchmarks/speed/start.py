@@ -1,103 +1,89 @@
-"""Seconds from starting `python train.py` to the end of the first update, against the same in Keras.
+"""How long does the first update take from the start of the process?
 
-    python -m benchmarks.speed.start [--rounds 7] [--output FILE]
-
-Both train the small net on scikit-learn's digits, in a fresh process each time, in turns: interpreter, imports,
-data, graph, initial values, one update. train.py is called as anybody calls it, with the default recipe, and told
-to save after every update: the clock stops when the first checkpoint is seen on disk. So its figure is an upper
-bound: it also holds the run's directory and that checkpoint; the picture of the training images is drawn beside.
-benchmarks/peers/keras_digits.py says itself when its first step is done, and writes nothing.
+`python train.py` is compared with Keras. Both train the small network on scikit-learn's digits, in a fresh process
+each time, in turns: interpreter, imports, data, graph, initial values, one update. train.py uses the default recipe
+and saves after every update, and the clock stops when the first checkpoint is on disk. Its figure is therefore an
+upper bound: it includes the run directory and the checkpoint. benchmarks/peers/keras_digits.py says itself when its
+first step is done, and writes nothing.
 """
 
+import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from benchmarks.accuracy.runs import ROOT
-from benchmarks.harness.commands import conditions, keep, measurement_parser, parse_measurement
+from benchmarks.harness.benchmark import Benchmark
 from benchmarks.harness.hardware import peer_environment
-from benchmarks.harness.sides import PROJECT, Contestant, Rates, Spread, Step, measure
+from benchmarks.harness.markdown import ROOT, markdown
+from benchmarks.harness.results import Figures, spread, spread_of
+from benchmarks.harness.turns import PROJECT, Contestant, Step, measure
 from benchmarks.peers.keras_digits import MARK
-from learning.terminal.command import run_script
 
-STDOUT, STDERR = "stdout", "stderr"  # files of what a started process says
+OUTPUT = "output"  # file with what a process prints
 GOAL = 8.0  # seconds
 POLL = 0.002  # seconds between two looks for the checkpoint
 PATIENCE = 300.0  # seconds after which a process has failed
 
 
-def wait_until(is_done: Callable[[], bool], process: subprocess.Popen[Any], stderr: Path) -> None:
-    """Returns once it is done; RuntimeError where the process ends without it, or takes too long.
+def wait_until(is_done: Callable[[], bool], process: subprocess.Popen[Any], output: Path) -> None:
+    """Return once it is done.
 
-    :param stderr: where the process complains; the last line becomes part of the error.
+    :param output: file of the process; its last line becomes part of the exception.
+    :raises RuntimeError: the process ended before, or took too long.
     """
     deadline = time.perf_counter() + PATIENCE
     while not is_done():
-        if process.poll() is not None and not is_done():
-            raise RuntimeError(
-                f"it ended with code {process.returncode} before its first update{_last_line(stderr)}"
-            )
-        if time.perf_counter() > deadline:
-            raise RuntimeError(f"no update within {PATIENCE:g} s{_last_line(stderr)}")
+        has_ended = process.poll() is not None and not is_done()
+        if has_ended or time.perf_counter() > deadline:
+            reason = f"it ended with code {process.returncode}" if has_ended else f"it took {PATIENCE:g} s"
+            lines = output.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise RuntimeError(": ".join([f"{reason} before its first update", *lines[-1:]]))
         time.sleep(POLL)
 
 
-def _last_line(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return f": {lines[-1].strip()}" if lines else ""
-
-
 def project_start(threads: int) -> Step:
-    """One start of train.py, ended after its first update."""
+    """Return a step that starts train.py and ends it after the first update."""
 
-    def command(folder: Path) -> list[str]:
+    def words(folder: Path) -> list[str]:
         options = ["--config", "digits", "--run-dir", str(folder / "run"), "--train.threads", str(threads)]
-        return [sys.executable, "train.py", *options, "--train.save_every_steps", "1"]
+        return ["train.py", *options, "--train.save_every_steps", "1"]
 
-    return _start(command, lambda folder: any(folder.glob("run/checkpoints/step-*")))
+    return _start(words, lambda folder: any(folder.glob("run/checkpoints/step-*")), os.environ)
 
 
 def keras_start(threads: int) -> Step:
-    """One start of benchmarks/peers/keras_digits.py."""
+    """Return a step that starts benchmarks/peers/keras_digits.py and ends it after the first update."""
+    words = ["-m", "benchmarks.peers.keras_digits", str(threads)]
 
-    def command(folder: Path) -> list[str]:
-        return [sys.executable, "-m", "benchmarks.peers.keras_digits", "--threads", str(threads)]
+    def is_done(folder: Path) -> bool:
+        return MARK in (folder / OUTPUT).read_text(encoding="utf-8", errors="replace")
 
-    return _start(
-        command, lambda folder: MARK in (folder / STDOUT).read_text(encoding="utf-8"), peer_environment()
-    )
+    return _start(lambda folder: words, is_done, peer_environment())
 
 
 def _start(
-    command: Callable[[Path], list[str]],
-    is_done: Callable[[Path], bool],
-    variables: Mapping[str, str] = os.environ,
+    command: Callable[[Path], Sequence[str]], is_done: Callable[[Path], bool], variables: Mapping[str, str]
 ) -> Step:
-    """Starts the command until it is done.
+    """Return a step that starts Python and ends it as soon as it is done.
 
-    :param command: with a folder of its own, where what it says is kept, too.
-    :param is_done: by what lies in that folder.
-    :param variables: of its environment.
+    :param command: of Python, given a folder of its own with its output.
+    :param is_done: judges by that folder.
     """
     environment = {**variables, "KERAS_BACKEND": "tensorflow"}
 
     def step() -> int:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            with open(folder / STDOUT, "wb") as stdout, open(folder / STDERR, "wb") as stderr:
-                process = subprocess.Popen(
-                    command(folder), cwd=ROOT, env=environment, stdout=stdout, stderr=stderr
-                )
+            words = [sys.executable, *command(folder)]
+            with open(folder / OUTPUT, "wb") as output:
+                process = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=output, stderr=output)
             try:
-                wait_until(lambda: is_done(folder), process, folder / STDERR)
+                wait_until(lambda: is_done(folder), process, folder / OUTPUT)
             finally:
                 process.kill()
                 process.wait()
@@ -106,60 +92,39 @@ def _start(
     return step
 
 
-def summary_of_starts(rates: Rates, failures: dict[str, str]) -> dict[str, Any]:
-    """What the rates (starts per second) say in seconds, ready for JSON; the ratio is ours to Keras'."""
+def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
+    """Start both in turns; a start is a turn, and a process of its own anyway."""
+    builds = {PROJECT: project_start, "keras": keras_start}
+    contestants = {name: Contestant(build, (arguments.threads,)) for name, build in builds.items()}
+    warm = 0 if arguments.quick else 1
+    rates, failures = measure(
+        contestants, rounds=arguments.rounds, seconds=0.0, in_processes=False, warm_steps=warm
+    )
+    yield summary_of_starts(rates, failures)
+
+
+def summary_of_starts(rates: Mapping[str, list[float]], failures: dict[str, str]) -> dict[str, Any]:
+    """Return what the rates, starts per second, say in seconds; the ratio is the project's to Keras'."""
     seconds = {name: [1.0 / rate for rate in values] for name, values in rates.items()}
-    found: dict[str, Any] = {
-        "seconds": {name: Spread.of(values)._asdict() for name, values in seconds.items()},
+    pairs = zip(seconds[PROJECT], seconds.get("keras", ()), strict="keras" in seconds)
+    compared = [ours / theirs for ours, theirs in pairs]
+    return {
+        "seconds": {name: spread_of(values) for name, values in seconds.items()},
         "goal_seconds": GOAL,
-        "ratio": None,
+        "ratio": spread_of(compared) if compared else None,
         "left_out": failures,
         "rounds": seconds,
     }
-    if "keras" in seconds:
-        pairs = zip(seconds[PROJECT], seconds["keras"], strict=True)
-        found["ratio"] = Spread.of([ours / theirs for ours, theirs in pairs])._asdict()
-    return found
 
 
-def spreads(found: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """What of `summary_of_starts` is shown to people: the seconds of each, and the ratio where there is one."""
-    return found["seconds"] | ({"project / keras": found["ratio"]} if found["ratio"] else {})
-
-
-def print_starts(found: dict[str, Any]) -> None:
-    """The result for people."""
-    table = Table(title="from the start of the process to the end of the first update")
-    for column in ("seconds", "median", "smallest", "largest"):
-        table.add_column(column, justify="left" if column == "seconds" else "right")
-    for name, spread in spreads(found).items():
-        table.add_row(name, *(f"{spread[which]:.2f}" for which in ("median", "min", "max")))
-    for name, reason in found["left_out"].items():
-        table.add_row(f"{name}: {reason}")
-    Console().print(table)
-    met = "met" if found["seconds"][PROJECT]["median"] < GOAL else "missed"
-    print(f"goal: below {GOAL:g} s, {met}")
-
-
-def main() -> None:
-    """Measure, print, and write the figures to a file if asked to."""
-    arguments = parse_measurement(measurement_parser("start", str(__doc__), rounds=7))
-    figures = conditions(arguments)
-    contestants = {
-        PROJECT: Contestant(project_start, (arguments.threads,)),
-        "keras": Contestant(keras_start, (arguments.threads,)),
-    }
-    rates, failures = measure(
-        contestants,
-        rounds=arguments.rounds,
-        seconds=0.0,  # one start is one turn
-        in_processes=False,  # each start is a process of its own anyway
-        warm_steps=0 if arguments.quick else 1,
+def table(figures: Figures) -> str:
+    """Return the seconds until the first update is done."""
+    shown = figures["seconds"] | ({"project / keras": figures["ratio"]} if figures["ratio"] else {})
+    rows = [[name, spread(values)] for name, values in shown.items()]
+    rows += [["goal, and no slower than Keras", f"below {figures['goal_seconds']:g}"]]
+    return markdown(
+        ["from starting the process to the end of the first update", "seconds, less is better"], rows
     )
-    figures |= summary_of_starts(rates, failures)
-    print_starts(figures)
-    keep(arguments, figures)
 
 
-if __name__ == "__main__":
-    run_script(main)
+main = Benchmark(name="start", text=__doc__, steps=steps, table=table, rounds=7)

@@ -1,157 +1,162 @@
-"""Whole training steps: images/s of the project beside PyTorch and Keras, and the shares of the machine's limit.
-
-    python -m benchmarks.speed.training [MODEL ...] [--batch-size N ...] [--precision fast] [--rounds 5]
+"""How fast is a training step beside PyTorch and Keras, and how near to the limit of the machine?
 
 A step takes a batch of bytes, (N, H, W, 3) uint8 in the host's memory, through preprocessing, network, loss,
-gradients, weight decay, momentum and the statistics of the normalisations; it is always the same batch. The peers
-are set as follows. PyTorch: channels_last, the fused update, bfloat16 by autocast, each once more compiled, on the
-system's allocator (its guide names jemalloc and TCMalloc as faster; they are no part of it). Keras on TensorFlow:
-`train_on_batch`, bfloat16 by its policy mixed_bfloat16, without XLA, with TensorFlow's kernels as installed and,
-where those are not oneDNN's, once more with oneDNN switched on. What the project does in bfloat16 is held
-against the peers' best setting, whatever its precision: the fastest of them in float32 takes part once more. Each
-pads as its users do: TensorFlow and Keras by SAME, PyTorch on all edges alike.
+gradients, weight decay, momentum and the statistics of the normalisations; the batch is always the same. PyTorch
+uses channels_last, the fused update and autocast for bfloat16, once compiled and once not, on the system's
+allocator (its guide calls jemalloc and TCMalloc faster, which are not part of it). Keras uses `train_on_batch` and
+the policy mixed_bfloat16 without XLA, with TensorFlow's kernels as installed and, where these are not oneDNN's,
+once more with oneDNN switched on. In bfloat16 the project is compared with the best setting of the peers in any
+precision. Each pads as its users do: TensorFlow and Keras by SAME, PyTorch equally on all edges.
 
 A step counts as three passes of multiply-adds: forward, and backward to the inputs and to the weights.
 """
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from itertools import repeat
+from typing import Any
 
-from benchmarks.harness.commands import (
-    add_precision,
-    conditions,
-    keep,
-    measure_as_asked,
-    measurement_parser,
-    parse_measurement,
-    precisions,
+import numpy as np
+
+from benchmarks.harness import libraries, project
+from benchmarks.harness.benchmark import Benchmark, add_nets, count, precisions
+from benchmarks.harness.ceiling import measure_ceilings
+from benchmarks.harness.comparison import (
+    PEERS,
+    beside_peers,
+    ceilings_text,
+    fastest_of,
+    measured_peers,
+    newest_instructions,
 )
-from benchmarks.harness.contestants import Steps, contestants
-from benchmarks.harness.figures import print_table, summary
-from benchmarks.speed.ceiling import ceiling, limits
-from benchmarks.speed.training_steps import Case, gflop_per_image, keras_step, project_step, torch_step
-from learning.terminal.command import run_script
+from benchmarks.harness.made_images import as_splits, class_numbers, noise
+from benchmarks.harness.markdown import markdown
+from benchmarks.harness.nets import NETS, Case, Steps, measure_net
+from benchmarks.harness.results import Figures
+from benchmarks.harness.turns import PROJECT, Step
+from benchmarks.peers import LEARNING_RATE, MOMENTUM, WEIGHT_DECAY
+from learning.terminal.command import ScriptParser
 
-STEPS = Steps(project_step, torch_step, keras_step)
-QUICK_BATCH = 4
-
-
-class Net(NamedTuple):
-    """A network and how it is measured."""
-
-    network: str  # in the catalogue
-    side: int  # of its images, pixels
-    num_classes: int
-    batch_sizes: tuple[int, ...]
-    rule: str  # of the update, in learning.optimizers
-    options: Mapping[str, Any]  # of the network; the peers know them by the same names
-    quick_side: int
-    quick_options: Mapping[str, Any]
-
-
-SMALL = {"stages": (1,), "widths": (8,)}
-DROPOUT = {"dropout_prob": 0.5}
-NORMALISED = DROPOUT | {"local_response_norm": True}
-NETS = {
-    "alexnet": Net("alexnet", 227, 2, (64, 128), "momentum", DROPOUT, 67, DROPOUT),
-    "resnet50": Net("resnet50", 224, 1000, (16, 32), "momentum", {}, 32, SMALL),
-    "resnet18": Net("resnet18", 224, 1000, (32,), "momentum", {}, 32, SMALL),
-    "resnet20": Net("resnet20", 32, 10, (128,), "nesterov", {}, 16, SMALL),
-    "alexnet-lrn": Net("alexnet", 227, 2, (64, 128), "momentum", NORMALISED, 67, NORMALISED),
-}
-DEFAULT_NETS = ("alexnet", "resnet50", "resnet18", "resnet20")  # few train the paper's AlexNet today
+GOALS = {"float32": 1.1, "bfloat16": 1.3}  # of the ratio to the fastest peer
+AVX2_GOAL = 1.05  # of the ratio to PyTorch in float32, on a processor with AVX2 and nothing newer
+SMALL_NET_GOAL = 1.5  # of ResNet-20 in bfloat16
+BATCH_SIZES = {"alexnet": (64, 128), "resnet50": (16, 32), "resnet18": (32,), "resnet20": (128,)}
+DEFAULT_NETS = tuple(BATCH_SIZES)  # few train the paper's AlexNet today
 QUICK_NETS = ("resnet20",)
 
 
-def measure_case(
-    case: Case,
-    precision: str,
-    arguments: argparse.Namespace,
-    ceilings: Mapping[str, Mapping[str, float]] | None,
-    fastest: str | None = None,
-) -> dict[str, Any]:
-    """The figures of one measurement, ready for JSON; `fastest` as `contestants` takes it."""
-    sides = contestants(STEPS, case, precision, fastest, tuned=not arguments.quick)
-    rates, failures = measure_as_asked(sides, arguments, warm_steps=1 if arguments.quick else 3)
-    shares = None if ceilings is None else limits(list(rates), precision, ceilings)
-    return {
-        "net": case.net,
-        "options": dict(case.options),
-        "input_shape": [case.side, case.side, 3],
-        "num_classes": case.num_classes,
-        "batch_size": case.batch_size,
-        "precision": precision,
-        **summary(rates, failures, gflop_per_image(case), shares),
-    }
-
-
-def cases(arguments: argparse.Namespace, batch_sizes: Sequence[int] | None = None) -> Iterator[Case]:
-    """The nets that were asked for, in that order, with so many images in a step; with --quick at toy size."""
-    for name in arguments.models or (QUICK_NETS if arguments.quick else DEFAULT_NETS):
-        net = NETS[name]
-        sizes, side, options = net.batch_sizes, net.side, net.options
-        if arguments.quick:
-            sizes, side, options = (QUICK_BATCH,), net.quick_side, net.quick_options
-        for batch_size in batch_sizes or sizes:
-            yield Case(
-                name, net.network, side, net.num_classes, batch_size, net.rule, options, arguments.threads
-            )
-
-
-def _model(name: str) -> str:
-    if name not in NETS:
-        raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(NETS)}")
-    return name
-
-
-def add_models(parser: argparse.ArgumentParser) -> None:
-    """The nets, by name, as `models`."""
-    parser.add_argument(
-        "models",
-        nargs="*",
-        type=_model,
-        metavar="MODEL",
-        help=f"of {', '.join(NETS)} (default: the first four; with --quick resnet20)",
+def run_config(case: Case, precision: str) -> Any:
+    """Return the project's configuration of a case."""
+    model = {"name": case.network, "precision": precision, "weight_decay": WEIGHT_DECAY}
+    return project.run_config(
+        model={**model, "options": dict(case.options)}, optimizer={"name": case.rule, "momentum": MOMENTUM}
     )
 
 
-def parse() -> argparse.Namespace:
-    """The command line."""
-    parser = measurement_parser("training", str(__doc__), rounds=5, seconds=8.0)
-    add_models(parser)
+def _batch(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """Return images (N, side, side, 3) uint8 and class numbers (N,) int64."""
+    return noise(case.batch_size, case.side), class_numbers(case.batch_size, case.num_classes)
+
+
+def project_step(case: Case, precision: str) -> Step:
+    """Return the step of the project's training loop."""
+    splits = as_splits(noise(case.batch_size, case.side), case.num_classes, case.side)
+    optimizer, sess = project.open_training(run_config(case, precision), splits, case.threads)
+    batch = splits.train.images, splits.train.labels
+    return project.update_step(optimizer, sess, repeat(batch), LEARNING_RATE)
+
+
+def torch_step(case: Case, precision: str, is_compiled: bool) -> Step:
+    """Return the step of the training loop in PyTorch's documentation."""
+    torch, net = libraries.torch(case.threads), case.torch_net()
+    from benchmarks.peers.torch_nets import training_update
+
+    images, classes = map(torch.from_numpy, _batch(case))
+    update = training_update(net, precision, nesterov=case.rule == "nesterov", is_compiled=is_compiled)
+
+    def step() -> int:
+        update(images, classes)
+        return case.batch_size
+
+    return step
+
+
+def keras_step(case: Case, precision: str, onednn: bool) -> Step:
+    """Return `train_on_batch` of a compiled model."""
+    libraries.tensorflow(case.threads, onednn=onednn)
+    from benchmarks.peers.keras_nets import compile_training
+
+    images, classes = _batch(case)
+    model = case.keras_net(precision)
+    compile_training(model, nesterov=case.rule == "nesterov")
+
+    def step() -> int:
+        model.train_on_batch(images, classes)
+        return case.batch_size
+
+    return step
+
+
+STEPS: Steps = {PROJECT: project_step, "torch": torch_step, "keras": keras_step}
+
+
+def cases(arguments: argparse.Namespace) -> Iterator[tuple[str, Case]]:
+    """Yield the chosen networks by name in every batch size; with --quick at toy size."""
+    for name in arguments.nets or (QUICK_NETS if arguments.quick else DEFAULT_NETS):
+        case = NETS[name]._replace(threads=arguments.threads)
+        case = case.quick() if arguments.quick else case
+        sizes = (case.batch_size,) if arguments.quick else BATCH_SIZES[case.network]
+        for size in arguments.batch_size or sizes:
+            yield name, case._replace(batch_size=size)
+
+
+def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
+    """Measure case by case; a step is the forward pass, and twice its products backward."""
+    ceilings = None if arguments.quick else measure_ceilings(arguments.threads, precisions(arguments))
+    figures: dict[str, Any] = {"ceiling_gflops": ceilings, "cases": []}
+    for name, case in cases(arguments):
+        about = {"net": name, "options": dict(case.options), "input_shape": [case.side, case.side, 3]}
+        sizes = {"num_classes": case.num_classes, "batch_size": case.batch_size}
+        title, gflop = f"{name}, {case.side} pixels, batch {case.batch_size}", 3 * case.forward_gflop()
+        for precision, found in measure_net(STEPS, case, title, gflop, ceilings, arguments):
+            figures["cases"].append({**about, **sizes, "precision": precision, **found})
+            yield figures
+
+
+def table(figures: Figures) -> str:
+    """Return images/s of the steps with their share of the limit, and the ratios to the fastest of each peer."""
+    peers = measured_peers(figures["cases"])
+    header = ["net", "batch", "precision", "images/s", *(f"to {PEERS[peer]}" for peer in peers), "goal"]
+    rows = []
+    for case in figures["cases"]:
+        what = [case["net"], f"{case['batch_size']}", case["precision"]]
+        rows.append([*what, *beside_peers(case, peers, *_goal(figures, case))])
+    return f"{ceilings_text(figures)}\n\n{markdown(header, rows)}"
+
+
+def _goal(figures: Figures, case: Figures) -> tuple[float, str | None]:
+    """Return the goal of a step, and the peer that it is a ratio to."""
+    if case["precision"] == "float32" and newest_instructions(figures["environment"]) == "avx2":
+        return AVX2_GOAL, fastest_of(case, "torch")
+    is_small = case["net"] == "resnet20" and case["precision"] == "bfloat16"
+    return (SMALL_NET_GOAL if is_small else GOALS[case["precision"]]), case["best_peer"]
+
+
+def add_options(parser: ScriptParser) -> None:
+    """Add the networks and --batch-size."""
+    add_nets(parser, tuple(NETS))
     parser.add_argument(
-        "--batch-size",
-        type=int,
-        nargs="+",
-        metavar="N",
-        help="images in a step (default: depends on the model)",
+        "--batch-size", type=count, nargs="+", metavar="N", help="images in a step (default: the network's)"
     )
-    add_precision(parser)
-    arguments = parse_measurement(parser)
-    if arguments.batch_size and min(arguments.batch_size) < 1:
-        parser.error(f"--batch-size is {min(arguments.batch_size)}; give 1 or more")
-    return arguments
 
 
-def main() -> None:
-    """Measure case by case, and print and keep what was found so far."""
-    arguments = parse()
-    figures: dict[str, Any] = {**conditions(arguments), "ceiling_gflops": None, "cases": []}
-    measured = precisions(arguments)
-    if not arguments.quick:
-        figures["ceiling_gflops"] = ceiling(arguments.threads, measured)
-    for one in cases(arguments, arguments.batch_size):
-        fastest = None
-        for precision in measured:
-            title = f"{one.net}, {one.side} pixels, batch {one.batch_size}, {precision}"
-            print(title, flush=True)
-            found = measure_case(one, precision, arguments, figures["ceiling_gflops"], fastest)
-            fastest = found["best_peer"]
-            print_table(f"Training step of {title}", found)
-            figures["cases"].append(found)
-            keep(arguments, figures)
-
-
-if __name__ == "__main__":
-    run_script(main)
+main = Benchmark(
+    name="training",
+    text=__doc__,
+    steps=steps,
+    table=table,
+    rounds=5,
+    seconds=8.0,
+    has_precision=True,
+    add_options=add_options,
+)

@@ -1,4 +1,4 @@
-"""Builds one entry of the cache of decoded images: decoded in parallel, written in order.
+"""Build one entry of the cache of decoded images: decode in parallel, write in order.
 
 An entry is a folder of four files: `images.npy` (N, size, size, C) uint8, `sums.npy` (N, C) int64 with the
 sums over each image's pixels, `digests.npy` (N, 16) uint8 by which equal images are found, and `manifest.json`,
@@ -52,7 +52,7 @@ def build_entry(
     strict: bool,
     workers: int | None,
 ) -> None:
-    """Decodes files into a new entry at `folder`, which must exist and be empty.
+    """Decode files into a new entry at `folder`, which must exist and be empty.
 
     :param names: files of source, in the order of the rows.
     :param size: side of the decoded squares in pixels.
@@ -91,14 +91,14 @@ def build_entry(
 
 
 def checksum_of(checksums: list[int]) -> str:
-    """One hex digest for the CRC-32 of each image, in order."""
+    """Return one hex digest for the CRC-32 of each image, in order."""
     return hashlib.sha256(np.array(checksums, dtype=np.uint32).tobytes()).hexdigest()
 
 
 def _decoded(
     source: Source, names: list[str], size: int, channels: int, workers: int | None
 ) -> Iterator[_Chunk]:
-    """Decodes in threads; chunks come in the order of names."""
+    """Decode in threads, and yield chunks in the order of the names."""
     chunks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
     return in_order(partial(_decode_chunk, source, size=size, channels=channels), chunks, workers)
 
@@ -138,7 +138,7 @@ def _write_manifest(folder: Path, good: list[str], bad: list[tuple[str, str]], c
 
 
 def _npy_header(num_images: int, size: int, channels: int) -> bytes:
-    """The header of a .npy file (format 1.0) with a length that does not depend on the number of images."""
+    """Return the header of a .npy file (format 1.0), whose length does not depend on the number of images."""
     shape = (num_images, size, size, channels)
     fields = repr({"descr": "|u1", "fortran_order": False, "shape": shape})
     start = b"\x93NUMPY\x01\x00" + (_HEADER_BYTES - 10).to_bytes(2, "little")
@@ -156,7 +156,7 @@ def _first_bad(source: Source, bad: tuple[str, str]) -> str:
 
 
 class DecodeBar:
-    """A progress bar that appears only on a terminal, and only for work that takes its time."""
+    """A progress bar that appears only on a terminal, and only for work that takes a while."""
 
     def __init__(self, total: int, title: str = "Decoding images"):
         self._title = title
@@ -167,7 +167,7 @@ class DecodeBar:
         self._show_at = time.monotonic() + _BAR_AFTER if is_terminal else float("inf")
 
     def advance(self, count: int) -> None:
-        """Counts files that are done."""
+        """Count files that are done."""
         self._done += count
         if self._bar is None and time.monotonic() >= self._show_at:
             from rich.progress import Progress  # slow to import, and most runs find a cache

@@ -1,6 +1,5 @@
-"""Looks at images before training: `python -m datasets.check DIR`. Decodes each once and changes nothing."""
+"""Look at images before training: `python -m datasets.check DIR`. Decode each once and change nothing."""
 
-import argparse
 import io
 import json
 import os
@@ -8,26 +7,20 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from datasets.check.inspection import inspect
 from datasets.check.report import Report, lines_of, report_of
-from datasets.errors import DataError, OptionError, StorageError, escape_name, is_storage_condition
+from datasets.errors import DataError, StorageError, UsageError, escape_name, is_storage_condition
 from datasets.images.hidden_warnings import without_warnings
+from datasets.options.script_parser import ScriptParser
+from datasets.storage.atomic import write_text
 from datasets.storage.paths import expanded
 
 _NAME = "datasets.check"
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose complaint is one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise OptionError(message)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    """Checks, prints the report, and returns the exit code."""
+    """Check, print the report, and return the exit code."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the stream lacks
@@ -38,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(f"{_NAME}: interrupted\n")
         return 130
-    except (DataError, StorageError, OSError, MemoryError) as error:
+    except (UsageError, DataError, StorageError, OSError, MemoryError) as error:
         told = _told(error)
         if told is None or "--debug" in arguments:
             traceback.print_exc()
@@ -48,9 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return told.exit_code
 
 
-def _told(error: Exception) -> DataError | StorageError | None:
-    """What is said about an error; None of a defect of the project."""
-    if isinstance(error, DataError | StorageError):
+def _told(error: Exception) -> UsageError | DataError | StorageError | None:
+    """Return what is reported about an error; None for a defect of the project."""
+    if isinstance(error, UsageError | DataError | StorageError):
         return error
     if isinstance(error, MemoryError):
         return StorageError("out of memory: close other programs")
@@ -62,16 +55,16 @@ def _check(argv: Sequence[str]) -> int:
     output = None if arguments.json is None else expanded(arguments.json)
     if output is not None and not output.absolute().parent.is_dir():
         raise StorageError(f"there is no folder for --json '{escape_name(str(output))}'; create it first")
-    with without_warnings():  # the report holds all that they say
+    with without_warnings():  # the report holds what they say
         report = report_of(inspect(arguments.path))
     if output is not None:
-        _write(report, output)  # first, for it does not need anybody who reads
+        _write(report, output)  # before printing, which fails if the reader has gone
     _print(report)
     return DataError.exit_code if report["unreadable"] or report["layout"] else 0
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> ScriptParser:
+    parser = ScriptParser(
         prog=f"python -m {_NAME}",
         description="Look at images before training on them. Each is decoded once; nothing is changed or kept. "
         "Lists files that cannot be read and why, images that are read but odd (grey, CMYK, palette, transparent, "
@@ -85,7 +78,6 @@ def _parser() -> _Parser:
         "path", metavar="DIR", help="folder or zip of images, as for train.py --data-dir, of any data set"
     )
     parser.add_argument("--json", metavar="FILE", help="also write everything that was found to this file")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
 
@@ -105,13 +97,9 @@ def _print(report: Report) -> None:
 
 
 def _write(report: Report, path: Path) -> None:
-    """Under another name first, so that no half of a report is ever taken for a whole one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        write_text(path, json.dumps(report, indent=1) + "\n")
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise StorageError(
             f"the report cannot be written to '{escape_name(str(path))}' ({error.strerror}); choose another --json"
         ) from error

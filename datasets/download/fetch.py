@@ -16,7 +16,7 @@ from typing import IO
 from filelock import FileLock, Timeout
 
 from datasets.catalogue import DATASETS
-from datasets.download.known_files import OfficialFile
+from datasets.download.known_files import CIFAR10_PYTHON, OfficialFile
 from datasets.download.transfer import CutError, try_transfer
 from datasets.download.verification import compare
 from datasets.errors import DataError, OptionError, StorageError, escape_name
@@ -24,12 +24,14 @@ from datasets.storage.cache_folders import default_cache_dir
 from datasets.storage.paths import expanded, file_digest
 
 WAITS = (2, 5, 10)  # seconds before each further try of a transfer that was cut
+# What earlier versions fetched: the same images, used if the file is already there.
+EARLIER = {"cifar10": CIFAR10_PYTHON}
 
 logger = logging.getLogger(__name__)
 
 
 def fetch(name: str, folder: Path | str | None = None) -> Path:
-    """Make sure that the official files of a data set are there, and fetch those that are missing.
+    """Fetch the official files of a data set that are not there yet.
 
     Create the folder, and in it NAME.part while a file is on its way, and NAME.part.lock, which stays.
 
@@ -45,7 +47,9 @@ def fetch(name: str, folder: Path | str | None = None) -> Path:
         raise OptionError(
             f"'{escape_name(str(folder))}' is a file; give --download a folder to put files into, or leave it out"
         )
-    files = DATASETS[name].downloads
+    earlier, files = EARLIER.get(name), DATASETS[name].downloads
+    if earlier and (folder / earlier.name).exists() and not (folder / files[0].name).exists():
+        files = (earlier,)
     for file in files:
         _ensure(file, folder / file.name)
     return folder / files[0].name if len(files) == 1 else folder

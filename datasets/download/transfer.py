@@ -1,18 +1,19 @@
-"""One try of fetching the rest of an official file over https, checked while it comes."""
+"""Try once to fetch the rest of an official file over https, and check it while it comes."""
 
 import os
 import sys
 import time
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import IO, Any
+from urllib.parse import urljoin
 
 from datasets.download.known_files import OfficialFile
 from datasets.errors import DataError, escape_name
 
 TIMEOUT = 30  # seconds without a connection or a byte
-MIN_RATE = 1000  # bytes a second that are worth waiting for,
-WINDOW = 60  # over so many seconds
+MIN_RATE = 1000  # bytes a second below which a transfer is given up,
+WINDOW = 60  # measured over so many seconds
 _CHUNK = 2**18
 
 
@@ -21,7 +22,7 @@ class CutError(DataError):
 
 
 def try_transfer(file: OfficialFile, stream: IO[bytes]) -> None:
-    """Appends what is missing of the file.
+    """Append what is missing of the file.
 
     :raises CutError: the transfer began and did not come to its end.
     :raises DataError: the server cannot be reached, hardly sends anything, leaves https or sends something else.
@@ -31,130 +32,106 @@ def try_transfer(file: OfficialFile, stream: IO[bytes]) -> None:
     done = os.fstat(stream.fileno()).st_size
     if done == file.size:
         return
-    from pooch import HTTPDownloader  # slow to import
-    from requests import HTTPError, RequestException
+    import requests  # slow to import
+    from urllib3.exceptions import HTTPError
 
-    headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={done}-"} if done else {})}
-    with _Sink(file, stream, done) as sink:
-        download = HTTPDownloader(
-            chunk_size=_CHUNK, timeout=TIMEOUT, headers=headers, hooks={"response": sink.check}
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
+    hooks = {"response": _check_redirect}
+    try:
+        with requests.get(file.url, headers=headers, hooks=hooks, stream=True, timeout=TIMEOUT) as response:
+            response.raise_for_status()
+            if not _goes_on(response, file, stream, done) and done:
+                stream.truncate(0)
+                done = 0
+            _append(_pieces(response.raw), file, stream, done)
+    except (requests.RequestException, HTTPError) as error:
+        is_cut = isinstance(error, HTTPError)  # urllib3's, while the body is read
+        raise (CutError if is_cut else DataError)(
+            f"{file.url} cannot be downloaded ({' '.join(str(error).split())}); what came is kept, try again"
+        ) from error
+
+
+def _check_redirect(response: Any, **options: Any) -> None:
+    """Refuse to leave https. The body of a redirect is not read, since it may have any size."""
+    if not response.is_redirect:
+        return
+    response.close()
+    target = urljoin(response.url, response.headers["location"])
+    if not target.lower().startswith("https://"):
+        raise DataError(
+            f"{escape_name(response.url)} redirects to {escape_name(target)}, which is not https; nothing was "
+            "fetched"
         )
-        try:
-            download(file.url, sink, None)
-        except RequestException as error:
-            is_cut = sink.has_begun and not isinstance(error, HTTPError)
-            raise (CutError if is_cut else DataError)(
-                f"{file.url} cannot be downloaded ({' '.join(str(error).split())}); what came is kept, try again"
-            ) from error
-    if sink.done != file.size:
-        raise CutError(
-            f"{file.url} ended after {sink.done} of {file.size} bytes; what came is kept, try again"
-        )
 
 
-class _Sink:
-    """Where the bytes of a download go: counted, never more than there should be, shown by a bar.
+def _goes_on(response: Any, file: OfficialFile, stream: IO[bytes], done: int) -> bool:
+    """Return whether an answer begins behind the first `done` bytes, not at the file's beginning.
 
-    :param done: bytes that are in the stream already.
+    :raises DataError: it is another part, for which the stream is emptied, or a file of another size.
     """
-
-    def __init__(self, file: OfficialFile, stream: IO[bytes], done: int) -> None:
-        self._file, self._stream, self.done = file, stream, done
-        self._response: Any = None
-        self._bar: Any = None
-        self._window = time.monotonic(), done  # when it began, and the bytes that there were
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether the server answered."""
-        return self._response is not None
-
-    def __enter__(self) -> "_Sink":
-        if getattr(sys.stdout, "isatty", bool)():  # a program's own stream need not say
-            from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
-
-            columns = "{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn()
-            self._bar = Progress(*columns, transient=True)
-            self._task = self._bar.add_task(self._file.name, total=self._file.size)
-            self._bar.start()
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-        if self._response is not None:
-            self._response.close()
-
-    def check(self, response: Any, **options: Any) -> None:
-        """Called with the head of every answer, redirects among them, before anything more is asked for."""
-        self._response = response
-        response.raw.headers.pop("content-encoding", None)  # an archive is not to be unpacked on its way
-        response.raw.stream = partial(_pieces, response.raw)
-        shown = escape_name(response.url)
-        if response.is_redirect:
-            from requests.compat import urljoin
-
-            target = urljoin(response.url, response.headers["location"])
-            if not target.lower().startswith("https://"):
-                raise DataError(
-                    f"{shown} redirects to {escape_name(target)}, which is not https; nothing was fetched"
-                )
-        elif response.status_code == 206:
-            self._check_range(response.headers.get("content-range", ""), shown)
-        elif response.status_code == 200:
-            self._check_length(response.headers.get("content-length"), shown)
-            self._start_again()  # for this server does not resume
-
-    def _check_range(self, text: str, shown: str) -> None:
-        expected = f"bytes {self.done}-{self._file.size - 1}/{self._file.size}"
-        if text != expected:
-            self._start_again()
-            raise DataError(f"{shown} goes on with '{escape_name(text)}', not with '{expected}'; try again")
-
-    def _check_length(self, length: str | None, shown: str) -> None:
-        if length is not None and length != str(self._file.size):
-            raise DataError(
-                f"{shown} announces {escape_name(length)} bytes, not the {self._file.size} of the official file; "
-                "try again, or fetch it by hand"
-            )
-
-    def write(self, chunk: bytes) -> None:
-        """Takes the next bytes."""
-        self.done += len(chunk)
-        if self.done > self._file.size:
-            self._start_again()
-            raise DataError(
-                f"{self._file.url} sends more than the {self._file.size} bytes of the official file; try again, or "
-                "fetch it by hand"
-            )
-        self._stream.write(chunk)
-        self._check_rate()
-        if self._bar is not None:
-            self._bar.update(self._task, completed=self.done)
-
-    def _check_rate(self) -> None:
-        """Gives up on a server that keeps the connection alive and hardly sends anything."""
-        start, done = self._window
-        now = time.monotonic()
-        if now - start < WINDOW:
-            return
-        rate = (self.done - done) / (now - start)
-        if rate < MIN_RATE:
-            raise DataError(
-                f"{self._file.url} sends {rate:.0f} bytes a second; the {self.done} of {self._file.size} bytes "
-                "that came are kept, and the next try goes on from there"
-            )
-        self._window = now, self.done
-
-    def _start_again(self) -> None:
-        self.done = 0
-        self._stream.truncate(0)
-
-    def flush(self) -> None:
-        self._stream.flush()
+    shown = escape_name(response.url)
+    if response.status_code == 206:
+        expected = f"bytes {done}-{file.size - 1}/{file.size}"
+        found = response.headers.get("content-range", "")
+        if found != expected:
+            stream.truncate(0)
+            raise DataError(f"{shown} goes on with '{escape_name(found)}', not with '{expected}'; try again")
+        return True
+    length = response.headers.get("content-length", str(file.size))
+    if length != str(file.size):
+        raise DataError(
+            f"{shown} announces {escape_name(length)} bytes, not the {file.size} of the official file; try again, "
+            "or fetch it by hand"
+        )
+    return False  # the server does not resume
 
 
-def _pieces(raw: Any, amount: int, decode_content: bool | None = None) -> Iterator[bytes]:
-    """The bytes of an answer as they come; to wait for `amount` of them would be to wait for a slow server."""
-    while piece := raw.read1(amount):
+def _pieces(raw: Any) -> Iterator[bytes]:
+    """Yield the bytes of a body as they come: to wait for a whole chunk would be to wait for a slow server."""
+    while piece := raw.read1(_CHUNK, decode_content=False):  # an archive must not be unpacked on its way
         yield piece
+
+
+def _append(pieces: Iterator[bytes], file: OfficialFile, stream: IO[bytes], done: int) -> None:
+    """Write the pieces behind the first `done` bytes, never more than the file has."""
+    window = time.monotonic(), done  # when it began, and the bytes that there were
+    with _bar(file) as show:
+        for piece in pieces:
+            done += len(piece)
+            if done > file.size:
+                stream.truncate(0)
+                raise DataError(
+                    f"{file.url} sends more than the {file.size} bytes of the official file; try again, or fetch "
+                    "it by hand"
+                )
+            stream.write(piece)
+            if time.monotonic() - window[0] >= WINDOW:
+                _check_rate(file, done, *window)
+                window = time.monotonic(), done
+            show(done)
+    if done != file.size:
+        raise CutError(f"{file.url} ended after {done} of {file.size} bytes; what came is kept, try again")
+
+
+def _check_rate(file: OfficialFile, done: int, start: float, done_before: int) -> None:
+    """Give up on a server that keeps the connection alive and hardly sends anything."""
+    rate = (done - done_before) / (time.monotonic() - start)
+    if rate < MIN_RATE:
+        raise DataError(
+            f"{file.url} sends {rate:.0f} bytes a second; the {done} of {file.size} bytes that came are kept, and "
+            "the next try goes on from there"
+        )
+
+
+@contextmanager
+def _bar(file: OfficialFile) -> Iterator[Callable[[int], None]]:
+    """Yield what is told the number of bytes so far: a progress bar if standard output is a terminal."""
+    if not getattr(sys.stdout, "isatty", bool)():  # a stream that the program replaced may lack it
+        yield lambda done: None
+        return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn  # slow to import
+
+    columns = "{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with Progress(*columns, transient=True) as bar:
+        task = bar.add_task(file.name, total=file.size)
+        yield lambda done: bar.update(task, completed=done)

@@ -1,4 +1,4 @@
-"""Rows of an image array, chosen by index and read only when asked for."""
+"""Choose rows of an image array by index, and read them only when they are needed."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -33,7 +33,7 @@ class ImageRows:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(M, H, W, C)."""
+        """Return (M, H, W, C)."""
         return (len(self.rows), *self._pixels.shape[1:])
 
     @property
@@ -75,20 +75,20 @@ class ImageRows:
         return self._pixels[self.rows].astype(dtype or self.dtype, copy=False)
 
     def chunks(self) -> Iterator[np.ndarray]:
-        """The rows as consecutive arrays (at most 256, H, W, C)."""
+        """Yield the rows as consecutive arrays (at most 256, H, W, C)."""
         for start in range(0, len(self), _CHUNK):
             yield self._pixels[self.rows[start : start + _CHUNK]]
 
     def min(self) -> Any:
-        """The smallest value of all."""
+        """Return the smallest value of all."""
         return min(chunk.min() for chunk in self.chunks())
 
     def max(self) -> Any:
-        """The largest value of all."""
+        """Return the largest value of all."""
         return max(chunk.max() for chunk in self.chunks())
 
     def mean(self, axis: tuple[int, ...] | None = None) -> Any:
-        """The mean of everything (axis None, float64) or of each channel (axis (0, 1, 2), float64 (C,))."""
+        """Return the mean of everything (axis None, float64) or of each channel (axis (0, 1, 2), float64 (C,))."""
         if axis not in (None, (0, 1, 2)):
             raise ValueError(f"ImageRows has a mean over everything or over axes (0, 1, 2), not over {axis}")
         totals = sum(
@@ -102,7 +102,7 @@ Images = np.ndarray | ImageRows  # an array, a memory map, or some rows of one
 
 
 def channel_mean(images: Images, channel_sums: np.ndarray | None = None) -> np.ndarray:
-    """The mean of each channel over all pixels, in [0, 1]: float64 (C,).
+    """Return the mean of each channel over all pixels, in [0, 1]: float64 (C,).
 
     :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1].
     :param channel_sums: (N, C) sums over each image's pixels where known, to save a pass over the images.

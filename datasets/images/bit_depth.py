@@ -112,7 +112,7 @@ def _range_of(values: np.ndarray, tags: Mapping[int, Any]) -> _Range:
 
 
 def _stated_ends(values: np.ndarray, tags: Mapping[int, Any]) -> _Range | None:
-    """Return the range between SMin and SMax, if they are no statistics."""
+    """Return the range between SMin and SMax, if they are not statistics."""
     low, high = _number(tags, _SMIN), _number(tags, _SMAX)
     if low is None or high is None or low >= high:
         return None

@@ -1,4 +1,4 @@
-"""Colour profiles (ICC) that images carry: their pixels are converted to sRGB, which files without one mean."""
+"""Convert images with a colour profile (ICC) to sRGB, which images without one are taken for."""
 
 import io
 import logging
@@ -77,6 +77,6 @@ def _changes_nothing(conversion: ImageCms.ImageCmsTransform) -> bool:
 def _warn_of_missing_library() -> None:
     """Warn once for the whole process."""
     logger.warning(
-        "colour profiles of images are passed over, because this Pillow was built without LittleCMS; install "
+        "colour profiles of images are ignored, because this Pillow was built without LittleCMS; install "
         "Pillow from its wheels"
     )

@@ -9,12 +9,12 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from datasets.errors import DataError
 from datasets.images import bit_depth
@@ -26,16 +26,6 @@ MAX_PIXELS = 64 * 2**20  # about 200 MB as RGB; more is refused from the header 
 
 _FORMATS = tuple(SUFFIXES)  # none that runs a program, as EPS would
 _MODES = {1: "L", 3: "RGB"}
-_EXIF_ORIENTATION = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _DECODE_ERRORS = (  # what Pillow's readers have been seen to raise on damaged files
     OSError,
     SyntaxError,
@@ -149,7 +139,9 @@ def _decode(source: Path | str | bytes, channels: int, at_least: int | None) -> 
 
 def _loaded(image: Image.Image, mode: str) -> Image.Image:
     image.load()
-    return _upright(_flattened(image), _orientation(image)).convert(mode)
+    with suppress(*_DECODE_ERRORS):  # an EXIF block that makes no sense says nothing
+        ImageOps.exif_transpose(image, in_place=True)  # in place, for `bit_depth` reads the tags of a TIFF
+    return _flattened(image).convert(mode)
 
 
 @contextmanager
@@ -191,16 +183,16 @@ def _check_size(image: Image.Image) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 (upright) where there is none or where the EXIF block makes no sense."""
+    """Return the EXIF orientation, 1 (upright) if there is none or the EXIF block makes no sense."""
     try:
-        value = image.getexif().get(_EXIF_ORIENTATION, 1)
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except _DECODE_ERRORS:
         return 1
     return value if isinstance(value, int) else 1
 
 
 def _num_frames(image: Image.Image) -> int:
-    """Return the number of frames; 1 where what follows the first makes no sense, for nothing else is looked at."""
+    """Return the number of frames; 1 if the data behind the first make no sense, since only the first is used."""
     try:
         return getattr(image, "n_frames", 1)
     except _DECODE_ERRORS:
@@ -215,10 +207,6 @@ def _is_deep(image: Image.Image) -> bool:
 def _is_range_doubtful(image: Image.Image, pixels: np.ndarray) -> bool:
     """Extend `bit_depth.has_doubtful_range` to colours, whose upper 8 of 16 bits are hardly reached by 12 bits."""
     return bit_depth.has_doubtful_range(image) if bit_depth.is_deep(image) else 0 < pixels.max() < 16
-
-
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
 def _flattened(image: Image.Image) -> Image.Image:

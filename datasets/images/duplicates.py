@@ -1,7 +1,7 @@
-"""Images that are there twice: the same pixels, whatever the file is called and however it is packed.
+"""Find images that occur twice: the same pixels, whatever the file is called and however it is packed.
 
-Digests of files are taken while they are decoded into the cache, of the squares that the network sees, and are kept
-there; those of sets that come as arrays when they are loaded, of the images as they came.
+The digests of files are computed from the squares that the network sees, while these are decoded into the cache,
+and are kept there. The digests of arrays are computed from the images as they are, when the arrays are loaded.
 """
 
 import hashlib
@@ -19,13 +19,13 @@ logger = logging.getLogger(__name__)
 
 
 def pixel_digest(image: np.ndarray) -> bytes:
-    """A digest of DIGEST_BYTES of one image's size and pixels: (H, W, C) uint8."""
+    """Return a digest of DIGEST_BYTES of one image's size and pixels: (H, W, C) uint8."""
     size = np.array(image.shape, np.uint32).tobytes()
     return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=DIGEST_BYTES, salt=size).digest()
 
 
 def pixel_digests(images: np.ndarray) -> np.ndarray:
-    """The digest of each image: (N, H, W, C) uint8 -> (N, DIGEST_BYTES) uint8."""
+    """Return the digest of each image: (N, H, W, C) uint8 -> (N, DIGEST_BYTES) uint8."""
     joined = b"".join(map(pixel_digest, images))
     return np.frombuffer(joined, np.uint8).reshape(len(images), DIGEST_BYTES)
 
@@ -33,7 +33,7 @@ def pixel_digests(images: np.ndarray) -> np.ndarray:
 def warn_of_shared(
     parts: Mapping[str, np.ndarray], digests: np.ndarray, names: Sequence[str], *, learned: str
 ) -> None:
-    """A warning for each other part of a set that holds images of the part that is learned from.
+    """Warn about each part of a set that shares images with the part that is learned from.
 
     :param parts: the rows of each part by its name, for people.
     :param digests: (N, DIGEST_BYTES) of all images.

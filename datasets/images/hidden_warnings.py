@@ -1,4 +1,4 @@
-"""Keep warnings away from people who asked for none: those of Pillow, and those of the loaders."""
+"""Hide warnings that mean nothing to the user: those of Pillow, and those of the loaders."""
 
 import logging
 import threading
@@ -9,10 +9,10 @@ from typing import Any
 
 
 class SilentPillow:
-    """Keeps Pillow's warnings about odd files from a person who asked for none.
+    """Hide Pillow's warnings about odd files, from any number of threads at once.
 
-    `warnings.catch_warnings` is one for the whole process; with several threads inside, the first one sets
-    it and the last one takes it back.
+    `warnings.catch_warnings` changes the whole process, so the first thread to enter sets it and the last one to
+    leave takes it back.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ SILENCE = SilentPillow()
 
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Keep back what the loaders log about images, where it is reported otherwise or means nothing."""
+    """Hide what the loaders log about images, for callers that report it themselves."""
     logger = logging.getLogger("datasets")
     level = logger.level
     logger.setLevel(logging.ERROR)

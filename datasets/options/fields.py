@@ -1,38 +1,25 @@
 """Fields of option classes: each option is declared once, with its default, its help text and its range.
 
     @dataclass(frozen=True, kw_only=True)
-    class Resize:
+    class Resize(CheckedOptions):
+        section = "resize"
+
         size: int = option(256, "side in pixels of the squares that images are resized to", POSITIVE)
 
-        def __post_init__(self) -> None:
-            check_fields(self, "resize")
-
-The command line, its help and the checks of values are made of these declarations.
+The command line, its help and the checks of values are made from these declarations.
 """
 
 import dataclasses
+import functools
 import math
 import types
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Literal,
-    NamedTuple,
-    TypeVar,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from datasets.errors import OptionError, suggestion
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-Options = TypeVar("Options", bound="DataclassInstance")
+Options = TypeVar("Options", bound="CheckedOptions")
 
 KINDS: dict[Any, tuple[Any, str]] = {
     bool: (bool, "true or false"),
@@ -60,15 +47,43 @@ FRACTION = Range(lambda value: 0 <= value < 1, "a fraction: at least 0 and below
 SHARE = Range(lambda value: 0 <= value <= 1, "within 0 to 1")
 
 
-def option(default: Any, help_text: str, values: Range | None = None) -> Any:
-    """Return a dataclass field with help for people and, where the type does not say it all, a range.
+class Option(NamedTuple):
+    """An option as a class declares it.
+
+    :ivar annotation: its type.
+    :ivar help: a phrase for people, without a full stop.
+    :ivar values: its range, where the type does not say it all.
+    :ivar used_by: the choices of the option `name` of the same class that look at this one; empty for all.
+    """
+
+    annotation: Any
+    default: Any = None
+    help: str = ""
+    values: Range | None = None
+    used_by: tuple[str, ...] = ()
+
+
+def option(
+    default: Any, help_text: str, values: Range | None = None, *, used_by: tuple[str, ...] = ()
+) -> Any:
+    """Return a dataclass field that declares an `Option`.
 
     :param default: immutable, or a dict, which every instance gets a copy of.
     """
-    metadata = {"help": help_text, "range": values}
+    metadata = {"default": default, "help": help_text, "values": values, "used_by": used_by}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+@functools.cache
+def options_of(owner: type) -> Mapping[str, Option]:
+    """Return the options that a dataclass declares or inherits, by name and in their order."""
+    hints = get_type_hints(owner)
+    declared = {
+        field.name: Option(hints[field.name], **field.metadata) for field in dataclasses.fields(owner)
+    }
+    return types.MappingProxyType(declared)
 
 
 def check(holds: bool, name: str, value: object, expected: str) -> None:
@@ -77,26 +92,51 @@ def check(holds: bool, name: str, value: object, expected: str) -> None:
         raise OptionError(f"{name} is {value!r}; it must be {expected}")
 
 
-def check_fields(options: Any, section: str = "") -> None:
-    """Check the type and the range of every field of a frozen dataclass. None is in every range.
+def check_known(values: Any, owner: type, section: str = "") -> None:
+    """Raise OptionError, with a suggestion, unless `values` is a mapping of options that the class declares."""
+    if not isinstance(values, Mapping):
+        where = section or "the configuration"
+        raise OptionError(f"{where} holds {values!r}; it must be a mapping of options")
+    known = options_of(owner)
+    for key in values:
+        if key not in known:
+            name = f"{section}.{key}" if section else key
+            raise OptionError(f"unknown option {name}; {suggestion(str(key), known)}")
 
-    NumPy's numbers become Python's, which is what a checkpoint can hold; lists become tuples.
+
+def check_fields(options: Any, section: str = "") -> None:
+    """Check the type and the range of every field of a frozen dataclass, and convert it to its type.
 
     :param section: put before the names of options in messages: data.image_size.
     :raises OptionError: names the first option that is wrong, its value and what it must be.
     """
-    hints = get_type_hints(type(options))
-    for field in dataclasses.fields(options):
-        name = f"{section}.{field.name}" if section else field.name
-        value = typed(getattr(options, field.name), hints[field.name], name)
-        object.__setattr__(options, field.name, value)
-        values: Range | None = field.metadata.get("range")
-        if values is not None and value is not None:
-            check(values.holds(value), name, value, values.expected)
+    for name, declared in options_of(options.__class__).items():
+        shown = f"{section}.{name}" if section else name
+        value = checked(getattr(options, name), declared.annotation, shown, declared.values)
+        object.__setattr__(options, name, value)
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckedOptions:
+    """Base of option classes that check their fields.
+
+    :cvar section: name put before those of the options in messages.
+    """
+
+    section: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        check_fields(self, self.section)
+
+    def _named(self, name: str) -> str:
+        return f"{self.section}.{name}" if self.section else name
+
+    def _require(self, holds: bool, name: str, expected: str) -> None:
+        check(holds, self._named(name), getattr(self, name), expected)
 
 
 def changed(options: Options, changes: Mapping[str, Any]) -> Options:
-    """Return a copy of a frozen dataclass with some fields changed by name.
+    """Return a copy of options with some of them changed by name.
 
     :raises OptionError: a name is unknown (the message suggests a known one), or a value is wrong.
     """
@@ -107,8 +147,21 @@ def changed(options: Options, changes: Mapping[str, Any]) -> Options:
     return dataclasses.replace(options, **changes)
 
 
+def checked(value: Any, annotation: Any, name: str, values: Range | None = None) -> Any:
+    """Return the value as its annotation has it; None, where it is allowed, is in every range.
+
+    :raises OptionError: it is of another type, or out of range.
+    """
+    value = typed(value, annotation, name)
+    if values is not None and value is not None:
+        check(values.holds(value), name, value, values.expected)
+    return value
+
+
 def typed(value: Any, annotation: Any, name: str) -> Any:
     """Return the value as its annotation has it.
+
+    NumPy's numbers become Python's, which is what a checkpoint can hold; lists become tuples.
 
     :raises OptionError: it is of another type.
     """

@@ -9,29 +9,11 @@ Loaders, data sets and the configuration of a run take these objects whole, so a
 import dataclasses
 import os
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
-from datasets.options.fields import FRACTION, NOT_NEGATIVE, POSITIVE, SHARE, check, check_fields, option
+from datasets.options.fields import FRACTION, NOT_NEGATIVE, POSITIVE, SHARE, CheckedOptions, option
 
 ALEXNET_CROP_SIZE = 227  # pixels: the side at which AlexNet's layers fit together
-
-
-class CheckedOptions:
-    """Base of option classes that check their fields.
-
-    :cvar section: name put before those of the options in messages.
-    """
-
-    section: ClassVar[str] = ""
-
-    def __post_init__(self) -> None:
-        check_fields(self, self.section)
-
-    def _named(self, name: str) -> str:
-        return f"{self.section}.{name}" if self.section else name
-
-    def _require(self, holds: bool, name: str, expected: str) -> None:
-        check(holds, self._named(name), getattr(self, name), expected)
 
 
 @dataclass(frozen=True, kw_only=True)

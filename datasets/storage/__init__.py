@@ -1,1 +1,1 @@
-"""Files on disk: paths, atomic writes, bounded reads of files that nobody vouches for."""
+"""Files on disk: paths, atomic writes, bounded reads of untrusted files."""

@@ -1,10 +1,11 @@
-"""Write files so that they are there as a whole or not at all."""
+"""Write files and folders that appear as a whole or not at all."""
 
 import contextlib
 import csv
 import io
 import os
 import re
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,13 +17,13 @@ from datasets.errors import StorageError
 ON_WINDOWS = os.name == "nt"
 TEMPORARY = ".tmp-"
 TEMPORARY_NAME = re.compile(rf"{re.escape(TEMPORARY)}[0-9a-f]{{32}}")
-ABANDONED = 3600  # seconds after which a half-written file has no owner any more
+ABANDONED = 3600  # seconds after which a half-written file no longer has an owner
 
 
 def fsync_path(path: Path) -> None:
     """Ask the system to put a file, or the entries of a folder, on the disk now.
 
-    Windows, which does not know the latter, writes a rename at once.
+    Windows, which cannot do this for folders, writes a rename at once.
     """
     if ON_WINDOWS and path.is_dir():
         return
@@ -35,7 +36,7 @@ def fsync_path(path: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a new name beside `path` to write to; at the end that file becomes `path`, after an error it goes.
+    """Yield a new name beside `path` to write to; at the end that file becomes `path`, after an error it goes.
 
     Other processes may do the same at the same time: one of the files stays.
     """
@@ -50,12 +51,31 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def replacing_folder(path: Path, temporary_name: str) -> Iterator[Path]:
+    """Make a folder beside `path` to write to; at the end it becomes `path`, after an error it goes.
+
+    One of this name that a killed process left is removed first.
+    """
+    temporary = path.with_name(temporary_name)
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        for written in (*temporary.iterdir(), temporary):
+            fsync_path(written)
+        temporary.rename(path)
+        fsync_path(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def remove_abandoned(folder: Path) -> None:
     """Remove what `replacing` left in `folder` when its process was killed, an hour ago or earlier."""
     for path in folder.glob(f"{TEMPORARY}*"):
-        if not TEMPORARY_NAME.fullmatch(path.name):  # it is the user's own
+        if not TEMPORARY_NAME.fullmatch(path.name):  # a file of the user
             continue
-        with contextlib.suppress(OSError):  # it was renamed just now, or is somebody else's
+        with contextlib.suppress(OSError):  # it was renamed just now, or belongs to another user
             if time.time() - path.stat().st_mtime > ABANDONED:
                 path.unlink()
 
@@ -69,7 +89,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """StorageError unless the file `path` can be written: known before the work, not after it."""
+    """Raise StorageError unless the file `path` can be written: before the work, not after it."""
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or path.is_dir():
         raise StorageError(f"cannot write {path}; choose another --output, in a folder that exists")
 
@@ -95,7 +115,7 @@ def append_csv(path: Path, row: Mapping[str, Any]) -> None:
 
 
 def keep_lines(path: Path, keep: Callable[[str], bool]) -> None:
-    """Rewrite a text file without the lines that `keep` refuses. Nothing where there is no file."""
+    """Rewrite a text file without the lines that `keep` refuses. Do nothing if there is no file."""
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)

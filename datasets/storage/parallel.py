@@ -1,4 +1,8 @@
-"""Work done by several threads at once, its results in the order of the work."""
+"""Work in several threads at once, with the results in the order of the tasks.
+
+`Executor.map` takes all tasks at once, and joblib's generators do not wait for their reader: both keep in memory
+what nobody has asked for yet.
+"""
 
 import os
 from collections import deque
@@ -15,9 +19,9 @@ Result = TypeVar("Result")
 def in_order(
     work: Callable[[Task], Result], tasks: Iterable[Task], workers: int | None = None
 ) -> Iterator[Result]:
-    """Like `map`, in threads: good for decoding, during which Pillow lets go of the interpreter.
+    """Yield the results of `map` from several threads, which suits decoding: Pillow releases the interpreter.
 
-    What `work` raises comes out in its place; nothing runs any more once the iterator has ended.
+    An error of `work` is raised in its place; no thread runs any longer once the iterator has ended.
 
     :param workers: threads; None: one per processor that this process may use.
     """

@@ -1,4 +1,4 @@
-"""Paths as users write them, and digests of files."""
+"""Expand paths as users write them, and compute digests of files."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +7,7 @@ _PIECE = 2**20  # bytes
 
 
 def expanded(path: Path | str) -> Path:
-    """The path with a leading ~ as the user's home; as it is where there is no such user."""
+    """Return the path with a leading ~ replaced by the user's home; unchanged if there is no such user."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -15,7 +15,7 @@ def expanded(path: Path | str) -> Path:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 in hex of a file of any size, read in pieces: it may be larger than the memory that is left."""
+    """Return the SHA-256 of a file in hex. The file is read in pieces, since it may be larger than the memory."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(_PIECE):

@@ -9,22 +9,28 @@ import yaml
 
 MAX_JSON_BYTES = 16 * 2**20  # of a file that describes a run or a folder
 MAX_JSON_VALUES = 600_000  # in it; each takes some fifty bytes, however short it is there
-MAX_YAML_BYTES = 2**16  # of a recipe or a configuration, whose reader takes a thousand times as much
-MAX_YAML_VALUES = 10_000  # in it, those counted again that an alias repeats
+MAX_YAML_BYTES = 2**16  # of a recipe or a configuration, whose reader takes a thousand times as much memory
+MAX_YAML_VALUES = 10_000  # in it; those that an alias repeats count each time
 
 
 def read_text(path: Path, max_bytes: int) -> str:
-    """The UTF-8 text of a file. ValueError where it is larger than `max_bytes`, no regular file, or no text."""
+    """Return the UTF-8 text of a file.
+
+    :raises ValueError: it is larger than `max_bytes`, not a regular file, or not text.
+    """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise ValueError(f"{path.name} is no regular file")  # a pipe would be waited for without end
+        raise ValueError(f"{path.name} is not a regular file")  # reading a pipe could wait forever
     if status.st_size > max_bytes:
         raise ValueError(f"{path.name} is larger than {max_bytes} bytes")
     return path.read_text(encoding="utf-8")
 
 
 def parse_json(text: str, max_values: int = MAX_JSON_VALUES) -> Any:
-    """The value of a JSON text. ValueError for anything else: NaN, which JSON does not have, or too many values."""
+    """Return the value of a JSON text.
+
+    :raises ValueError: it is not JSON, which has no NaN, or holds too many values.
+    """
     if sum(map(text.count, ",[{")) > max_values:
         raise ValueError(f"more than {max_values} values")
     try:
@@ -33,11 +39,18 @@ def parse_json(text: str, max_values: int = MAX_JSON_VALUES) -> Any:
         raise ValueError("nested too deeply") from error
 
 
-def parse_yaml(text: str) -> Any:
-    """The plain value of a YAML text. YAMLError, or ValueError where it is too large, also by its aliases alone."""
+def parse_yaml(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
+    """Return the plain value of a YAML text.
+
+    :raises ValueError: it is too large, if only by its aliases, or nested too deeply.
+    :raises yaml.YAMLError: it is not YAML.
+    """
     if len(text) > MAX_YAML_BYTES:
         raise ValueError(f"more than {MAX_YAML_BYTES} characters")
-    value = yaml.safe_load(text)
+    try:
+        value = loader(text).get_single_data()
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     count, waiting = 0, [value]
     while waiting:  # a message that repeats such a value would be as large as the value written out
         item = waiting.pop()
@@ -49,4 +62,4 @@ def parse_yaml(text: str) -> Any:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")

@@ -1,4 +1,4 @@
-"""Checksums of the files of a folder, kept in the folder: what a disk or a copy did to them since is found."""
+"""Keep checksums of the files of a folder in the folder, and find what a disk or a copy did to them since."""
 
 import errno
 import json
@@ -15,7 +15,7 @@ CHECKSUMS_FILE = "checksums.json"
 
 
 def write_checksums(folder: Path) -> None:
-    """checksums.json in `folder`: name, size in bytes and SHA-256 of every other file in it."""
+    """Write checksums.json in `folder`: name, size in bytes and SHA-256 of every other file there."""
     sums = {
         path.name: {"size": path.stat().st_size, "sha256": file_digest(path)}
         for path in sorted(folder.iterdir())
@@ -25,7 +25,7 @@ def write_checksums(folder: Path) -> None:
 
 
 def find_damage(folder: Path) -> str | None:
-    """What in `folder` differs from its checksums.json; None where nothing does. Other files do not matter."""
+    """Return what in `folder` differs from its checksums.json, or None. Other files do not matter."""
     try:
         sums = parse_json(read_text(folder / CHECKSUMS_FILE, MAX_JSON_BYTES))
         expected = {str(name): (int(entry["size"]), str(entry["sha256"])) for name, entry in sums.items()}
@@ -35,7 +35,7 @@ def find_damage(folder: Path) -> str | None:
         return f"cannot read {CHECKSUMS_FILE}: {error}"
     if not expected:
         return f"{CHECKSUMS_FILE} names no files"
-    for check in (_size_differs, _content_differs):  # sizes of all first: they cost nothing
+    for check in (_size_differs, _content_differs):  # all sizes first: they cost nothing
         for name, entry in expected.items():
             if (problem := check(folder, name, *entry)) is not None:
                 return problem
@@ -44,7 +44,7 @@ def find_damage(folder: Path) -> str | None:
 
 def _size_differs(folder: Path, name: str, size: int, digest: str) -> str | None:
     if not re.fullmatch(r"[\w.-]+", name) or name in (".", ".."):
-        return f"{CHECKSUMS_FILE} names {name!r}, which is no file of the folder"
+        return f"{CHECKSUMS_FILE} names {name!r}, which is not a file of the folder"
     try:
         status = (folder / name).stat()
     except FileNotFoundError:
@@ -52,7 +52,7 @@ def _size_differs(folder: Path, name: str, size: int, digest: str) -> str | None
     except OSError as error:
         return _unreadable(folder / name, error)
     if not stat.S_ISREG(status.st_mode):
-        return f"{name} is no regular file"
+        return f"{name} is not a regular file"
     return None if status.st_size == size else f"{name} has {status.st_size} bytes, not {size}"
 
 
@@ -64,7 +64,7 @@ def _content_differs(folder: Path, name: str, size: int, digest: str) -> str | N
 
 
 def _unreadable(path: Path, error: OSError) -> str:
-    """What is wrong with a file that cannot be read. StorageError where that says nothing about the file."""
+    """Return why a file cannot be read. StorageError if that says nothing about the file."""
     if error.errno in (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM):
         raise StorageError(f"cannot read {path}: {error.strerror}; nothing is known to be damaged") from error
     return f"cannot read {path.name}: {error.strerror}"

@@ -1,4 +1,4 @@
-"""The variables of one checkpoint: written, read into a session, or only tried whether they can be read."""
+"""Write the variables of one checkpoint, read them into a session, or only see whether they can be read."""
 
 import math
 from collections.abc import Iterable
@@ -12,12 +12,12 @@ from learning.checkpoints.tensorflow_paths import plain_folder
 from learning.errors import CheckpointError
 
 PREFIX = "model.ckpt"
-# What TensorFlow's reader raises on damaged files: errors of its own, and those of Python into which it turns them.
+# What TensorFlow's reader raises on damaged files: its own errors, and errors of Python that it turns them into.
 UNREADABLE = (OSError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, tf.errors.OpError)
 
 
 def find_unreadable(folder: Path) -> str | None:
-    """What cannot be read of a checkpoint without checksums; None where everything can."""
+    """Return what cannot be read of a checkpoint without checksums, or None if everything can."""
     try:
         with plain_folder(folder) as plain:
             return _first_unreadable(plain, folder)
@@ -26,7 +26,7 @@ def find_unreadable(folder: Path) -> str | None:
 
 
 def _first_unreadable(plain: str, folder: Path) -> str | None:
-    """As `find_unreadable`, of the folder that TensorFlow knows as `plain`; may raise UNREADABLE."""
+    """Do the work of `find_unreadable` for a folder that TensorFlow knows as `plain`; may raise UNREADABLE."""
     reader = tf.train.load_checkpoint(f"{plain}/{PREFIX}")
     shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
     num_bytes = sum(math.prod(shape) * dtypes[name].size for name, shape in shapes.items())
@@ -42,9 +42,9 @@ def restore(
 ) -> None:
     """Load `variables` from the folder of a checkpoint.
 
-    :param exact: the checkpoint must hold nothing else either (resuming), which weights alone do not ask for.
+    :param exact: the checkpoint must hold nothing else, as for a resume.
     :raises CheckpointError: a variable is missing, has another shape, or (`exact`) is too many. They are
-        compared first, because TensorFlow loads a tensor of another shape without a word.
+        compared first, because TensorFlow silently loads a tensor of another shape.
     """
     variables = list(variables)
     try:
@@ -60,7 +60,7 @@ def restore(
 
 
 def save(sess: v1.Session, saver: v1.train.Saver, folder: Path) -> None:
-    """Write the variables of `saver` into an existing folder. OSError or TensorFlow's errors where that fails."""
+    """Write the variables of `saver` into an existing folder. OSError or TensorFlow's errors if that fails."""
     with plain_folder(folder) as plain, sess.graph.as_default():
         saver.save(sess, f"{plain}/{PREFIX}", write_meta_graph=False, write_state=False)
 

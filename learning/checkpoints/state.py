@@ -1,4 +1,4 @@
-"""The host's half of a training state: everything that the graph's variables do not hold."""
+"""Describe the host's half of a training state: everything that the graph's variables do not hold."""
 
 import dataclasses
 import json
@@ -15,19 +15,19 @@ MAX_LOSSES = 2**26  # updates whose losses may be in a file: 2 GB once they are 
 
 @dataclass(kw_only=True)
 class TrainingState:
-    """Where training stands after `global_step` updates.
+    """The state of training after `global_step` updates.
 
     :ivar epoch: epochs completed; an epoch is num_examples // batch_size updates.
     :ivar cursor: position in the training set, as `DataSet.cursor` gives it.
-    :ivar best_score: of the best epoch so far; before there is one the evaluator's worst, and `best_epoch` 0.
-    :ivar num_bad_epochs: epochs in a row that brought nothing better, counted anew when the rate falls.
+    :ivar best_score: of the best epoch so far; before the first one, the evaluator's worst, and `best_epoch` is 0.
+    :ivar num_bad_epochs: epochs in a row without a better score, counted anew when the rate falls.
     :ivar schedule: state of the learning-rate schedule.
     :ivar step_losses: one per update. step_scores, eval_scores: one per epoch.
     :ivar earlier_losses: in a checkpoint, where `step_losses` begins after the last whole epoch: count and checksum
         of those before, which are in a `LossFile`. Empty while training, and in checkpoints of earlier versions.
     :ivar history: one row per epoch: epoch, step, learning_rate, train_loss, train_score, val_score.
-    :ivar fixed: what must be the same when the run is resumed: options, and what the training set is.
-    :ivar machines: by which the run was computed, each with `from_step`, the update before its first: see
+    :ivar fixed: what must be the same when the run is resumed: options and facts about the training set.
+    :ivar machines: those that computed the run, each with `from_step`, the update before its first: see
         `learning.machine.identity`. Empty in a checkpoint of an earlier version.
     """
 
@@ -81,11 +81,11 @@ class TrainingState:
 
     @property
     def num_steps_of_epochs(self) -> int:
-        """The updates of the epochs that are done."""
+        """Return the number of updates of the epochs that are done."""
         return int(self.history[-1]["step"]) if self.history else 0
 
     def to_json(self) -> str:
-        """JSON text in which every float comes back to the bit; NaN and infinities stand as strings."""
+        """Return JSON text from which every float comes back to the bit; NaN and infinities are strings."""
         return json.dumps(_to_plain(dataclasses.asdict(self)), allow_nan=False)
 
     @classmethod
@@ -101,15 +101,15 @@ class TrainingState:
         return state
 
     def _check(self, where: str) -> None:
-        """CheckpointError where a value is not of its type."""
+        """Raise CheckpointError if a value is not of its type."""
         empty = TrainingState()
         for f in dataclasses.fields(self):
             value, expected = getattr(self, f.name), type(getattr(empty, f.name))
             if type(value) is not expected:
-                raise CheckpointError(f"{where}: {f.name} is no {expected.__name__}")
+                raise CheckpointError(f"{where}: {f.name} is not of type {expected.__name__}")
             if f.name in _ITEMS and not all(type(item) is _ITEMS[f.name] for item in value):
                 raise CheckpointError(
-                    f"{where}: {f.name} holds something that is no {_ITEMS[f.name].__name__}"
+                    f"{where}: {f.name} holds something that is not of type {_ITEMS[f.name].__name__}"
                 )
         for row in self.history:
             if type(row.get("step")) is not int or not all(type(value) in _NUMBERS for value in row.values()):

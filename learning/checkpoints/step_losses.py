@@ -23,8 +23,8 @@ _BYTES = 8  # of a loss: float64, little-endian
 class LossFile:
     """The losses of all epochs that are done, in the order of the updates, beside the checkpoints.
 
-    A checkpoint says how many of them are its own, and their checksum. What comes behind them is of updates that
-    it does not know, and is overwritten when these are done again.
+    A checkpoint says how many of them it counts on, and their checksum. Losses behind these belong to later
+    updates, and are overwritten when the updates are repeated.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,9 +32,9 @@ class LossFile:
         self._count, self._checksum = 0, 0  # of what is known to be in the file
 
     def put(self, state: TrainingState) -> TrainingState:
-        """Put the losses of the epochs that are done on the disk; returns the state of a checkpoint, without them.
+        """Put the losses of the epochs that are done on the disk, and return the state without them.
 
-        :raises OSError: they cannot be written; those that were there are as they were.
+        :raises OSError: they cannot be written; earlier ones stay as they were.
         """
         count = state.num_steps_of_epochs
         if count == 0 or len(state.step_losses) != state.global_step:
@@ -44,7 +44,7 @@ class LossFile:
         return dataclasses.replace(state, step_losses=state.step_losses[count:], earlier_losses=earlier)
 
     def fetch(self, state: TrainingState) -> None:
-        """Let the state of a checkpoint have all its losses again; NaN, with a warning, for those that are lost.
+        """Give the state of a checkpoint all its losses back; NaN, with a warning, for those that are lost.
 
         A damaged file is kept as `.damaged-NAME`; only the process that holds the directory may call this.
 
@@ -71,7 +71,7 @@ class LossFile:
         state.step_losses, state.earlier_losses = losses + state.step_losses, {}
 
     def _write(self, losses: Sequence[float]) -> None:
-        """Append what is not there yet."""
+        """Append the losses that are not in the file yet."""
         size = self._size()
         if size is None:
             self.path.unlink(missing_ok=True)  # a link would lead the losses elsewhere
@@ -91,7 +91,7 @@ class LossFile:
         self._count, self._checksum = len(losses), zlib.crc32(data, self._checksum)
 
     def _read(self, count: int, crc32: int) -> list[float] | None:
-        """So many losses from the beginning; None where the file does not hold them any more."""
+        """Return so many losses from the beginning, or None if the file no longer holds them."""
         size = self._size()
         if size is None or size < count * _BYTES:
             return None
@@ -103,7 +103,7 @@ class LossFile:
         return np.frombuffer(data, "<f8").tolist()
 
     def _size(self) -> int | None:
-        """In bytes; None where there is no regular file: a pipe would be waited for."""
+        """Return the size in bytes, or None if it is not a regular file: reading a pipe could wait forever."""
         try:
             status = self.path.lstat()
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Save and restore: the variables and the host's state as one folder that appears as a whole or not at all."""
+"""Save and restore the variables and the host's state as one folder that appears as a whole or not at all."""
 
 import logging
 import os
@@ -7,18 +7,17 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from datasets.storage.atomic import fsync_path, replacing, write_text
-from datasets.storage.failures import is_storage_failure, storage_reason
+from datasets.storage.atomic import replacing, replacing_folder, write_text
+from datasets.storage.failures import storage_errors
 from datasets.storage.untrusted import read_text
 from learning.checkpoints import saved_variables
 from learning.checkpoints.checksums import CHECKSUMS_FILE, find_damage, write_checksums
 from learning.checkpoints.saved_variables import PREFIX, find_unreadable
 from learning.checkpoints.state import MAX_BYTES, TrainingState
 from learning.checkpoints.step_losses import LossFile
-from learning.errors import CheckpointError, StorageError
+from learning.errors import CheckpointError
 from learning.runs.directory import CHECKPOINTS, LOSSES_FILE
 
 logger = logging.getLogger(__name__)
@@ -38,20 +37,20 @@ class CheckpointStore:
     """The checkpoints of one run: `save_dir/checkpoints/step-N/{model.ckpt.*, state.json, checksums.json}`.
 
     A checkpoint is written under a temporary name and then renamed: a kill at any moment leaves the old
-    checkpoints and perhaps some rubbish, never half a checkpoint. The newest `keep` stay, each with the best of
-    its time, so that going back to an older one loses no weights.
+    checkpoints and perhaps a temporary folder, never half a checkpoint. The newest `keep` stay, each with the best
+    one at its time, so that going back to an older one loses no weights.
 
-    What a disk or a copy did to a checkpoint since is found by its checksums before anything of it is used: it is
-    named in a warning, and the newest whole one is used. A checkpoint without checksums was written by an earlier
-    version, or published by one: its tensors are read instead, which have checksums of TensorFlow's own.
+    Checksums are compared before anything of a checkpoint is used: a damaged one is named in a warning, and the
+    newest whole one is used. A checkpoint without checksums was written or published by an earlier version: its
+    tensors are read instead, which have TensorFlow's own checksums.
 
-    The losses of all updates lie beside them in `losses.float64`, on the disk before a checkpoint counts on them;
-    where that file is lost, the run goes on without these losses.
+    The losses of all updates are beside them in `losses.float64`, on the disk before a checkpoint counts on them;
+    if that file is lost, the run goes on without these losses.
 
-    `save_dir/model.ckpt` always names the weights that count, as in the AlexNet post, by hard links where the
-    file system has them; it follows the folders and is not read by this project.
+    `save_dir/model.ckpt` always names the selected weights, as in the AlexNet post, by hard links if the file
+    system has them; it follows the folders and is not read by this project.
 
-    :param select: which weights count: "best" or "last", see `TrainConfig.select`.
+    :param select: which weights to use: "best" or "last", see `TrainConfig.select`.
     """
 
     def __init__(self, save_dir: str | os.PathLike[str], keep: int = 2, select: str = "best") -> None:
@@ -62,9 +61,9 @@ class CheckpointStore:
         self._best_steps: dict[int, int] = {}  # by step
 
     def steps(self) -> list[int]:
-        """The updates after which a checkpoint was saved, ascending."""
+        """Return the updates after which a checkpoint was saved, ascending."""
         try:
-            # It tells folders by the list itself: a run may drop one at once.
+            # scandir knows which entries are folders without asking for each: a run may drop one meanwhile.
             with os.scandir(self.folder) as entries:
                 names = [entry.name for entry in entries if entry.is_dir()]
         except (FileNotFoundError, NotADirectoryError):
@@ -73,41 +72,33 @@ class CheckpointStore:
         return sorted(int(match[1]) for match in found if match)
 
     def path(self, step: int) -> Path:
-        """The folder of the checkpoint after `step` updates."""
+        """Return the folder of the checkpoint after `step` updates."""
         return self.folder / f"step-{step:08d}"
 
     def save(self, sess: v1.Session, saver: v1.train.Saver, state: TrainingState) -> Path:
-        """Write one checkpoint, publish it, drop those no longer kept. StorageError where that fails."""
-        try:
+        """Write one checkpoint, link it, drop those no longer kept.
+
+        :raises StorageError: it cannot be written.
+        """
+        what = f"cannot save a checkpoint in {self.folder}"
+        with storage_errors(self.save_dir, what, "the earlier ones are as they were; make room and resume"):
             self.folder.mkdir(parents=True, exist_ok=True)
             self.clean()
             target = self._write(sess, saver, state)
             self.link_selected(state)
             self._prune(state)
-        except (OSError, tf.errors.OpError) as error:
-            if not is_storage_failure(error, self.save_dir):
-                raise
-            raise StorageError(
-                f"cannot save a checkpoint in {self.folder}: {storage_reason(error, self.save_dir)}; "
-                "the earlier ones are as they were; make room and resume"
-            ) from error
         return target
 
     def _write(self, sess: v1.Session, saver: v1.train.Saver, state: TrainingState) -> Path:
         target = self.path(state.global_step)
-        temporary = self.folder / f".writing-{target.name}"
-        temporary.mkdir()
-        saved_variables.save(sess, saver, temporary)
-        write_text(temporary / STATE_FILE, self.losses.put(state).to_json())
-        write_checksums(temporary)
-        for path in (*temporary.iterdir(), temporary):
-            fsync_path(path)
-        temporary.rename(target)
-        fsync_path(self.folder)
+        with replacing_folder(target, f".writing-{target.name}") as temporary:
+            saved_variables.save(sess, saver, temporary)
+            write_text(temporary / STATE_FILE, self.losses.put(state).to_json())
+            write_checksums(temporary)
         return target
 
     def newest_state(self) -> TrainingState:
-        """The state of the newest checkpoint that is whole; of damaged ones a warning tells.
+        """Return the state of the newest checkpoint that is whole, and warn of damaged ones.
 
         :raises CheckpointError: there is no checkpoint, or none that is whole.
         """
@@ -127,7 +118,7 @@ class CheckpointStore:
         return state
 
     def _newest_whole(self) -> tuple[TrainingState | None, list[str]]:
-        """The state of the newest whole checkpoint, and what is wrong with the newer ones."""
+        """Return the state of the newest whole checkpoint, and what is wrong with the newer ones."""
         damaged: dict[int, str] = {}
         steps = self.steps()
         while steps:
@@ -137,12 +128,12 @@ class CheckpointStore:
             except CheckpointError as error:
                 if self.path(step).is_dir():
                     damaged[step] = str(error)
-                else:  # dropped by a run that goes on meanwhile, and so has saved a newer one
+                else:  # dropped by a running training, which has saved a newer one
                     steps = [known for known in self.steps() if known not in damaged]
         return None, list(damaged.values())
 
     def read_state(self, step: int) -> TrainingState:
-        """The host's state after `step` updates. CheckpointError where anything of the checkpoint is damaged."""
+        """Return the host's state after `step` updates. CheckpointError if anything in the folder is damaged."""
         folder = self.path(step)
         has_checksums = os.path.lexists(folder / CHECKSUMS_FILE)
         problem = find_damage(folder) if has_checksums else find_unreadable(folder)
@@ -161,16 +152,15 @@ class CheckpointStore:
         return state
 
     def selected(self, state: TrainingState) -> tuple[int, int]:
-        """The step and the epoch of the weights that count: the last too where no epoch was better than nothing."""
+        """Return the step and the epoch of the selected weights: the last ones if no epoch had a valid score."""
         if self.select == "best" and state.best_epoch > 0:
             return state.best_step, state.best_epoch
         return state.global_step, state.epoch
 
     def usable(self) -> Usable:
-        """The weights that count; where they are damaged, the newest whole ones.
+        """Return the selected weights or, if they are damaged, the newest whole ones.
 
-        A warning names the epoch that is used instead: who tests or predicts is better served by weights of the
-        same run that are known than by none, as long as it is said which they are.
+        A warning names the epoch that is used instead: known weights of the same run are better than none.
 
         :raises CheckpointError: see `newest_state`.
         """
@@ -184,7 +174,7 @@ class CheckpointStore:
                 self.read_state(step)
                 return Usable(step, epoch, state)
             except CheckpointError as error:
-                if self.steps() != known:  # a run goes on meanwhile, and may have dropped it
+                if self.steps() != known:  # a running training may have dropped it
                     continue
                 logger.warning(
                     "%s; instead of these weights, the best (epoch %d), those of epoch %d are used",
@@ -195,9 +185,9 @@ class CheckpointStore:
     def set_damaged_aside(self, state: TrainingState) -> None:
         """Make way for a run that goes on from `state`, as `newest_state` gave it.
 
-        The newer checkpoints are damaged, or they would have been chosen, and their steps will be saved again.
-        Damaged best weights must not be linked as those that count. The newest of these is kept as
-        `.damaged-step-N`, for who wants to look into it; only who holds the directory may do this.
+        Newer checkpoints are damaged, or they would have been chosen, and their steps will be saved again. Damaged
+        best weights must not be linked as the selected ones. The newest of these is kept as `.damaged-step-N` for
+        inspection. Only the process that holds the directory may do this.
         """
         best, _ = self.selected(state)
         damaged = [step for step in self.steps() if step > state.global_step]
@@ -218,7 +208,7 @@ class CheckpointStore:
         logger.warning("the damaged checkpoint %s is kept as %s", newest.name, aside)
 
     def link_selected(self, state: TrainingState) -> None:
-        """Let `save_dir/model.ckpt` be the weights that count; the newest where those were lost."""
+        """Link `save_dir/model.ckpt` to the selected weights, or to the newest if those were lost."""
         step, _ = self.selected(state)
         if not self.path(step).is_dir():
             step = state.global_step
@@ -244,7 +234,7 @@ class CheckpointStore:
         self.clean()
 
     def _best_step(self, step: int) -> int:
-        """The best step as of `step`; `step` itself where that cannot be read."""
+        """Return the best step as of `step`, or `step` itself if that cannot be read."""
         if step not in self._best_steps:
             try:
                 self.read_state(step)
@@ -253,7 +243,7 @@ class CheckpointStore:
         return self._best_steps[step]
 
     def clean(self) -> None:
-        """Remove what a kill left half written or half removed."""
+        """Remove what a killed process left half written or half removed."""
         for kind in ("writing", "dropped"):
             for path in self.folder.glob(f".{kind}-step-*"):
                 shutil.rmtree(path)

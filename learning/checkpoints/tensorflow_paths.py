@@ -1,7 +1,7 @@
-"""Paths that mean the same to TensorFlow as to the system.
+"""Give TensorFlow paths that mean the same to it as to the system.
 
-TensorFlow looks for a checkpoint by its prefix as a pattern, in which brackets, `*`, `?` and `\\` have meanings of
-their own, and takes names for UTF-8. So a checkpoint in `runs/lr=[0.1]` can be written there, but not be read.
+TensorFlow takes the prefix of a checkpoint for a pattern, in which brackets, `*`, `?` and `\\` have special
+meanings, and takes names for UTF-8. So a checkpoint in `runs/lr=[0.1]` can be written there, but not be read.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ _PATTERN = frozenset("*?[]\\")
 
 
 def is_plain(path: str | os.PathLike[str]) -> bool:
-    """Whether TensorFlow finds under this path what the system does."""
+    """Return whether TensorFlow finds the same under this path as the system."""
     text = Path(path).as_posix()
     try:
         same_bytes = os.fsencode(text) == text.encode("utf-8")
@@ -28,10 +28,10 @@ def is_plain(path: str | os.PathLike[str]) -> bool:
 
 @contextlib.contextmanager
 def plain_folder(folder: Path) -> Iterator[str]:
-    """A path for TensorFlow to an existing folder: its own where that is plain, or else that of a link to it.
+    """Yield a path by which TensorFlow finds an existing folder: its own if that is plain, or else that of a link.
 
-    Link and all are removed at the end. Where no link can be made, the path is that of a copy, and the files that
-    were added to it are copied into the folder at the end.
+    The link is removed at the end. If no link can be made, the path is that of a copy, and the files that were
+    added to it are copied into the folder at the end.
 
     :raises StorageError: there is no place for the link.
     """
@@ -56,7 +56,7 @@ def plain_folder(folder: Path) -> Iterator[str]:
 
 
 def _plain_root() -> str:
-    """The folder for temporary files, or another where that has no plain path."""
+    """Return the folder for temporary files, or another one if its path is not plain."""
     usual, others = (
         tempfile.gettempdir(),
         [os.path.join(os.sep, *parts) for parts in (("tmp",), ("var", "tmp"))],
@@ -65,7 +65,7 @@ def _plain_root() -> str:
 
 
 def _linked(other: Path, folder: Path) -> bool:
-    """Let `other` be a link to `folder`, or else a copy; returns whether it is a link."""
+    """Make `other` a link to `folder`, or else a copy; return whether it is a link."""
     try:
         other.symlink_to(folder.absolute(), target_is_directory=True)
         return True

@@ -1,34 +1,37 @@
-"""The arguments of `train.py`: recipe, command line, and what a resumed run may change."""
+"""The command line of `train.py`: the declared options, put over a recipe or over the run to resume."""
 
+import argparse
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NoReturn
 
-from datasets.catalogue import DATASETS
+from datasets.options.fields import options_of
+from datasets.options.script_parser import ScriptParser
+from datasets.options.text_values import nested_values
 from datasets.storage.paths import expanded
-from learning.config.parser import show_defaults, train_parser, typed_recipe
-from learning.config.recipes import flatten, merge, override, recipe_path
-from learning.config.run_config import PLACES, SECTIONS, RunConfig, check_names
-from learning.errors import CheckpointError, UsageError
-from learning.runs.directory import RunDirectory
+from learning.config.recipes import CONFIGS, override, read_recipe, recipe_path
+from learning.config.run_config import SECTIONS, RunConfig, check_names
+from learning.errors import UsageError
+from learning.runs.resumed_config import resumed_config
 from models.catalogue import model_path
 
-# What an option is for, where only some choices look at it.
-USED_BY = {
-    "optimizer.momentum": ("optimizer", ("momentum", "nesterov", "rmsprop")),
-    "optimizer.beta1": ("optimizer", ("adam", "adamw")),
-    "optimizer.beta2": ("optimizer", ("adam", "adamw")),
-    "optimizer.rmsprop_decay": ("optimizer", ("rmsprop",)),
-    "optimizer.epsilon": ("optimizer", ("adam", "adamw", "rmsprop")),
-    "schedule.learning_rate_patience": ("schedule", ("patience",)),
-    "schedule.learning_rate_decay": ("schedule", ("patience", "steps")),
-    "schedule.min_learning_rate": ("schedule", ("patience", "cosine")),
-    "schedule.eps": ("schedule", ("patience",)),
-    "schedule.boundaries": ("schedule", ("steps",)),
-    "schedule.warmup_steps": ("schedule", ("steps", "cosine")),
+# The arguments that are not options of a section.
+GENERAL = {
+    "config": (
+        "FILE",
+        "a recipe: a YAML file, or the name of one in configs/; other options win over it. Without it: the recipe "
+        "of --data.name, or else folder if there is --data-dir, or else digits",
+    ),
+    "data-dir": ("DIR", "folder or zip of the images, with train/ and test/ inside or directly"),
+    "run-dir": ("DIR", "where the run goes; without it: runs/<time>-<recipe>"),
+    "resume": ("RUN", "continue the run in this directory, exactly"),
+    "recipe": ("NAME", "name of the run; without it: that of the recipe's file"),
 }
+SHORT_NAMES = {"data.download": "download", "model.precision": "precision", "train.profile": "profile"}
+NETWORK_OPTIONS = "model.options"
 
 
 @dataclass(frozen=True)
@@ -41,107 +44,106 @@ class TrainArguments:
 
 
 def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
-    """Read `train.py`'s command line and recipe. UsageError for whatever is wrong with them."""
+    """Read the command line of `train.py`, and the recipe or the run that it names.
+
+    :raises UsageError: an argument or the recipe is wrong.
+    :raises CheckpointError: there is no run to resume, or not with these options.
+    """
     argv = sys.argv[1:] if argv is None else argv
-    parser = train_parser()
-    if {"-h", "--help"} & set(argv):
-        show_defaults(parser, argv)
-    given = parser.parse_args(argv, defaults=False).as_dict()  # only what the user wrote
-    given.pop("debug", None)
-    if given.pop("download", False):
-        given.setdefault("data", {})["download"] = True
-    for option, section in (("precision", "model"), ("profile", "train")):
-        if (value := given.pop(option, None)) is not None:
-            given.setdefault(section, {})[option] = value
-    for section in SECTIONS:
-        given.get(section, {}).pop("__path__", None)  # of a file given for a whole section
-    recipe, run_dir, resume = (given.pop(key, None) for key in ("config", "run_dir", "resume"))
-    run_dir, resume = (None if path is None else str(expanded(path)) for path in (run_dir, resume))
-    if resume is not None and (recipe is not None or run_dir is not None):
+    parser = _train_parser(argv)
+    arguments, rest = parser.parse_known_args(argv)
+    if arguments.help:
+        _print_help(arguments)
+    if rest and not rest[0].startswith("-"):
+        option = "config" if (CONFIGS / f"{rest[0]}.yaml").is_file() else "data-dir"
+        parser.error(f"{rest[0]} stands alone; did you mean --{option} {rest[0]}?")
+    parser.refuse(rest)
+    given: dict[str, Any] = dict(nested_values(arguments.given, SECTIONS))
+    given |= {key: text for key in ("data_dir", "recipe") if (text := getattr(arguments, key)) is not None}
+    config = _configuration(arguments, given)
+    _check_choices(config, given)
+    data = dataclasses.replace(config.data, cache_dir=_absolute(config.data.cache_dir))
+    config = dataclasses.replace(config, data_dir=_absolute(config.data_dir), data=data)
+    return TrainArguments(config, arguments.run_dir, arguments.resume)
+
+
+def _configuration(arguments: argparse.Namespace, given: Mapping[str, Any]) -> RunConfig:
+    """Return the configuration of the recipe, or of the run to resume, with the values that are given."""
+    if arguments.resume is None:
+        path = recipe_path(arguments.config, given.get("data", {}).get("name"), arguments.data_dir)
+        recipe = read_recipe(path)
+        if (NETWORK_OPTIONS, "{}") in arguments.given:
+            recipe.get("model", {}).pop("options", None)
+        return RunConfig.from_dict(override(recipe, given))
+    if arguments.config is not None or arguments.run_dir is not None:
         raise UsageError(
             "--resume takes the run's own recipe and directory; leave out --config and --run-dir"
         )
-    if resume is not None:
-        values = merge(_values_of_run(resume, given), given)
-    else:
-        path = recipe_path(recipe, given.get("data", {}).get("name"), given.get("data_dir"))
-        values = override(typed_recipe(parser, path), given)
-        _checked({**values, "data": {}})  # at once, where it needs no data set
-    config = _checked(values)
+    return resumed_config(arguments.resume, given)
+
+
+def _train_parser(argv: Sequence[str], recipe: Mapping[str, Any] = MappingProxyType({})) -> ScriptParser:
+    """Return a parser of all options, and of the options of a network that `argv` names.
+
+    :param recipe: nested values to be shown as defaults instead of the classes' own.
+    """
+    parser = ScriptParser(
+        prog="train.py",
+        allow_abbrev=False,
+        add_help=False,
+        usage="%(prog)s [--config FILE] [--data-dir DIR] [--run-dir DIR] [--resume RUN] [--SECTION.OPTION X ...]",
+        description="Train an image classifier, test its weights, and say where the run is. Without arguments: the "
+        "digits that scikit-learn ships. With --data-dir alone: your own images, one folder per class.",
+        epilog="Recipes are in configs/. Every option can also be set in such a file.",
+    )
+    parser.set_defaults(given=[])
+    parser.add_argument("-h", "--help", action="store_true", help="show this help message and exit")
+    for name, (metavar, text) in GENERAL.items():
+        kind = str if name in ("config", "recipe") else _expanded
+        parser.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
+    for section, owner in SECTIONS.items():
+        parser.add_section(section, owner, SHORT_NAMES, recipe.get(section, {}))
+    for name in {word.partition("=")[0] for word in argv if word.startswith(f"--{NETWORK_OPTIONS}.")}:
+        parser.add_given(name[2:], parser)
+    return parser
+
+
+def _print_help(arguments: argparse.Namespace) -> NoReturn:
+    """Print the help with the values of the recipe that a run with these arguments would start from, and exit."""
+    recipe: dict[str, Any] = {}
+    if arguments.resume is None:
+        data_name = dict(arguments.given).get("data.name")
+        recipe = read_recipe(recipe_path(arguments.config, data_name, arguments.data_dir))
+    parser = _train_parser([], recipe)
+    if recipe:
+        parser.description = (
+            f"{parser.description} The defaults shown are those of the recipe {recipe['recipe']}."
+        )
+    parser.print_help()
+    sys.exit(0)
+
+
+def _check_choices(config: RunConfig, given: Mapping[str, Any]) -> None:
+    """Raise UsageError for an unknown name, or for an option that the chosen optimizer or schedule ignores."""
     try:
         model_path(config.model.name)
-        check_names(config)
     except ValueError as error:
         raise UsageError(f"{error}") from error
-    _check_download(config)
-    _check_used(config, given)
-    return TrainArguments(_with_absolute_paths(config), run_dir, resume)
+    check_names(config)
+    for section, owner in SECTIONS.items():
+        for key in given.get(section, {}):
+            users = options_of(owner)[key].used_by
+            if users and (chosen := getattr(config, section).name) not in users:
+                raise UsageError(
+                    f"--{section}.{key} means nothing to {section}.name {chosen}, only to {', '.join(users)}; "
+                    f"leave it out, or choose --{section}.name"
+                )
 
 
-def _checked(values: dict[str, Any]) -> RunConfig:
-    """The configuration with these values. UsageError for one that cannot be."""
-    try:
-        return RunConfig.from_dict(values)
-    except ValueError as error:
-        raise UsageError(f"{error}") from error
-
-
-def _values_of_run(resume: str, given: dict[str, Any]) -> dict[str, Any]:
-    """The configuration of the run to go on with. CheckpointError where it cannot go on, or not as `given` says."""
-    run = RunDirectory(resume)
-    if run.info.get("published"):
-        raise CheckpointError(
-            f"{resume} holds no optimizer state: it was published for test.py and predict.py; train anew"
-        )
-    if given.get("model", {}).get("precision") == "auto":
-        del given["model"]["precision"]  # the run keeps what was chosen
-    _check_resumable(run.config, given)
-    return run.config.as_dict()
-
-
-def _check_resumable(saved: RunConfig, given: dict[str, Any]) -> None:
-    """CheckpointError that lists the options which differ from the run's and may not."""
-    before = flatten(saved.as_dict())
-    changeable = [*PLACES, *(f"train.{name}" for name in saved.changeable)]
-    differing = [
-        f"{key} is {value!r}, was {before[key]!r}"
-        for key, value in flatten(merge(saved.as_dict(), given)).items()
-        if key not in changeable and value != before[key]
-    ]
-    if differing:
-        raise CheckpointError(
-            f"the run cannot be resumed with other options: {'; '.join(differing)}; "
-            f"leave them out (what may change: {', '.join(changeable)}), or start a new run"
-        )
-
-
-def _check_used(config: RunConfig, given: dict[str, Any]) -> None:
-    """UsageError for an option on the command line that the chosen optimizer or schedule does not look at."""
-    for option in flatten(given):
-        section, users = USED_BY.get(option, ("", ()))
-        if section and getattr(config, section).name not in users:
-            chosen = getattr(config, section).name
-            raise UsageError(
-                f"--{option} means nothing to {section}.name {chosen}, only to {', '.join(users)}; leave it out, "
-                f"or choose --{section}.name"
-            )
-
-
-def _with_absolute_paths(config: RunConfig) -> RunConfig:
-    """The run directory may be used from elsewhere."""
-    data = dataclasses.replace(config.data, cache_dir=_absolute(config.data.cache_dir))
-    return dataclasses.replace(config, data_dir=_absolute(config.data_dir), data=data)
+def _expanded(path: str) -> str:
+    return str(expanded(path))
 
 
 def _absolute(path: str | None) -> str | None:
+    """Return a path that holds wherever the run directory is used from."""
     return None if path is None else str(expanded(path).resolve())
-
-
-def _check_download(config: RunConfig) -> None:
-    """UsageError for a data set that cannot be downloaded."""
-    downloadable = [name for name, entry in DATASETS.items() if entry.downloads]
-    if config.data.download and config.data.name not in downloadable:
-        raise UsageError(
-            f"the data set {config.data.name!r} cannot be downloaded, only {', '.join(downloadable)}; leave "
-            "--download out, or choose one of these with --data.name"
-        )

@@ -1,12 +1,18 @@
-"""The sections of a run's configuration: data, model, optimizer, schedule, train. Each checks its own values."""
+"""The sections of a run's configuration: data, model, optimizer, schedule and train."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from datasets.options.fields import option
+from datasets.options.fields import FRACTION, NOT_NEGATIVE, POSITIVE, CheckedOptions, Range, option
 from datasets.options.loading import LoadOptions
-from learning.config.checks import check_fraction, check_not_negative, check_positive, check_types
-from models.options import check
+
+FACTOR = Range(lambda value: 0 < value <= 1, "above 0 and at most 1")  # so that a rate never rises
+SEED = Range(lambda value: 0 <= value < 2**31, "zero or a positive number below 2147483648")
+OPTION_NAMES = Range(lambda value: all(isinstance(key, str) for key in value), "a mapping of option names")
+ASCENDING = Range(
+    lambda value: list(value) == sorted(set(value)) and min(value, default=1) > 0,
+    "growing positive numbers of updates",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,168 +21,124 @@ class DataConfig(LoadOptions):
 
     section = "data"
 
-    name: str = option(
-        "folder", "the data set: folder (one folder per class), asirra, cifar10, mnist or digits"
-    )
+    name: str = option("folder", "folder (one folder per class), asirra, cifar10, mnist or digits")
     mean: Literal["channel", "pixel"] = option(
-        "channel", "what is subtracted: the mean of each channel, or of each pixel (of the centre crops)"
+        "channel", "what is subtracted: the mean of each channel, or of each pixel of the centre crops"
     )
     download: bool = option(
-        False, "fetch the official files of asirra, cifar10 or mnist first, as --download does"
+        False, "fetch and verify the files of asirra, cifar10 or mnist, into --data-dir or the cache"
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """Which network.
+class ModelConfig(CheckedOptions):
+    """Which network."""
 
-    Args:
-        name: alexnet, resnet18 to resnet152, resnet20 to resnet110 (for 32x32 pixels), resnet, mini-resnet,
-            smallnet, or the dotted path of your own ConvNet subclass.
-        weight_decay: L2 coefficient.
-        weight_decay_on: all trained variables (the AlexNet post), or only weights.
-        precision: dtype of the computation; variables and loss are float32 in any case. auto takes bfloat16 where
-            the processor or GPU has units for it, and the run keeps what was chosen.
-        options: further options of the network, by the names of its _build_model's parameters. A recipe's
-            are those of its network: with another model.name they do not count.
-    """
+    section = "model"
 
-    name: str = "smallnet"
-    weight_decay: float = 0.0005
-    weight_decay_on: Literal["all", "weights"] = "all"
-    precision: Literal["auto", "float32", "bfloat16"] = "float32"
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        check_types("model", self)
-        check_not_negative("model", self, "weight_decay")
-        named = all(isinstance(key, str) for key in self.options)
-        check(named, "model.options", self.options, "a mapping of option names")
+    name: str = option(
+        "smallnet",
+        "alexnet, resnet18 to resnet152, resnet20 to resnet110 (for 32x32 pixels), resnet, mini-resnet, smallnet, "
+        "or the dotted path of your own ConvNet subclass",
+    )
+    weight_decay: float = option(0.0005, "L2 coefficient", NOT_NEGATIVE)
+    weight_decay_on: Literal["all", "weights"] = option("all", "decay all trained variables, or only weights")
+    precision: Literal["auto", "float32", "bfloat16"] = option(
+        "float32",
+        "dtype of the computation; variables and loss are always float32. auto takes bfloat16 where the processor "
+        "or GPU has units for it, and the run keeps what was chosen",
+    )
+    options: dict[str, Any] = option(
+        {},
+        "further parameters of the network's _build_model, also singly as in --model.options.width 64. They are "
+        "added to the recipe's, which apply only to the recipe's own network; {} clears those",
+        OPTION_NAMES,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimizerConfig:
-    """How one update is made.
+class OptimizerConfig(CheckedOptions):
+    """How one update is made."""
 
-    Args:
-        name: of the update rule.
-        init_learning_rate: where the schedule starts.
-        momentum: of momentum, nesterov and rmsprop.
-        beta1: decay of Adam's first moment.
-        beta2: decay of Adam's second moment.
-        rmsprop_decay: decay of RMSprop's mean square.
-        epsilon: added to the denominator of Adam and RMSprop.
-        clip_norm: gradients are scaled down to this global norm.
-    """
+    section = "optimizer"
 
-    name: Literal["momentum", "nesterov", "adam", "adamw", "rmsprop"] = "momentum"
-    init_learning_rate: float = 0.01
-    momentum: float = 0.9
-    beta1: float = 0.9
-    beta2: float = 0.999
-    rmsprop_decay: float = 0.9
-    epsilon: float = 1e-8
-    clip_norm: float | None = None
-
-    def __post_init__(self) -> None:
-        check_types("optimizer", self)
-        check_positive("optimizer", self, "init_learning_rate", "epsilon")
-        check_fraction("optimizer", self, "momentum", "beta1", "beta2", "rmsprop_decay")
-        if self.clip_norm is not None:
-            check_positive("optimizer", self, "clip_norm")
+    name: Literal["momentum", "nesterov", "adam", "adamw", "rmsprop"] = option("momentum", "the update rule")
+    init_learning_rate: float = option(0.01, "learning rate at which the schedule starts", POSITIVE)
+    momentum: float = option(
+        0.9, "decay of the running sum of updates", FRACTION, used_by=("momentum", "nesterov", "rmsprop")
+    )
+    beta1: float = option(0.9, "decay of the first moment", FRACTION, used_by=("adam", "adamw"))
+    beta2: float = option(0.999, "decay of the second moment", FRACTION, used_by=("adam", "adamw"))
+    rmsprop_decay: float = option(0.9, "decay of the mean square", FRACTION, used_by=("rmsprop",))
+    epsilon: float = option(1e-8, "added to the denominator", POSITIVE, used_by=("adam", "adamw", "rmsprop"))
+    clip_norm: float | None = option(None, "scale gradients down to this global norm", POSITIVE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScheduleConfig:
-    """How the learning rate moves, and when learning stops early.
+class ScheduleConfig(CheckedOptions):
+    """How the learning rate changes, and when training stops early."""
 
-    Args:
-        name: of the rule by which the rate falls.
-        learning_rate_patience: patience: more than so many epochs without a better score lower the rate.
-        learning_rate_decay: patience, steps: the rate is multiplied by this.
-        min_learning_rate: patience, cosine: the rate never falls below.
-        eps: patience: a smaller change of the rate is not made.
-        boundaries: steps: the updates after which the rate is lowered.
-        warmup_steps: steps, cosine: updates of linear growth at the start, at most a fifth of the run.
-        early_stopping_patience: stop after more than so many epochs without a better score.
-    """
+    section = "schedule"
 
-    name: Literal["patience", "steps", "cosine", "constant"] = "patience"
-    learning_rate_patience: int = 10
-    learning_rate_decay: float = 0.1
-    min_learning_rate: float = 0.0
-    eps: float = 1e-8
-    boundaries: tuple[int, ...] = ()
-    warmup_steps: int = 0
-    early_stopping_patience: int | None = None
+    name: Literal["patience", "steps", "cosine", "constant"] = option("patience", "how the rate falls")
+    learning_rate_patience: int = option(
+        10,
+        "tolerated epochs without a better score before the rate falls",
+        NOT_NEGATIVE,
+        used_by=("patience",),
+    )
+    learning_rate_decay: float = option(
+        0.1, "what the rate is multiplied by", FACTOR, used_by=("patience", "steps")
+    )
+    min_learning_rate: float = option(
+        0.0, "the rate never falls below this", NOT_NEGATIVE, used_by=("patience", "cosine")
+    )
+    eps: float = option(
+        1e-8, "the smallest change of the rate that is made", NOT_NEGATIVE, used_by=("patience",)
+    )
+    boundaries: tuple[int, ...] = option(
+        (), "updates after which the rate is lowered", ASCENDING, used_by=("steps",)
+    )
+    warmup_steps: int = option(
+        0, "updates of linear growth, at most a fifth of the run", NOT_NEGATIVE, used_by=("steps", "cosine")
+    )
+    early_stopping_patience: int | None = option(
+        None, "tolerated epochs without a better score before training stops", NOT_NEGATIVE
+    )
 
     def __post_init__(self) -> None:
-        section = "schedule"
-        check_types(section, self)
-        check_not_negative(
-            section, self, "learning_rate_patience", "min_learning_rate", "eps", "warmup_steps"
-        )
-        decay = self.learning_rate_decay
-        check(0 < decay <= 1, f"{section}.learning_rate_decay", decay, "above 0 and at most 1")
-        ascending = (
-            list(self.boundaries) == sorted(set(self.boundaries)) and min(self.boundaries, default=1) > 0
-        )
-        check(ascending, f"{section}.boundaries", self.boundaries, "growing positive numbers of updates")
-        if self.name == "steps":
-            check(
-                bool(self.boundaries), "schedule.boundaries", self.boundaries, "given for schedule.name steps"
-            )
-        if self.early_stopping_patience is not None:
-            check_not_negative(section, self, "early_stopping_patience")
+        super().__post_init__()
+        is_given = self.name != "steps" or bool(self.boundaries)
+        self._require(is_given, "boundaries", "given for schedule.name steps")
 
     def should_stop(self, epochs_since_best: int) -> bool:
-        """Whether training ends early, `epochs_since_best` epochs after the best one."""
+        """Return whether training ends early, `epochs_since_best` epochs after the best one."""
         return self.early_stopping_patience is not None and epochs_since_best > self.early_stopping_patience
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """How long, in what batches, judged by what.
+class TrainConfig(CheckedOptions):
+    """How long, in what batches, and judged by what."""
 
-    Args:
-        batch_size: images in one update.
-        num_epochs: epochs of num_examples // batch_size updates.
-        augment_train: train on random crops and reflections instead of centre crops.
-        select: the weights that are tested in the end: those of the best epoch, or the last.
-        augment_pred: score the validation set with all crops of a test (ten; five where nothing is mirrored)
-            instead of the centre.
-        evaluator: the score that chooses the best epoch: accuracy, error_rate, top5_accuracy, macro_f1,
-            balanced_accuracy, roc_auc, log_loss.
-        score_threshold: a score is better only by this relative margin.
-        seed: of the split, the order, the augmentation, the initial weights and the dropout.
-        threads: of TensorFlow; 0 for one per core. Results are exact for the same number only.
-        save_every_steps: also save in the middle of an epoch, every so many updates.
-        keep_checkpoints: how many of the newest checkpoints stay, besides the best.
-        tensorboard: also write events for TensorBoard.
-        profile: also write a timeline of this update, counting from 1, and a table of its costliest operations, as
-            --profile does.
-    """
+    section = "train"
 
-    batch_size: int = 256
-    num_epochs: int = 320
-    select: Literal["best", "last"] = "best"
-    augment_train: bool = True
-    augment_pred: bool = True
-    evaluator: str = "accuracy"
-    score_threshold: float = 1e-4
-    seed: int = 0
-    threads: int = 0
-    save_every_steps: int | None = None
-    keep_checkpoints: int = 2
-    tensorboard: bool = False
-    profile: int | None = None
-
-    def __post_init__(self) -> None:
-        check_types("train", self)
-        check_positive("train", self, "batch_size", "num_epochs", "keep_checkpoints")
-        check_not_negative("train", self, "score_threshold", "seed", "threads")
-        check(self.seed < 2**31, "train.seed", self.seed, "below 2147483648")
-        if self.save_every_steps is not None:
-            check_positive("train", self, "save_every_steps")
-        if self.profile is not None:
-            check_positive("train", self, "profile")
+    batch_size: int = option(256, "images in one update", POSITIVE)
+    num_epochs: int = option(320, "epochs of num_examples // batch_size updates", POSITIVE)
+    select: Literal["best", "last"] = option("best", "test the weights of the best epoch, or of the last")
+    augment_train: bool = option(True, "train on random crops and reflections instead of centre crops")
+    augment_pred: bool = option(True, "score the validation set with all crops of a test")
+    evaluator: str = option(
+        "accuracy",
+        "what scores an epoch: accuracy, error_rate, top5_accuracy, macro_f1, balanced_accuracy, roc_auc, log_loss",
+    )
+    score_threshold: float = option(1e-4, "relative margin by which a score must be better", NOT_NEGATIVE)
+    seed: int = option(0, "of the split, order, augmentation, initial weights and dropout", SEED)
+    threads: int = option(
+        0, "of TensorFlow; 0 for one per core. Another number changes the last bits", NOT_NEGATIVE
+    )
+    save_every_steps: int | None = option(None, "also save within epochs, every so many updates", POSITIVE)
+    keep_checkpoints: int = option(2, "how many of the newest checkpoints stay, besides the best", POSITIVE)
+    tensorboard: bool = option(False, "also write events for TensorBoard")
+    profile: int | None = option(
+        None, "also write a timeline of this update, from 1 on, and its costliest operations", POSITIVE
+    )

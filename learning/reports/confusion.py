@@ -1,20 +1,23 @@
-"""What a confusion matrix says, as numbers and as text; its picture is drawn by learning/reports/plots.py."""
+"""Read a confusion matrix, as numbers and as text; `learning.reports.plots` draws it."""
 
 import csv
 import io
-import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
+from rich.cells import cell_len
 
 from datasets.errors import escape_name
 
-MAX_TABLE_CLASSES = 20  # of more, the whole matrix is no reading for people
-NUM_SHOWN = 10  # classes and confusions that stand for it then
+MAX_TABLE_CLASSES = 20  # for more, a summary is shown instead of the whole matrix
+NUM_SHOWN = 10  # classes and confusions in the summary
 
 
 def checked_counts(matrix: np.ndarray, class_names: Sequence[str] | None = None) -> np.ndarray:
-    """The matrix as int64 (K, K); ValueError says what does not fit."""
+    """Return the matrix as int64 (K, K).
+
+    :raises ValueError: it is not a matrix of counts, or the number of names differs.
+    """
     counts = np.asarray(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size:
         raise ValueError(
@@ -30,7 +33,7 @@ def checked_counts(matrix: np.ndarray, class_names: Sequence[str] | None = None)
 
 
 def per_class_recall(matrix: np.ndarray) -> list[float | None]:
-    """The share of each class's examples that were recognised, in [0, 1]; None for a class without examples.
+    """Return the share of each class's examples that were recognised, in [0, 1]; None for a class without examples.
 
     :param matrix: (K, K) integers, 0 or more; row = true class, column = predicted class.
     :raises ValueError: another shape, negative or fractional counts.
@@ -41,7 +44,7 @@ def per_class_recall(matrix: np.ndarray) -> list[float | None]:
 
 
 def confusion_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
-    """The confusion matrix as text: a row for each true class, a column for each predicted one, and recall.
+    """Return the matrix as text: a row for each true class, a column for each predicted one, and recall.
 
     :param matrix: (K, K) integers, 0 or more; row = true class, column = predicted class.
     :param class_names: K names in the order of the rows.
@@ -59,7 +62,7 @@ def confusion_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
 def worst_classes(
     matrix: np.ndarray, class_names: Sequence[str], count: int
 ) -> list[tuple[str, int, float | None]]:
-    """At most `count` classes, those with the lowest recall first: name, examples, recall.
+    """Return at most `count` classes, those with the lowest recall first: name, examples, recall.
 
     Classes without examples, which have no recall, come last.
     """
@@ -71,7 +74,7 @@ def worst_classes(
 def top_confusions(
     matrix: np.ndarray, class_names: Sequence[str], count: int
 ) -> list[tuple[str, str, int, float]]:
-    """At most `count` confusions, the most frequent first.
+    """Return at most `count` confusions, the most frequent first.
 
     :return: true class, predicted class, examples, their share of the true class.
     """
@@ -87,7 +90,7 @@ def top_confusions(
 
 
 def confusion_summary(matrix: np.ndarray, class_names: Sequence[str]) -> str:
-    """What stands out of a confusion matrix, as text: the lowest recall and the most frequent confusions.
+    """Return what stands out of a confusion matrix, as text: the lowest recall, the most frequent confusions.
 
     :param matrix: (K, K) integers, 0 or more; row = true class, column = predicted class.
     :param class_names: K names in the order of the rows.
@@ -112,7 +115,7 @@ def confusion_summary(matrix: np.ndarray, class_names: Sequence[str]) -> str:
 
 
 def confusion_csv(matrix: np.ndarray, class_names: Sequence[str]) -> str:
-    """The whole matrix as CSV: a row for each true class, a column for each predicted one."""
+    """Return the whole matrix as CSV: a row for each true class, a column for each predicted one."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["true \\ predicted", *class_names])
@@ -122,19 +125,15 @@ def confusion_csv(matrix: np.ndarray, class_names: Sequence[str]) -> str:
 
 
 def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
-    """A line of equal width for each row: the first column to the left, the others to the right."""
-    widths = [max(map(terminal_width, column)) for column in zip(*cells, strict=True)]
-    return [
-        "  ".join(
-            cell + " " * (width - terminal_width(cell))
-            if place == 0
-            else " " * (width - terminal_width(cell)) + cell
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+    """Return a line of equal width for each row: the first column to the left, the others to the right.
+
+    Korean, Chinese and Japanese letters take two columns of a terminal.
+    """
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for row in cells:
+        first, *others = (
+            (cell, " " * (width - cell_len(cell))) for cell, width in zip(row, widths, strict=True)
         )
-        for row in cells
-    ]
-
-
-def terminal_width(text: str) -> int:
-    """Columns of a terminal that the text takes: Korean, Chinese and Japanese letters take two."""
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+        lines.append("  ".join(["".join(first), *(space + cell for cell, space in others)]))
+    return lines

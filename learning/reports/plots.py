@@ -1,8 +1,7 @@
-"""Pictures of a run: learning curves, a confusion matrix, images in a grid.
+"""Draw the pictures of a run: learning curves, a confusion matrix, images in a grid.
 
-Pictures are drawn on matplotlib figures of their own: no pyplot, no backend, no state that another part of
-the program could see. Importing this module imports matplotlib, so it is imported by who draws. Every file
-appears as a whole or not at all.
+Each picture is its own matplotlib figure: no pyplot, no backend, no state that another part of the program could
+see. Import this module late, only to draw, because matplotlib takes a while to import.
 """
 
 import math
@@ -13,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from learning.reports.confusion import checked_counts
-from learning.reports.figure_files import plain, save, shortened, wrapped
-from learning.reports.matplotlib_import import Axes, Figure, MaxNLocator
+from learning.reports.drawing import Axes, Figure, MaxNLocator, plain, save, shortened, wrapped
 
 MAX_COUNTED_CLASSES = 30  # above, a cell is too small for its count
 MAX_NAMED_CLASSES = 60  # above, only some classes have their name at the axis
@@ -63,20 +61,20 @@ def draw_learning_curves(
 
 
 def _values(history: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
-    """One column of the history as float64 (epochs,), NaN where there is no finite value."""
+    """Return one column of the history as float64 (epochs,), NaN where there is no finite value."""
     values = np.array([math.nan if row.get(key) is None else row[key] for row in history], np.float64)
     return np.where(np.isfinite(values), values, np.nan)
 
 
 def _draw_curve(axes: Axes, epochs: list[int], values: np.ndarray, colour: str, label: str) -> None:
-    """A line with markers: a single epoch, or one between gaps, has no line."""
+    """Draw a line with markers, since a single epoch, or one between gaps, has no line."""
     if np.isfinite(values).any():
         size = 4.0 if len(epochs) <= 40 else 1.5
         axes.plot(epochs, values, color=colour, label=label, marker="o", markersize=size, linewidth=1.4)
 
 
 def _draw_epoch_axis(axes: Axes, epochs: list[int]) -> None:
-    """Whole epochs only, and room around a single one."""
+    """Mark whole epochs only, and leave room around a single one."""
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
     if len(epochs) == 1:
@@ -84,7 +82,7 @@ def _draw_epoch_axis(axes: Axes, epochs: list[int]) -> None:
 
 
 def _mark_best_epoch(loss: Axes, score: Axes, history: Sequence[Mapping[str, Any]], best_epoch: int) -> None:
-    """A vertical line through both panels, and in the legend the score of that epoch."""
+    """Draw a vertical line through both panels, and put the score of that epoch into the legend."""
     keys = ("val_score", "train_score")
     best = [
         row[key] for row in history if row["epoch"] == best_epoch for key in keys if row.get(key) is not None
@@ -121,7 +119,7 @@ def draw_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], path: 
 
 
 def _name_classes(axes: Axes, class_names: Sequence[str]) -> None:
-    """The class names at both axes: short, and every n-th only where there are too many."""
+    """Write the class names at both axes: shortened, and only every n-th if there are too many."""
     stride = math.ceil(len(class_names) / MAX_NAMED_CLASSES)
     positions = range(0, len(class_names), stride)
     names = [plain(shortened(class_names[k])) for k in positions]
@@ -138,7 +136,7 @@ def _name_classes(axes: Axes, class_names: Sequence[str]) -> None:
 
 
 def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell_points: float) -> None:
-    """Every count in its cell, smaller where there are many classes or digits; zeros stay faint."""
+    """Write every count into its cell, smaller for many classes or digits; zeros stay faint."""
     size = min(11.0, 1.3 * cell_points / len(str(counts.max())))  # a digit is 0.64 of its size wide
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if shares[row, column] > 0.55 else "0.1" if count else "0.7"
@@ -175,7 +173,7 @@ def draw_image_grid(
 
 
 def _checked_images(images: np.ndarray) -> np.ndarray:
-    """The images as (N, H, W, 3), of their own dtype."""
+    """Return the images as (N, H, W, 3), with the dtype that they have."""
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
         raise ValueError(

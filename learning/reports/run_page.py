@@ -1,4 +1,4 @@
-"""The page of a run: an HTML file in its folder that shows what lies there."""
+"""Write the page of a run: an HTML file in its folder that shows the results there."""
 
 import csv
 import datetime
@@ -24,19 +24,19 @@ HISTORY_COLUMNS = {
     "train_score": "score of the last minibatch",
     "val_score": "validation score",
 }
-MAX_LISTED_CLASSES = 50  # of more, the page shows what stands out
-NUM_NAMES = 10  # of so many classes the names are listed in the table of facts
+MAX_LISTED_CLASSES = 50  # with more, the page shows what stands out
+NUM_NAMES = 10  # of classes, that the table of facts lists
 
 
 def write_run_page(folder: Path) -> Path:
     """Write index.html of a run: scores, learning curves, recall by class, confusion matrix, configuration.
 
-    The files that could not be read are listed too. What is not there yet (history.csv, test.json, a picture) is
-    left out; pictures are linked, not copied.
+    Images that could not be read are listed too. Parts whose files (history.csv, test.json, a picture) do not
+    exist yet are left out; pictures are linked, not copied.
 
     :param folder: a run directory.
     :return: the page.
-    :raises CheckpointError: `folder` is no run directory, or a file in it cannot be read.
+    :raises CheckpointError: `folder` is not a run directory, or a file in it cannot be read.
     """
     run = RunDirectory(folder)
     history = _parsed(folder / "history.csv", _parse_history) or []
@@ -66,7 +66,7 @@ def write_run_page(folder: Path) -> Path:
 
 
 def _parsed(path: Path, parse: Callable[[str], Any]) -> Any:
-    """What `parse` makes of a file's text, None where there is no file."""
+    """Return what `parse` makes of a file's text, or None if there is no file."""
     if not path.is_file():
         return None
     try:
@@ -79,7 +79,7 @@ def _parsed(path: Path, parse: Callable[[str], Any]) -> Any:
 
 
 def _parse_history(text: str) -> list[dict[str, Any]]:
-    """history.csv: a row for each epoch, None for an empty cell."""
+    """Return the rows of history.csv, one for each epoch, with None for an empty cell."""
     rows = [
         {key: float(row[key]) if row[key] else None for key in HISTORY_COLUMNS}
         for row in csv.DictReader(text.splitlines())
@@ -88,7 +88,7 @@ def _parse_history(text: str) -> list[dict[str, Any]]:
 
 
 def _parse_timing(text: str) -> str:
-    """timing.csv: the time of all epochs together, as hours, minutes and seconds."""
+    """Return the time of all epochs in timing.csv, as hours, minutes and seconds."""
     seconds = math.fsum(float(row["seconds"]) for row in csv.DictReader(text.splitlines()))
     return str(datetime.timedelta(seconds=round(seconds)))
 
@@ -100,7 +100,7 @@ class _Results(NamedTuple):
 
 
 def _parse_results(text: str) -> _Results:
-    """test.json: what `evaluate` returned, with the split and the epoch."""
+    """Turn test.json, which holds what `evaluate` returned, the split and the epoch, into sections."""
     results = json.loads(text)
     columns = list(results["scores"][0])
     rows = [[entry[column] for column in columns] for entry in results["scores"]]
@@ -110,7 +110,7 @@ def _parse_results(text: str) -> _Results:
 
 
 def _class_sections(results: dict[str, Any]) -> list[Section]:
-    """The recall of each class; of many classes the lowest, and the most frequent confusions."""
+    """Show the recall of each class; of many classes the lowest, and the most frequent confusions."""
     matrix, names = np.array(results["confusion_matrix"], np.int64), results["class_names"]
     if len(names) <= MAX_LISTED_CLASSES:
         rows = list(zip(names, matrix.sum(axis=1).tolist(), results["per_class_recall"], strict=True))
@@ -130,7 +130,7 @@ def _class_sections(results: dict[str, Any]) -> list[Section]:
 
 
 def _facts(run: RunDirectory, training_time: str | None) -> Section:
-    """What was trained on what, in what time."""
+    """Say which network was trained on which data, and for how long."""
     info, names = run.info, run.class_names
     listed = ", ".join(names[:NUM_NAMES]) + (", ..." if len(names) > NUM_NAMES else "")
     facts = {
@@ -150,7 +150,7 @@ def _facts(run: RunDirectory, training_time: str | None) -> Section:
 
 
 def _machine(found: Mapping[str, object]) -> str:
-    """One of the machines that `learning.machine.identity` recorded."""
+    """Describe one of the machines that `learning.machine.identity` recorded."""
     return (
         f"{found.get('gpu') or found.get('processor')}, {found.get('kernels')} kernels, {found.get('threads')} "
         f"threads, TensorFlow {found.get('tensorflow')}, after update {found.get('from_step', 0)}"
@@ -164,7 +164,7 @@ def _listed(values: Mapping[str, object]) -> str:
 def _learning(
     history: Sequence[Mapping[str, Any]], tested: int | None, curves: list[tuple[str, str]]
 ) -> Section:
-    """The curves, and in figures the epoch that was tested and the last one."""
+    """Show the curves, and the numbers of the epoch that was tested and of the last one."""
     named = {history[-1]["epoch"]: ["last"]}
     if tested is not None:
         named.setdefault(tested, []).append("tested")
@@ -177,5 +177,5 @@ def _learning(
 
 
 def _pictures(folder: Path, name: str, caption: str) -> list[tuple[str, str]]:
-    """The picture and its caption, if it is there."""
+    """Return the picture and its caption, if the file exists."""
     return [(name, caption)] if (folder / name).is_file() else []

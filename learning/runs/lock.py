@@ -1,4 +1,4 @@
-"""The lock of a directory: one process trains in it at a time."""
+"""Lock a directory, so that one process at a time trains in it."""
 
 import contextlib
 import os
@@ -12,19 +12,20 @@ from datasets.storage.atomic import remove_abandoned
 from learning.errors import DirectoryInUseError, StorageError
 
 LOCK_FILE = ".lock"
-# The directories that a process holds; a process that was forked from it holds none of them.
+# The directories that each process holds; a process that was forked from it holds none of them.
 _held: set[tuple[int, Path]] = set()
 
 
 @contextlib.contextmanager
 def hold(path: Path) -> Iterator[None]:
-    """Hold a directory, which is made where it is absent, for this process.
+    """Hold a directory for this process, and make it if it does not exist.
 
-    The process may hold it several times at once: train.py does from the first file on, and within that
-    `Optimizer.train`, which is also called without. The lock ends with the process, however that ends. A
-    directory that was made here and in which nothing came to be is removed.
+    The process may hold it several times at once: train.py does from its first file on, and `Optimizer.train`,
+    which can also be called alone, does again within that. The lock ends with the process, however that ends. A
+    directory that was made here and stayed empty is removed.
 
-    :raises DirectoryInUseError: another process holds it. StorageError: it cannot be written, or not locked.
+    :raises DirectoryInUseError: another process holds it.
+    :raises StorageError: it cannot be written or locked.
     """
     made = not path.exists()
     try:
@@ -47,14 +48,14 @@ def hold(path: Path) -> Iterator[None]:
         yield
     finally:
         _held.discard(key)
-        if key[0] == os.getpid():  # else a fork leaves through here, and the lock is its parent's
+        if key[0] == os.getpid():  # else a forked process leaves through here, whose parent holds the lock
             if made:
                 _remove_empty(path)
             lock.release()
 
 
 def _locked(path: Path) -> FileLock:
-    """Take the lock and say in it who has it. OSError where that cannot be."""
+    """Take the lock and write into it who holds it. OSError if that fails."""
     lock = FileLock(path / LOCK_FILE, timeout=0, thread_local=False, fallback_to_soft=False)
     try:
         lock.acquire()
@@ -68,16 +69,16 @@ def _locked(path: Path) -> FileLock:
 
 
 def _holder(path: Path) -> str:
-    """Who has the lock, as far as it says."""
+    """Return who holds the lock, if that can be read."""
     try:
         text = (path / LOCK_FILE).read_text(encoding="utf-8", errors="replace")[:200].strip()
-    except OSError:  # some systems do not let others read what is locked
+    except OSError:  # some systems do not let others read a locked file
         text = ""
     return text or "another process"
 
 
 def _remove_empty(path: Path) -> None:
-    """Remove a directory that holds nothing but a lock; what is in use by then, or was removed, stays as it is."""
+    """Remove a directory that holds only a lock, unless it is in use or gone by now."""
     with contextlib.suppress(OSError):
         if all(entry.name == LOCK_FILE for entry in path.iterdir()):
             (path / LOCK_FILE).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Which images a run was trained on, as digests in its folder, so that a test on them can be told from one.
+"""Keep digests of the images that a run was trained on in its folder, so that a test on the same images is noticed.
 
-8 bytes for each training image, in ascending order: 200 KB for 25,000. Among so many different images two have the
-same digest with a chance of 1 in 10^10.
+The file has 8 bytes for each training image, in ascending order: 200 KB for 25,000 images. The chance that two of
+so many different images have the same digest is 1 in 10^10.
 """
 
 import logging
@@ -11,8 +11,7 @@ import numpy as np
 
 from datasets.splits import Splits
 from datasets.storage.atomic import fsync_path, replacing
-from datasets.storage.failures import is_storage_failure, storage_reason
-from learning.errors import StorageError
+from datasets.storage.failures import storage_errors
 from learning.runs.directory import DIGESTS_FILE, RunDirectory
 
 MAX_BYTES = 2**27  # of the file: 16 million images
@@ -22,27 +21,22 @@ logger = logging.getLogger(__name__)
 
 
 def keep_digests(folder: Path, splits: Splits) -> None:
-    """Write the digests of the training images into a run's folder, unless they are there.
+    """Write the digests of the training images into a run's folder, unless they are there already.
 
     :raises StorageError: they cannot be written.
     """
     path = folder / DIGESTS_FILE
     if path.exists() or not 0 < len(splits.digests.get("train", ())) <= MAX_BYTES // _DIGEST.itemsize:
         return
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(np.sort(_shortened(splits.digests["train"])).tobytes())
-            fsync_path(temporary)
-    except OSError as error:
-        if not is_storage_failure(error, folder):
-            raise
-        raise StorageError(f"cannot write {path}: {storage_reason(error, folder)}; make room") from error
+    with storage_errors(folder, f"cannot write {path}", "make room"), replacing(path) as temporary:
+        temporary.write_bytes(np.sort(_shortened(splits.digests["train"])).tobytes())
+        fsync_path(temporary)
 
 
 def count_seen(run: RunDirectory, digests: np.ndarray) -> int | None:
-    """How many of some images are among the training images of a run; None where its folder does not say.
+    """Return how many of some images are among the training images of a run, or None if its folder does not say.
 
-    A file that is damaged or cannot be read costs no test: a warning names it.
+    A file that is damaged or cannot be read does not stop a test: a warning names it.
 
     :param digests: `datasets.images.duplicates.pixel_digests` of the images, decoded as the run's were.
     """
@@ -65,7 +59,7 @@ def count_seen(run: RunDirectory, digests: np.ndarray) -> int | None:
 
 
 def count_shared(digests: np.ndarray, seen: np.ndarray) -> int:
-    """How many of some images are among others.
+    """Return how many of some images are among others.
 
     :param digests: (N, 16) uint8 of these.
     :param seen: of the others: (M, 16) uint8, or (M,) of their first 8 bytes.
@@ -74,5 +68,5 @@ def count_shared(digests: np.ndarray, seen: np.ndarray) -> int:
 
 
 def _shortened(digests: np.ndarray) -> np.ndarray:
-    """(N, 16) uint8 -> (N,), of the first 8 bytes of each."""
+    """Return the first 8 bytes of each digest as a number: (N, 16) uint8 -> (N,)."""
     return np.ascontiguousarray(digests[:, : _DIGEST.itemsize]).view(_DIGEST)[:, 0]

@@ -1,29 +1,20 @@
 """What the scripts share: errors as one line with an exit code, and a word about what takes a while."""
 
-import argparse
 import contextlib
 import errno
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from datasets.errors import escape_name, is_storage_condition
-from learning.errors import CheckpointError, StorageError, UsageError
+from datasets.options.script_parser import ScriptParser
+from learning.errors import CheckpointError, StorageError
 from learning.terminal.network_errors import network_problem
 from learning.terminal.output import guard_output, is_watched, lost_output
 
-
-class ScriptParser(argparse.ArgumentParser):
-    """An argparse parser whose complaint is one line, with the option --debug that `run_script` looks for."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.add_argument("--debug", action="store_true", help="show the traceback of an error")
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
+__all__ = ["ScriptParser", "announce", "run_script"]
 
 
 def announce(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Keep failures of standard output from losing results."""
+"""Make sure that failures of standard output lose no results."""
 
 import io
 import os
@@ -12,14 +12,14 @@ NAMES = {"stdout": "standard output", "stderr": "standard error"}
 
 
 class OutputError(StorageError):
-    """Standard output cannot be written, and what goes there is the result."""
+    """Standard output cannot be written, although the result goes there."""
 
 
 class _Descriptor(io.RawIOBase):
-    """The file descriptor under a text stream. After its first failure it takes everything and writes nothing.
+    """The file descriptor under a text stream. After its first failure it accepts everything and writes nothing.
 
-    :ivar failure: that failure, None before.
-    :ivar is_needed: a failure is raised: BrokenPipeError where the reader has left, else OutputError.
+    :ivar failure: the first failure, None before.
+    :ivar is_needed: raise a failure: BrokenPipeError if the reader has left, else OutputError.
     """
 
     def __init__(self, descriptor: int, name: str, *, is_needed: bool) -> None:
@@ -29,19 +29,19 @@ class _Descriptor(io.RawIOBase):
         self._was_terminal = os.isatty(descriptor)
 
     def fileno(self) -> int:
-        """Of the process."""
+        """Return the number of the descriptor."""
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Whether a terminal shows it."""
+        """Return whether it is a terminal."""
         return os.isatty(self._descriptor)
 
     def writable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def write(self, data: Any) -> int:
-        """Write some of `data`; waits where the descriptor would not, as of a pipe in non-blocking mode."""
+        """Write some of `data`, and wait for a pipe in non-blocking mode."""
         while self.failure is None:
             try:
                 return os.write(self._descriptor, data)
@@ -59,18 +59,18 @@ class _Descriptor(io.RawIOBase):
 
     @property
     def reader_left(self) -> bool:
-        """Whether somebody chose not to read on: `| head` ended, a terminal was closed."""
+        """Return whether the reader chose to stop: `| head` ended, a terminal was closed."""
         return isinstance(self.failure, ConnectionError) or (self.failure is not None and self._was_terminal)
 
 
-_guarded: list[_Descriptor] = []  # those of the script that runs
+_guarded: list[_Descriptor] = []  # of the running script
 
 
 def guard_output() -> None:
     """Let standard output and standard error survive what they cannot encode or write.
 
-    A letter that the encoding lacks is escaped, and so is a byte of a file name that is no text. Where a stream
-    was closed before the process began, its descriptor is opened on nothing, or the next file would get it.
+    A letter that the encoding lacks is escaped, and so is a byte of a file name that is not text. If a stream was
+    closed before the process began, its descriptor is opened on nothing, or the next file would get it.
     """
     _guarded.clear()
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
@@ -80,21 +80,21 @@ def guard_output() -> None:
 
 
 def outlive_reader() -> None:
-    """Let the work go on when its output can be written no more: what counts is in files."""
+    """Let the work go on when its output can no longer be written, because the results are in files."""
     for descriptor in _guarded:
         descriptor.is_needed = False
 
 
 def is_watched() -> bool:
-    """Whether somebody sees standard output as it is written."""
+    """Return whether standard output is a terminal."""
     try:
         return sys.stdout is not None and sys.stdout.isatty()
-    except (AttributeError, ValueError):  # it is a program's own, or was closed
+    except (AttributeError, ValueError):  # a program replaced or closed it
         return False
 
 
 def lost_output() -> str | None:
-    """Why some output was lost, None where all was written or its reader chose to leave."""
+    """Return why some output was lost, or None if all was written or its reader chose to leave."""
     for descriptor in _guarded:
         if descriptor.failure is not None and not descriptor.reader_left:
             return f"{NAMES[descriptor.name]}: {descriptor.failure.strerror}"
@@ -112,7 +112,7 @@ def _open_if_closed(descriptor: int) -> None:
 
 
 def _guarded_stream(stream: Any, name: str) -> Any:
-    """A stream that writes where `stream` does; `stream` itself where it has no file descriptor."""
+    """Return a stream that writes where `stream` does, or `stream` itself if it has no file descriptor."""
     if stream is None:
         return open(os.devnull, "w", encoding="utf-8", errors="backslashreplace")
     if not isinstance(stream, io.TextIOWrapper):  # of a notebook, say
@@ -123,7 +123,7 @@ def _guarded_stream(stream: Any, name: str) -> Any:
         descriptor = stream.fileno()
     except (OSError, ValueError):
         return stream
-    if sys.platform == "win32":  # its console is written to in a way of its own
+    if sys.platform == "win32":  # its console is not written to by descriptors
         return stream
     raw = _Descriptor(descriptor, name, is_needed=name == "stdout")
     _guarded.append(raw)

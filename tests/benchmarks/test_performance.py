@@ -1,12 +1,10 @@
-"""benchmarks/speed/performance.py and benchmarks/speed/filter_gradients.py: the tables of docs/performance.md."""
+"""The tables of docs/performance.md, README.md and docs/why-77.md."""
 
 import json
 
-import pytest
-
-from benchmarks.harness import hardware
-from benchmarks.harness.documents import rewrite
-from benchmarks.speed import filter_gradients, performance
+from benchmarks import performance
+from benchmarks.harness.markdown import README, rewrite
+from benchmarks.speed import epoch, memory, training
 
 ENVIRONMENT = {
     "processor": "a processor",
@@ -35,12 +33,11 @@ CASE = {
 def test_the_document_has_the_tables_of_the_committed_results(tmp_path):
     copy = tmp_path / "performance.md"
     copy.write_text(performance.DOCUMENT.read_text(encoding="utf-8"), encoding="utf-8")
-    for name, content in performance.sections():
+    for name, content in performance.parts():
         rewrite(copy, name, content)
-    assert copy.read_text() == performance.DOCUMENT.read_text(), "run: python -m benchmarks.speed.performance"
-    assert performance.summary() in performance.README.read_text(), (
-        "run: python -m benchmarks.speed.performance"
-    )
+    assert copy.read_text() == performance.DOCUMENT.read_text(), "run: python -m benchmarks performance"
+    assert performance.summary() in README.read_text(), "run: python -m benchmarks performance"
+    assert performance.why77_part() in performance.WHY77.read_text(), "run: python -m benchmarks performance"
 
 
 AVX2 = {**ENVIRONMENT, "flags": ["avx2", "avx512_bf16"], "played": "avx2", "kernels": "oneDNN"}
@@ -77,7 +74,7 @@ def test_a_row_of_a_processor_with_avx2_alone():
         "best_peer": "keras float32 oneDNN",
     }
     figures = {"ceiling_gflops": {}, "cases": [case], "environment": AVX2}
-    head, _, row = performance.training_table(figures).splitlines()[-3:]
+    head, _, row = training.table(figures).splitlines()[-3:]
     assert head.endswith("| to PyTorch | to Keras | to Keras with oneDNN on | goal |")
     # the goal is to PyTorch: 1.05 * 250 / 300 * 60%
     assert row == (
@@ -91,7 +88,7 @@ def test_a_training_row():
         "float32": {"tensorflow": 100.0, "torch": 90.0},
         "bfloat16": {"tensorflow": 200.0, "torch": 210.0},
     }
-    text = performance.training_table({"ceiling_gflops": ceilings, "cases": [CASE], "environment": AVX512})
+    text = training.table({"ceiling_gflops": ceilings, "cases": [CASE], "environment": AVX512})
     assert "float32 100 GFLOP/s, bfloat16 210 GFLOP/s" in text
     assert text.splitlines()[-1] == (
         "| resnet20 | 128 | bfloat16 | 1,350 (54% of the limit) | 1.69 (1.50 to 1.88) float32 |  "
@@ -107,7 +104,7 @@ def test_without_a_peer_there_is_no_ratio():
         "best_peer": None,
     }
     figures = {"ceiling_gflops": {}, "cases": [{**alone, "net": "alexnet"}], "environment": AVX512}
-    text = performance.training_table(figures)
+    text = training.table(figures)
     assert text.splitlines()[-1].endswith("|  |  | 1.3 |")
 
 
@@ -124,18 +121,17 @@ def test_what_it_ran_on_is_said():
 
 def test_what_was_played_and_left_out_is_said():
     said = performance.machine({"environment": AVX2, "left_out_precisions": {"bfloat16": "it is emulated"}})
-    assert said.startswith(
-        "a processor, 2 cores, 2 threads, held to avx2 (it has avx2, avx512_bf16), oneDNN kernels in TensorFlow; "
-    )
+    limited = "limited to avx2 (it has avx2, avx512_bf16), oneDNN kernels in TensorFlow"
+    assert said.startswith(f"a processor, 2 cores, 2 threads, {limited}; ")
     assert said.endswith("load before 0.2. bfloat16 is left out: it is emulated.")
 
 
 def test_a_missing_file_says_how_to_make_it(monkeypatch, tmp_path):
     monkeypatch.setattr(performance, "RESULTS", tmp_path)
-    found = dict(performance.sections())
+    found = dict(performance.parts())
     assert found.keys() == performance.TABLES.keys()
     assert found["start"] == (
-        "Not measured yet: `python -m benchmarks.speed.start --output benchmarks/results/start.json`."
+        "Not measured yet: `python -m benchmarks start --output benchmarks/results/start.json`."
     )
 
 
@@ -147,7 +143,7 @@ def test_a_part_has_a_table_for_each_of_its_files(monkeypatch, tmp_path):
         figures = {**found, "recipe": recipe, "epochs": epochs, "accuracies": accuracies}
         path = tmp_path / f"precision-{recipe}.json"
         path.write_text(json.dumps({**figures, "environment": ENVIRONMENT}))
-    lines = dict(performance.sections())["precision"].splitlines()
+    lines = dict(performance.parts())["precision"].splitlines()
     assert lines[2:8] == [
         "| recipe | epochs | precision | seed 0 | seed 1 |",
         "| --- | --- | --- | --- | --- |",
@@ -163,7 +159,7 @@ def test_a_part_has_a_table_for_each_of_its_files(monkeypatch, tmp_path):
 def test_memory_is_told_in_megabytes_or_why_it_is_not_known():
     row = {"contestant": "project", "precision": "float32", "peak_bytes": 1_234_567_890}
     failed = {"contestant": "torch", "precision": "float32", "left_out": "no such module"}
-    assert performance.memory_table({"peaks": [row, failed]}).splitlines()[2:] == [
+    assert memory.table({"peaks": [row, failed]}).splitlines()[2:] == [
         "| project | float32 | 1,235 |",
         "| torch | float32 | no such module |",
     ]
@@ -183,21 +179,16 @@ def test_growth_is_told_over_all_sizes_and_the_two_largest():
     ]
 
 
-def test_operations_of_a_convolution_by_hand():
-    # 2 images, 4x4 pixels of output, 9 places, 3 and 5 channels: 2 * 16 * 9 * 15 multiply-adds
-    shape = filter_gradients.Shape(2, 8, 3, 5, stride=2)
-    assert filter_gradients.gflop(shape) == pytest.approx(2 * 2 * 16 * 9 * 15 / 1e9)
-    assert filter_gradients.images_text(shape) == "2 x 8x8x3"
-    assert filter_gradients.filter_text(shape) == "3x3, 5 channels, stride 2"
-
-
-@pytest.mark.bfloat16
-def test_a_quick_measurement_of_the_filter_gradients(monkeypatch, tmp_path):
-    output = tmp_path / "filter_gradients.json"
-    monkeypatch.setattr("sys.argv", ["filter_gradients", "--quick", "--output", str(output)])
-    filter_gradients.main()
-    figures = json.loads(output.read_text())
-    num_precisions = 1 if hardware.emulation() else 2
-    assert [row["taken"] for row in figures["rows"]] == [True] * 2 * num_precisions
-    assert all(row[way] > 0 for row in figures["rows"] for way in filter_gradients.WAYS)
-    assert "| 2 x 7x7x32 | 3x3, 128 channels |" in performance.filter_table(figures)
+def test_an_epoch_stands_beside_its_bare_step_and_pytorch():
+    rates = {
+        "project": [30.0, 36.0],
+        epoch.BARE: [40.0, 40.0],
+        "torch": [20.0, 20.0],
+        "torch, batches ahead": [30.0, 24.0],
+    }
+    found = {"rates": rates, "images_per_second": {"project": {"median": 33.0}}, "precision": "float32"}
+    row = epoch.table({"recipes": {"digits": found}}).splitlines()[-1]
+    assert row == "| digits, float32 | 33 | 0.82 (0.75 to 0.90) | 0.97 | 1.25 (1.00 to 1.50) batches ahead |"
+    del rates[epoch.BARE], rates["torch, batches ahead"]
+    row = epoch.table({"recipe": "digits", **found, "precision": "bfloat16"}).splitlines()[-1]
+    assert row == "| digits, on CIFAR-10 | 33 |  |  | 1.65 (1.50 to 1.80) |"

@@ -201,9 +201,9 @@ def batch_with(**changes):
         (batch_with(data=np.zeros((20, 3072), np.int8)), "dtype b'i1'; only bytes"),
         (batch_with(data=[1, 2]), "holds no array of N x 3072 bytes"),
         (python2_pickle([1, 2]), "holds no array of N x 3072 bytes"),
-        (batch_with()[:-1000], "no pickle that can be read"),
-        (b"", "no pickle that can be read"),
-        (b"<html>not found</html>", "is no pickle"),
+        (batch_with()[:-1000], "not a pickle that can be read"),
+        (b"", "not a pickle that can be read"),
+        (b"<html>not found</html>", "is not a pickle"),
         (b"cos\nsystem\n(U\x04echotR.", r"asks for os.system, .* nothing of it ran"),
     ],
 )
@@ -219,7 +219,7 @@ def test_a_batch_that_is_none(folder, content, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (bytes(3072), r"test_batch.bin' has 3072 bytes, no multiple of 3073; it is damaged"),
+        (bytes(3072), r"test_batch.bin' has 3072 bytes, not a multiple of 3073; it is damaged"),
         (b"", "has 0 bytes"),
         (bytes([11]) + bytes(3072), r"has a label beyond 0\.\.9"),
     ],

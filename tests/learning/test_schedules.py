@@ -76,7 +76,7 @@ class TestContract:
 
     @pytest.mark.parametrize("rate", [0, -0.1, math.nan, math.inf, "0.1", None, True])
     def test_initial_rate_out_of_range(self, name, rate):
-        with pytest.raises(ValueError, match=r"init_learning_rate is .*; give"):
+        with pytest.raises(ValueError, match=r"init_learning_rate is .*; it must be"):
             make(name, init_learning_rate=rate)
 
 
@@ -196,8 +196,8 @@ class TestSteps:
         [
             ({"boundaries": [5, 5]}, r"boundaries are \[5, 5\]; give increasing"),
             ({"boundaries": [8, 4]}, r"boundaries are \[8, 4\]; give increasing"),
-            ({"boundaries": [0]}, "boundaries is 0; give an integer of 1 or more"),
-            ({"boundaries": [1.5]}, "boundaries is 1.5; give an integer"),
+            ({"boundaries": [0]}, "boundaries is 0; it must be 1 or more"),
+            ({"boundaries": [1.5]}, "boundaries is 1.5; it must be a whole number"),
             ({"boundaries": [5], "factor": 2}, "factor is 2"),
             ({"boundaries": [5], "warmup_steps": -1}, "warmup_steps is -1"),
             ({"boundaries": [5], "warmup_steps": 6}, "warmup_steps is 6, past the first boundary 5"),
@@ -228,12 +228,12 @@ class TestCosine:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"total_steps": 0}, "total_steps is 0; give an integer of 1 or more"),
-            ({"total_steps": 5, "warmup_steps": 5}, "total_steps is 5; give an integer of 6 or more"),
+            ({"total_steps": 0}, "total_steps is 0; it must be 1 or more"),
+            ({"total_steps": 5, "warmup_steps": 5}, "total_steps is 5; it must be 6 or more"),
             ({"total_steps": 5, "warmup_steps": -1}, "warmup_steps is -1"),
             (
                 {"total_steps": 5, "min_learning_rate": 0.2},
-                "min_learning_rate is 0.2; give a number from 0 to 0.1",
+                "min_learning_rate is 0.2; it must be from 0 to 0.1",
             ),
         ],
     )

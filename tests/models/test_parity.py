@@ -155,7 +155,7 @@ def torch_resnet(block, stages, widths=(64, 128, 256, 512), **options):
             64,
             4,
             TORCHVISION,
-            torch_resnet("Bottleneck", (3, 4, 6, 3)),
+            torch_resnet("bottleneck", (3, 4, 6, 3)),
             id="resnet50-whole",
             marks=pytest.mark.long,
         ),
@@ -164,7 +164,7 @@ def torch_resnet(block, stages, widths=(64, 128, 256, 512), **options):
             64,
             4,
             TORCHVISION | SHORT,
-            torch_resnet("Bottleneck", **SHORT),
+            torch_resnet("bottleneck", **SHORT),
             id="resnet50-torchvision",
         ),
         pytest.param(
@@ -172,11 +172,11 @@ def torch_resnet(block, stages, widths=(64, 128, 256, 512), **options):
             64,
             4,
             POST_RESNET | SHORT,
-            torch_resnet("PostBottleneck", **SHORT, stem_bias=True),
+            torch_resnet("post_bottleneck", **SHORT, stem_bias=True),
             id="resnet-post",
         ),
         pytest.param(
-            ResNet18, 64, 4, TORCHVISION | SHORT, torch_resnet("BasicBlock", **SHORT), id="resnet18"
+            ResNet18, 64, 4, TORCHVISION | SHORT, torch_resnet("basic_block", **SHORT), id="resnet18"
         ),
         pytest.param(
             ResNet20,

@@ -68,6 +68,23 @@ def test_every_library_that_the_product_imports_is_declared(options):
     assert missing == {}
 
 
+def test_whatever_lies_in_a_package_is_installed(options):
+    data = options["options.package_data"]
+    others = {
+        path
+        for room in ("datasets", "models", "learning")
+        for path in (ROOT / room).rglob("*")
+        if path.is_file() and path.suffix != ".py" and path.parent.name != "__pycache__"
+    }
+    installed = {
+        path
+        for package, patterns in data.items()
+        for pattern in patterns.split()
+        for path in ROOT.joinpath(*package.split(".")).glob(pattern)
+    }
+    assert others <= installed
+
+
 @pytest.mark.long
 def test_an_installation_has_its_recipes_and_commands(tmp_path):
     """Needs pip and setuptools; no network."""

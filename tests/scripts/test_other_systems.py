@@ -9,7 +9,7 @@ HIDDEN = """
 import importlib, os, signal, sys
 from pathlib import Path
 
-import filelock, jsonargparse, matplotlib.figure, pooch, rich.progress, skimage.transform, sklearn.metrics
+import filelock, matplotlib.figure, requests, rich.progress, skimage.transform, sklearn.metrics
 import sklearn.datasets, sklearn.model_selection
 from tensorflow.python.client import timeline
 import tensorflow.compat.v1 as v1
@@ -31,9 +31,9 @@ def open_as_windows(path, flags, *args, **options):
         raise PermissionError(13, "Permission denied", path)
     return real_open(path, flags, *args, **options)
 
-for path in sorted(Path().glob("*/**/*.py")):
-    if path.parent.name in ("datasets", "models", "learning"):
-        importlib.import_module(f"{path.parent.name}.{path.stem}")
+for room in ("datasets", "models", "learning"):
+    for path in sorted(Path(room).rglob("*.py")):
+        importlib.import_module(".".join(path.with_suffix("").parts))
 for script in ("train", "test", "predict"):
     spec = importlib.util.spec_from_file_location(f"{script}_script", f"{script}.py")
     spec.loader.exec_module(importlib.util.module_from_spec(spec))

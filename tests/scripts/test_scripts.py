@@ -446,19 +446,22 @@ def refused(*arguments, script="train.py", cwd=None):
     ("arguments", "message"),
     [
         (["--train.batch_size", 0], "train.batch_size is 0; it must be a positive number"),
-        (["--train.batch_size", "many"], "train.batch_size is many; it must be a whole number"),
+        (["--train.batch_size", "many"], "train.batch_size is 'many'; it must be a whole number"),
         (
             ["--schedule.early_stopping_patience", "long"],
-            "schedule.early_stopping_patience is long; it must be a whole number",
+            "schedule.early_stopping_patience is 'long'; it must be a whole number",
         ),
-        (["--optimizer.init_learning_rate", "nan"], "optimizer.init_learning_rate is nan"),
+        (
+            ["--optimizer.init_learning_rate", "nan"],
+            "optimizer.init_learning_rate is 'nan'; it must be a number",
+        ),
         (["--train.num_epochs", -1], "train.num_epochs is -1"),
         (
             ["--data.pca_color", 0.1, "--data.channels", 1],
             "data.pca_color is 0.1; it must be 0 for grey images",
         ),
         (["--data.padding", -1], "data.padding is -1"),
-        (["--data.redraw", "sometimes"], "data.redraw is sometimes"),
+        (["--data.redraw", "sometimes"], "data.redraw is 'sometimes'"),
         (["--data.crop_size", 64], "data.crop_size is 64; it must be at most data.image_size, 32"),
         (["--model.name", "alexnt"], "unknown model 'alexnt'; did you mean 'alexnet'"),
         (["--data.name", "asira"], "unknown data.name 'asira'; did you mean 'asirra'"),
@@ -467,7 +470,7 @@ def refused(*arguments, script="train.py", cwd=None):
         (["--model.name", "no_module.Net"], "no module no_module for the model 'no_module.Net'"),
         (
             ["--model.precision", "float16"],
-            "model.precision is float16; it must be one of auto, float32, bfloat16",
+            "model.precision is 'float16'; it must be one of auto, float32, bfloat16",
         ),
         (
             ["--optimizer.beta1", 0.5],

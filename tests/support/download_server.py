@@ -62,10 +62,13 @@ class _Handler(BaseHTTPRequestHandler):
         behaviour = server.behaviour
         content, asked = server.files.get(name), self.headers.get("Range")
         server.ranges.append(asked)
-        if behaviour.startswith("redirect ") and "moved" not in self.path:
+        if "redirect " in behaviour and "moved" not in self.path:
             self.send_response(302)
-            self.send_header("Location", behaviour.removeprefix("redirect "))
+            self.send_header("Location", behaviour.partition("redirect ")[2])
             self.end_headers()
+            with contextlib.suppress(OSError):  # the client hangs up
+                while behaviour.startswith("endless"):
+                    self.wfile.write(bytes(2**16))
             return
         content = server.files.get(name.removeprefix("moved/"))
         if content is None:

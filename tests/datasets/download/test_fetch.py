@@ -27,6 +27,7 @@ from tests.support.made_sets import (
     cifar_parts,
     mnist_parts,
     pack,
+    write_binary_batches,
     write_mnist,
     write_python_batches,
 )
@@ -79,9 +80,9 @@ def wait_no_longer(patch):
     """Let the read time out that would wait for the second half of a stalled answer."""
     pieces = transfer._pieces
 
-    def pieces_of_a_half(raw, *arguments, **options):
+    def pieces_of_a_half(raw):
         left = int(raw.headers["content-length"]) // 2
-        for piece in pieces(raw, *arguments, **options):
+        for piece in pieces(raw):
             yield piece
             left -= len(piece)
             if left == 0:
@@ -203,20 +204,23 @@ def test_what_another_try_would_not_mend_is_not_tried_again(
 
 @pytest.mark.fault(15)
 def test_a_server_that_hardly_sends_anything_is_given_up(server, folder, monkeypatch):
-    write, now = transfer._Sink.write, [0.0]
+    pieces, now = transfer._pieces, [0.0]
 
-    def write_slowly(sink, chunk):
-        now[0] += transfer.WINDOW * (sink.done >= 1_500_000)  # each byte of the second half takes a window
-        write(sink, chunk)
+    def slow_pieces(raw):
+        done = 0
+        for piece in pieces(raw):
+            now[0] += transfer.WINDOW * (done >= 1_500_000)  # each byte of the second half takes a window
+            done += len(piece)
+            yield piece
 
     monkeypatch.setattr(transfer, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    monkeypatch.setattr(transfer._Sink, "write", write_slowly)
+    monkeypatch.setattr(transfer, "_pieces", slow_pieces)
     server.behaviour = "drip"
     message = r"x.bin sends 0 bytes a second; the 1500\d\d\d of 3000000 bytes that came are kept"
     with pytest.raises(DataError, match=message):
         fetch("x", folder)
     assert (folder / "x.bin.part").stat().st_size > 1_500_000
-    monkeypatch.setattr(transfer._Sink, "write", write)
+    monkeypatch.setattr(transfer, "_pieces", pieces)
     server.behaviour = "good"
     assert fetch("x", folder).read_bytes() == CONTENT
     assert server.ranges[-1].startswith("bytes=1500")
@@ -227,6 +231,11 @@ def test_redirects_that_stay_with_https_are_followed(server, folder):
     assert fetch("x", folder).read_bytes() == CONTENT
     server.behaviour = f"redirect https://localhost:{server.server_port}/moved/x.bin"
     assert fetch("x", folder / "other").read_bytes() == CONTENT
+
+
+def test_the_body_of_a_redirect_is_not_read(server, folder):
+    server.behaviour = "endless redirect /moved/x.bin"
+    assert fetch("x", folder).read_bytes() == CONTENT
 
 
 def test_a_packed_file_is_not_unpacked_on_its_way(server, folder):
@@ -349,11 +358,10 @@ def test_a_folder_that_cannot_be_written(server, tmp_path):
 
 
 @pytest.mark.fault(33)
-def test_a_full_disk_is_no_fault_of_the_server(server, folder, monkeypatch):
-    def full(sink, chunk):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(transfer._Sink, "write", full)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_full_disk_is_no_fault_of_the_server(server, folder):
+    folder.mkdir(parents=True)
+    (folder / "x.bin.part").symlink_to("/dev/full")
     with pytest.raises(StorageError, match="No space left on device"):
         fetch("x", folder)
 
@@ -392,10 +400,28 @@ def test_loaders_read_what_was_fetched(server, tmp_path, monkeypatch):
     assert load_splits("mnist", tmp_path / "here", download=True, val_fraction=0.0).fingerprint == expected
     assert names_in(tmp_path / "here") == sorted(file.name for file in files)
 
-    archive = pack(write_python_batches(tmp_path / "batches", cifar_parts()), tmp_path / "x.tar.gz")
-    file = server.add("cifar-10-python.tar.gz", archive.read_bytes())
+    archive = pack(write_binary_batches(tmp_path / "batches", cifar_parts()), tmp_path / "x.tar.gz")
+    file = server.add("cifar-10-binary.tar.gz", archive.read_bytes())
     change_entry(monkeypatch, "cifar10", downloads=(file,), verified=(file,))
     assert load_cifar10(download=True).fingerprint == load_cifar10(archive).fingerprint
+
+
+def test_the_archive_that_earlier_versions_fetched_is_used_where_it_is(server, tmp_path, monkeypatch):
+    archive = pack(write_python_batches(tmp_path / "batches", cifar_parts()), tmp_path / "x.tar.gz")
+    earlier = server.add("cifar-10-python.tar.gz", archive.read_bytes())
+    binary = server.add("cifar-10-binary.tar.gz", b"x")
+    change_entry(monkeypatch, "cifar10", downloads=(binary,), verified=(earlier, binary))
+    monkeypatch.setitem(download.EARLIER, "cifar10", earlier)
+    assert fetch("cifar10", tmp_path / "new") == tmp_path / "new" / binary.name
+    (tmp_path / "old").mkdir()
+    archive.rename(tmp_path / "old" / earlier.name)
+    server.ranges.clear()
+    assert fetch("cifar10", tmp_path / "old") == tmp_path / "old" / earlier.name
+    assert load_cifar10(tmp_path / "old", download=True).test.num_examples == 20
+    assert server.ranges == []
+    (tmp_path / "old" / earlier.name).write_bytes(b"other")
+    with pytest.raises(DataError, match="is not the official file"):
+        fetch("cifar10", tmp_path / "old")
 
 
 def test_without_a_path_the_way_is_told():

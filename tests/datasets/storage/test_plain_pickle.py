@@ -136,7 +136,7 @@ def test_numpys_own_form_of_protocol_5_is_refused_in_words():
 def test_no_prefix_of_a_batch_is_a_batch():
     content = python2_pickle(BATCH)
     for size in range(len(content)):
-        with pytest.raises(DataError, match="^'x' (is no pickle|asks for)"):
+        with pytest.raises(DataError, match="^'x' (is not a pickle|asks for)"):
             load_plain_pickle(content[:size], "x")
 
 

@@ -108,7 +108,7 @@ def test_an_impossible_value_is_named(section, name, value):
     [
         ({"trian": {}}, "unknown option trian; did you mean 'train'"),
         ({"train": {"batchsize": 3}}, "unknown option train.batchsize; did you mean 'batch_size'"),
-        ({"train": 3}, "train. holds 3; it must be a mapping"),
+        ({"train": 3}, "train holds 3; it must be a mapping"),
         ([], "the configuration holds []; it must be a mapping"),
     ],
 )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datasets.options.loading import LoadOptions
 from learning.inference.prediction import ImageFile, predict_files
 from models.frozen import FrozenSession
 from tests.conftest import tiny_model, v1
@@ -39,7 +40,7 @@ def test_all_images_go_through_one_graph_whichever_can_be_read(session, runs, co
     contents[5] = b"no image"  # leaves 63 in its chunk
     files = [ImageFile(f"{i}.png", lambda content=content: content) for i, content in enumerate(contents)]
     config = SimpleNamespace(
-        data=SimpleNamespace(image_size=12, reflect=True), train=SimpleNamespace(batch_size=64)
+        data=LoadOptions(image_size=12, crop_size=10), train=SimpleNamespace(batch_size=64)
     )
     model = tiny_model()
     sess = session(model)

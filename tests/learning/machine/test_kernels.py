@@ -202,7 +202,7 @@ def test_only_what_both_records_know_is_compared():
 
 def test_a_record_that_is_none_is_refused():
     text = TrainingState().to_json().replace('"machines": []', '"machines": [1]')
-    with pytest.raises(CheckpointError, match="machines holds something that is no dict"):
+    with pytest.raises(CheckpointError, match="machines holds something that is not of type dict"):
         TrainingState.from_json(text, "state.json")
 
 

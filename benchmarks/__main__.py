@@ -1,0 +1,43 @@
+"""Run a benchmark by its name: python -m benchmarks training --quick. Without a name, list them."""
+
+import sys
+from importlib import import_module
+
+from benchmarks.harness.markdown import markdown
+from learning.errors import UsageError
+from learning.terminal.command import run_script
+
+COMMANDS = {
+    "training": "speed.training",
+    "inference": "speed.inference",
+    "input": "speed.input",
+    "epoch": "speed.epoch",
+    "start": "speed.start",
+    "memory": "speed.memory",
+    "filter_gradients": "speed.filter_gradients",
+    "reproduce": "reproduce",
+    "performance": "performance",
+}
+
+
+def listing() -> str:
+    """Return the commands with the first lines of their modules."""
+    texts = {name: str(import_module(f"benchmarks.{path}").__doc__) for name, path in COMMANDS.items()}
+    rows = ([f"`{name}`", text.splitlines()[0]] for name, text in texts.items())
+    return markdown(["`python -m benchmarks`", "what it answers"], rows)
+
+
+def main() -> None:
+    """Run the command that the first word names."""
+    name, *words = sys.argv[1:] or ["--help"]
+    if name in ("-h", "--help"):
+        print(listing())
+        return
+    sys.argv[0] = f"benchmarks {name}"  # which errors begin with
+    if name not in COMMANDS:
+        raise UsageError(f"there is no such benchmark; give one of {', '.join(COMMANDS)}")
+    import_module(f"benchmarks.{COMMANDS[name]}").main(words)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,153 @@
+"""Declare a benchmark by its steps, its options and its table; the command line and the files are made here."""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness.hardware import LIMITS, PRECISIONS, emulation, limit_to
+from benchmarks.harness.results import Figures, environment
+from benchmarks.harness.turns import PATIENCE, Contestant, Rates, measure
+from datasets.storage.atomic import check_writable, write_text
+from learning.errors import UsageError
+from learning.machine.cpu import usable_cores
+from learning.terminal.command import ScriptParser
+
+QUICK = {"rounds": 1, "seconds": 0.0, "threads": 0}  # with --quick; the libraries choose their threads
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """A command of `python -m benchmarks`.
+
+    :ivar name: of the command, and of its files in benchmarks/results/.
+    :ivar text: description, of which --help shows the first line.
+    :ivar steps: yields the figures that are known so far, ready for JSON, after each part of the measurement.
+    :ivar table: Markdown table of such figures, and of those in committed files.
+    :ivar rounds: default of --rounds; None: everything is measured once, and there is no such option.
+    :ivar seconds: default of --seconds; None: the work decides how long it takes, and there is no such option.
+    :ivar has_precision: whether there is --precision.
+    :ivar add_options: adds further options.
+    """
+
+    name: str
+    text: str
+    steps: Callable[[argparse.Namespace], Iterator[Figures]]
+    table: Callable[[Figures], str]
+    rounds: int | None = None
+    seconds: float | None = None
+    has_precision: bool = False
+    add_options: Callable[[ScriptParser], None] | None = None
+
+    def __call__(self, words: Sequence[str]) -> None:
+        """Measure with the options in `words`, write the figures after each part, and print their table."""
+        arguments = self.parse(words)
+        figures = conditions(arguments)
+        for found in self.steps(arguments):
+            figures |= found
+            if arguments.output:
+                write_text(arguments.output, json.dumps(figures, indent=1) + "\n")
+        print(self.table(figures))
+
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """Return the checked options; --quick sets rounds, seconds and threads, --isa the environment."""
+        arguments = self._parser().parse_args(words)
+        if getattr(arguments, "seconds", 0.0) < 0:
+            raise UsageError(f"--seconds is {arguments.seconds:g}; give 0 or more")
+        if arguments.isa is not None:
+            limit_to(arguments.isa)
+        if arguments.quick:
+            vars(arguments).update({name: value for name, value in QUICK.items() if name in arguments})
+        if arguments.output:
+            check_writable(arguments.output)
+        return arguments
+
+    def _parser(self) -> ScriptParser:
+        parser = command_parser(self.name, self.text)
+        add, cores = parser.add_argument, usable_cores()
+        add("--quick", action="store_true", help="toy sizes and one round: shows that it works, not how fast")
+        if self.rounds is not None:
+            add("--rounds", type=count, default=self.rounds, help=f"turns of each (default: {self.rounds})")
+        if self.seconds is not None:
+            add("--seconds", type=float, default=self.seconds, help=f"of a turn (default: {self.seconds:g})")
+        add("--threads", type=count, default=cores, help=f"of each library (default: {cores})")
+        add("--isa", choices=LIMITS, help="limit the libraries to these instructions (default: no limit)")
+        if self.has_precision:
+            add(
+                "--precision",
+                choices=("fast", *PRECISIONS, "both"),
+                default="fast",
+                help="fast (the default): float32, and bfloat16 unless the processor emulates it; both: always",
+            )
+        add("--output", type=Path, metavar="FILE", help="where to write the figures, as JSON")
+        if self.add_options is not None:
+            self.add_options(parser)
+        return parser
+
+
+def command_parser(name: str, text: str) -> ScriptParser:
+    """Return the parser of a command, described by the first line of `text`."""
+    return ScriptParser(prog=f"python -m benchmarks {name}", description=text.splitlines()[0])
+
+
+def add_nets(parser: ScriptParser, names: Sequence[str]) -> None:
+    """Add `nets`, any of these names."""
+
+    def net(name: str) -> str:
+        if name not in names:
+            raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(names)}")
+        return name
+
+    parser.add_argument("nets", nargs="*", type=net, metavar="NET", help=f"any of {', '.join(names)}")
+
+
+def count(text: str) -> int:
+    """Return the whole number of an option, which is at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"it is {text}; give a whole number of 1 or more")
+    return int(text)
+
+
+def precisions(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Return the precisions to measure, without those that `left_out` names."""
+    if arguments.precision in PRECISIONS:
+        return (arguments.precision,)
+    return tuple(name for name in PRECISIONS if name not in left_out(arguments))
+
+
+def left_out(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return why --precision fast leaves out bfloat16: where it is emulated a step can take minutes."""
+    lack = emulation()
+    return {"bfloat16": f"it is emulated: {lack}"} if lack and arguments.precision == "fast" else {}
+
+
+def conditions(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return how the figures are taken: the machine before the work, the options, and what is left out."""
+    names = ("quick", "rounds", "seconds", "threads")
+    options = {name: getattr(arguments, name) for name in names if name in arguments}
+    found = {"environment": environment(arguments.threads), "options": options}
+    if "precision" in arguments:
+        found["left_out_precisions"] = left_out(arguments)
+        for name, reason in left_out(arguments).items():
+            print(f"{name} is left out: {reason}; --precision bfloat16 measures it", flush=True)
+    return found
+
+
+def measure_as_asked(
+    contestants: Mapping[str, Contestant],
+    arguments: argparse.Namespace,
+    *,
+    warm_steps: int,
+    patience: float = PATIENCE,
+) -> tuple[Rates, dict[str, str]]:
+    """Measure in the rounds and seconds of the options; with --quick in this process, after one step at most."""
+    return measure(
+        contestants,
+        rounds=arguments.rounds,
+        seconds=arguments.seconds,
+        warm_steps=min(warm_steps, 1) if arguments.quick else warm_steps,
+        in_processes=not arguments.quick,
+        patience=patience,
+    )

@@ -1,0 +1,42 @@
+"""The configuration of a run to resume: its own, with what may change of the options that are given now."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from learning.config.recipes import flatten, merge
+from learning.config.run_config import PLACES, RunConfig
+from learning.errors import CheckpointError
+from learning.runs.directory import RunDirectory
+
+
+def resumed_config(path: str, given: Mapping[str, Any]) -> RunConfig:
+    """Return the configuration of the run in `path` with the nested values that are given.
+
+    :raises CheckpointError: there is no run that can be resumed, or not with these values.
+    """
+    run = RunDirectory(path)
+    if run.info.get("published"):
+        raise CheckpointError(
+            f"{path} holds no optimizer state: it was published for test.py and predict.py; train a new run"
+        )
+    if given.get("model", {}).get("precision") == "auto":  # the run keeps what was chosen
+        given = merge(given, {"model": {"precision": run.config.model.precision}})
+    values = merge(run.config.as_dict(), given)
+    _check_changes(run.config, values)
+    return RunConfig.from_saved(values)
+
+
+def _check_changes(saved: RunConfig, values: Mapping[str, Any]) -> None:
+    """Raise CheckpointError with the options that differ from the run's and must not."""
+    before = flatten(saved.as_dict())
+    changeable = [*PLACES, *(f"train.{name}" for name in saved.changeable)]
+    differing = [
+        f"{key} is {value!r}, was {before[key]!r}"
+        for key, value in flatten(values).items()
+        if key not in changeable and value != before[key]
+    ]
+    if differing:
+        raise CheckpointError(
+            f"the run cannot be resumed with other options: {'; '.join(differing)}; "
+            f"leave them out (what may change: {', '.join(changeable)}), or start a new run"
+        )

@@ -1,0 +1,80 @@
+"""Runs that earlier versions left: this version tests, predicts and resumes them with their results.
+
+To the bit they are compared by `python -m tests.old_runs compare COMMIT`, on one machine with both versions; here
+the results come from another machine, so figures have a tolerance for its kernels.
+"""
+
+import csv
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.old_runs import EPOCHS_RESUMED, ROOT, digit_files
+
+ARCHIVES = sorted((ROOT / "tests" / "data").glob("*.zip"))
+ONE_IMAGE = 0.035  # of some sixty that are scored: more than one label of another kernel is a defect
+
+
+@pytest.fixture(scope="module", params=ARCHIVES, ids=lambda path: path.stem)
+def kept(request, tmp_path_factory):
+    """The folder with the run, and what its own version made of it."""
+    folder = tmp_path_factory.mktemp("kept")
+    with zipfile.ZipFile(request.param) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def accuracies(path):
+    return [score["accuracy"] for score in json.loads(Path(path).read_text(encoding="utf-8"))["scores"]]
+
+
+def test_there_are_runs_of_two_versions():
+    assert len(ARCHIVES) == 2
+
+
+def test_is_tested_with_the_scores_of_its_own_version(kept, tmp_path, call_script):
+    done = call_script("test.py", "--run", kept / "run", "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert accuracies(tmp_path / "test.json") == pytest.approx(accuracies(kept / "test.json"), abs=ONE_IMAGE)
+
+
+def test_predicts_as_its_own_version(kept, tmp_path, call_script):
+    files = digit_files(tmp_path / "digits")
+    done = call_script("predict.py", files, "--run", kept / "run", "--output", tmp_path / "out.csv")
+    assert done.returncode == 0, done.stderr
+    found, expected = rows(tmp_path / "out.csv"), rows(kept / "predictions.csv")
+    assert [Path(row["path"]).name for row in found] == [Path(row["path"]).name for row in expected]
+    assert sum(row["class1"] != other["class1"] for row, other in zip(found, expected, strict=True)) <= 1
+
+
+def test_is_resumed_to_the_end_of_its_own_version(kept, call_script):
+    done = call_script("train.py", "--resume", kept / "run", "--train.num_epochs", EPOCHS_RESUMED)
+    assert done.returncode == 0, done.stderr
+    found, expected = rows(kept / "run" / "history.csv"), rows(kept / "resumed" / "history.csv")
+    assert len(found) == len(expected) == EPOCHS_RESUMED
+    for row, other in zip(found, expected, strict=True):
+        assert row.keys() == other.keys()
+        assert row["epoch"] == other["epoch"] and row["learning_rate"] == other["learning_rate"]
+        assert float(row["train_loss"]) == pytest.approx(float(other["train_loss"]), rel=1e-2)
+    assert accuracies(kept / "run" / "test.json") == pytest.approx(
+        accuracies(kept / "resumed" / "test.json"), abs=ONE_IMAGE
+    )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("commit", [path.stem for path in ARCHIVES])
+def test_is_resumed_to_the_same_bits(commit):
+    """Needs the repository's history."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.old_runs", "compare", commit], cwd=ROOT, capture_output=True, text=True
+    )
+    assert json.loads(done.stdout)["equal"], done.stdout + done.stderr
