@@ -4,20 +4,26 @@ A filter's gradient at offset (i, j) is the product of the pixels that the offse
 transposed, with the gradients of the output, (N * H' * W', oc). Where the output is small, TensorFlow's own kernel
 is far from what a matrix product reaches, above all where the stride is 2; where images are large and channels few,
 cutting the windows out costs more than the products save. docs/performance.md has the times of both, shape by
-shape; `products_pay` was drawn from such times.
+shape and processor; `products_pay` was drawn from such times.
 """
 
+import os
+
 import tensorflow as tf
+
+from models.runtime.cpu import usable_instructions
 
 GRADIENT = "Conv2DFiltersByProducts"
 
 
-# Of the output, pixels: with more the kernel is as fast. By dtype and by whether the filter is a single pixel.
+# The largest side of the output in pixels for which the products are faster than the kernel: by whether oneDNN may use
+# AVX-512, by dtype, and by whether the filter is a single pixel. What is not listed is faster by the kernel.
 LARGEST_SIDE = {
-    (tf.float32, False): 8,
-    (tf.float32, True): 28,
-    (tf.bfloat16, False): 14,
-    (tf.bfloat16, True): 28,
+    (True, tf.float32, False): 8,
+    (True, tf.float32, True): 28,
+    (True, tf.bfloat16, False): 14,
+    (True, tf.bfloat16, True): 28,
+    (False, tf.float32, True): 7,
 }
 FEWEST_CHANNELS = 128  # of the output
 FEWEST_INPUTS = 32  # channels: below, a product is a thin one
@@ -41,7 +47,8 @@ def products_pay(x: tf.Tensor, filters: tf.Tensor, stride: int, padding: str) ->
     if tf.config.list_physical_devices("GPU"):
         return False
     pixels = _outputs_along(height, side, stride, padding) * _outputs_along(width, side, stride, padding)
-    return pixels <= LARGEST_SIDE.get((x.dtype, side == 1), 0) ** 2
+    has_avx512 = "avx512f" in usable_instructions(os.environ)
+    return pixels <= LARGEST_SIDE.get((has_avx512, x.dtype, side == 1), 0) ** 2
 
 
 @tf.RegisterGradient(GRADIENT)

@@ -9,16 +9,13 @@ computed once per call of `ConvNet.predict` and fed to its runs, so they are nev
 that this module does not understand is predicted by the original.
 """
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from models.graph.copying import GraphCopy, Unsupported
 from models.layers import BATCH_NORMS, BatchNorm
-
-if TYPE_CHECKING:
-    from models.convnet import ConvNet
 
 FEWEST_CROPS = 64  # of one call of predict; for fewer, folding may take longer than it saves
 READS = frozenset({"VarHandleOp", "ReadVariableOp", "VariableV2", "Variable", "Identity", "Cast", "Const"})
@@ -36,10 +33,20 @@ class Frozen(NamedTuple):
     weights: list[tf.Tensor]
 
 
+class Predictor(Protocol):
+    """What is needed of a `models.convnet.ConvNet`."""
+
+    graph: tf.Graph
+    X: tf.Tensor
+    is_train: tf.Tensor
+    pred: tf.Tensor
+    _frozen: Frozen | None
+
+
 class FrozenSession:
     """Run `model.pred` by its frozen copy with the weights of the moment; pass all else to `sess`."""
 
-    def __init__(self, sess: v1.Session, model: "ConvNet", frozen: Frozen) -> None:
+    def __init__(self, sess: v1.Session, model: Predictor, frozen: Frozen) -> None:
         self._sess, self._model, self._frozen = sess, model, frozen
         self._weights = dict(zip(frozen.weights, sess.run(frozen.weights), strict=True))
 
@@ -64,7 +71,7 @@ class FrozenSession:
         return shared and not feed.get(self._model.is_train, False)
 
 
-def frozen_session(sess: v1.Session, model: "ConvNet", num_crops: int) -> Any:
+def frozen_session(sess: v1.Session, model: Predictor, num_crops: int) -> Any:
     """`sess`, or a FrozenSession in its place where that is faster and gives the same.
 
     Which of the two depends on the model, the session and the number of images alone, never on the time.
@@ -91,7 +98,7 @@ def _is_local_cpu(sess: Any) -> bool:
     return all(device.device_type == "CPU" for device in sess.list_devices())
 
 
-def freeze(model: "ConvNet") -> Frozen:
+def freeze(model: Predictor) -> Frozen:
     """Add the frozen copy of `model.pred` to its graph."""
     graph = model.graph
     norms = {norm.out.name: norm for norm in graph.get_collection(BATCH_NORMS) if isinstance(norm, BatchNorm)}

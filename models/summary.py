@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from models.catalogue import MODELS, ModelEntry, check_options, model_class, model_path
-from models.tensorflow_import import importing_tensorflow
+from models.runtime.tensorflow_import import importing_tensorflow
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import benchmarks  # noqa: F401  (before TensorFlow, see there)
-from learning.machine import cpu as processor
 from learning.machine import kernels
+from models.runtime import cpu as processor
 
 with kernels.choosing_kernels():  # the tests compute as the scripts do
     import tensorflow as tf

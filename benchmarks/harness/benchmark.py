@@ -12,8 +12,8 @@ from benchmarks.harness.results import Figures, environment
 from benchmarks.harness.turns import PATIENCE, Contestant, Rates, measure
 from datasets.storage.atomic import check_writable, write_text
 from learning.errors import UsageError
-from learning.machine.cpu import usable_cores
 from learning.terminal.command import ScriptParser
+from models.runtime.cpu import usable_cores
 
 QUICK = {"rounds": 1, "seconds": 0.0, "threads": 0}  # with --quick; the libraries choose their threads
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from learning.machine.cpu import instructions, onednn_limit, processor_name, usable_cores, usable_instructions
 from learning.machine.kernels import EIGEN, SWITCH, bfloat16_lack, kernel_variables, kernels_taken
+from models.runtime.cpu import instructions, onednn_limit, processor_name, usable_cores, usable_instructions
 
 # How a processor stands in for an older one: limits of oneDNN in each library, of PyTorch's own kernels and the
 # vector code of torch.compile, of its matrix products, and of the C++ compiler behind torch.compile, for which

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.harness.hardware import as_peer
 from learning.machine.kernels import EIGEN, kernels
-from models.tensorflow_import import importing_tensorflow
+from models.runtime.tensorflow_import import importing_tensorflow
 
 
 def tensorflow(threads: int, *, onednn: bool = False) -> Any:

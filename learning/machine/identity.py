@@ -12,8 +12,8 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from learning.checkpoints.resume_rules import differences
-from learning.machine.cpu import instructions, onednn_limit, processor_name, usable_cores
 from learning.machine.kernels import EIGEN, SWITCH, kernel_variables, kernels
+from models.runtime.cpu import instructions, onednn_limit, processor_name, usable_cores
 
 logger = logging.getLogger(__name__)
 

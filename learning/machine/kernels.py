@@ -10,7 +10,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
-from learning.machine.cpu import instructions, onednn_limit, usable_instructions
+from models.runtime.cpu import instructions, onednn_limit, usable_instructions
 
 SWITCH = "TF_ENABLE_ONEDNN_OPTS"
 ONEDNN, EIGEN, UNKNOWN = "oneDNN", "Eigen", "unknown"
@@ -25,7 +25,7 @@ def kernel_variables(environment: Mapping[str, str], has: Collection[str]) -> di
     Return {} if the user set the variable or the processor lacks AVX2: then TensorFlow's own choice stands.
 
     :param environment: the variables that are set.
-    :param has: instructions of the processor, as `learning.machine.cpu.INSTRUCTIONS` names them.
+    :param has: instructions of the processor, as `models.runtime.cpu.INSTRUCTIONS` names them.
     """
     return {SWITCH: "1"} if "avx2" in has and SWITCH not in environment else {}
 

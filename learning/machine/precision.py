@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from learning.config.run_config import RunConfig
 from learning.errors import UsageError
-from learning.machine.cpu import instructions, onednn_limit, usable_instructions
 from learning.machine.kernels import BFLOAT16_INSTRUCTIONS, EIGEN, bfloat16_lack, kernels
+from models.runtime.cpu import instructions, onednn_limit, usable_instructions
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ are TensorFlow itself. A program that imports TensorFlow on its own keeps the ke
 import os
 
 from learning.machine.kernels import choosing_kernels
-from models.tensorflow_import import importing_tensorflow
+from models.runtime.tensorflow_import import importing_tensorflow
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings and worse
 with importing_tensorflow(), choosing_kernels():

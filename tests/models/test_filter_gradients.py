@@ -69,20 +69,24 @@ def test_bfloat16_is_as_near_to_float32_as_tensorflows_own():
 
 
 @pytest.mark.parametrize(
-    ("size", "side", "depths", "stride", "pays"),
+    ("flags", "size", "side", "depths", "stride", "pays"),
     [
-        (7, 3, (512, 512), 1, True),
-        (56, 3, (64, 64), 1, False),
-        (32, 3, (16, 32), 2, False),
-        (14, 3, (256, 256), 2, True),
-        (56, 3, (128, 128), 2, False),
-        (14, 1, (256, 1024), 1, True),
-        (56, 1, (64, 256), 1, False),
-        (56, 7, (3, 128), 2, False),
-        (14, 3, (16, 128), 2, False),
+        ("avx2 avx512f", 7, 3, (512, 512), 1, True),
+        ("avx2", 7, 3, (512, 512), 1, False),
+        ("avx2 avx512f", 56, 3, (64, 64), 1, False),
+        ("avx2 avx512f", 32, 3, (16, 32), 2, False),
+        ("avx2 avx512f", 14, 3, (256, 256), 2, True),
+        ("avx2 avx512f", 56, 3, (128, 128), 2, False),
+        ("avx2 avx512f", 14, 1, (256, 1024), 1, True),
+        ("avx2", 14, 1, (256, 1024), 1, False),
+        ("avx2", 7, 1, (512, 2048), 1, True),
+        ("avx2 avx512f", 56, 1, (64, 256), 1, False),
+        ("avx2 avx512f", 56, 7, (3, 128), 2, False),
+        ("avx2 avx512f", 14, 3, (16, 128), 2, False),
     ],
 )
-def test_conv2d_takes_the_products_where_they_pay(size, side, depths, stride, pays):
+def test_conv2d_takes_the_products_where_they_pay(cpu, flags, size, side, depths, stride, pays):
+    cpu(flags)
     with tf.Graph().as_default() as graph:
         x = v1.placeholder(tf.float32, [None, size, size, depths[0]])
         filters = v1.get_variable("weights", [side, side, *depths], use_resource=True)
@@ -108,8 +112,9 @@ def test_images_of_unknown_size_keep_the_kernel():
         assert "_gradient_op_type" not in layers.conv2d(x, tf.zeros([3, 3, 512, 512]), 1).op.node_def.attr
 
 
-def test_a_step_through_a_net_agrees_with_the_kernels(monkeypatch):
+def test_a_step_through_a_net_agrees_with_the_kernels(cpu, monkeypatch):
     """ResNet's strided block with PyTorch's padding, both ways: loss and every gradient."""
+    cpu("avx2 avx512f")
     images = np.random.default_rng(0).integers(0, 256, size=(2, 28, 28, 3), dtype=np.uint8)
     options = {"stages": (1, 1), "widths": (32, 128), "padding": "SYMMETRIC"}
     found = []

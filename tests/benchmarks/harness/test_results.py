@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.harness import results
 from benchmarks.harness.turns import PROJECT
-from learning.machine import cpu as processor
+from models.runtime import cpu as processor
 
 RATES = {PROJECT: [30.0, 40.0, 20.0], "peer": [10.0, 20.0, 40.0], "other": [5.0, 5.0, 100.0]}
 CPU_INFO = """processor\t: 0

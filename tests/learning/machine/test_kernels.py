@@ -16,10 +16,10 @@ from learning.checkpoints.state import TrainingState
 from learning.checkpoints.store import CheckpointStore
 from learning.errors import CheckpointError
 from learning.evaluators import AccuracyEvaluator
-from learning.machine import cpu as processor
 from learning.machine import identity as machine
 from learning.machine import kernels
 from learning.optimizers import MomentumOptimizer
+from models.runtime import cpu as processor
 from tests.conftest import make_set, tiny_model
 
 ZEN_3 = ["avx2"]

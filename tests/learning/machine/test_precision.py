@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from learning.config.run_config import ModelConfig, RunConfig
 from learning.errors import UsageError
-from learning.machine import cpu as processor
 from learning.machine import precision
 from learning.training.network import build_model
+from models.runtime import cpu as processor
 
 AUTO = RunConfig(model=ModelConfig(precision="auto"))
 

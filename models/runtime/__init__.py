@@ -1,0 +1,1 @@
+"""TensorFlow on this machine: its quiet import, and the processor under it."""
