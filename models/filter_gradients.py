@@ -16,8 +16,8 @@ from models.runtime.cpu import usable_instructions
 GRADIENT = "Conv2DFiltersByProducts"
 
 
-# The largest side of the output in pixels for which the products are faster than the kernel: by whether oneDNN may use
-# AVX-512, by dtype, and by whether the filter is a single pixel. What is not listed is faster by the kernel.
+# The largest side of the output in pixels for which the products are faster than the kernel: by whether oneDNN may
+# use AVX-512, by dtype, and by whether the filter is a single pixel. What is not listed is faster by the kernel.
 LARGEST_SIDE = {
     (True, tf.float32, False): 8,
     (True, tf.float32, True): 28,
