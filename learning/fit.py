@@ -43,7 +43,7 @@ def fit(
 ) -> dict[str, Any]:
     """Train the configured network, test the weights that count, and write the page of the run.
 
-    :param config: its paths should be absolute, because a run may be resumed from another working directory.
+    :param config: what to train on what, and how.
     :param run_dir: the run's directory. It is made and locked; unless `resume`, it must be empty or absent.
     :param resume: go on with the run in `run_dir`, to the same result as if it had not been interrupted.
     :param callbacks: what else watches training: see `learning.callbacks`.
@@ -62,6 +62,7 @@ def fit(
         check_names(config)
     except ValueError as error:
         raise UsageError(f"{error}") from error
+    config = config.with_absolute_paths()
     path = expanded(os.fspath(run_dir))
     run = RunDirectory(path) if resume else None
     with locked(path, resumed=resume):
