@@ -108,7 +108,7 @@ class Callback:
         """Called after every epoch, when it is scored and its checkpoint is saved."""
 
     def on_stop(self, training: Training) -> None:
-        """Called once at the end, whether training finished, was interrupted or failed, even in an `on_start`.
+        """Called once at the end: training finished, was interrupted, or failed, perhaps in an `on_start`.
 
         If training failed, an exception in this method is only logged.
         """

@@ -43,7 +43,7 @@ def fit(
 ) -> dict[str, Any]:
     """Train the configured network, test the weights that count, and write the page of the run.
 
-    :param config: its paths should be absolute, because a run may be resumed from another working directory.
+    :param config: what to train on what, and how.
     :param run_dir: the run's directory. It is made and locked; unless `resume`, it must be empty or absent.
     :param resume: go on with the run in `run_dir`, to the same result as if it had not been interrupted.
     :param callbacks: what else watches training: see `learning.callbacks`.
@@ -62,6 +62,7 @@ def fit(
         check_names(config)
     except ValueError as error:
         raise UsageError(f"{error}") from error
+    config = config.with_absolute_paths()
     path = expanded(os.fspath(run_dir))
     run = RunDirectory(path) if resume else None
     with locked(path, resumed=resume):
@@ -115,7 +116,7 @@ def build_training(config: RunConfig, splits: Splits) -> Optimizer:
     The network, `model` of the optimizer, subtracts the images' mean, of each channel or of each pixel. The
     validation set chooses the best weights.
     """
-    from learning.machine.session import tf  # noqa: F401  quietly
+    from learning.machine.session import tf  # noqa: F401  imports TensorFlow quietly
     from learning.optimizers import OPTIMIZERS
     from learning.training.network import build_model
 
@@ -127,9 +128,9 @@ def build_training(config: RunConfig, splits: Splits) -> Optimizer:
 
 
 class _RunRecord(Callback):
-    """Keeps in the run directory with which options and on which machines the run goes on.
+    """Records in the run directory the options and the machines of the updates that follow.
 
-    The configuration of a resumed run may be longer than before. It is kept when nothing more can be refused.
+    A resumed run may have more epochs than before. That is recorded only when nothing more can be refused.
     """
 
     def __init__(self, run: RunDirectory, config: RunConfig) -> None:
@@ -140,7 +141,7 @@ class _RunRecord(Callback):
 
 
 def _summary_lines(config: RunConfig, model: ConvNet, splits: Splits, path: Path) -> list[str]:
-    """Say for people what is about to be trained on what."""
+    """Return lines for people that say what is about to be trained on what."""
     info = run_data.run_info(splits, model.input_shape)
     sizes = ", ".join(f"{count} {name}" for name, count in info["num_images"].items())
     classes = splits.class_names

@@ -1,7 +1,6 @@
 """The command line of `train.py`: the declared options, put over a recipe or over the run to resume."""
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -62,9 +61,7 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
     given |= {key: text for key in ("data_dir", "recipe") if (text := getattr(arguments, key)) is not None}
     config = _configuration(arguments, given)
     _check_choices(config, given)
-    data = dataclasses.replace(config.data, cache_dir=_absolute(config.data.cache_dir))
-    config = dataclasses.replace(config, data_dir=_absolute(config.data_dir), data=data)
-    return TrainArguments(config, arguments.run_dir, arguments.resume)
+    return TrainArguments(config.with_absolute_paths(), arguments.run_dir, arguments.resume)
 
 
 def _configuration(arguments: argparse.Namespace, given: Mapping[str, Any]) -> RunConfig:
@@ -142,8 +139,3 @@ def _check_choices(config: RunConfig, given: Mapping[str, Any]) -> None:
 
 def _expanded(path: str) -> str:
     return str(expanded(path))
-
-
-def _absolute(path: str | None) -> str | None:
-    """Return a path that holds wherever the run directory is used from."""
-    return None if path is None else str(expanded(path).resolve())

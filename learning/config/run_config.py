@@ -7,6 +7,7 @@ from typing import Any
 from datasets.catalogue import DATASETS
 from datasets.errors import OptionError, suggestion
 from datasets.options.fields import check, check_known, options_of
+from datasets.storage.paths import expanded
 from learning.config.options import DataConfig, ModelConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 
 
@@ -55,6 +56,14 @@ class RunConfig:
         return cls(
             **{key: SECTIONS[key](**part) if key in SECTIONS else part for key, part in values.items()}
         )
+
+    def with_absolute_paths(self) -> "RunConfig":
+        """Return this configuration with paths that hold from wherever the run directory is used."""
+        data_dir, cache_dir = (
+            None if path is None else str(expanded(path).resolve())
+            for path in (self.data_dir, self.data.cache_dir)
+        )
+        return replace(self, data_dir=data_dir, data=replace(self.data, cache_dir=cache_dir))
 
     @property
     def changeable(self) -> tuple[str, ...]:

@@ -7,7 +7,9 @@ import sys
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from learning.callbacks import Callback
 from learning.checkpoints.store import CheckpointStore
@@ -91,6 +93,21 @@ def test_what_is_shown_goes_to_standard_output_if_it_is_asked_for(tmp_path, caps
     fit(shorter(1), tmp_path / "run")
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["data", "model", "run", "epoch"]
+
+
+def test_a_relative_path_is_kept_so_that_it_holds_from_anywhere(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(10):
+            pixels = rng.integers(0, 256, (14, 14, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    sizes = {"image_size": 12, "crop_size": 10}
+    train = {"batch_size": 4, "num_epochs": 1}
+    config = RunConfig.from_dict({"data_dir": "photos", "data": sizes, "train": train})
+    fit(config, "run", verbose=False)
+    assert RunDirectory("run").config.data_dir == str(tmp_path.resolve() / "photos")
 
 
 @pytest.mark.fault(22, 36)
