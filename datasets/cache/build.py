@@ -152,7 +152,7 @@ def _to_disk(file: IO[Any]) -> None:
 
 def _first_bad(source: Source, bad: tuple[str, str]) -> str:
     name, reason = bad
-    return f"'{escape_name(name)}' in '{escape_name(str(source.path))}': {reason}; repair or remove it"
+    return f"'{escape_name(name)}' in '{escape_name(source.path)}': {reason}; repair or remove it"
 
 
 class DecodeBar:

@@ -134,7 +134,7 @@ def _build(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     raise DataError(
-        f"the cache entry '{escape_name(str(entry))}' is damaged again and again; "
+        f"the cache entry '{escape_name(entry)}' is damaged again and again; "
         "remove it, or choose another --data.cache_dir"
     )
 
@@ -178,7 +178,7 @@ def _remove_abandoned(root: Path) -> None:
 
 def _storage_message(root: Path, num_bytes: int, error: OSError) -> str:
     return (
-        f"the decoded images ({num_bytes / 2**20:.0f} MiB) cannot be kept in '{escape_name(str(root))}' "
+        f"the decoded images ({num_bytes / 2**20:.0f} MiB) cannot be kept in '{escape_name(root)}' "
         f"({error.strerror}); choose another folder with --data.cache_dir"
     )
 
@@ -191,7 +191,7 @@ def _report_bad(source: Source, images: CachedImages, options: DecodeOptions) ->
     named = "; ".join(f"'{escape_name(name)}': {reason}" for name, reason in images.bad[:_NAMED])
     rest = len(images.bad) - _NAMED
     more = f"; and {rest} more, which python -m datasets.check names" if rest > 0 else ""
-    what = f"{len(images.bad)} of {total} images in '{escape_name(str(source.path))}' cannot be decoded"
+    what = f"{len(images.bad)} of {total} images in '{escape_name(source.path)}' cannot be decoded"
     if options.strict or len(images.bad) > options.max_bad_fraction * total:
         allow = "leave --data.strict out" if options.strict else "allow more with --data.max_bad_fraction"
         raise DataError(f"{what} ({named}{more}); remove them, or {allow}")

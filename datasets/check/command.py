@@ -54,7 +54,7 @@ def _check(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
     output = None if arguments.json is None else expanded(arguments.json)
     if output is not None and not output.absolute().parent.is_dir():
-        raise StorageError(f"there is no folder for --json '{escape_name(str(output))}'; create it first")
+        raise StorageError(f"there is no folder for --json '{escape_name(output)}'; create it first")
     with without_warnings():  # the report holds what they say
         report = report_of(inspect(arguments.path))
     if output is not None:
@@ -101,5 +101,5 @@ def _write(report: Report, path: Path) -> None:
         write_text(path, json.dumps(report, indent=1) + "\n")
     except OSError as error:
         raise StorageError(
-            f"the report cannot be written to '{escape_name(str(path))}' ({error.strerror}); choose another --json"
+            f"the report cannot be written to '{escape_name(path)}' ({error.strerror}); choose another --json"
         ) from error

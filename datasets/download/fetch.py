@@ -45,7 +45,7 @@ def fetch(name: str, folder: Path | str | None = None) -> Path:
     folder = default_cache_dir() / "downloads" / name if folder is None else expanded(folder)
     if folder.exists() and not folder.is_dir():
         raise OptionError(
-            f"'{escape_name(str(folder))}' is a file; give --download a folder to put files into, or leave it out"
+            f"'{escape_name(folder)}' is a file; give --download a folder to put files into, or leave it out"
         )
     earlier, files = EARLIER.get(name), DATASETS[name].downloads
     if earlier and (folder / earlier.name).exists() and not (folder / files[0].name).exists():
@@ -89,7 +89,7 @@ def _ensure(file: OfficialFile, target: Path) -> None:
             os.replace(part, target)
     except OSError as error:
         raise StorageError(
-            f"'{escape_name(str(target))}' cannot be written ({error.strerror}); choose another folder with "
+            f"'{escape_name(target)}' cannot be written ({error.strerror}); choose another folder with "
             "--data-dir"
         ) from error
 
@@ -105,7 +105,7 @@ def _held(part: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise DataError(
-            f"'{escape_name(str(part))}' is being downloaded by another process; wait for it"
+            f"'{escape_name(part)}' is being downloaded by another process; wait for it"
         ) from error
     try:
         yield

@@ -29,7 +29,7 @@ def compare(file: OfficialFile, path: Path, advice: str) -> None:
 
     :param advice: what to do about it.
     """
-    shown, status = escape_name(str(path)), path.stat()
+    shown, status = escape_name(path), path.stat()
     if status.st_size != file.size:
         raise DataError(
             f"'{shown}' is not the official file: expected {file.size} bytes, got {status.st_size}; {advice}"

@@ -73,7 +73,7 @@ class FolderSource(Source):
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
             raise DataError(
-                f"folder '{escape_name(str(folder))}' cannot be listed ({error.strerror}); "
+                f"folder '{escape_name(folder)}' cannot be listed ({error.strerror}); "
                 "check its permissions"
             ) from error
         if (status.st_dev, status.st_ino) in ancestors:
@@ -99,7 +99,7 @@ class ZipSource(Source):
             self._archive = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
             raise DataError(
-                f"'{escape_name(str(path))}' is not a readable zip archive ({error}); "
+                f"'{escape_name(path)}' is not a readable zip archive ({error}); "
                 "give a folder or a complete zip archive"
             ) from error
 
@@ -168,8 +168,8 @@ def open_source(path: Path | str) -> Source:
     parent = path.parent
     beside = shortened(sorted(os.listdir(parent))) if parent.is_dir() else "no such folder either"
     raise DataError(
-        f"no folder or zip archive at '{escape_name(str(path))}' "
-        f"(in '{escape_name(str(parent))}': {beside}); give the path of the images with --data-dir"
+        f"no folder or zip archive at '{escape_name(path)}' "
+        f"(in '{escape_name(parent)}': {beside}); give the path of the images with --data-dir"
     )
 
 
@@ -181,10 +181,10 @@ def _packed(folder: FolderSource) -> Source:
     train = [name for name in archives if name.lower() == _PACKED]
     if not train:
         raise DataError(
-            f"no images in '{escape_name(str(folder.path))}', but archives ({shortened(archives)}); "
+            f"no images in '{escape_name(folder.path)}', but archives ({shortened(archives)}); "
             "give the path of the one that holds the labelled images"
         )
-    logger.info("no images in '%s', so its %s is read", escape_name(str(folder.path)), train[0])
+    logger.info("no images in '%s', so its %s is read", escape_name(folder.path), train[0])
     return ZipSource(folder.path / train[0])
 
 
@@ -230,7 +230,7 @@ def _check_resources(path: Path | str, error: OSError) -> None:
     """Raise StorageError if the system ran out of something, which is not a fault of the file."""
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
         raise StorageError(
-            f"'{escape_name(str(path))}' cannot be read ({error.strerror}); close other programs"
+            f"'{escape_name(path)}' cannot be read ({error.strerror}); close other programs"
         ) from error
 
 

@@ -146,13 +146,13 @@ def class_names_of(source: Source, labelled: Labelled) -> tuple[str, ...]:
     learned = labelled.get(TRAIN, labelled.get(WHOLE))
     if learned is None:
         raise DataError(
-            f"no train folder in '{escape_name(str(source.path))}' "
+            f"no train folder in '{escape_name(source.path)}' "
             f"(found: {', '.join(sorted(labelled))}); add one"
         )
     names = tuple(sorted({label for _, label in learned}))
     if len(names) < 2:
         raise DataError(
-            f"a single class in '{escape_name(str(source.path))}' ({shortened(names)}; {source.found()}); "
+            f"a single class in '{escape_name(source.path)}' ({shortened(names)}; {source.found()}); "
             "give at least two classes, each in a folder of its own"
         )
     for part, files in labelled.items():
@@ -160,7 +160,7 @@ def class_names_of(source: Source, labelled: Labelled) -> tuple[str, ...]:
         if unknown:
             raise DataError(
                 f"classes in {part} that train does not have ({shortened(unknown)}) in "
-                f"'{escape_name(str(source.path))}'{confused(unknown, names)}; add them to train, rename or remove "
+                f"'{escape_name(source.path)}'{confused(unknown, names)}; add them to train, rename or remove "
                 "them"
             )
     return names
@@ -179,13 +179,13 @@ def _layout(source: Source, names: Iterable[str], label_of: LabelRule) -> _Layou
     if not any(label_of(path[1:]) for path in paths if _in_part(path)):
         if parts and not others:
             raise DataError(
-                f"in '{escape_name(str(source.path))}' {shortened(parts)} is named like a part of a set, but "
+                f"in '{escape_name(source.path)}' {shortened(parts)} is named like a part of a set, but "
                 f"holds no classes; place the images as train/CLASS/NAME.jpg{_pet_hint(label_of, paths)}"
             )
         return _Layout(enclosing, False, label_of)
     if others:
         raise DataError(
-            f"in '{escape_name(str(source.path))}' {shortened(parts)} is named like a part of a set, and "
+            f"in '{escape_name(source.path)}' {shortened(parts)} is named like a part of a set, and "
             f"{shortened(others)} beside it is not; call the parts train, val and test and move everything "
             "else away, or rename a class that has the name of a part"
         )
@@ -211,7 +211,7 @@ def _no_images(source: Source) -> str:
     undecoded = source.undecoded()
     formats = f"; {suffixes_of(undecoded)} are not decoded, convert them to JPEG or PNG" if undecoded else ""
     return (
-        f"no images in '{escape_name(str(source.path))}' (found: {source.found()}{formats}); "
+        f"no images in '{escape_name(source.path)}' (found: {source.found()}{formats}); "
         "give a folder or a zip archive with images"
     )
 
@@ -220,7 +220,7 @@ def _drop_unlabelled_test(source: Source, listing: dict[str, list[_Listed]]) -> 
     if TEST in listing and not any(label for _, label in listing[TEST]):
         count = len(listing.pop(TEST))
         logger.warning(
-            "the %d test images in '%s' have no labels and are not used", count, escape_name(str(source.path))
+            "the %d test images in '%s' have no labels and are not used", count, escape_name(source.path)
         )
 
 
@@ -234,7 +234,7 @@ def _all_labelled(source: Source, files: Sequence[_Listed], label_of: LabelRule)
             else "name each by its class"
         )
         raise DataError(
-            f"{len(unlabelled)} of {len(files)} images in '{escape_name(str(source.path))}' have no class "
+            f"{len(unlabelled)} of {len(files)} images in '{escape_name(source.path)}' have no class "
             f"({shortened(unlabelled)}); {wanted}, or remove them{hint}"
         )
     return [(name, label) for name, label in files if label is not None]

@@ -33,7 +33,7 @@ def check_left_out(source: Source, place: Callable[[str], Place], used: Collecti
     if empty:
         logger.warning(
             "in '%s' %s %s empty, and cannot be a class",
-            escape_name(str(source.path)),
+            escape_name(source.path),
             shortened(empty),
             _are(empty),
         )
@@ -56,7 +56,7 @@ def warn_of_left_out(source: Source) -> None:
                 level,
                 "Ignored %d %s (%s): %s in '%s'%s",
                 *(len(names), _are(names, one, several), suffixes_of(names), shortened(names, _NAMED)),
-                *(escape_name(str(source.path)), advice),
+                *(escape_name(source.path), advice),
             )
 
 
@@ -109,7 +109,7 @@ def _refuse_or_warn(source: Source, lost: Mapping[Place, Sequence[str]]) -> None
         return
     names = sorted(name for found in told.values() for name in found)
     classes = sorted(_shown(part, label) for part, label in told)
-    where = f"in '{escape_name(str(source.path))}' {shortened(classes)}"
+    where = f"in '{escape_name(source.path)}' {shortened(classes)}"
     found = f"(found: {shortened(names, _NAMED)}; {suffixes_of(names)})"
     if refused:
         raise DataError(
@@ -143,7 +143,7 @@ def _unreadable(
 ) -> str:
     example = lost[places[0]][0]
     return (
-        f"in '{escape_name(str(source.path))}' none of the images of "
+        f"in '{escape_name(source.path)}' none of the images of "
         f"{shortened(_shown(part, label) for part, label in places)} can be read "
         f"('{escape_name(example)}': {dict(bad)[example]})"
     )

@@ -75,7 +75,7 @@ def _temporary_folder() -> Path:
     logger.warning(
         "there is no home directory that can be written: decoded images are kept in '%s' until this process ends; "
         "to keep them longer, %s",
-        escape_name(str(folder)),
+        escape_name(folder),
         _ADVICE,
     )
     return folder
