@@ -83,7 +83,7 @@ def load_asirra(
 ) -> Splits:
     """Load cats (class 0) and dogs (class 1), with the other parameters of `datasets.folder.load_folder`.
 
-    :param download: fetch Microsoft's archive into path first, which may then be None: see `datasets.download.fetch`.
+    :param download: fetch Microsoft's archive into path, which may then be None: see `datasets.download.fetch`.
     :raises DataError: as `load_folder`, or if a file is neither a cat nor a dog.
     """
     options = load_options("asirra", options, changes)

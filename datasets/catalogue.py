@@ -85,6 +85,7 @@ def load_options(name: str, options: LoadOptions | None, changes: Mapping[str, A
         value = getattr(options, option)
         if value != getattr(LoadOptions, option):
             raise OptionError(
-                f"{options.full_name(option)} is {value!r}, but the data set {name!r} has no such option; leave it out"
+                f"{options.full_name(option)} is {value!r}, but the data set {name!r} has no such option; "
+                "leave it out"
             )
     return options

@@ -124,7 +124,10 @@ def _official_test(
     name: str, path: Path | str, class_names: Sequence[str], options: LoadOptions
 ) -> LabelledSet:
     """Return the test images of a data set in its own format."""
-    kept = dataclasses.asdict(options.crops) | {"image_size": options.image_size, "channels": options.channels}
+    kept = dataclasses.asdict(options.crops) | {
+        "image_size": options.image_size,
+        "channels": options.channels,
+    }
     splits = load_splits(name, path, val_fraction=0.0, **kept)
     if splits.class_names != tuple(class_names):
         raise _mismatch(path, splits.class_names, class_names)
@@ -137,7 +140,7 @@ def _check_classes(source: Source, found: set[str], class_names: Sequence[str]) 
         raise _mismatch(source.path, sorted(found), class_names)
     missing = sorted(set(class_names) - found)
     if missing:
-        logger.warning("'%s' has no images of %s", escape_name(source.path), shortened(missing))
+        logger.warning("'%s' has no images of %s", source, shortened(missing))
 
 
 def _mismatch(path: Path | str, found: Iterable[str], class_names: Sequence[str]) -> ClassMismatchError:

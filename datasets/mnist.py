@@ -45,7 +45,7 @@ def load_mnist(
     :param path: the folder that holds the four files.
     :param options: None for the defaults of MNIST in `datasets.catalogue`.
     :param seed: of the sample, the split, the order and the crops.
-    :param download: fetch the files into path first, which may then be None: see `datasets.download.fetch`.
+    :param download: fetch the files into path, which may then be None: see `datasets.download.fetch`.
     :param changes: options to replace, by name.
     :return: Splits with uint8 images (N, image_size, image_size, 1) and one-hot labels (N, 10) uint8.
     :raises DataError: a file is missing, truncated, or of another kind.
@@ -86,8 +86,8 @@ def _find(folder: Path, name: str) -> Path:
     file = _found(folder, name)
     if file is None:
         raise DataError(
-            f"there is no {name}(.gz) in '{escape_name(folder)}'; give the folder that holds the four files of MNIST, "
-            "or for images in one folder per class --data.name folder"
+            f"there is no {name}(.gz) in '{escape_name(folder)}'; give the folder that holds the four files of "
+            "MNIST, or for images in one folder per class --data.name folder"
         )
     return file
 
@@ -103,33 +103,31 @@ def read_idx(path: Path) -> np.ndarray:
 
     :raises DataError: the file is of another kind, or has fewer or more bytes than its header says.
     """
-    opened = gzip.open if path.suffix == ".gz" else open
+    shown, opened = escape_name(path), gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rb") as file:
             start = file.read(4)
             if len(start) < 4 or start[:2] != b"\0\0" or start[2] != _UNSIGNED_BYTE or start[3] not in (1, 3):
                 raise DataError(
-                    f"'{escape_name(path)}' starts with {start.hex() or 'nothing'}; an IDX file of bytes starts with "
+                    f"'{shown}' starts with {start.hex() or 'nothing'}; an IDX file of bytes starts with "
                     "00000801 or 00000803; download it again"
                 )
             sizes = file.read(4 * start[3])
             if len(sizes) < 4 * start[3]:
-                raise DataError(f"'{escape_name(path)}' ends within its header; download it again")
+                raise DataError(f"'{shown}' ends within its header; download it again")
             shape = struct.unpack(f">{start[3]}I", sizes)
             if shape[0] > MAX_IMAGES or max(shape[1:], default=0) > SIDE:
                 raise DataError(
-                    f"'{escape_name(path)}' says that it holds {shape}; MNIST holds (60000, 28, 28); download it again"
+                    f"'{shown}' says that it holds {shape}; MNIST holds (60000, 28, 28); download it again"
                 )
             expected = int(np.prod(shape))
             found = _count_bytes(file, expected)
             content = file.read(expected) if found == expected else b""
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"'{escape_name(path)}' cannot be read ({error}); download it again") from error
+        raise DataError(f"'{shown}' cannot be read ({error}); download it again") from error
     if found != expected:
-        shown = "more" if found > expected else str(found)
-        raise DataError(
-            f"'{escape_name(path)}' should hold {expected} bytes of data and holds {shown}; download it again"
-        )
+        held = "more" if found > expected else found
+        raise DataError(f"'{shown}' should hold {expected} bytes of data and holds {held}; download it again")
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 

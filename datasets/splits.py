@@ -46,7 +46,9 @@ def sample_rows(count: int, sample_size: int | None, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(count, size=sample_size, replace=False))
 
 
-def sample_files(files: list[tuple[str, str]], sample_size: int | None, seed: int) -> list[tuple[str, str]]:
+def sample_files(
+    files: Sequence[tuple[str, str]], sample_size: int | None, seed: int
+) -> list[tuple[str, str]]:
     """Draw at most sample_size (None: all) of the files by the seed, keeping their order."""
     return [files[i] for i in sample_rows(len(files), sample_size, seed)]
 

@@ -26,9 +26,10 @@ MAX_PIXELS = 64 * 2**20  # about 200 MB as RGB; more is refused from the header 
 
 _FORMATS = tuple(SUFFIXES)  # none that runs a program, as EPS would
 _MODES = {1: "L", 3: "RGB"}
-# What Pillow's readers raise on damaged files
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
-_DECODE_ERRORS += (EOFError, RuntimeError, AssertionError, BufferError, struct.error, zlib.error)
+_DECODE_ERRORS = (  # what Pillow's readers raise on damaged files
+    *(OSError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError),
+    *(EOFError, RuntimeError, AssertionError, BufferError, struct.error, zlib.error),
+)
 _OUT_OF_MEMORY = "out of memory"  # start of the OSError of decoders written in C
 
 
@@ -72,7 +73,7 @@ def read_image(source: Path | str | bytes, *, channels: int = 3) -> np.ndarray:
 
 
 def resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize (H, W, C) uint8, C 1 or 3, to (height, width, C): bilinear, antialiased, without keeping the aspect."""
+    """Resize (H, W, C) uint8, C 1 or 3, to (height, width, C): bilinear, antialiased, not keeping the aspect."""
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     return _as_array(picture.resize((width, height), Image.Resampling.BILINEAR))
 
@@ -105,7 +106,7 @@ def inspect_image(source: Path | str | bytes) -> tuple[np.ndarray, ImageFacts]:
 
 
 def _decode(source: Path | str | bytes, channels: int, at_least: int | None) -> Image.Image:
-    """Return an upright image of mode L or RGB; a JPEG may be smaller than its file, but not than at_least pixels."""
+    """Return an upright image of mode L or RGB; a JPEG may be decoded smaller, but not below at_least pixels."""
     if channels not in _MODES:
         raise ValueError(f"channels is {channels}; give 3 for RGB or 1 for grey")
     with _opened(source) as image:

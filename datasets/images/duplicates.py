@@ -49,8 +49,9 @@ def warn_of_shared(
                 f"'{escape_name(names[row])}' is '{escape_name(names[twin])}'" for row, twin in pairs[:_NAMED]
             )
             more = f" and {len(pairs) - _NAMED} more" if len(pairs) > _NAMED else ""
+            images, are = ("images", "are") if len(pairs) > 1 else ("image", "is")
             logger.warning(
-                "%d image%s of the %s set %s also in the %s set, so its score says too much (%s%s); "
+                "%d %s of the %s set %s also in the %s set, so its score says too much (%s%s); "
                 "remove them from one of the two",
-                *(len(pairs), "s" * (len(pairs) > 1), part, "are" if len(pairs) > 1 else "is", learned, named, more),
+                *(len(pairs), images, part, are, learned, named, more),
             )

@@ -80,7 +80,9 @@ def option(
 def options_of(owner: type) -> Mapping[str, Option]:
     """Return the options that a dataclass declares or inherits, by name and in their order."""
     hints, fields = get_type_hints(owner), dataclasses.fields(owner)
-    return types.MappingProxyType({field.name: Option(hints[field.name], **field.metadata) for field in fields})
+    return types.MappingProxyType(
+        {field.name: Option(hints[field.name], **field.metadata) for field in fields}
+    )
 
 
 def check(holds: bool, name: str, value: object, expected: str) -> None:
@@ -112,7 +114,8 @@ class CheckedOptions:
     section: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        for name, declared in options_of(type(self)).items():
+        owner: type = type(self)
+        for name, declared in options_of(owner).items():
             value = getattr(self, name)
             value = checked(value, declared.annotation, self.full_name(name), declared.values)
             object.__setattr__(self, name, value)
@@ -130,7 +133,7 @@ def changed(options: Options, changes: Mapping[str, Any]) -> Options:
 
     :raises OptionError: a name is unknown (the message suggests a known one), or a value is wrong.
     """
-    known = options_of(type(options))
+    known = [field.name for field in dataclasses.fields(options)]
     for name in changes:
         if name not in known:
             raise OptionError(f"there is no option '{name}'; {suggestion(name, known)}")
