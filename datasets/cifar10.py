@@ -55,11 +55,9 @@ def load_cifar10(
 ) -> Splits:
     """Load CIFAR-10 with the official test images as the test set.
 
+    The other parameters are as in `datasets.load.load_splits`.
+
     :param path: one of the forms above, or a folder that holds one of them.
-    :param options: None for the defaults of CIFAR-10 in `datasets.catalogue`.
-    :param seed: of the sample, the split, the order and the crops.
-    :param download: fetch the archive into path, which may then be None: see `datasets.download.fetch`.
-    :param changes: options to replace, by name.
     :return: Splits with uint8 images (N, image_size, image_size, 3) and one-hot labels (N, 10) uint8.
     :raises DataError: a batch is missing or damaged, or an archive with an official name differs from it.
     """

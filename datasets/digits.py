@@ -20,9 +20,8 @@ _WHITEST = 16  # each value counts the dark pixels of a 4x4 block
 def load_digits_splits(options: LoadOptions | None = None, *, seed: int = 0, **changes: Any) -> Splits:
     """Load the digits as (N, image_size, image_size, 1) uint8, white on black.
 
-    :param options: None for the defaults of the digits in `datasets.catalogue`.
-    :param seed: of the split, the order and the crops.
-    :param changes: options to replace, by name.
+    The parameters are as in `datasets.load.load_splits`.
+
     :return: Splits with one-hot labels (N, 10) uint8.
     """
     from sklearn.datasets import load_digits  # slow to import

@@ -42,11 +42,9 @@ def load_mnist(
 ) -> Splits:
     """Load MNIST with the official test images as the test set.
 
+    The other parameters are as in `datasets.load.load_splits`.
+
     :param path: the folder that holds the four files.
-    :param options: None for the defaults of MNIST in `datasets.catalogue`.
-    :param seed: of the sample, the split, the order and the crops.
-    :param download: fetch the files into path, which may then be None: see `datasets.download.fetch`.
-    :param changes: options to replace, by name.
     :return: Splits with uint8 images (N, image_size, image_size, 1) and one-hot labels (N, 10) uint8.
     :raises DataError: a file is missing, truncated, or of another kind.
     """

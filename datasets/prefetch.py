@@ -75,7 +75,11 @@ class Prefetcher:
         self.close()
 
     def _work(self) -> None:
-        while self._has_room():
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or len(self._waiting) < self._depth)
+                if self._closed:
+                    return
             try:
                 images, labels = self._draw()
             except BaseException as error:
@@ -86,9 +90,3 @@ class Prefetcher:
             with self._changed:
                 self._waiting.append((images, labels, self._dataset.cursor))
                 self._changed.notify_all()
-
-    def _has_room(self) -> bool:
-        """Wait until a batch is wanted; return False once closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or len(self._waiting) < self._depth)
-            return not self._closed

@@ -34,9 +34,8 @@ _BAR_AFTER = 2.0  # seconds
 
 @dataclass(frozen=True)
 class _Chunk:
-    pixels: np.ndarray  # (n, size, size, C), good files only
-    names: list[str]
-    bad: list[tuple[str, str]]
+    names: list[str]  # good files
+    bad: list[tuple[str, str]]  # (name, reason)
     sums: np.ndarray  # (n, C)
     digests: np.ndarray  # (n, 16)
     checksums: list[int]
@@ -53,34 +52,27 @@ def build_entry(
     :raises OSError: the entry cannot be written.
     """
     size, channels = options.image_size, options.channels
-    good: list[str] = []
-    bad: list[tuple[str, str]] = []
-    sums: list[np.ndarray] = []
-    digests: list[np.ndarray] = []
-    checksums: list[int] = []
+    chunks: list[_Chunk] = []
     tasks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
     with open(folder / IMAGES, "wb") as file, DecodeBar(len(names)) as bar:
         file.write(_npy_header(len(names), size, channels))
-        for chunk in in_order(partial(_decode_chunk, source, size=size, channels=channels), tasks, workers):
+        for pixels, chunk in in_order(partial(_decode, source, size=size, channels=channels), tasks, workers):
             if options.strict and chunk.bad:
                 raise DataError(_first_bad(source, chunk.bad[0]))
-            file.write(chunk.pixels.data)
-            sums.append(chunk.sums)
-            digests.append(chunk.digests)
-            checksums.extend(chunk.checksums)
-            good.extend(chunk.names)
-            bad.extend(chunk.bad)
+            file.write(pixels.data)
+            chunks.append(chunk)
             bar.advance(len(chunk.names) + len(chunk.bad))
+        good = [name for chunk in chunks for name in chunk.names]
+        bad = [entry for chunk in chunks for entry in chunk.bad]
         if not good:
             raise DataError(f"none of {len(names)} files can be decoded; {_first_bad(source, bad[0])}")
         file.seek(0)
         file.write(_npy_header(len(good), size, channels))
         _to_disk(file)
-    for name, arrays in ((SUMS, sums), (DIGESTS, digests)):
-        with open(folder / name, "wb") as file:
-            np.save(file, np.concatenate(arrays))
-            _to_disk(file)
-    _write_manifest(folder, good, bad, checksum_of(checksums))
+    _save(folder / SUMS, [chunk.sums for chunk in chunks])
+    _save(folder / DIGESTS, [chunk.digests for chunk in chunks])
+    checksum = checksum_of([number for chunk in chunks for number in chunk.checksums])
+    _write_manifest(folder, good, bad, checksum)
 
 
 def checksum_of(checksums: list[int]) -> str:
@@ -88,7 +80,8 @@ def checksum_of(checksums: list[int]) -> str:
     return hashlib.sha256(np.array(checksums, dtype=np.uint32).tobytes()).hexdigest()
 
 
-def _decode_chunk(source: Source, names: list[str], size: int, channels: int) -> _Chunk:
+def _decode(source: Source, names: list[str], size: int, channels: int) -> tuple[np.ndarray, _Chunk]:
+    """Return the pixels (n, size, size, C) of the good files, and the rest that is kept of them."""
     pixels = np.empty((len(names), size, size, channels), np.uint8)
     good: list[str] = []
     bad: list[tuple[str, str]] = []
@@ -102,7 +95,13 @@ def _decode_chunk(source: Source, names: list[str], size: int, channels: int) ->
     # Summing over both axes at once takes 20 times as long.
     sums = pixels.sum(axis=1, dtype=np.uint32).sum(axis=1, dtype=np.int64)
     checksums = [zlib.crc32(image.data) for image in pixels]
-    return _Chunk(pixels, good, bad, sums, pixel_digests(pixels), checksums)
+    return pixels, _Chunk(good, bad, sums, pixel_digests(pixels), checksums)
+
+
+def _save(path: Path, arrays: list[np.ndarray]) -> None:
+    with open(path, "wb") as file:
+        np.save(file, np.concatenate(arrays))
+        _to_disk(file)
 
 
 def _write_manifest(folder: Path, good: list[str], bad: list[tuple[str, str]], checksum: str) -> None:

@@ -8,7 +8,10 @@ from datasets.download.known_files import OfficialFile
 from datasets.errors import DataError, escape_name
 from datasets.storage.paths import file_digest
 
-_IF_CHANGED = "download it again, or, if you changed it on purpose, unpack it and give the folder, or give it another name"
+_ADVICE = (
+    "download it again, or, if you changed it on purpose, unpack it and give the folder, or give it another "
+    "name"
+)
 
 
 def check_official(path: Path) -> None:
@@ -18,7 +21,7 @@ def check_official(path: Path) -> None:
     """
     for file in (file for entry in DATASETS.values() for file in entry.verified):
         if file.name == path.name and path.is_file():
-            compare(file, path, _IF_CHANGED)
+            compare(file, path, _ADVICE)
 
 
 def compare(file: OfficialFile, path: Path, advice: str) -> None:

@@ -30,19 +30,8 @@ class ImageRows:
         self.base: np.ndarray = base
         self.rows: np.ndarray = asked
         self._pixels = np.asarray(self.base)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Return (M, H, W, C)."""
-        return (len(self.rows), *self._pixels.shape[1:])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self._pixels.dtype
-
-    @property
-    def ndim(self) -> int:
-        return self._pixels.ndim
+        self.shape: tuple[int, ...] = (len(asked), *self._pixels.shape[1:])  # (M, H, W, C)
+        self.dtype, self.ndim = self._pixels.dtype, self._pixels.ndim
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -167,10 +167,9 @@ def _orientation(image: Image.Image) -> int:
 
 def _num_frames(image: Image.Image) -> int:
     """Return the number of frames; 1 if those behind the first are damaged, since only the first is used."""
-    try:
+    with suppress(*_DECODE_ERRORS):
         return getattr(image, "n_frames", 1)
-    except _DECODE_ERRORS:
-        return 1
+    return 1
 
 
 def _is_deep(image: Image.Image) -> bool:

@@ -71,9 +71,8 @@ def option(
     :param default: immutable, or a dict, of which every instance gets a copy.
     """
     metadata = {"default": default, "help": help_text, "values": values, "used_by": used_by}
-    if isinstance(default, dict):
-        return dataclasses.field(default_factory=default.copy, metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+    start: Any = {"default_factory": default.copy} if isinstance(default, dict) else {"default": default}
+    return dataclasses.field(**start, metadata=metadata)
 
 
 @functools.cache
