@@ -26,7 +26,7 @@ def class_of_folder(parts: _Path) -> str | None:
 
 
 def class_of_pet(parts: _Path) -> str | None:
-    """Return the class of a file of Asirra: a folder called cat or dog, or a name starting with cat. or dog."""
+    """Return the class of a file of Asirra, by a folder cat or dog, or a name "cat.*" or "dog.*"; else None."""
     for folder in reversed(parts[:-1]):
         if folder.lower() in PETS:
             return folder.lower()
