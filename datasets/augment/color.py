@@ -14,7 +14,7 @@ from datasets.augment.sampling import Sampler
 from datasets.images.array_rows import ImageRows, Images
 from datasets.options.loading import Crops
 
-SAMPLE = 1000  # at most so many images give the covariance
+SAMPLE = 1000  # largest number of images for the covariance
 LEVELS = 256
 
 

@@ -100,7 +100,7 @@ class Cropper:
         return height + 2 * padding, width + 2 * padding
 
     def _fill(self, indices: np.ndarray, padding: int) -> np.ndarray | float:
-        """Return the colour of the frame, the mean colour, in the units of the images."""
+        """Return the mean colour, which fills the frame, in the units of the images."""
         if not padding or not len(indices):
             return 0
         is_bytes = self._images.dtype == np.uint8

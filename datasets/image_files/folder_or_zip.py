@@ -113,9 +113,8 @@ class ZipSource(Source):
         content = io.BytesIO()
         try:
             with self._archive.open(name) as file:
-                while chunk := file.read(
-                    _CHUNK
-                ):  # at once, a member larger than it states would be unpacked whole
+                # If read at once, a member larger than it states would be unpacked whole.
+                while chunk := file.read(_CHUNK):
                     content.write(chunk)
         except _MEMBER_ERRORS as error:
             raise ImageError(f"cannot be read from the archive ({error})") from error

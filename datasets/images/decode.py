@@ -166,7 +166,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _num_frames(image: Image.Image) -> int:
-    """Return the number of frames; 1 if those behind the first are damaged, since only the first is used."""
+    """Return the number of frames; 1 if those after the first are damaged, since only the first is used."""
     with suppress(*_DECODE_ERRORS):
         return getattr(image, "n_frames", 1)
     return 1

@@ -43,7 +43,7 @@ _STARTS = re.compile(
     rb"|\x89PNG\r\n\x1a\n"
     rb"|GIF8[79]a"
     rb"|RIFF.{4}WEBP"
-    rb"|BM.{4}\0{4}.{4}[\x0c\x28\x34\x38\x40\x6c\x7c]\0{3}"  # behind the offset, the size of the header
+    rb"|BM.{4}\0{4}.{4}[\x0c\x28\x34\x38\x40\x6c\x7c]\0{3}"  # the header size follows the offset
     rb"|II[\x2a\x2b]\0|MM\0[\x2a\x2b]"
     rb"|P[1-6]\s+[#\d]" + (rb"|.{4}ftypavi[fs]" if _HAS_AVIF else b""),
     re.DOTALL,

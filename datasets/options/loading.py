@@ -111,5 +111,5 @@ class LoadOptions(SplitOptions, Crops, DecodeOptions):
 
     @property
     def crops(self) -> Crops:
-        """The options of crops alone."""
+        """Return the options of the crops."""
         return Crops(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Crops)})
