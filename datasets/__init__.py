@@ -1,1 +1,1 @@
-"""Data sets: files are decoded once, batches are cut from a memory map, nothing here needs TensorFlow."""
+"""Data sets: decode files once and cut batches out of a memory map, without TensorFlow."""

@@ -1,4 +1,4 @@
-"""Data sets that come as arrays: resized, labelled and split (CIFAR-10, MNIST, the digits of scikit-learn)."""
+"""Resize, label and split data sets that come as arrays: CIFAR-10, MNIST, scikit-learn's digits."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,24 +19,23 @@ Part = tuple[np.ndarray, np.ndarray]  # images (N, H, W, C) uint8 and class numb
 def split_official(
     train: Part, test: Part, class_names: Sequence[str], options: LoadOptions, seed: int
 ) -> Splits:
-    """Return the splits of an official training and test part; the validation images come from the first.
+    """Split the official training part into training and validation images; keep the official test part.
 
     :return: Splits with one-hot labels (N, K) uint8.
-    :raises OptionError: options that these images cannot satisfy.
+    :raises OptionError: these images cannot satisfy the options.
     """
     check_seed(seed)
     rows = [sample_rows(len(labels), options.sample_size, seed) for _, labels in (train, test)]
-    images = np.concatenate([part[0][chosen] for part, chosen in zip((train, test), rows, strict=True)])
-    labels = np.concatenate([part[1][chosen] for part, chosen in zip((train, test), rows, strict=True)])
+    images, labels = (
+        np.concatenate([values[chosen] for values, chosen in zip(pair, rows, strict=True)])
+        for pair in zip(train, test, strict=True)
+    )
     names = [f"train{row:05d}" for row in rows[0]] + [f"test{row:05d}" for row in rows[1]]
     whole = array_dataset((images, labels), names, class_names, options, seed)
     num_train = len(rows[0])
+    fractions = replace(options, test_fraction=0.0)
     kept, val, _ = split_indices(
-        names[:num_train],
-        labels[:num_train],
-        replace(options, test_fraction=0.0),
-        seed=seed,
-        class_names=class_names,
+        names[:num_train], labels[:num_train], fractions, seed=seed, class_names=class_names
     )
     return split_arrays(whole, (kept, val, np.arange(num_train, len(names))), images)
 
@@ -44,15 +43,15 @@ def split_official(
 def array_dataset(
     part: Part, names: Sequence[str], class_names: Sequence[str], options: LoadOptions, seed: int
 ) -> DataSet:
-    """Return images of one size as a set of squares of image_size pixels, with one-hot labels (N, K) uint8.
+    """Return a set of images of image_size x image_size pixels with one-hot labels (N, K) uint8.
 
-    :raises OptionError: options that these images cannot satisfy.
+    :raises OptionError: these images cannot satisfy the options.
     """
     images, labels = part
-    own_channels, side = images.shape[-1], options.image_size
-    if options.channels != own_channels:
-        kind = "grey" if own_channels == 1 else "in colour"
-        raise OptionError(f"channels is {options.channels}, but these images are {kind}; give {own_channels}")
+    channels, side = images.shape[-1], options.image_size
+    if options.channels != channels:
+        kind = "grey" if channels == 1 else "in colour"
+        raise OptionError(f"channels is {options.channels}, but these images are {kind}; give {channels}")
     if images.shape[1:3] != (side, side):
         images = np.stack([resize_image(image, side, side) for image in images])
     return DataSet(
@@ -66,10 +65,10 @@ def array_dataset(
 
 
 def split_arrays(whole: DataSet, rows: Sequence[np.ndarray], originals: np.ndarray) -> Splits:
-    """Return a set of arrays as splits: see `datasets.splits.make_splits`.
+    """Return the splits of a set of arrays, as `datasets.splits.make_splits` does.
 
     :param rows: indices of the training, validation and test images.
-    :param originals: (N, H, W, C) uint8, the images before they were resized.
+    :param originals: (N, H, W, C) uint8, the images before resizing.
     """
     content = hashlib.sha256(np.ascontiguousarray(whole.images).reshape(-1).data).hexdigest()
     return make_splits(whole, rows, content=content, digests=pixel_digests(originals))

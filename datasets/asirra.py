@@ -1,7 +1,7 @@
-"""Load cats and dogs: the Asirra images, as Kaggle and as Microsoft hand them out.
+"""Load the Asirra images of cats and dogs, as Kaggle and Microsoft distribute them.
 
 J. Elson, J. Douceur, J. Howell and J. Saul, "Asirra: a CAPTCHA that exploits interest-aligned manual image
-categorization" (2007). Known forms, each as a folder or as a zip archive:
+categorization" (2007). Each form may be a folder or a zip archive:
 
     cat.0.jpg, dog.0.jpg, ...                      a flat folder
     train/cat.0.jpg, ...; test/ or test1/          Kaggle; a test folder without labels is left out
@@ -49,16 +49,16 @@ def read_asirra_subset(
     seed: int = 0,
     **changes: Any,
 ) -> tuple[ImageRows, np.ndarray]:
-    """Read one folder (or archive) of cats and dogs, in an order that the seed decides.
+    """Read all labelled cats and dogs of a folder or an archive, in a random order.
 
-    :param subset_dir: one of the forms above; of train/ and test/, everything that has a label.
+    :param subset_dir: one of the forms above; train/ and test/ are read together.
     :param one_hot: whether labels are one-hot.
     :param sample_size: number of images to draw; None: all.
-    :param seed: of the order, and of what is drawn.
+    :param seed: of the sample and the order.
     :param changes: options of `datasets.options.loading.DecodeOptions`, by name.
     :return: images (N, image_size, image_size, C) uint8, rows of a memory map; labels (N, 2) or (N,) uint8,
         0 for cat and 1 for dog.
-    :raises DataError: nothing there, a file that is neither, too many bad files.
+    :raises DataError: there are no images, a file is neither a cat nor a dog, or too many files are bad.
     """
     sample_size = SplitOptions(sample_size=sample_size).sample_size
     options = changed(DecodeOptions(), changes)
@@ -81,10 +81,10 @@ def load_asirra(
     download: bool = False,
     **changes: Any,
 ) -> Splits:
-    """Load cats (class 0) and dogs (class 1); everything else as `datasets.folder.load_folder`.
+    """Load cats (class 0) and dogs (class 1), with the other parameters of `datasets.folder.load_folder`.
 
-    :param download: see `datasets.download.fetch`; Microsoft's archive is put into path, which may then be None.
-    :raises DataError: also for a file that is neither a cat nor a dog.
+    :param download: fetch Microsoft's archive into path, which may then be None: see `datasets.download.fetch`.
+    :raises DataError: as `load_folder`, or if a file is neither a cat nor a dog.
     """
     options = load_options("asirra", options, changes)
     return load_labelled(open_source(located("asirra", path, download)), class_of_pet, options, seed)

@@ -1,6 +1,5 @@
-"""The data sets by name: one literal table. Imports no NumPy and no loader, so that `train.py --help` is quick."""
+"""List the data sets by name. Imports neither NumPy nor a loader, so that `train.py --help` is fast."""
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,16 +12,15 @@ from datasets.options.loading import LoadOptions
 
 @dataclass(frozen=True, kw_only=True)
 class DataSetEntry:
-    """What is known about a data set without loading it.
+    """Describe a data set without loading it.
 
     :param loader: dotted path of the function that loads it.
-    :param recipe: name of the recipe in configs/ that training starts from if none is chosen: a good score in
-        minutes, or up to an hour for asirra.
-    :param defaults: its own defaults of `LoadOptions`, by name.
-    :param unused: names of the options that its loader does not use.
+    :param recipe: name of the default recipe in configs/: a good score in minutes, or up to an hour for asirra.
+    :param defaults: the set's own defaults of `LoadOptions`, by name.
+    :param unused: names of the options that the loader does not use.
     :param has_path: False if the images come with a library.
-    :param own_form: dotted path of a function that returns whether a path holds the set in a form of its own, other
-        than image files.
+    :param own_form: dotted path of a function that returns whether a path holds the set in its own format rather
+        than as image files.
     :param downloads: the official files that --download fetches.
     :param verified: the official archives that are verified wherever they come from.
     """
@@ -37,13 +35,10 @@ class DataSetEntry:
     verified: tuple[OfficialFile, ...] = ()
 
 
-OF_FILES = ("cache_dir", "max_bad_fraction", "strict")  # options that only sets of image files use
+OF_FILES = ("cache_dir", "max_bad_fraction", "strict")  # options that only image files use
 DATASETS: dict[str, DataSetEntry] = {
     "asirra": DataSetEntry(
-        loader="datasets.asirra.load_asirra",
-        recipe="resnet-asirra",
-        downloads=(ASIRRA,),
-        verified=(ASIRRA,),
+        loader="datasets.asirra.load_asirra", recipe="resnet-asirra", downloads=(ASIRRA,), verified=(ASIRRA,)
     ),
     "cifar10": DataSetEntry(
         loader="datasets.cifar10.load_cifar10",
@@ -71,7 +66,7 @@ DATASETS: dict[str, DataSetEntry] = {
         unused=("test_fraction", *OF_FILES),
         own_form="datasets.mnist.holds_mnist",
         downloads=MNIST,
-        # Nothing is verified by name: other sets, such as Fashion-MNIST, use the same file names on purpose.
+        # Nothing is verified by name, since other sets, such as Fashion-MNIST, use the same file names.
     ),
 }
 
@@ -81,16 +76,16 @@ def load_options(name: str, options: LoadOptions | None, changes: Mapping[str, A
 
     :param name: a key of DATASETS.
     :param options: None for the set's own defaults.
-    :param changes: options that replace these, by name.
-    :raises OptionError: an unknown name, an impossible value, or an option that the set does not use.
+    :param changes: options to replace, by name.
+    :raises OptionError: a name is unknown, a value is impossible, or the set does not use an option.
     """
     entry = DATASETS[name]
     options = changed(LoadOptions(**entry.defaults) if options is None else options, changes)
-    for option in dataclasses.fields(LoadOptions):
-        value = getattr(options, option.name)
-        if option.name in entry.unused and value != option.default:
-            prefix = f"{options.section}." if options.section else ""
+    for option in entry.unused:
+        value = getattr(options, option)
+        if value != getattr(LoadOptions, option):
             raise OptionError(
-                f"{prefix}{option.name} is {value!r}, but the data set {name!r} has no such option; leave it out"
+                f"{options.full_name(option)} is {value!r}, but the data set {name!r} has no such option; "
+                "leave it out"
             )
     return options

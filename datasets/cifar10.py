@@ -1,7 +1,7 @@
-"""CIFAR-10: 60,000 colour images of 32x32 pixels in ten classes, 10,000 of them for the test.
+"""Load CIFAR-10: 60,000 colour images of 32x32 pixels in ten classes, 10,000 of them for the test.
 
-A. Krizhevsky, "Learning multiple layers of features from tiny images" (2009). Known forms, each as the official
-archive or as the folder that it unpacks to:
+A. Krizhevsky, "Learning multiple layers of features from tiny images" (2009). Each form may be the official
+archive or the folder that it unpacks to:
 
     cifar-10-python.tar.gz, cifar-10-batches-py/    data_batch_1 .. data_batch_5, test_batch: pickles
     cifar-10-binary.tar.gz, cifar-10-batches-bin/   data_batch_1.bin .. data_batch_5.bin, test_batch.bin
@@ -32,19 +32,17 @@ from datasets.storage.plain_pickle import load_plain_pickle
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32  # pixels
 PIXELS = 3 * SIDE * SIDE  # bytes of an image, channel after channel
-MAX_BATCH_BYTES = 45 * 2**20  # an official batch has 31 million bytes; pickled anew, half of them may double
-MAX_HEADER_BYTES = 2**20  # of what an archive says about a member
-MAX_MEMBERS = 100  # that are looked at; an official archive has 9
+MAX_BATCH_BYTES = 45 * 2**20  # an official batch has 31 million bytes; pickled again, half of them may double
+MAX_HEADER_BYTES = 2**20  # of a member of an archive
+MAX_MEMBERS = 100  # read of an archive; the official ones have 9
 TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST_BATCH = "test_batch"
 _BATCHES = (*TRAIN_BATCHES, TEST_BATCH)
 _FOLDERS = ("", "cifar-10-batches-py", "cifar-10-batches-bin")
 _ARCHIVES = (CIFAR10_PYTHON.name, CIFAR10_BINARY.name)
-_TAR_ERRORS = (  # what the readers raise on damaged archives
-    *(OSError, EOFError, ValueError, RecursionError),
-    *(tarfile.TarError, zlib.error, lzma.LZMAError),
-)
-_Contents = Iterator[tuple[str, str, bytes]]  # of each batch its name without a suffix, file name and content
+# What the readers raise on damaged archives
+_TAR_ERRORS = (OSError, EOFError, ValueError, RecursionError, tarfile.TarError, zlib.error, lzma.LZMAError)
+_Contents = Iterator[tuple[str, str, bytes]]  # each batch's name without a suffix, file name and content
 
 
 def load_cifar10(
@@ -57,14 +55,11 @@ def load_cifar10(
 ) -> Splits:
     """Load CIFAR-10 with the official test images as the test set.
 
+    The other parameters are as in `datasets.load.load_splits`.
+
     :param path: one of the forms above, or a folder that holds one of them.
-    :param options: None for the defaults of CIFAR-10 in `datasets.catalogue`.
-    :param seed: of the sample, the split, the order and the crops.
-    :param download: see `datasets.download.fetch`; the archive is put into path, which may then be None.
-    :param changes: options that replace those of `options`, by name.
     :return: Splits with uint8 images (N, image_size, image_size, 3) and one-hot labels (N, 10) uint8.
-    :raises DataError: nothing there, a batch that is missing or holds something else, or an archive that has the
-        name of an official one but other content.
+    :raises DataError: a batch is missing or damaged, or an archive with an official name differs from it.
     """
     options = load_options("cifar10", options, changes)
     batches = _read_batches(located("cifar10", path, download))
@@ -74,7 +69,7 @@ def load_cifar10(
 
 
 def holds_cifar10(path: Path | str) -> bool:
-    """Whether there is one of the forms above, complete or not, and not something else, such as images."""
+    """Return whether a path holds one of the forms above, complete or not, rather than images."""
     path = expanded(path)
     return bool(_batch_files(path) or _archives(path))
 
@@ -82,19 +77,14 @@ def holds_cifar10(path: Path | str) -> bool:
 def _batch_files(path: Path) -> dict[str, Path]:
     """Return the batches in a folder, or in the folder that an archive unpacks to."""
     for folder in _FOLDERS:
-        files = {
-            name: file
-            for name in _BATCHES
-            for file in (path / folder / f"{name}.bin", path / folder / name)
-            if file.is_file()
-        }
-        if files:
-            return files
+        files = [path / folder / f"{name}{suffix}" for name in _BATCHES for suffix in (".bin", "")]
+        if found := {file.stem: file for file in files if file.is_file()}:
+            return found
     return {}
 
 
 def _archives(path: Path) -> list[Path]:
-    """Return the archive itself, or the archives with official names in a folder."""
+    """Return the archive at the path, or the archives with official names in a folder."""
     if path.is_dir():
         return [path / name for name in _ARCHIVES if (path / name).is_file()]
     is_zip = path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)
@@ -103,10 +93,10 @@ def _archives(path: Path) -> list[Path]:
 
 def _read_batches(path: Path) -> dict[str, Part]:
     """Return the six batches by their names without a suffix."""
-    shown = escape_name(str(path))
+    shown = escape_name(path)
     if not path.exists():
         raise DataError(f"there is no '{shown}'; give the CIFAR-10 archive or folder")
-    # One after another: no two are in memory before they are decoded.
+    # Only one encoded batch is in memory at a time.
     batches = {name: _decode(f"{shown}/{file}", file, content) for name, file, content in _contents(path)}
     missing = [name for name in _BATCHES if name not in batches]
     if len(missing) == len(_BATCHES):
@@ -120,11 +110,10 @@ def _read_batches(path: Path) -> dict[str, Part]:
 
 
 def _contents(path: Path) -> _Contents:
-    """Yield the batches of a folder or an archive, and read each only when it is needed."""
-    files, archives = _batch_files(path), _archives(path)
-    if files:
+    """Yield the batches of a folder or an archive, reading each only when it is needed."""
+    if files := _batch_files(path):
         yield from ((name, file.name, _read_file(file)) for name, file in files.items())
-    elif archives:
+    elif archives := _archives(path):
         check_official(archives[0])
         yield from _read_archive(archives[0])
 
@@ -135,12 +124,12 @@ def _read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"'{escape_name(str(path))}' cannot be read ({error.strerror}); check its permissions"
+            f"'{escape_name(path)}' cannot be read ({error.strerror}); check its permissions"
         ) from error
 
 
 class _Member(tarfile.TarInfo):
-    """A header of an archive, which is refused if it announces more than an official archive holds."""
+    """A member's header, refused if it announces more bytes than an official archive holds."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Member":
@@ -150,7 +139,7 @@ class _Member(tarfile.TarInfo):
 
 
 def _read_archive(path: Path) -> _Contents:
-    """Yield the batches of a tar archive, read member by member; nothing is ever extracted."""
+    """Yield the batches of a tar archive member by member, without extracting files."""
     try:
         with tarfile.open(path, tarinfo=_Member) as archive:
             for member in islice(archive, MAX_MEMBERS):
@@ -163,7 +152,7 @@ def _read_archive(path: Path) -> _Contents:
     except _TAR_ERRORS as error:
         reason = escape_name(" ".join(str(error).split()))
         raise DataError(
-            f"'{escape_name(str(path))}' cannot be read as a tar archive ({reason}); download it again"
+            f"'{escape_name(path)}' cannot be read as a tar archive ({reason}); download it again"
         ) from error
 
 
@@ -176,7 +165,7 @@ def _check_bytes(name: str, size: int, most: int) -> None:
 
 
 def _decode(shown: str, file: str, content: bytes) -> Part:
-    """Return images (N, 32, 32, 3) uint8 and labels (N,) of one batch."""
+    """Return the images (N, 32, 32, 3) uint8 and the labels (N,) of one batch."""
     if file.endswith(".bin"):
         records = np.frombuffer(content, np.uint8)
         if not len(records) or len(records) % (1 + PIXELS):
@@ -197,8 +186,9 @@ def _decode(shown: str, file: str, content: bytes) -> Part:
 
 
 def _unpickled(shown: str, batch: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return pixels (N, 3072) and labels (N,) of a batch's dictionary, whose keys Python 2 wrote as bytes."""
-    values = {key.decode("latin1") if isinstance(key, bytes) else key: value for key, value in _items(batch)}
+    """Return the pixels (N, 3072) and the labels (N,) of a batch's dictionary; Python 2 wrote its keys as bytes."""
+    items = batch.items() if isinstance(batch, dict) else ()
+    values = {key.decode("latin1") if isinstance(key, bytes) else key: value for key, value in items}
     pixels, labels = values.get("data"), values.get("labels")
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.shape[1] != PIXELS or not len(pixels):
         raise DataError(
@@ -209,7 +199,3 @@ def _unpickled(shown: str, batch: Any) -> tuple[np.ndarray, np.ndarray]:
             f"'{shown}' does not hold one label for each of its {len(pixels)} images; download it again"
         )
     return pixels, np.array(labels)
-
-
-def _items(batch: Any) -> list[tuple[Any, Any]]:
-    return list(batch.items()) if isinstance(batch, dict) else []

@@ -1,4 +1,4 @@
-"""Serve images and labels in batches, from a position that can be saved."""
+"""Serve batches of images and labels from a position that can be saved."""
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,29 +15,29 @@ from datasets.options.fields import changed
 from datasets.options.loading import ALEXNET_CROP_SIZE, Crops
 
 Rows = np.ndarray | Sequence[int] | slice
-Labels = np.ndarray | Any  # Any stands for the None of a set without labels, which is rare
+Labels = np.ndarray | Any  # Any stands for None, the labels of an unlabelled set, which is rare
 
 
 class DataSet:
-    """Images, their labels and names, and a cursor that tells how far `next_batch` has come.
+    """Images with labels and names, and a cursor at the start of the next batch.
 
-    Nothing here is hidden randomness: the order of epoch e and each image's window in epoch e are functions
-    of (seed, e, index), so a batch depends on the seed, the cursor and the arguments alone.
+    The order of epoch e and each image's window in it are functions of (seed, e, index), so a batch depends only
+    on the seed, the cursor and the arguments.
 
     :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1]: an array, a memory map, or ImageRows.
-        An empty set (N = 0) can be predicted, but nothing can be drawn from it.
+        An empty set (N = 0) can be predicted, but not drawn from.
     :param labels: (N, K) one-hot or shares that sum to 1, (N,) or (N, 1) class numbers from 0, or None. Whole
         floats and booleans become integers, a column becomes (N,).
     :param class_names: the K names in the order of the labels.
     :param file_names: N names, for reports.
-    :param crops: how images are cropped and augmented; by default `Crops`, with crop_size at most the images'
-        smaller side. The frame has the set's mean colour, which is zero to a network that subtracts the mean.
-        Crops larger than the images take in the frame in tests, too.
-    :param seed: of the order and of everything that is drawn.
+    :param crops: how images are cropped and augmented; by default `Crops` with crop_size at most the images'
+        smaller side. The frame has the set's mean colour, which is zero for a network that subtracts the mean.
+        Crops larger than the images include the frame in tests, too.
+    :param seed: of the order, the crops and the augmentation.
     :param channel_sums: (N, C) sums over each image's pixels if known, to save a pass for the mean.
-    :param changes: fields of `crops` by name, such as crop_size=64, that replace its own unless they are None.
-    :raises ValueError: images of another shape, dtype or range, NaN among them, labels that are not of these
-        kinds, counts that do not match, a crop that does not fit, or an unknown option.
+    :param changes: fields of `crops` to replace, such as crop_size=64; None leaves a field as it is.
+    :raises ValueError: images or labels of another shape, dtype or range, NaN in images, counts that do not match,
+        a crop that does not fit, or an unknown option.
     """
 
     def __init__(
@@ -67,22 +67,22 @@ class DataSet:
 
     @property
     def images(self) -> Images:
-        """(N, H, W, C), as given."""
+        """Return the images (N, H, W, C), as given."""
         return self._images
 
     @property
     def labels(self) -> Labels:
-        """(N, K), (N,) or None."""
+        """Return the labels: (N, K), (N,) or None."""
         return self._labels
 
     @property
     def num_examples(self) -> int:
-        """N."""
+        """Return N, the number of images."""
         return self._images.shape[0]
 
     @property
     def num_classes(self) -> int | None:
-        """K of one-hot labels; the largest class number + 1; None without labels."""
+        """Return K for one-hot labels, the largest class number + 1 for others, and None without labels."""
         if self._labels is None:
             return None
         if self._labels.ndim > 1:
@@ -91,32 +91,32 @@ class DataSet:
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """K names in the order of the labels, or None."""
+        """Return the K names in the order of the labels, or None."""
         return self._class_names
 
     @property
     def file_names(self) -> tuple[str, ...] | None:
-        """N names in the order of the images, or None."""
+        """Return the N names in the order of the images, or None."""
         return self._file_names
 
     @property
     def crops(self) -> Crops:
-        """How images are cropped and augmented."""
+        """Return the options of how images are cropped and augmented."""
         return self._crops
 
     @property
     def crop_size(self) -> int:
-        """Side in pixels of the images that a batch holds."""
+        """Return the side in pixels of the images in a batch."""
         return self._crops.crop_size
 
     @property
     def crop_shape(self) -> tuple[int, int, int]:
-        """(h, w, C) of the images that a batch holds."""
+        """Return (h, w, C) of the images in a batch."""
         return self.crop_size, self.crop_size, self._images.shape[-1]
 
     @property
     def num_crops(self) -> int:
-        """The number of windows that a test takes of each image: 10, or 5 if nothing is mirrored.
+        """Return the number of windows per image in a test: 10, or 5 without reflection.
 
         Windows as large as the images all coincide; then there are 2 (the image and its mirror image), or 1.
         """
@@ -124,17 +124,17 @@ class DataSet:
 
     @property
     def seed(self) -> int:
-        """The seed of the order and of everything that is drawn."""
+        """Return the seed of the order, the crops and the augmentation."""
         return self._sampler.seed
 
     @property
     def epochs_completed(self) -> int:
-        """The number of epochs that `next_batch` has completed; a batch may straddle two."""
+        """Return the number of epochs that `next_batch` has completed; a batch may straddle two."""
         return self._sampler.epochs_completed
 
     @property
     def cursor(self) -> Cursor:
-        """The start of the next batch: {"epochs_completed": epochs, "index_in_epoch": images of this epoch}.
+        """Return the start of the next batch: {"epochs_completed": epochs, "index_in_epoch": images of this epoch}.
 
         At the end of an epoch the index stays at N until the next batch begins the new epoch.
         """
@@ -146,7 +146,7 @@ class DataSet:
 
     @property
     def image_mean(self) -> np.ndarray:
-        """The mean of each channel over all pixels, in [0, 1]: float64 (C,); computed once.
+        """Return the mean of each channel over all pixels, in [0, 1]: float64 (C,); computed once.
 
         :raises ValueError: the set is empty.
         """
@@ -154,7 +154,7 @@ class DataSet:
 
     @property
     def pixel_mean(self) -> np.ndarray:
-        """The mean of each pixel of the centre windows, in [0, 1]: float64 (h, w, C).
+        """Return the mean of each pixel over the centre windows, in [0, 1]: float64 (h, w, C).
 
         :raises ValueError: the set is empty.
         """
@@ -168,16 +168,16 @@ class DataSet:
         is_train: bool = True,
         fake_data: bool = False,
     ) -> tuple[np.ndarray, Labels]:
-        """Take the next batch_size images and move the cursor; a batch may straddle epochs.
+        """Return the next batch_size images and their labels, and move the cursor; a batch may straddle epochs.
 
         :param batch_size: images, at least 1; more than N takes as many epochs as it needs.
-        :param shuffle: a new order in each epoch; False: the order of the images.
+        :param shuffle: draw a new order in each epoch; False: the order of the images.
         :param augment: with is_train a random window of each image, without it the `num_crops` windows of a
             test; False: the centre.
-        :param fake_data: random images and labels instead, for trying out a model; the cursor stays.
+        :param fake_data: return random images and labels for trying out a model, and keep the cursor.
         :return: images (B, h, w, C), or (B, num_crops, h, w, C) for a test, in the set's dtype; labels
-            (B, K) or (B,) or None. Fake ones are float32 (B, h, w, C) in [0, 1), and (B, K).
-        :raises ValueError: batch_size below 1, or the set is empty.
+            (B, K) or (B,) or None. Fake images are float32 (B, h, w, C) in [0, 1), with labels (B, K).
+        :raises ValueError: batch_size is below 1, or the set is empty.
         """
         if fake_data:
             return self._fake_batch(batch_size)
@@ -191,30 +191,27 @@ class DataSet:
         return np.concatenate(images), None if self._labels is None else np.concatenate(labels)
 
     def next_indices(self, batch_size: int, shuffle: bool = True) -> list[tuple[int, np.ndarray]]:
-        """Move the cursor by batch_size images: [(epoch, indices (b,)), ...], one per epoch touched."""
+        """Move the cursor by batch_size images, and return [(epoch, indices (b,)), ...] for the epochs touched."""
         return self._sampler.next_indices(batch_size, shuffle)
 
     def batch(
         self, indices: Rows, *, augment: bool = False, is_train: bool = False, epoch: int = 0
     ) -> tuple[np.ndarray, Labels]:
-        """Return the chosen images, prepared as `next_batch` does; never move the cursor.
+        """Return the chosen images and labels as `next_batch` does, without moving the cursor.
 
-        :param indices: (B,) images of this set.
-        :param epoch: whose windows, for augment with is_train.
-        :return: as `next_batch`.
+        :param indices: (B,) images of this set; negative indices count from the end.
+        :param epoch: whose windows are used, for augment with is_train.
         """
-        indices = np.arange(self.num_examples)[indices]  # negative indices count from the end, as usual
+        indices = np.arange(self.num_examples)[indices]
         labels = None if self._labels is None else self._labels[indices]
         if augment and is_train:
             return self._cropper.drawn(indices, epoch), labels
-        if augment:
-            return self._cropper.fixed(indices), labels
-        return self._cropper.center(indices), labels
+        return (self._cropper.fixed if augment else self._cropper.center)(indices), labels
 
     def subset(self, indices: Rows) -> "DataSet":
-        """Return some images as another DataSet, with its cursor at the start; no pixel is copied."""
+        """Return some images as another DataSet with its cursor at the start, without copying pixels."""
         indices = np.arange(self.num_examples)[indices]
-        part = copy.copy(self)  # its values were checked when this set was made
+        part = copy.copy(self)  # the values were checked when this set was made
         part._images = ImageRows(self._images, indices)
         part._labels = None if self._labels is None else self._labels[indices]
         part._file_names = None if self._file_names is None else tuple(self._file_names[i] for i in indices)
@@ -226,13 +223,11 @@ class DataSet:
     def _fake_batch(self, batch_size: int) -> tuple[np.ndarray, Labels]:
         check_batch_size(batch_size, self.num_examples)
         rng = np.random.default_rng(self.seed)
-        shape = (batch_size, self.crop_size, self.crop_size, self._images.shape[-1])
-        images = rng.random(shape, dtype=np.float32)
-        num_classes = self.num_classes
-        if num_classes is None:
+        images = rng.random((batch_size, *self.crop_shape), dtype=np.float32)
+        if self.num_classes is None:
             return images, None
-        classes = rng.integers(0, num_classes, size=batch_size)
-        return images, np.eye(num_classes, dtype=np.uint8)[classes]
+        classes = rng.integers(0, self.num_classes, size=batch_size)
+        return images, np.eye(self.num_classes, dtype=np.uint8)[classes]
 
     def _check_images(self) -> None:
         shape, dtype = self._images.shape, self._images.dtype

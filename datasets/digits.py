@@ -1,7 +1,7 @@
-"""The 1,797 handwritten digits that come with scikit-learn: a real set that needs no download.
+"""Load the 1,797 handwritten digits that come with scikit-learn, a real set that needs no download.
 
 8x8 grey images by 43 writers (E. Alpaydin and C. Kaynak, UCI repository, "Optical recognition of handwritten
-digits", 1998), enlarged so that a convolutional network has something to convolve.
+digits", 1998), enlarged to be large enough for convolutions.
 """
 
 from typing import Any
@@ -14,15 +14,14 @@ from datasets.options.loading import LoadOptions
 from datasets.splits import Splits, split_indices
 
 CLASS_NAMES = tuple("0123456789")
-_WHITEST = 16  # the set counts the dark pixels in blocks of 4x4
+_WHITEST = 16  # each value counts the dark pixels of a 4x4 block
 
 
 def load_digits_splits(options: LoadOptions | None = None, *, seed: int = 0, **changes: Any) -> Splits:
     """Load the digits as (N, image_size, image_size, 1) uint8, white on black.
 
-    :param options: None for the defaults of the digits in `datasets.catalogue`.
-    :param seed: of the split, the order and the crops.
-    :param changes: options that replace those of `options`, by name.
+    The parameters are as in `datasets.load.load_splits`.
+
     :return: Splits with one-hot labels (N, 10) uint8.
     """
     from sklearn.datasets import load_digits  # slow to import

@@ -1,8 +1,9 @@
-"""What can be wrong with data, in words for the person who gave it."""
+"""Errors about data, options and storage, and how their messages show names."""
 
 import difflib
 import errno
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class DataError(Exception):
@@ -18,9 +19,9 @@ class ClassMismatchError(DataError):
 
 
 class StorageError(Exception):
-    """The disk does not hold what is asked of it: no permission, no space, not a folder.
+    """A file cannot be written or read because of the machine: no permission, no space, not a folder.
 
-    Not a DataError: who goes on without data that cannot be used must not go on without a disk.
+    It is not a DataError: a program that skips unusable data must still stop when the disk fails.
     """
 
     exit_code = 6
@@ -49,20 +50,20 @@ STORAGE_CONDITIONS = frozenset(
 
 
 def is_storage_condition(error: BaseException) -> bool:
-    """Whether an error of the system tells of the machine: no room, no permission, too many open files.
+    """Return whether a system error is the machine's fault: no space, no permission, too many open files.
 
-    Others, such as a file that is not there, tell of a defect in the code that did not expect them.
+    Other errors, such as a missing file, are defects of the code that did not expect them.
     """
     return isinstance(error, OSError) and error.errno in STORAGE_CONDITIONS
 
 
-def escape_name(name: str) -> str:
-    """A file name on one line: line breaks, control characters and undecodable bytes as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
+def escape_name(name: Path | str) -> str:
+    """Return a file name on one line: line breaks, control characters and undecodable bytes become escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(name))
 
 
 def shortened(names: Iterable[str], limit: int = 5) -> str:
-    """The first `limit` of some names, escaped and quoted, and how many more there are."""
+    """Return the first `limit` names, escaped and quoted, and the number of the others."""
     names = list(names)
     listed = ", ".join(f"'{escape_name(name)}'" for name in names[:limit])
     rest = len(names) - limit
@@ -70,7 +71,7 @@ def shortened(names: Iterable[str], limit: int = 5) -> str:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """Propose the known word that is nearest to a misspelt one, or list them all."""
+    """Suggest the known word nearest to a misspelt one, or list all known words."""
     known = sorted(known)
     near = difflib.get_close_matches(word, known, n=1)
     return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known)}"

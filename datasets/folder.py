@@ -1,11 +1,9 @@
-"""Load images that lie in one folder per class, with or without a given split.
-
-A folder or a zip archive, in one of two forms:
+"""Load images in one folder per class, from a folder or a zip archive.
 
     ROOT/CLASS/*.jpg                           split at random, by the seed
     ROOT/{train,val,test}/CLASS/*.jpg          split as given; a missing part is taken from train
 
-training, valid, validation, testing and test1 are other names of the parts; case does not matter.
+The parts may also be called training, valid, validation, testing and test1, in any case.
 """
 
 import logging
@@ -31,30 +29,32 @@ logger = logging.getLogger(__name__)
 def load_folder(
     path: Path | str, options: LoadOptions | None = None, *, seed: int = 0, **changes: Any
 ) -> Splits:
-    """Load images that lie in one folder per class; classes are sorted by name.
+    """Load images from one folder per class; classes are sorted by name.
 
     Images that are not yet in the cache are decoded into it.
 
     :param path: folder or zip archive; one enclosing folder is skipped.
     :param options: None for the defaults of `LoadOptions`.
     :param seed: of the sample, the split, the order and the crops.
-    :param changes: options that replace those of `options`, by name.
+    :param changes: options to replace, by name.
     :return: Splits with uint8 images and one-hot labels (N, K) uint8.
-    :raises DataError: nothing there, no images, a file without a class, a single class, too many bad files.
-    :raises OptionError: options that no images could satisfy.
+    :raises DataError: there are no images, a file has no class, there is a single class, or too many files are bad.
+    :raises OptionError: no images could satisfy the options.
     """
     options = load_options("folder", options, changes)
     return load_labelled(open_source(path), class_of_folder, options, seed)
 
 
 def load_labelled(source: Source, label_of: LabelRule, options: LoadOptions, seed: int) -> Splits:
-    """Load images as `load_folder` does, with any rule that tells a file's class by the parts of its path."""
+    """Load images as `load_folder` does, with a rule that returns a file's class from the parts of its path."""
     check_seed(seed)
     listed = list_labelled(source, label_of)
     class_names = class_names_of(source, listed)
     labelled = {part: sample_files(files, options.sample_size, seed) for part, files in listed.items()}
-    _warn_of_unsampled(labelled, class_names)
     classes = {name: class_name for files in labelled.values() for name, class_name in files}
+    sampled = {class_name for _, class_name in labelled.get(TRAIN, labelled.get(WHOLE, []))}
+    if missing := [class_name for class_name in class_names if class_name not in sampled]:
+        logger.warning("the sample has no image of %s; raise --data.sample_size", shortened(missing))
     cached = load_images(source, sorted(classes), options)
     check_readable_classes(source, labelled, cached.bad, listed)
     whole = labelled_dataset(cached, classes, class_names, options.crops, seed)
@@ -63,20 +63,17 @@ def load_labelled(source: Source, label_of: LabelRule, options: LoadOptions, see
 
 
 def labelled_dataset(
-    cached: CachedImages,
-    classes: dict[str, str],
-    class_names: tuple[str, ...],
-    crops: Crops,
-    seed: int = 0,
+    cached: CachedImages, classes: dict[str, str], class_names: tuple[str, ...], crops: Crops, seed: int = 0
 ) -> DataSet:
     """Return decoded images with one-hot labels (N, K) uint8 in the order of class_names.
 
     :param classes: the class of each file name, in `normal_form`.
     """
     numbers = {normal_form(class_name): number for number, class_name in enumerate(class_names)}
+    labels = [numbers[classes[name]] for name in cached.names]
     return DataSet(
         cached.images,
-        np.eye(len(class_names), dtype=np.uint8)[[numbers[classes[name]] for name in cached.names]],
+        np.eye(len(class_names), dtype=np.uint8)[labels],
         class_names=class_names,
         file_names=cached.names,
         crops=crops,
@@ -85,17 +82,10 @@ def labelled_dataset(
     )
 
 
-def _warn_of_unsampled(labelled: Labelled, class_names: tuple[str, ...]) -> None:
-    sampled = {class_name for _, class_name in labelled.get(TRAIN, labelled.get(WHOLE, []))}
-    missing = [class_name for class_name in class_names if class_name not in sampled]
-    if missing:
-        logger.warning("the sample has no image of %s; raise --data.sample_size", shortened(missing))
-
-
 def _parts(
     whole: DataSet, labelled: Labelled, options: SplitOptions, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the rows of train, val and test; a part that is not given is taken from the training images."""
+    """Return the rows of train, val and test; a missing part is drawn from the training images."""
     names = whole.file_names or ()
     row_of = {name: row for row, name in enumerate(names)}
     given = {
@@ -103,16 +93,11 @@ def _parts(
         for part, files in labelled.items()
     }
     pool = given[TRAIN] if TRAIN in given else given[WHOLE]
-    missing = SplitOptions(
+    fractions = SplitOptions(
         val_fraction=0.0 if VAL in given else options.val_fraction,
         test_fraction=0.0 if TEST in given else options.test_fraction,
     )
-    drawn = split_indices(
-        [names[row] for row in pool],
-        whole.labels[pool].argmax(axis=1),
-        missing,
-        seed=seed,
-        class_names=whole.class_names,
-    )
+    pool_names, labels = [names[row] for row in pool], whole.labels[pool].argmax(axis=1)
+    drawn = split_indices(pool_names, labels, fractions, seed=seed, class_names=whole.class_names)
     train, val, test = (pool[rows] for rows in drawn)
     return train, given.get(VAL, val), given.get(TEST, test)

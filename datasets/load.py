@@ -37,13 +37,13 @@ def load_splits(
     """Load a data set of the catalogue.
 
     :param name: a key of `datasets.catalogue.DATASETS`.
-    :param path: of the images; None for a set that comes with a library, and possible with download.
+    :param path: of the images; None for a set that comes with a library, and optional with download.
     :param options: None for the set's own defaults.
     :param seed: of the sample, the split, the order and the crops.
     :param download: fetch the set's official files into path first: see `datasets.download.fetch`.
-    :param changes: options that replace those of `options`, by name.
-    :raises OptionError: an unknown set, an option that it does not have, a path that is missing or not wanted.
-    :raises DataError: what the loader finds wrong with the data.
+    :param changes: options to replace, by name.
+    :raises OptionError: the set or an option is unknown, or a path is missing or not used.
+    :raises DataError: the loader cannot use the data.
     """
     if name not in DATASETS:
         raise OptionError(f"no data set '{name}'; {suggestion(name, DATASETS)}")
@@ -65,16 +65,16 @@ def load_splits(
 
 
 def holds_own_form(name: str, path: Path | str) -> bool:
-    """Return whether a path holds a data set in a form of its own: CIFAR-10's batches, MNIST's files."""
+    """Return whether a path holds a data set in its own format, such as CIFAR-10's batches or MNIST's files."""
     own_form = DATASETS[name].own_form if name in DATASETS else None
     return own_form is not None and pkgutil.resolve_name(own_form)(path)
 
 
 class LabelledSet(NamedTuple):
-    """Any labelled images as a test set.
+    """Labelled images as a test set.
 
-    :ivar bad_files: (name, reason) of each file that was left out because it cannot be decoded.
-    :ivar is_test_part: whether there were training images too, which were left out.
+    :ivar bad_files: (name, reason) of each file that cannot be decoded and was left out.
+    :ivar is_test_part: whether there were also training images, which were left out.
     :ivar digests: `datasets.images.duplicates.pixel_digests` of the images.
     """
 
@@ -94,17 +94,17 @@ def labelled_set(
 ) -> LabelledSet:
     """Load any labelled folder or archive as one set, with the classes of an existing model.
 
-    If there are train/ and test/, only test/ is used; otherwise everything is. The classes of a folder are
-    matched by name, in any Unicode form; a class that the model knows and the folder lacks is reported in a
-    warning. If the model knows only cats and dogs, these may also be told by the names of the files.
+    If there are train/ and test/, only test/ is used. The classes are matched by name, in any Unicode form; a
+    warning lists the model's classes that have no images. If the model knows only cats and dogs, the names of
+    the files may also give the class.
 
     :param class_names: the model's classes in order; the labels are one-hot in that order, (N, K) uint8.
-    :param options: how to decode and crop; how to split does not matter.
-    :param name: the data set that the model was trained on. If path holds that set's own form (the batches of
+    :param options: how to decode and crop; the options of the split are not used.
+    :param name: the data set that the model was trained on. If path holds that set's own format (the batches of
         cifar10, the files of mnist), the official test images are used.
-    :param changes: options that replace those of `options`, by name.
+    :param changes: options to replace, by name.
     :raises ClassMismatchError: the folder has a class that the model does not know.
-    :raises DataError: as `datasets.folder.load_folder`, but a single class is enough.
+    :raises DataError: as `datasets.folder.load_folder`, except that a single class is enough.
     """
     options = changed(options or LoadOptions(), changes)
     if holds_own_form(name, path):
@@ -123,15 +123,12 @@ def labelled_set(
 def _official_test(
     name: str, path: Path | str, class_names: Sequence[str], options: LoadOptions
 ) -> LabelledSet:
-    """Return the test images of a data set in its own form."""
-    splits = load_splits(
-        name,
-        path,
-        image_size=options.image_size,
-        channels=options.channels,
-        val_fraction=0.0,
-        **dataclasses.asdict(options.crops),
-    )
+    """Return the test images of a data set in its own format."""
+    kept = dataclasses.asdict(options.crops) | {
+        "image_size": options.image_size,
+        "channels": options.channels,
+    }
+    splits = load_splits(name, path, val_fraction=0.0, **kept)
     if splits.class_names != tuple(class_names):
         raise _mismatch(path, splits.class_names, class_names)
     # an official set always has a test part
@@ -143,12 +140,12 @@ def _check_classes(source: Source, found: set[str], class_names: Sequence[str]) 
         raise _mismatch(source.path, sorted(found), class_names)
     missing = sorted(set(class_names) - found)
     if missing:
-        logger.warning("'%s' has no images of %s", escape_name(str(source.path)), shortened(missing))
+        logger.warning("'%s' has no images of %s", source, shortened(missing))
 
 
 def _mismatch(path: Path | str, found: Iterable[str], class_names: Sequence[str]) -> ClassMismatchError:
     hint = confused(set(found) - set(class_names), class_names)
     return ClassMismatchError(
-        f"the classes in '{escape_name(str(path))}' ({shortened(found)}) are not those of "
+        f"the classes in '{escape_name(path)}' ({shortened(found)}) are not those of "
         f"the model ({shortened(class_names)}){hint}; rename or remove the folders of other classes"
     )

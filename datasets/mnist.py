@@ -1,7 +1,7 @@
-"""MNIST: 70,000 grey images of handwritten digits, 28x28 pixels, 10,000 of them for the test.
+"""Load MNIST: 70,000 grey images of handwritten digits, 28x28 pixels, 10,000 of them for the test.
 
 Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-based learning applied to document recognition" (1998).
-The four official IDX files, packed with gzip or not:
+It consists of four IDX files, compressed with gzip or not:
 
     train-images-idx3-ubyte   train-labels-idx1-ubyte   t10k-images-idx3-ubyte   t10k-labels-idx1-ubyte
 """
@@ -25,9 +25,9 @@ from datasets.storage.paths import expanded
 
 CLASS_NAMES = tuple("0123456789")
 SIDE = 28  # pixels
-MAX_IMAGES = 1_000_000  # refused before memory is taken; MNIST has 60,000
+MAX_IMAGES = 1_000_000  # larger files are refused before memory is allocated; MNIST has 60,000
 _CHUNK = 2**20
-_UNSIGNED_BYTE = 8  # the only type of IDX that is read
+_UNSIGNED_BYTE = 8  # the only IDX type that is supported
 _PARTS = ("train", "t10k")
 _KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
 
@@ -42,13 +42,11 @@ def load_mnist(
 ) -> Splits:
     """Load MNIST with the official test images as the test set.
 
+    The other parameters are as in `datasets.load.load_splits`.
+
     :param path: the folder that holds the four files.
-    :param options: None for the defaults of MNIST in `datasets.catalogue`.
-    :param seed: of the sample, the split, the order and the crops.
-    :param download: see `datasets.download.fetch`; the files are put into path, which may then be None.
-    :param changes: options that replace those of `options`, by name.
     :return: Splits with uint8 images (N, image_size, image_size, 1) and one-hot labels (N, 10) uint8.
-    :raises DataError: a file that is missing, cut off, or of another kind.
+    :raises DataError: a file is missing, truncated, or of another kind.
     """
     options = load_options("mnist", options, changes)
     folder = located("mnist", path, download)
@@ -57,27 +55,27 @@ def load_mnist(
 
 
 def holds_mnist(path: Path | str) -> bool:
-    """Return whether a folder holds one of the four files, and not something else, such as images."""
+    """Return whether a folder holds one of the four files, rather than images."""
     folder = expanded(path)
     return any(_found(folder, f"{part}-{kind}") for part in _PARTS for kind in _KINDS)
 
 
 def _read_part(folder: Path, part: str) -> Part:
-    """Return images (N, 28, 28, 1) uint8 and labels (N,)."""
+    """Return the images (N, 28, 28, 1) uint8 and the labels (N,)."""
     image_file, label_file = (_find(folder, f"{part}-{kind}") for kind in _KINDS)
     images, labels = read_idx(image_file), read_idx(label_file)
     if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE):
         raise DataError(
-            f"'{_shown(image_file)}' holds {images.shape}, not images of {SIDE}x{SIDE}; give MNIST's files"
+            f"'{escape_name(image_file)}' holds {images.shape}, not images of {SIDE}x{SIDE}; give MNIST's files"
         )
     if labels.shape != (len(images),):
         raise DataError(
-            f"'{_shown(label_file)}' holds labels of shape {labels.shape} for {len(images)} images; the two "
+            f"'{escape_name(label_file)}' holds labels of shape {labels.shape} for {len(images)} images; the two "
             "files do not belong together"
         )
     if not len(labels) or labels.max() >= len(CLASS_NAMES):
         raise DataError(
-            f"'{_shown(label_file)}' holds a label beyond 0..9, or none; it is not MNIST's; download it again"
+            f"'{escape_name(label_file)}' holds a label beyond 0..9, or none; it is not MNIST's; download it again"
         )
     return images[..., np.newaxis], labels.astype(np.intp)
 
@@ -86,64 +84,55 @@ def _find(folder: Path, name: str) -> Path:
     file = _found(folder, name)
     if file is None:
         raise DataError(
-            f"there is no {name}(.gz) in '{_shown(folder)}'; give the folder that holds the four files of MNIST, "
-            "or for images in one folder per class --data.name folder"
+            f"there is no {name}(.gz) in '{escape_name(folder)}'; give the folder that holds the four files of "
+            "MNIST, or for images in one folder per class --data.name folder"
         )
     return file
 
 
 def _found(folder: Path, name: str) -> Path | None:
-    """Return the file under its official name or as it is often unpacked (`.idx3`), packed with gzip or not."""
-    for candidate in (name, name.replace("-idx", ".idx")):
-        for file in (folder / candidate, folder / f"{candidate}.gz"):
-            if file.is_file():
-                return file
-    return None
+    """Return the file under its official name or as it is often unpacked (`.idx3`), compressed or not."""
+    names = [f"{form}{suffix}" for form in (name, name.replace("-idx", ".idx")) for suffix in ("", ".gz")]
+    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Return the array of an IDX file of unsigned bytes, packed with gzip or not.
+    """Return the array of an IDX file of unsigned bytes, compressed with gzip or not.
 
-    :raises DataError: another kind of file, or one with fewer or more bytes than its header says.
+    :raises DataError: the file is of another kind, or has fewer or more bytes than its header says.
     """
-    opened = gzip.open if path.suffix == ".gz" else open
+    shown, opened = escape_name(path), gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rb") as file:
             start = file.read(4)
             if len(start) < 4 or start[:2] != b"\0\0" or start[2] != _UNSIGNED_BYTE or start[3] not in (1, 3):
                 raise DataError(
-                    f"'{_shown(path)}' starts with {start.hex() or 'nothing'}; an IDX file of bytes starts with "
+                    f"'{shown}' starts with {start.hex() or 'nothing'}; an IDX file of bytes starts with "
                     "00000801 or 00000803; download it again"
                 )
             sizes = file.read(4 * start[3])
             if len(sizes) < 4 * start[3]:
-                raise DataError(f"'{_shown(path)}' ends within its header; download it again")
+                raise DataError(f"'{shown}' ends within its header; download it again")
             shape = struct.unpack(f">{start[3]}I", sizes)
             if shape[0] > MAX_IMAGES or max(shape[1:], default=0) > SIDE:
                 raise DataError(
-                    f"'{_shown(path)}' says that it holds {shape}; MNIST holds (60000, 28, 28); download it again"
+                    f"'{shown}' says that it holds {shape}; MNIST holds (60000, 28, 28); download it again"
                 )
             expected = int(np.prod(shape))
             found = _count_bytes(file, expected)
             content = file.read(expected) if found == expected else b""
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"'{_shown(path)}' cannot be read ({error}); download it again") from error
+        raise DataError(f"'{shown}' cannot be read ({error}); download it again") from error
     if found != expected:
-        shown = "more" if found > expected else str(found)
-        raise DataError(
-            f"'{_shown(path)}' should hold {expected} bytes of data and holds {shown}; download it again"
-        )
+        held = "more" if found > expected else found
+        raise DataError(f"'{shown}' should hold {expected} bytes of data and holds {held}; download it again")
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def _count_bytes(file: gzip.GzipFile | BufferedReader, most: int) -> int:
-    """Count the bytes that follow, up to most + 1; none is kept, as a packed file may unpack to any number."""
+    """Count the following bytes up to most + 1 without keeping them, since a small file may unpack to any size."""
     start, count = file.tell(), 0
     while count <= most and (chunk := file.read(min(_CHUNK, most + 1 - count))):
         count += len(chunk)
     file.seek(start)
     return count
-
-
-def _shown(path: Path) -> str:
-    return escape_name(str(path))

@@ -1,4 +1,4 @@
-"""Batches drawn ahead of the consumer, on one thread."""
+"""Draw batches ahead of the consumer, on one thread."""
 
 import threading
 from collections import deque
@@ -11,25 +11,18 @@ from datasets.dataset import DataSet, Labels
 
 
 class Prefetcher:
-    """An endless iterator of training batches that are cut while the consumer works on earlier ones.
+    """An endless iterator of training batches, which are cut while the consumer works on earlier ones.
 
-    The thread moves the data set's own cursor, so while it runs nothing else may draw from that set; `close`
-    puts the cursor back to where the consumer is. Use it in a `with` statement.
+    The thread moves the data set's own cursor, so nothing else may draw from the set while it runs; `close` moves
+    the cursor back to the consumer's position. Use it in a `with` statement.
 
-    :param dataset: DataSet to draw from.
     :param batch_size: images.
-    :param depth: batches that wait at most.
-    :raises ValueError: depth below 1.
+    :param depth: largest number of batches that wait.
+    :raises ValueError: depth is below 1.
     """
 
     def __init__(
-        self,
-        dataset: DataSet,
-        batch_size: int,
-        *,
-        shuffle: bool = True,
-        augment: bool = True,
-        depth: int = 2,
+        self, dataset: DataSet, batch_size: int, *, shuffle: bool = True, augment: bool = True, depth: int = 2
     ) -> None:
         if depth < 1:
             raise ValueError(f"depth is {depth}; give the number of batches to draw ahead, at least 1")
@@ -48,12 +41,11 @@ class Prefetcher:
         return self
 
     def __next__(self) -> tuple[np.ndarray, Labels, Cursor]:
-        """Waits for the next batch: (images, labels, cursor_after).
+        """Wait for the next batch.
 
-        :return: images and labels as `DataSet.next_batch`, and the data set's cursor right after this batch,
-            however many were drawn ahead.
+        :return: images and labels as `DataSet.next_batch`, and the data set's cursor right after this batch.
         :raises Exception: whatever drawing the batch raised.
-        :raises StopIteration: after close.
+        :raises StopIteration: after `close`.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._failure or self._closed)
@@ -66,7 +58,7 @@ class Prefetcher:
         return images, labels, dict(self._cursor)
 
     def close(self) -> None:
-        """Stops the thread and sets the data set's cursor to the end of the last batch taken."""
+        """Stop the thread and set the data set's cursor to the end of the last batch taken."""
         with self._changed:
             if self._closed:
                 return
@@ -83,23 +75,18 @@ class Prefetcher:
         self.close()
 
     def _work(self) -> None:
-        while self._has_room():
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or len(self._waiting) < self._depth)
+                if self._closed:
+                    return
             try:
                 images, labels = self._draw()
             except BaseException as error:
-                self._fail(error)
+                with self._changed:
+                    self._failure = error
+                    self._changed.notify_all()
                 return
             with self._changed:
                 self._waiting.append((images, labels, self._dataset.cursor))
                 self._changed.notify_all()
-
-    def _has_room(self) -> bool:
-        """Waits until a batch is wanted; False once closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or len(self._waiting) < self._depth)
-            return not self._closed
-
-    def _fail(self, error: BaseException) -> None:
-        with self._changed:
-            self._failure = error
-            self._changed.notify_all()

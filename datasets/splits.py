@@ -1,4 +1,4 @@
-"""Split a collection of images into three sets: for training, for validation and for the final test."""
+"""Split images into three sets: for training, for validation and for the final test."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,12 @@ from datasets.options.loading import SplitOptions
 
 @dataclass(frozen=True)
 class Splits:
-    """What a loader returns.
+    """The result of a loader.
 
-    :param train: the images to train on.
     :param val: the images to choose the best weights by, or None.
     :param test: the images of the final test, or None.
     :param class_names: in the order of the labels.
-    :param fingerprint: hex digest of the pixels, the labels and the split, to tell whether data are the same.
+    :param fingerprint: hex digest of the pixels, the labels and the split, to compare data with.
     :param bad_files: (name, reason) of each file that was left out.
     :param digests: `pixel_digests` of the images of 'train', 'val' and 'test', where known.
     """
@@ -47,8 +46,10 @@ def sample_rows(count: int, sample_size: int | None, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(count, size=sample_size, replace=False))
 
 
-def sample_files(files: list[tuple[str, str]], sample_size: int | None, seed: int) -> list[tuple[str, str]]:
-    """Draw at most sample_size (None: all) of the files by the seed, in their old order."""
+def sample_files(
+    files: Sequence[tuple[str, str]], sample_size: int | None, seed: int
+) -> list[tuple[str, str]]:
+    """Draw at most sample_size (None: all) of the files by the seed, keeping their order."""
     return [files[i] for i in sample_rows(len(files), sample_size, seed)]
 
 
@@ -60,9 +61,9 @@ def split_indices(
     seed: int,
     class_names: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Split images into three parts with the same share of every class; the order of the listing does not matter.
+    """Split images into three parts with the same share of every class, independently of their order.
 
-    The test images are taken out first, then the validation images out of what remains: 25,000 images with
+    The test images are taken first, then the validation images from the rest: 25,000 images with
     test_fraction 0.5 and val_fraction 0.2 give 10,000, 2,500 and 12,500.
 
     :param names: N different names.
@@ -70,7 +71,7 @@ def split_indices(
     :param options: val_fraction and test_fraction.
     :param seed: 0 or more.
     :param class_names: for messages; None: numbers.
-    :return: indices (int64) into names of the training, validation and test images, in order of their names.
+    :return: indices (int64) of the training, validation and test images, each sorted by name.
     :raises DataError: a class has too few images to be in every part.
     """
     check_seed(seed)
@@ -91,26 +92,22 @@ def make_splits(
     digests: np.ndarray,
     bad_files: Sequence[tuple[str, str]] = (),
 ) -> Splits:
-    """Return the splits of a set that has class and file names, without a copy of its pixels.
+    """Return the splits of a set with class and file names, without copying its pixels.
 
-    Warn of images of the validation and the test set that are also in the training set, pixel for pixel.
+    Warn about validation and test images that are also in the training set, pixel for pixel.
 
-    :param parts: indices of the training, validation and test images; an empty array makes no set.
+    :param parts: indices of the training, validation and test images; empty ones make None.
     :param content: digest of the pixels.
     :param digests: `datasets.images.duplicates.pixel_digests` of all images.
-    :raises DataError: nothing to train on.
+    :raises DataError: there are no training images.
     """
     if whole.class_names is None:
         raise ValueError("the set has no class names; give them to DataSet")
     train, val, test = (whole.subset(rows) if len(rows) else None for rows in parts)
     if train is None:
         raise DataError("no images are left to train on; check the train folder, or give smaller fractions")
-    warn_of_shared(
-        dict(zip(("training", "validation", "test"), parts, strict=True)),
-        digests,
-        whole.file_names or (),
-        learned="training",
-    )
+    named = dict(zip(("training", "validation", "test"), parts, strict=True))
+    warn_of_shared(named, digests, whole.file_names or (), learned="training")
     digest = hashlib.sha256(content.encode())
     for part in (train, val, test):
         if part is not None:
@@ -124,10 +121,7 @@ def make_splits(
 def _part(
     indices: np.ndarray, labels: np.ndarray, fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
-    """Take a stratified share of the indices away: (the rest, the share), both in the old order.
-
-    (None, None) if a class would be missing in one of the two.
-    """
+    """Return a stratified (rest, share) of the indices in order; (None, None) if either would lack a class."""
     if not fraction:
         return indices, indices[:0]
     size = round(fraction * len(indices))
@@ -136,28 +130,21 @@ def _part(
         return None, None
     from sklearn.model_selection import train_test_split  # slow to import
 
+    if seed >= 2**32:  # more than scikit-learn takes
+        seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
     kept, taken = train_test_split(
-        np.arange(len(indices)), test_size=size, random_state=_short_seed(seed), stratify=labels[indices]
+        np.arange(len(indices)), test_size=size, random_state=seed, stratify=labels[indices]
     )
     if not all(np.array_equal(np.unique(labels[indices[part]]), classes) for part in (kept, taken)):
         return None, None
     return indices[np.sort(kept)], indices[np.sort(taken)]
 
 
-def _short_seed(seed: int) -> int:
-    """Return the seed if it has at most 32 bits, which is all that scikit-learn takes; else 32 bits made of it."""
-    return seed if seed < 2**32 else int(np.random.SeedSequence(seed).generate_state(1)[0])
-
-
 def _too_few(labels: np.ndarray, class_names: Sequence[str] | None) -> str:
     classes, counts = np.unique(labels, return_counts=True)
     fewest = np.argsort(counts, kind="stable")[:10]
-    listed = ", ".join(
-        f"'{escape_name(class_names[classes[i]])}': {counts[i]}"
-        if class_names
-        else f"{classes[i]}: {counts[i]}"
-        for i in fewest
-    )
+    names = [f"'{escape_name(class_names[label])}'" if class_names else str(label) for label in classes]
+    listed = ", ".join(f"{names[i]}: {counts[i]}" for i in fewest)
     return (
         f"too few images to have every class in each part of the set (images of each class, fewest first: "
         f"{listed}); add images to these classes or remove the classes, or change --data.val_fraction and "

@@ -1,9 +1,9 @@
 """Augment colours along the principal components of a set's pixels.
 
-Krizhevsky, Sutskever and Hinton 2012, section 4.1: to every pixel of an image the same multiples of the three
-principal components are added, with magnitudes of the eigenvalues times a normal variable of standard deviation
-0.1, drawn once for each image and use. Following the paper's text to the letter, the multiplier is the eigenvalue
-of the covariance of pixel values in [0, 1], which is also what later implementations of it take.
+Krizhevsky, Sutskever and Hinton 2012, section 4.1: the same multiples of the three principal components are added
+to every pixel of an image. They are the eigenvalues times a normal variable with a standard deviation of 0.1, drawn
+once for each use of an image. As in later implementations, the eigenvalues are those of the covariance of pixel
+values in [0, 1].
 """
 
 from functools import cached_property
@@ -14,15 +14,15 @@ from datasets.augment.sampling import Sampler
 from datasets.images.array_rows import ImageRows, Images
 from datasets.options.loading import Crops
 
-SAMPLE = 1000  # images that the covariance is taken of, at most
+SAMPLE = 1000  # largest number of images for the covariance
 LEVELS = 256
 
 
 class ColorShift:
     """Shift the colours of training crops by `Crops.pca_color`.
 
-    :param images: (N, H, W, 3), of whose pixels the components are.
-    :param sampler: draws how far each image is shifted.
+    :param images: (N, H, W, 3), which give the components.
+    :param sampler: draws the shift of each image.
     """
 
     stream = 2
@@ -31,7 +31,7 @@ class ColorShift:
         self._images, self._deviation, self._sampler = images, crops.pca_color, sampler
 
     def __call__(self, patches: np.ndarray, indices: np.ndarray, epoch: int) -> np.ndarray:
-        """Return the crops (B, h, w, 3) of the images `indices` (B,) as an epoch sees them."""
+        """Return the crops (B, h, w, 3) of the images `indices` (B,), shifted for an epoch."""
         if not self._deviation or not len(indices):
             return patches
         multiples = self._deviation * color_multiples(self._sampler, epoch)[indices]  # (B, 3)
@@ -43,16 +43,15 @@ class ColorShift:
 
 
 def color_multiples(sampler: Sampler, epoch: int) -> np.ndarray:
-    """Draw how much of each principal component is added to each image in an epoch: standard normal (N, 3)."""
+    """Draw the multiple of each principal component for each image in an epoch: standard normal (N, 3)."""
     return sampler.drawn(ColorShift.stream, epoch, lambda rng: rng.standard_normal((sampler.num_examples, 3)))
 
 
 def color_components(images: Images) -> np.ndarray:
     """Return the principal components of the pixels, each times its eigenvalue.
 
-    :param images: (N, H, W, 3), uint8 in [0, 255] or float in [0, 1]; of more than 1,000 images, an evenly spaced
-        sample is used.
-    :return: (3, 3) float64, a component in each row, of pixel values in [0, 1].
+    :param images: (N, H, W, 3), uint8 in [0, 255] or float in [0, 1]; at most SAMPLE, evenly spaced, are used.
+    :return: (3, 3) float64, a component in each row, for pixel values in [0, 1].
     """
     count = len(images)
     rows = np.unique(np.linspace(0, count - 1, min(count, SAMPLE)).astype(np.intp))
@@ -72,12 +71,12 @@ def shift_colors(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     """Add one colour to all pixels of each image.
 
     :param images: (N, H, W, 3), uint8 in [0, 255] or float in [0, 1].
-    :param shifts: (N, 3), of pixel values in [0, 1].
+    :param shifts: (N, 3), for pixel values in [0, 1].
     :return: same shape and dtype; bytes are rounded and clipped to [0, 255], floats are not clipped.
     """
     if images.dtype != np.uint8:
         return images + shifts[:, np.newaxis, np.newaxis].astype(images.dtype)
-    levels = np.arange(LEVELS) + 255.0 * shifts[..., np.newaxis]  # (N, 3, 256): the new level of each old one
+    levels = np.arange(LEVELS) + 255.0 * shifts[..., np.newaxis]  # (N, 3, 256): new levels of the old ones
     tables = np.clip(np.round(levels), 0, LEVELS - 1).astype(np.uint8)
     shifted = np.empty_like(images)
     for image, target, table in zip(images, shifted, tables, strict=True):

@@ -1,4 +1,6 @@
-"""Cut the images of a batch out of a set and augment them, as its options ask."""
+"""Cut and augment the images of a batch by a set's options."""
+
+from functools import cached_property
 
 import numpy as np
 
@@ -8,20 +10,20 @@ from datasets.augment.windows import Windows, center_window, corner_center_windo
 from datasets.images.array_rows import Images, channel_mean
 from datasets.options.loading import Crops
 
-_CHUNK = 256  # images that a pass over all pixels holds in memory at a time
-# What changes the pixels of training crops, in this order: classes like ColorShift. Each is made of (images, crops,
-# sampler), reads its own option from the crops, has a stream of random numbers for `Sampler.drawn` that no other
-# has, and is called with (patches, indices, epoch).
+_CHUNK = 256  # images in memory during a pass over all pixels
+# Change the pixels of training crops, in this order. Each class is made with (images, crops, sampler), reads its
+# own option from the crops, has its own stream of random numbers for `Sampler.drawn`, and is called with (patches,
+# indices, epoch).
 AUGMENTATIONS = (ColorShift,)
 
 
 class Cropper:
-    """Cut the windows of a batch: drawn ones for training, fixed ones for testing.
+    """Cut the windows of a batch: random ones for training, fixed ones for testing.
 
     :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1].
-    :param sampler: draws everything that is random.
-    :param channel_sums: (N, C) sums over each image's pixels where known, to save a pass for the mean.
-    :raises OptionError: options that these images cannot satisfy.
+    :param sampler: draws the random numbers.
+    :param channel_sums: (N, C) sums over each image's pixels if known, to save a pass for the mean.
+    :raises OptionError: these images cannot satisfy the options.
     """
 
     def __init__(
@@ -30,32 +32,27 @@ class Cropper:
         crops.check_images(*images.shape[1:])
         self._images, self._crops, self._sampler = images, crops, sampler
         self._channel_sums = channel_sums
-        self._mean: np.ndarray | None = None
         self._augmentations = [augmentation(images, crops, sampler) for augmentation in AUGMENTATIONS]
 
     @property
     def num_crops(self) -> int:
-        """The number of windows that `fixed` cuts out of each image: see `DataSet.num_crops`."""
+        """Return the number of windows that `fixed` cuts out of each image: see `DataSet.num_crops`."""
         return len(self._test_windows()[0])
 
-    @property
+    @cached_property
     def channel_mean(self) -> np.ndarray:
-        """The mean of each channel over all pixels, in [0, 1]: float64 (C,); computed once."""
-        if self._mean is None:
-            self._mean = channel_mean(self._images, self._channel_sums)
-        return self._mean
+        """Return the mean of each channel over all pixels, in [0, 1]: float64 (C,); computed once."""
+        return channel_mean(self._images, self._channel_sums)
 
     @property
     def pixel_mean(self) -> np.ndarray:
-        """The mean of each pixel of the centre windows, in [0, 1]: float64 (h, w, C)."""
-        if len(self._images) < 1:
+        """Return the mean of each pixel over the centre windows, in [0, 1]: float64 (h, w, C)."""
+        count = len(self._images)
+        if count < 1:
             raise ValueError("no images have no mean; give at least one image")
-        chunks = (
-            self.center(np.arange(start, min(start + _CHUNK, len(self._images))))
-            for start in range(0, len(self._images), _CHUNK)
-        )
-        total = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in chunks)
-        return total / (len(self._images) * (255.0 if self._images.dtype == np.uint8 else 1.0))
+        rows = (np.arange(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK))
+        total = sum(self.center(chunk).sum(axis=0, dtype=np.float64) for chunk in rows)
+        return total / (count * (255.0 if self._images.dtype == np.uint8 else 1.0))
 
     def drawn(self, indices: np.ndarray, epoch: int) -> np.ndarray:
         """Return one random window of each image, augmented: (B, h, w, C)."""
@@ -64,15 +61,9 @@ class Cropper:
         height, width = self._sides(crops.padding)
         windows = self._sampler.windows(epoch, height, width, crops.crop_size, crops.reflect)
         tops, lefts, flips = (values[indices] for values in windows)
+        padding, fill = crops.padding, self._fill(indices, crops.padding)
         patches = crop_reflect(
-            self._images,
-            indices,
-            tops,
-            lefts,
-            flips,
-            crops.crop_size,
-            padding=crops.padding,
-            fill=self._fill(indices, crops.padding),
+            self._images, indices, tops, lefts, flips, crops.crop_size, padding=padding, fill=fill
         )
         for augment in self._augmentations:
             patches = augment(patches, indices, epoch)
@@ -95,18 +86,16 @@ class Cropper:
         return tops, lefts, flips
 
     def _cut(self, indices: np.ndarray, windows: Windows) -> np.ndarray:
-        fill = self._fill(indices, self._needed)
-        return crop_windows(
-            self._images, indices, windows, self._crops.crop_size, padding=self._needed, fill=fill
-        )
+        padding, fill = self._needed, self._fill(indices, self._needed)
+        return crop_windows(self._images, indices, windows, self._crops.crop_size, padding=padding, fill=fill)
 
     @property
     def _needed(self) -> int:
-        """Pixels of the frame that fixed windows reach into: none if they fit without it."""
+        """Return the width of the frame for fixed windows, which is 0 if they fit without it."""
         return 0 if self._crops.crop_size <= min(self._images.shape[1:3]) else self._crops.padding
 
     def _sides(self, padding: int) -> tuple[int, int]:
-        """Return height and width of the images with their frame."""
+        """Return the height and the width of the images with their frame."""
         height, width = self._images.shape[1:3]
         return height + 2 * padding, width + 2 * padding
 

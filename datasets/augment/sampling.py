@@ -1,4 +1,4 @@
-"""Keep the position in an endless row of epochs, and draw what is random in each of them."""
+"""Keep the position in an endless series of epochs, and draw the random numbers of each."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,11 +12,10 @@ _ORDER, _CROPS = 0, 1  # streams of random numbers: see `Sampler.drawn`
 
 
 class Sampler:
-    """Draw which image comes next and how it is augmented, as functions of (seed, epoch, index) alone.
+    """Draw the order of the images and their augmentation as functions of (seed, epoch, index).
 
     :param num_examples: N; nothing can be drawn from 0 images.
-    :param seed: of everything that is drawn.
-    :ivar epochs_completed: epochs before the one that the last batch was taken from.
+    :ivar epochs_completed: epochs before that of the last batch.
     """
 
     def __init__(self, num_examples: int, seed: int) -> None:
@@ -27,10 +26,7 @@ class Sampler:
 
     @property
     def cursor(self) -> Cursor:
-        """The position at which the next batch starts.
-
-        At the end of an epoch the index stays at N until the next batch begins the new epoch.
-        """
+        """Return the position of the next batch: see `DataSet.cursor`."""
         return {"epochs_completed": self.epochs_completed, "index_in_epoch": self._index_in_epoch}
 
     @cursor.setter
@@ -41,9 +37,9 @@ class Sampler:
         self.epochs_completed, self._index_in_epoch = epoch, index
 
     def next_indices(self, batch_size: int, shuffle: bool = True) -> list[tuple[int, np.ndarray]]:
-        """Move the cursor by batch_size images: [(epoch, indices (b,)), ...], one per epoch touched.
+        """Move the cursor by batch_size images, and return [(epoch, indices (b,)), ...] for the epochs touched.
 
-        :raises ValueError: batch_size below 1, or no images.
+        :raises ValueError: batch_size is below 1, or there are no images.
         """
         check_batch_size(batch_size, self.num_examples)
         parts = []
@@ -63,28 +59,26 @@ class Sampler:
         return self.drawn(_ORDER, epoch, lambda rng: rng.permutation(self.num_examples))
 
     def windows(self, epoch: int, height: int, width: int, crop_l: int, reflect: bool) -> Windows:
-        """Draw a window of each image in an epoch: `draw_crops` for N images of height x width pixels."""
+        """Draw a window of each image of height x width pixels in an epoch, as `draw_crops` does."""
         return self.drawn(
             _CROPS, epoch, lambda rng: draw_crops(rng, self.num_examples, height, width, crop_l, reflect)
         )
 
     def drawn(self, stream: int, epoch: int, draw: Callable[[np.random.Generator], Any]) -> Any:
-        """Return what `draw` makes of the random numbers of an epoch; kept for two epochs at most.
+        """Return what `draw` makes of the random numbers of an epoch; keep it for two epochs at most.
 
-        :param stream: a number that tells apart what is drawn: 0 is the order, 1 the windows, and each
-            augmentation has its own. With the seed and the epoch it seeds the generator.
+        :param stream: 0 for the order, 1 for the windows, and another number for each augmentation; the seed, the
+            epoch and the stream seed the generator.
         """
         key = (stream, epoch)
         if key not in self._tables:
-            stale = [k for k in self._tables if k[0] == stream and abs(k[1] - epoch) > 1]
-            for k in stale:
-                del self._tables[k]
-            self._tables[key] = draw(np.random.default_rng([self.seed, epoch, stream]))
+            kept = {k: v for k, v in self._tables.items() if k[0] != stream or abs(k[1] - epoch) <= 1}
+            self._tables = kept | {key: draw(np.random.default_rng([self.seed, epoch, stream]))}
         return self._tables[key]
 
 
 def check_batch_size(batch_size: int, num_examples: int) -> None:
-    """Refuse an empty batch, and any batch of an empty set."""
+    """Raise ValueError for an empty batch, and for any batch of an empty set."""
     if num_examples < 1:
         raise ValueError("the set is empty, so there is nothing to draw; give a set with at least one image")
     if batch_size < 1:

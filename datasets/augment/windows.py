@@ -1,9 +1,8 @@
 """Crop and mirror image arrays: pure functions that keep the dtype.
 
-Training takes one random window of every image, mirrored in half of the cases; testing takes ten (four
-corners and the centre, and their mirror images), as in Krizhevsky, Sutskever and Hinton, "ImageNet
-classification with deep convolutional neural networks" (2012), section 4.1. Their windows are 224 pixels
-wide; the size is free here.
+Training uses one random window of each image, mirrored in half of the cases. Testing uses ten (four corners and the
+centre, and their mirror images), as in Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep
+convolutional neural networks" (2012), section 4.1, where they are 224 pixels wide; here the size is free.
 """
 
 import numpy as np
@@ -20,9 +19,9 @@ def random_crop_reflect(
 
     :param images: (N, H, W, C), uint8 or float.
     :param crop_l: side of the window in pixels, at most H and W.
-    :param rng: numpy Generator; a fresh, unseeded one if None.
-    :param reflect: False for images that have a reading direction, such as digits.
-    :return: (N, crop_l, crop_l, C), same dtype. Every offset from 0 to H - crop_l, both included, can occur.
+    :param rng: NumPy generator; None: a new one without a seed.
+    :param reflect: False for images with a reading direction, such as digits.
+    :return: (N, crop_l, crop_l, C), same dtype, at offsets from 0 to H - crop_l inclusive.
     :raises ValueError: crop_l does not fit into the images.
     """
     rng = np.random.default_rng() if rng is None else rng
@@ -36,9 +35,9 @@ def corner_center_crop_reflect(images: Images, crop_l: int, *, reflect: bool = T
 
     :param images: (N, H, W, C), uint8 or float.
     :param crop_l: side of the windows in pixels, at most H and W.
-    :param reflect: False leaves the mirrored five out.
-    :return: (N, 10, crop_l, crop_l, C): top left, top right, bottom left, bottom right, centre, then the same
-        five mirrored; (N, 5, crop_l, crop_l, C) without reflection. Same dtype.
+    :param reflect: False omits the mirrored five.
+    :return: (N, 10, crop_l, crop_l, C), same dtype: top left, top right, bottom left, bottom right, centre, then
+        the same five mirrored; (N, 5, crop_l, crop_l, C) without reflection.
     :raises ValueError: crop_l does not fit into the images.
     """
     _, height, width, _ = images.shape
@@ -72,13 +71,13 @@ def draw_crops(
 
 
 def center_window(height: int, width: int, crop_l: int) -> Windows:
-    """Return tops, lefts, flips, each (1,), of the window in the middle."""
+    """Return the tops, lefts and flips, each (1,), of the window in the middle."""
     _check_crop(height, width, crop_l)
     return np.array([(height - crop_l) // 2]), np.array([(width - crop_l) // 2]), np.array([False])
 
 
 def corner_center_windows(height: int, width: int, crop_l: int, reflect: bool = True) -> Windows:
-    """Return tops, lefts, flips, each (10,) or (5,), in the order of `corner_center_crop_reflect`."""
+    """Return the tops, lefts and flips, each (10,) or (5,), in the order of `corner_center_crop_reflect`."""
     (middle_top,), (middle_left,), _ = center_window(height, width, crop_l)
     bottom, right = height - crop_l, width - crop_l
     copies = 2 if reflect else 1
@@ -96,13 +95,11 @@ def crop_windows(
     padding: int = 0,
     fill: np.ndarray | float = 0,
 ) -> np.ndarray:
-    """Cut the same K windows (tops, lefts, flips) out of each chosen image: (B, K, crop_l, crop_l, C)."""
+    """Cut the same K windows out of each chosen image: (B, K, crop_l, crop_l, C)."""
     num_windows = len(windows[0])
     repeated = np.repeat(indices, num_windows)
     tops, lefts, flips = (np.tile(values, len(indices)) for values in windows)
-    crops = crop_reflect(
-        images, repeated, tops, lefts, flips, crop_l, padding=padding, fill=fill
-    )  # (B * K, h, w, C)
+    crops = crop_reflect(images, repeated, tops, lefts, flips, crop_l, padding=padding, fill=fill)
     return crops.reshape(len(indices), num_windows, *crops.shape[1:])
 
 
@@ -117,7 +114,7 @@ def crop_reflect(
     padding: int = 0,
     fill: np.ndarray | float = 0,
 ) -> np.ndarray:
-    """Cut window b out of image indices[b], for each b; read only the pixels of the windows.
+    """Cut window b out of image indices[b] for each b, reading only the pixels of the windows.
 
     :param images: (N, H, W, C), uint8 or float: an array, a memory map, or ImageRows.
     :param indices: (B,) rows of `images`.
@@ -125,8 +122,8 @@ def crop_reflect(
     :param lefts: (B,) first column of each window, in pixels of the padded image.
     :param flips: (B,) bool, whether the window is mirrored left to right.
     :param crop_l: side of the windows in pixels.
-    :param padding: width in pixels of the frame that each image is assumed to have.
-    :param fill: value of the frame: one, or (C,).
+    :param padding: width in pixels of the frame around each image.
+    :param fill: value of the frame, a number or (C,).
     :return: (B, crop_l, crop_l, C), same dtype.
     :raises ValueError: a window reaches beyond its padded image.
     """
@@ -150,17 +147,17 @@ def crop_reflect(
 
 
 def _overlap(start: int, length: int, size: int) -> tuple[slice, slice]:
-    """Return the part of start..start + length inside 0..size, as a slice of the image and one of the window."""
+    """Return the overlap of a window and an image, as a slice of the image and one of the window."""
     first = max(start, 0)
     last = max(first, min(start + length, size))
     return slice(first, last), slice(first - start, last - start)
 
 
 def _copy_mirrored(window: np.ndarray, target: np.ndarray, scratch: np.ndarray) -> None:
-    """Copy window to target, whose columns run backwards, one channel at a time.
+    """Copy a window to a target with reversed columns, one channel at a time.
 
-    A mirrored copy of short pixels is slow in NumPy; one long strided run per channel is more than twice as
-    fast, once the window lies in the processor's cache: hence the copy to scratch.
+    NumPy mirrors short pixels slowly. One long strided copy per channel is more than twice as fast if the window is
+    in the processor's cache, to which the copy to scratch brings it.
     """
     near = scratch[: window.shape[0], : window.shape[1]]
     near[...] = window

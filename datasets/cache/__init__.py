@@ -1,1 +1,1 @@
-"""The cache of decoded images: a memory map that later runs open at once."""
+"""Cache decoded images in memory maps, which later runs open without decoding."""

@@ -1,8 +1,8 @@
-"""Build one entry of the cache of decoded images: decode in parallel, write in order.
+"""Build an entry of the cache of decoded images: decode in parallel and write in order.
 
-An entry is a folder of four files: `images.npy` (N, size, size, C) uint8, `sums.npy` (N, C) int64 with the
-sums over each image's pixels, `digests.npy` (N, 16) uint8 by which equal images are found, and `manifest.json`,
-which says what is in it and how to check it.
+An entry is a folder of four files: `images.npy` (N, size, size, C) uint8, `sums.npy` (N, C) int64 with the sums
+over each image's pixels, `digests.npy` (N, 16) uint8 to find equal images, and `manifest.json` with the names, the
+bad files and checksums.
 """
 
 import hashlib
@@ -11,7 +11,6 @@ import os
 import sys
 import time
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,87 +22,66 @@ from datasets.errors import DataError, escape_name
 from datasets.image_files.folder_or_zip import Source
 from datasets.images.decode import ImageError, read_resized
 from datasets.images.duplicates import pixel_digests
+from datasets.options.loading import DecodeOptions
 from datasets.storage.parallel import in_order
 from datasets.storage.paths import file_digest
 
 IMAGES, SUMS, DIGESTS, MANIFEST = "images.npy", "sums.npy", "digests.npy", "manifest.json"
-_CHUNK = 16  # files that one task decodes
+_CHUNK = 16  # files per task
 _HEADER_BYTES = 128
 _BAR_AFTER = 2.0  # seconds
 
 
 @dataclass(frozen=True)
 class _Chunk:
-    pixels: np.ndarray  # (n, size, size, C), good files only
-    names: list[str]
-    bad: list[tuple[str, str]]
+    names: list[str]  # good files
+    bad: list[tuple[str, str]]  # (name, reason)
     sums: np.ndarray  # (n, C)
     digests: np.ndarray  # (n, 16)
     checksums: list[int]
 
 
 def build_entry(
-    folder: Path,
-    source: Source,
-    names: list[str],
-    size: int,
-    channels: int,
-    *,
-    strict: bool,
-    workers: int | None,
+    folder: Path, source: Source, names: list[str], options: DecodeOptions, workers: int | None
 ) -> None:
     """Decode files into a new entry at `folder`, which must exist and be empty.
 
     :param names: files of source, in the order of the rows.
-    :param size: side of the decoded squares in pixels.
-    :param strict: stop at the first bad file.
     :param workers: threads; None: one per processor that this process may use.
-    :raises DataError: a bad file, if strict; all files are bad.
+    :raises DataError: all files are bad, or one is and the options are strict.
     :raises OSError: the entry cannot be written.
     """
-    good: list[str] = []
-    bad: list[tuple[str, str]] = []
-    sums: list[np.ndarray] = []
-    digests: list[np.ndarray] = []
-    checksums: list[int] = []
+    size, channels = options.image_size, options.channels
+    chunks: list[_Chunk] = []
+    tasks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
     with open(folder / IMAGES, "wb") as file, DecodeBar(len(names)) as bar:
         file.write(_npy_header(len(names), size, channels))
-        for chunk in _decoded(source, names, size, channels, workers):
-            if strict and chunk.bad:
+        for pixels, chunk in in_order(partial(_decode, source, size=size, channels=channels), tasks, workers):
+            if options.strict and chunk.bad:
                 raise DataError(_first_bad(source, chunk.bad[0]))
-            file.write(chunk.pixels.data)
-            sums.append(chunk.sums)
-            digests.append(chunk.digests)
-            checksums.extend(chunk.checksums)
-            good.extend(chunk.names)
-            bad.extend(chunk.bad)
+            file.write(pixels.data)
+            chunks.append(chunk)
             bar.advance(len(chunk.names) + len(chunk.bad))
+        good = [name for chunk in chunks for name in chunk.names]
+        bad = [entry for chunk in chunks for entry in chunk.bad]
         if not good:
             raise DataError(f"none of {len(names)} files can be decoded; {_first_bad(source, bad[0])}")
         file.seek(0)
         file.write(_npy_header(len(good), size, channels))
         _to_disk(file)
-    for name, arrays in ((SUMS, sums), (DIGESTS, digests)):
-        with open(folder / name, "wb") as file:
-            np.save(file, np.concatenate(arrays))
-            _to_disk(file)
-    _write_manifest(folder, good, bad, checksum_of(checksums))
+    _save(folder / SUMS, [chunk.sums for chunk in chunks])
+    _save(folder / DIGESTS, [chunk.digests for chunk in chunks])
+    checksum = checksum_of([number for chunk in chunks for number in chunk.checksums])
+    _write_manifest(folder, good, bad, checksum)
 
 
 def checksum_of(checksums: list[int]) -> str:
-    """Return one hex digest for the CRC-32 of each image, in order."""
+    """Return one hex digest of the CRC-32 of each image, in order."""
     return hashlib.sha256(np.array(checksums, dtype=np.uint32).tobytes()).hexdigest()
 
 
-def _decoded(
-    source: Source, names: list[str], size: int, channels: int, workers: int | None
-) -> Iterator[_Chunk]:
-    """Decode in threads, and yield chunks in the order of the names."""
-    chunks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
-    return in_order(partial(_decode_chunk, source, size=size, channels=channels), chunks, workers)
-
-
-def _decode_chunk(source: Source, names: list[str], size: int, channels: int) -> _Chunk:
+def _decode(source: Source, names: list[str], size: int, channels: int) -> tuple[np.ndarray, _Chunk]:
+    """Return the pixels (n, size, size, C) of the good files, and the rest that is kept of them."""
     pixels = np.empty((len(names), size, size, channels), np.uint8)
     good: list[str] = []
     bad: list[tuple[str, str]] = []
@@ -114,12 +92,16 @@ def _decode_chunk(source: Source, names: list[str], size: int, channels: int) ->
         except ImageError as error:
             bad.append((name, str(error)))
     pixels = pixels[: len(good)]
-    sums = pixels.sum(axis=1, dtype=np.uint32).sum(
-        axis=1, dtype=np.int64
-    )  # in one go it takes 20 times as long
-    return _Chunk(
-        pixels, good, bad, sums, pixel_digests(pixels), [zlib.crc32(image.data) for image in pixels]
-    )
+    # Summing over both axes at once takes 20 times as long.
+    sums = pixels.sum(axis=1, dtype=np.uint32).sum(axis=1, dtype=np.int64)
+    checksums = [zlib.crc32(image.data) for image in pixels]
+    return pixels, _Chunk(good, bad, sums, pixel_digests(pixels), checksums)
+
+
+def _save(path: Path, arrays: list[np.ndarray]) -> None:
+    with open(path, "wb") as file:
+        np.save(file, np.concatenate(arrays))
+        _to_disk(file)
 
 
 def _write_manifest(folder: Path, good: list[str], bad: list[tuple[str, str]], checksum: str) -> None:
@@ -138,7 +120,7 @@ def _write_manifest(folder: Path, good: list[str], bad: list[tuple[str, str]], c
 
 
 def _npy_header(num_images: int, size: int, channels: int) -> bytes:
-    """Return the header of a .npy file (format 1.0), whose length does not depend on the number of images."""
+    """Return the header of a .npy file (format 1.0), with the same length for any number of images."""
     shape = (num_images, size, size, channels)
     fields = repr({"descr": "|u1", "fortran_order": False, "shape": shape})
     start = b"\x93NUMPY\x01\x00" + (_HEADER_BYTES - 10).to_bytes(2, "little")
@@ -152,25 +134,23 @@ def _to_disk(file: IO[Any]) -> None:
 
 def _first_bad(source: Source, bad: tuple[str, str]) -> str:
     name, reason = bad
-    return f"'{escape_name(name)}' in '{escape_name(str(source.path))}': {reason}; repair or remove it"
+    return f"'{escape_name(name)}' in '{source}': {reason}; repair or remove it"
 
 
 class DecodeBar:
-    """A progress bar that appears only on a terminal, and only for work that takes a while."""
+    """A progress bar that appears on a terminal if the work takes a while."""
 
     def __init__(self, total: int, title: str = "Decoding images"):
-        self._title = title
-        self._total = total
-        self._done = 0
+        self._title, self._total, self._done = title, total, 0
         self._bar: Any = None
-        is_terminal = getattr(sys.stdout, "isatty", bool)()  # a program's own stream need not say
+        is_terminal = getattr(sys.stdout, "isatty", bool)()  # a replaced stream may lack it
         self._show_at = time.monotonic() + _BAR_AFTER if is_terminal else float("inf")
 
     def advance(self, count: int) -> None:
-        """Count files that are done."""
+        """Add to the number of processed files."""
         self._done += count
         if self._bar is None and time.monotonic() >= self._show_at:
-            from rich.progress import Progress  # slow to import, and most runs find a cache
+            from rich.progress import Progress  # slow to import
 
             self._bar = Progress(transient=True)
             self._bar.start()

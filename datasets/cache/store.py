@@ -1,4 +1,4 @@
-"""Keep decoded images: a folder or an archive as a uint8 memory map that later runs open at once."""
+"""Store the decoded images of a folder or an archive as a uint8 memory map for later runs."""
 
 import contextlib
 import errno
@@ -23,10 +23,10 @@ from datasets.storage.atomic import fsync_path
 from datasets.storage.cache_folders import cache_folders
 from datasets.storage.paths import file_digest
 
-CODE_VERSION = 3  # raised when a file would decode to other pixels, or an entry has another form
+CODE_VERSION = 3  # increased when files decode to other pixels, or entries have another form
 _TEMPORARY = "tmp-"
-_ABANDONED = 24 * 3600  # seconds after which a half-built entry no longer has an owner
-_NAMED = 5  # bad files that the warning names
+_ABANDONED = 24 * 3600  # seconds after which a half-built entry counts as abandoned
+_NAMED = 5  # bad files in a message
 _ATTEMPTS = 3
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class CachedImages:
     :param bad: (name, reason) of each file that was left out.
     :param sums: (N, C) int64, sums over each image's pixels.
     :param digests: (N, 16) uint8, `datasets.images.duplicates.pixel_digests` of the rows.
-    :param fingerprint: hex digest of names and pixels; it does not depend on where the files lie.
+    :param fingerprint: hex digest of names and pixels, independent of the folder.
     """
 
     images: np.memmap
@@ -55,17 +55,17 @@ class CachedImages:
 def load_images(
     source: Source, names: list[str], options: DecodeOptions, *, workers: int | None = None
 ) -> CachedImages:
-    """Open the decoded images of some files, and decode them first if necessary.
+    """Open the decoded images of some files, after decoding them if necessary.
 
-    Create `cache_dir/KEY/`, where KEY stands for the names, sizes and times of the files, the size, the
-    channels and the version of this code; an entry that is damaged is built again.
+    Create `cache_dir/KEY/`, where KEY depends on the names, sizes and times of the files, the size, the channels
+    and CODE_VERSION; a damaged entry is built again.
 
-    :param names: files of the source, in the wanted order.
+    :param names: files of the source, in the order of the rows.
     :param workers: decoding threads; None: one per processor.
-    :raises DataError: more bad files than allowed, or no good one.
+    :raises DataError: there are more bad files than allowed, or no good one.
     :raises StorageError: the cache cannot be written.
     """
-    key = _key(source, names, options.image_size, options.channels)
+    key = _key(source, names, options)
     for root in cache_folders(options.cache_dir):
         images = _open_entry(root / key)
         if images is not None:
@@ -74,16 +74,19 @@ def load_images(
         try:
             images = _build(root, root / key, source, names, options, workers)
         except OSError as error:
-            num_bytes = len(names) * options.image_size**2 * options.channels
-            raise StorageError(_storage_message(root, num_bytes, error)) from error
+            size = len(names) * options.image_size**2 * options.channels / 2**20
+            raise StorageError(
+                f"the decoded images ({size:.0f} MiB) cannot be kept in '{escape_name(root)}' "
+                f"({error.strerror}); choose another folder with --data.cache_dir"
+            ) from error
     _report_bad(source, images, options)
     return images
 
 
-def _key(source: Source, names: list[str], size: int, channels: int) -> str:
+def _key(source: Source, names: list[str], options: DecodeOptions) -> str:
     files = {file.name: file for file in source.files()}
     listed = [(name, files[name].size, files[name].stamp) for name in names]
-    parts = (CODE_VERSION, source.identity, size, channels, listed)
+    parts = (CODE_VERSION, source.identity, options.image_size, options.channels, listed)
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()[:32]
 
 
@@ -104,7 +107,7 @@ def _open_entry(entry: Path) -> CachedImages | None:
         bad = [(name, reason) for name, reason in manifest["bad"]]
         content = json.dumps((manifest["names"], images.shape, manifest["checksum"]))
     except (OSError, ValueError, TypeError, LookupError):
-        return None  # absent or damaged: the caller builds it
+        return None  # missing or damaged
     fingerprint = hashlib.sha256(content.encode()).hexdigest()
     return CachedImages(images, manifest["names"], bad, sums, digests, fingerprint)
 
@@ -112,21 +115,13 @@ def _open_entry(entry: Path) -> CachedImages | None:
 def _build(
     root: Path, entry: Path, source: Source, names: list[str], options: DecodeOptions, workers: int | None
 ) -> CachedImages:
-    """Build beside the entry and rename; if another process was faster, use its entry."""
+    """Build an entry under a temporary name and rename it; if another process was faster, use its entry."""
     root.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(root)
     temporary = root / f"{_TEMPORARY}{uuid.uuid4().hex}"
     temporary.mkdir()
     try:
-        build_entry(
-            temporary,
-            source,
-            names,
-            options.image_size,
-            options.channels,
-            strict=options.strict,
-            workers=workers,
-        )
+        build_entry(temporary, source, names, options, workers)
         for _ in range(_ATTEMPTS):
             images = _put_in_place(root, temporary, entry)
             if images is not None:
@@ -134,13 +129,13 @@ def _build(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     raise DataError(
-        f"the cache entry '{escape_name(str(entry))}' is damaged again and again; "
+        f"the cache entry '{escape_name(entry)}' is damaged again and again; "
         "remove it, or choose another --data.cache_dir"
     )
 
 
 def _put_in_place(root: Path, temporary: Path, entry: Path) -> CachedImages | None:
-    """Rename the new entry; an entry that is in its way is used if it is whole, and moved away if not."""
+    """Rename the new entry. If another one is in its way, return it if it is complete, and else move it away."""
     try:
         if temporary.exists():
             os.rename(temporary, entry)
@@ -153,45 +148,32 @@ def _put_in_place(root: Path, temporary: Path, entry: Path) -> CachedImages | No
             aside = root / f"{_TEMPORARY}{uuid.uuid4().hex}"
             with contextlib.suppress(FileNotFoundError):  # another process may have moved it
                 os.rename(entry, aside)
-            _remove(aside)
+            if aside.is_dir():
+                shutil.rmtree(aside, ignore_errors=True)
+            else:
+                aside.unlink(missing_ok=True)
         return images
     return _open_entry(entry)
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
 def _remove_abandoned(root: Path) -> None:
-    """Remove what killed builds left behind a day ago or earlier."""
+    """Remove what killed builds left over a day ago."""
     for folder in root.glob(f"{_TEMPORARY}*"):
-        try:
+        with contextlib.suppress(FileNotFoundError):  # its owner is alive and has just renamed it
             newest = max(path.stat().st_mtime for path in [folder, *folder.glob("*")])
-        except FileNotFoundError:
-            continue  # its owner is alive: it was renamed just now
-        if time.time() - newest > _ABANDONED:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _storage_message(root: Path, num_bytes: int, error: OSError) -> str:
-    return (
-        f"the decoded images ({num_bytes / 2**20:.0f} MiB) cannot be kept in '{escape_name(str(root))}' "
-        f"({error.strerror}); choose another folder with --data.cache_dir"
-    )
+            if time.time() - newest > _ABANDONED:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _report_bad(source: Source, images: CachedImages, options: DecodeOptions) -> None:
-    """Warn about the files that were left out, or refuse to go on without them."""
+    """Warn about the files that were left out; raise DataError if there are too many."""
     if not images.bad:
         return
     total = len(images.names) + len(images.bad)
     named = "; ".join(f"'{escape_name(name)}': {reason}" for name, reason in images.bad[:_NAMED])
     rest = len(images.bad) - _NAMED
     more = f"; and {rest} more, which python -m datasets.check names" if rest > 0 else ""
-    what = f"{len(images.bad)} of {total} images in '{escape_name(str(source.path))}' cannot be decoded"
+    what = f"{len(images.bad)} of {total} images in '{source}' cannot be decoded"
     if options.strict or len(images.bad) > options.max_bad_fraction * total:
         allow = "leave --data.strict out" if options.strict else "allow more with --data.max_bad_fraction"
         raise DataError(f"{what} ({named}{more}); remove them, or {allow}")

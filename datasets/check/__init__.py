@@ -1,1 +1,1 @@
-"""`python -m datasets.check`: look at images before training."""
+"""`python -m datasets.check`: check images before training."""

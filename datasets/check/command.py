@@ -1,4 +1,4 @@
-"""Look at images before training: `python -m datasets.check DIR`. Decode each once and change nothing."""
+"""Check images before training: `python -m datasets.check DIR`. Decode each once and change nothing."""
 
 import io
 import json
@@ -6,7 +6,6 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 
 from datasets.check.inspection import inspect
 from datasets.check.report import Report, lines_of, report_of
@@ -20,13 +19,13 @@ _NAME = "datasets.check"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Check, print the report, and return the exit code."""
+    """Check images, print the report, and return the exit code."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the stream lacks
+        sys.stdout.reconfigure(errors="backslashreplace")  # names may have characters that the stream lacks
     try:
         return _check(arguments)
-    except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
+    except BrokenPipeError:  # the reader of the output is gone, as in `... | head`
         return 141
     except KeyboardInterrupt:
         sys.stderr.write(f"{_NAME}: interrupted\n")
@@ -42,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _told(error: Exception) -> UsageError | DataError | StorageError | None:
-    """Return what is reported about an error; None for a defect of the project."""
+    """Return the error to report; None for a defect of the project."""
     if isinstance(error, UsageError | DataError | StorageError):
         return error
     if isinstance(error, MemoryError):
@@ -54,11 +53,16 @@ def _check(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
     output = None if arguments.json is None else expanded(arguments.json)
     if output is not None and not output.absolute().parent.is_dir():
-        raise StorageError(f"there is no folder for --json '{escape_name(str(output))}'; create it first")
-    with without_warnings():  # the report holds what they say
+        raise StorageError(f"there is no folder for --json '{escape_name(output)}'; create it first")
+    with without_warnings():  # the report contains them
         report = report_of(inspect(arguments.path))
-    if output is not None:
-        _write(report, output)  # before printing, which fails if the reader has gone
+    if output is not None:  # before printing, which fails if the reader is gone
+        try:
+            write_text(output, json.dumps(report, indent=1) + "\n")
+        except OSError as error:
+            raise StorageError(
+                f"the report cannot be written to '{escape_name(output)}' ({error.strerror}); choose another --json"
+            ) from error
     _print(report)
     return DataError.exit_code if report["unreadable"] or report["layout"] else 0
 
@@ -66,11 +70,11 @@ def _check(argv: Sequence[str]) -> int:
 def _parser() -> ScriptParser:
     parser = ScriptParser(
         prog=f"python -m {_NAME}",
-        description="Look at images before training on them. Each is decoded once; nothing is changed or kept. "
-        "Lists files that cannot be read and why, images that are read but odd (grey, CMYK, palette, transparent, "
-        "16 bits, animated, turned by EXIF, a suffix of another format), files that are not images, empty folders, "
-        "images that are there more than once (the same upright pixels, however the file is packed) inside and "
-        "across train, val and test, sizes, and the number of images of each class and part.",
+        description="Check images before training on them. Each is decoded once; nothing is changed or kept. "
+        "Lists files that cannot be read and why, unusual images (grey, CMYK, palette, transparent, 16 bits, "
+        "animated, turned by EXIF, a suffix of another format), files that are not images, empty folders, "
+        "images that occur more than once (the same upright pixels, whatever the format) within and across train, "
+        "val and test, sizes, and the number of images of each class and part.",
         epilog="Exit codes: 0 all images can be read and trained on, 2 usage, 3 some cannot or there are none, "
         "6 the report cannot be written.",
     )
@@ -82,24 +86,15 @@ def _parser() -> ScriptParser:
 
 
 def _print(report: Report) -> None:
-    if sys.stdout is None:  # it was closed before
+    if sys.stdout is None:  # closed by the caller
         return
     try:
         sys.stdout.write("\n".join([*lines_of(report), ""]))
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try again on exit
         if isinstance(error, BrokenPipeError):
             raise
         raise StorageError(
             f"the report cannot be printed ({error.strerror}); send it elsewhere, or use --json"
-        ) from error
-
-
-def _write(report: Report, path: Path) -> None:
-    try:
-        write_text(path, json.dumps(report, indent=1) + "\n")
-    except OSError as error:
-        raise StorageError(
-            f"the report cannot be written to '{escape_name(str(path))}' ({error.strerror}); choose another --json"
         ) from error

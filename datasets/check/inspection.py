@@ -1,4 +1,4 @@
-"""Inspect a folder, an archive or a set in its official form: decode every image once, write nothing."""
+"""Inspect a folder, an archive or a set in its official format: decode every image once and write nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from datasets.images.formats import SUFFIXES, suffix_of
 from datasets.load import holds_own_form, load_splits
 from datasets.storage.parallel import in_order
 
-UNUSED = "unused"  # the part of files that no loader would take, such as a test folder without labels
-ODDITIES = {  # what can be odd about an image that is read all the same, and what becomes of it
+UNUSED = "unused"  # the part of files that no loader reads, such as a test folder without labels
+ODDITIES = {  # unusual properties of images that are read, and how they are treated
     "grey": "grey: three equal channels",
     "cmyk": "CMYK: converted to RGB",
     "palette": "a palette: its colours",
@@ -45,13 +45,13 @@ _Place = tuple[str, str | None]  # part, class
 
 @dataclass(frozen=True)
 class Record:
-    """An image that can be read.
+    """A readable image.
 
     :param part: whole, train, val, test or unused.
     :param label: the name of its class, or None.
     :param width: in pixels, upright; height likewise.
     :param oddities: keys of ODDITIES.
-    :param digest: of the upright RGB pixels at full size, by which equal images are found.
+    :param digest: of the upright RGB pixels at full size.
     """
 
     name: str
@@ -65,13 +65,13 @@ class Record:
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that a pass over some images found.
+    """The results of an inspection.
 
     :param unreadable: (name, reason) of each file that cannot be decoded.
     :param undecoded: names of images in formats that are not decoded.
     :param others: names of files that are not images.
     :param empty_folders: names of the topmost folders without any file.
-    :param layout: why no loader can take these files as they lie there, or None.
+    :param layout: why no loader can use the files in these folders, or None.
     """
 
     path: str
@@ -84,10 +84,10 @@ class Findings:
 
 
 def inspect(path: Path | str, *, workers: int | None = None) -> Findings:
-    """Look at every image of a folder or an archive in any form that a loader knows; write nothing.
+    """Inspect every image of a folder or an archive in any format that a loader reads.
 
     :param workers: threads; None: one per processor.
-    :raises DataError: nothing there, no images, or an official form that is damaged.
+    :raises DataError: there are no images, or files in an official format are damaged.
     """
     for name in DATASETS:
         if holds_own_form(name, path):
@@ -96,14 +96,10 @@ def inspect(path: Path | str, *, workers: int | None = None) -> Findings:
 
 
 def odd_about(facts: ImageFacts, name: str) -> tuple[str, ...]:
-    """Return the keys of ODDITIES that are true of a file.
-
-    :param name: of the file, for its suffix.
-    """
+    """Return the keys of ODDITIES that apply to a file of this name."""
     mode = "I" if facts.mode.startswith("I") else facts.mode
-    colour = _ODD_MODES.get(mode, "other")
     found = {
-        colour: mode not in _PLAIN_MODES,
+        _ODD_MODES.get(mode, "other"): mode not in _PLAIN_MODES,
         "transparent": facts.has_transparency,
         "deep": facts.is_deep,
         "range": facts.is_range_doubtful,
@@ -121,12 +117,11 @@ def _inspect_arrays(form: str, path: Path | str) -> Findings:
     for part, dataset in (("train", splits.train), ("test", splits.test)):
         if dataset is None:
             continue
+        height, width, _ = dataset.images.shape[1:]
         labels = dataset.labels.argmax(axis=1)
         for row, name in enumerate(dataset.file_names or ()):
-            image = dataset.images[row]
-            height, width, _ = image.shape
-            label = splits.class_names[labels[row]]
-            records.append(Record(name, part, label, width, height, (), pixel_digest(image)))
+            digest = pixel_digest(dataset.images[row])
+            records.append(Record(name, part, splits.class_names[labels[row]], width, height, (), digest))
     return Findings(str(path), tuple(records))
 
 
@@ -155,7 +150,7 @@ def _inspect_files(source: Source, workers: int | None) -> Findings:
 def _unreadable_classes(
     source: Source, places: dict[str, _Place], unreadable: Sequence[tuple[str, str]]
 ) -> str | None:
-    """Return what training would say of classes of which no image can be read, or None."""
+    """Return the error of a loader about classes without a readable image, or None."""
     labelled: dict[str, list[tuple[str, str]]] = {}
     for name, (part, label) in places.items():
         if label is not None:
@@ -168,7 +163,7 @@ def _unreadable_classes(
 
 
 def _inspect_file(source: Source, places: dict[str, _Place], name: str) -> Record | tuple[str, str]:
-    """Return the record of one file, or its name and why it cannot be read."""
+    """Return the record of one file, or its name and the reason why it cannot be read."""
     try:
         pixels, facts = inspect_image(source.read(name))
     except ImageError as error:
@@ -179,12 +174,12 @@ def _inspect_file(source: Source, places: dict[str, _Place], name: str) -> Recor
 
 
 def _places(source: Source, names: Sequence[str]) -> tuple[dict[str, _Place], str | None]:
-    """Return the part and the class of each file by the first rule that fits; where none does, why not.
+    """Return the part and the class of each file by the first rule that fits, or the reason why none does.
 
     :raises DataError: there are no images.
     """
     if not names:
-        list_labelled(source)  # says what is there instead
+        list_labelled(source)  # raises
     problems = []
     for rule in (class_of_folder, class_of_pet):
         try:

@@ -1,4 +1,4 @@
-"""Report the findings of a check: as plain values for programs, and as lines of text for people."""
+"""Report the findings of a check as plain values and as lines of text."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from datasets.errors import escape_name, shortened
 from datasets.image_files.folder_names import TEST, TRAIN, VAL, WHOLE
 from datasets.image_files.unused_files import suffixes_of
 
-_LISTED = 20  # groups of equal images that the text names; the values have all
+_LISTED = 20  # groups of equal images in the text; the values have all
 _PARTS = (WHOLE, TRAIN, VAL, TEST, UNUSED)
 _NO_CLASS = "(no class)"
 
@@ -19,13 +19,12 @@ Report = dict[str, Any]
 
 
 def report_of(findings: Findings) -> Report:
-    """Return the findings as plain values that JSON can hold.
+    """Return the findings as plain values for JSON.
 
-    :return: path; images, the number of those that can be read; layout; counts {part: {class: images}}; sizes
+    :return: path; images, the number of readable ones; layout; counts {part: {class: images}}; sizes
         {"width": {"min", "median", "max"}, "height": ...} in pixels, upright; unreadable [{"name", "reason"}];
         undecoded [name]; others [name], files that are not images; empty_folders [name]; odd {kind: [name]};
-        duplicates [{"files", "parts", "classes"}], first those of several classes, then those that several parts
-        share.
+        duplicates [{"files", "parts", "classes"}], first those of several classes, then those of several parts.
     """
     records = findings.records
     return {
@@ -44,7 +43,7 @@ def report_of(findings: Findings) -> Report:
 
 
 def lines_of(report: Report) -> Iterator[str]:
-    """Yield the lines of the report for people."""
+    """Yield the lines of the report."""
     bad, path = len(report["unreadable"]), escape_name(report["path"])
     empty = f"; empty folders: {shortened(report['empty_folders'])}" if report["empty_folders"] else ""
     yield f"{path}: {report['images']} images can be read, {bad} cannot{empty}"
@@ -63,9 +62,8 @@ def lines_of(report: Report) -> Iterator[str]:
     if report["others"]:
         yield f"  {suffixes_of(report['others'])}: {shortened(report['others'])}"
     yield from _section("odd, and read all the same", sum(map(len, report["odd"].values())))
-    yield from (
-        f"  {len(names):>6} {ODDITIES[kind]} ({shortened(names, 3)})" for kind, names in report["odd"].items()
-    )
+    for kind, names in report["odd"].items():
+        yield f"  {len(names):>6} {ODDITIES[kind]} ({shortened(names, 3)})"
     yield from _duplicate_lines(report["duplicates"])
 
 
@@ -81,12 +79,10 @@ def _counts(records: Iterable[Record]) -> dict[str, dict[str, int]]:
 def _sizes(records: Sequence[Record]) -> dict[str, dict[str, float]]:
     if not records:
         return {}
+    sides = {"width": [record.width for record in records], "height": [record.height for record in records]}
     return {
         side: {"min": min(values), "median": float(np.median(values)), "max": max(values)}
-        for side, values in (
-            ("width", [record.width for record in records]),
-            ("height", [record.height for record in records]),
-        )
+        for side, values in sides.items()
     }
 
 
@@ -96,7 +92,7 @@ def _odd(records: Sequence[Record]) -> dict[str, list[str]]:
 
 
 def _duplicates(records: Iterable[Record]) -> list[dict[str, list[str]]]:
-    """Return groups of images with the same upright pixels, first those whose classes contradict each other."""
+    """Return groups of images with the same upright pixels, those of several classes first."""
     groups: dict[bytes, list[Record]] = defaultdict(list)
     for record in records:
         groups[record.digest].append(record)

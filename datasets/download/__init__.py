@@ -1,1 +1,1 @@
-"""Official files of data sets: known by size and SHA-256, fetched over https, verified."""
+"""Download and verify the official files of data sets."""

@@ -1,8 +1,8 @@
 """Fetch the official files of data sets.
 
-Only https is spoken, also after a redirect, with certificates checked as `requests` does. A file is written to
-NAME.part in the folder where it shall be, which a later try goes on with, and gets its name once its size and its
-hash are right. A transfer that is cut or stalls is tried again a few times.
+Only https is used, also after a redirect, with certificates checked by `requests`. A file is written to NAME.part,
+which a later try resumes, and is renamed when its size and its hash are right. An interrupted transfer is tried
+again a few times.
 """
 
 import contextlib
@@ -23,29 +23,29 @@ from datasets.errors import DataError, OptionError, StorageError, escape_name
 from datasets.storage.cache_folders import default_cache_dir
 from datasets.storage.paths import expanded, file_digest
 
-WAITS = (2, 5, 10)  # seconds before each further try of a transfer that was cut
-# What earlier versions fetched: the same images, used if the file is already there.
-EARLIER = {"cifar10": CIFAR10_PYTHON}
+WAITS = (2, 5, 10)  # seconds before each further try of an interrupted transfer
+EARLIER = {"cifar10": CIFAR10_PYTHON}  # fetched by earlier versions, with the same images
 
 logger = logging.getLogger(__name__)
 
 
 def fetch(name: str, folder: Path | str | None = None) -> Path:
-    """Fetch the official files of a data set that are not there yet.
+    """Fetch the missing official files of a data set.
 
-    Create the folder, and in it NAME.part while a file is on its way, and NAME.part.lock, which stays.
+    Create the folder, NAME.part in it during a download, and NAME.part.lock, which is kept.
 
     :param name: a data set of the catalogue that has downloads.
-    :param folder: where the files are put; None: downloads/NAME in the cache directory of `cache_folders`.
-    :return: what the loader takes: the file, or the folder of several.
-    :raises DataError: a file that is there and is not the official one, which stays as it is; a server that cannot
-        be reached, stalls again and again, hardly sends anything, leaves https or sends something else.
-    :raises StorageError: the folder cannot be written. OptionError: it is a file.
+    :param folder: for the files; None: downloads/NAME in the cache directory of `cache_folders`.
+    :return: the path for the loader: the file, or the folder of several files.
+    :raises DataError: an existing file is not the official one (it is kept); or the server cannot be reached, is
+        too slow, leaves https or sends something else.
+    :raises StorageError: the folder cannot be written.
+    :raises OptionError: the folder is a file.
     """
     folder = default_cache_dir() / "downloads" / name if folder is None else expanded(folder)
     if folder.exists() and not folder.is_dir():
         raise OptionError(
-            f"'{escape_name(str(folder))}' is a file; give --download a folder to put files into, or leave it out"
+            f"'{escape_name(folder)}' is a file; give --download a folder to put files into, or leave it out"
         )
     earlier, files = EARLIER.get(name), DATASETS[name].downloads
     if earlier and (folder / earlier.name).exists() and not (folder / files[0].name).exists():
@@ -56,9 +56,9 @@ def fetch(name: str, folder: Path | str | None = None) -> Path:
 
 
 def located(name: str, path: Path | str | None, download: bool) -> Path:
-    """Return where a loader reads: its path, or what `fetch` has put there.
+    """Return the path that a loader reads, after `fetch` with download.
 
-    :raises OptionError: no path, and nothing to be fetched.
+    :raises OptionError: there is neither a path nor download.
     """
     if download:
         return fetch(name, path)
@@ -89,32 +89,28 @@ def _ensure(file: OfficialFile, target: Path) -> None:
             os.replace(part, target)
     except OSError as error:
         raise StorageError(
-            f"'{escape_name(str(target))}' cannot be written ({error.strerror}); choose another folder with "
+            f"'{escape_name(target)}' cannot be written ({error.strerror}); choose another folder with "
             "--data-dir"
         ) from error
 
 
 @contextlib.contextmanager
 def _held(part: Path) -> Iterator[None]:
-    """Let one process at a time have the half-done file: by NAME.part.lock beside it.
+    """Lock the unfinished file for this process by NAME.part.lock beside it.
 
-    The lock file stays: once it were deleted, one process could lock the old file and another a new one.
+    The lock file is kept: after its removal, one process could lock the old file and another one a new file.
     """
-    lock = FileLock(f"{part}.lock", timeout=0, thread_local=False, fallback_to_soft=False)
     try:
-        lock.acquire()
+        with FileLock(f"{part}.lock", timeout=0, thread_local=False, fallback_to_soft=False):
+            yield
     except Timeout as error:
         raise DataError(
-            f"'{escape_name(str(part))}' is being downloaded by another process; wait for it"
+            f"'{escape_name(part)}' is being downloaded by another process; wait for it"
         ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _transfer(file: OfficialFile, stream: IO[bytes]) -> None:
-    """Append what is missing of the file, in several tries where it has to be."""
+    """Append the rest of the file, in several tries if necessary."""
     for wait in WAITS:
         try:
             return try_transfer(file, stream)
@@ -125,7 +121,7 @@ def _transfer(file: OfficialFile, stream: IO[bytes]) -> None:
 
 
 def _verify(file: OfficialFile, part: Path) -> None:
-    """Refuse and remove a complete download with a wrong hash, which is no use to go on with."""
+    """Refuse and remove a complete download with a wrong hash, which could not be resumed."""
     actual = file_digest(part)
     if actual != file.sha256:
         part.unlink()

@@ -1,7 +1,7 @@
-"""The official files of data sets, known by size and SHA-256.
+"""List the official files of data sets with their sizes and SHA-256.
 
-The hashes are of the files that the publishers' MD5 sums (CIFAR-10, MNIST) name, as several other libraries pin
-them; Microsoft publishes none for Asirra, so its hash is the one that others found there.
+The files of CIFAR-10 and MNIST match the publishers' MD5 sums, and other libraries use the same hashes. Microsoft
+publishes none for Asirra; its hash is the one that others report.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,7 @@ _MICROSOFT = "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8
 
 @dataclass(frozen=True)
 class OfficialFile:
-    """A file as its publisher has it.
-
-    :param size: bytes.
-    :param sha256: hex digest.
-    """
+    """A file as its publisher has it: its https address, size in bytes and SHA-256 in hex."""
 
     url: str
     size: int

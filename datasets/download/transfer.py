@@ -1,4 +1,4 @@
-"""Try once to fetch the rest of an official file over https, and check it while it comes."""
+"""Try once to fetch the rest of an official file over https, and check it during the transfer."""
 
 import os
 import sys
@@ -12,20 +12,20 @@ from datasets.download.known_files import OfficialFile
 from datasets.errors import DataError, escape_name
 
 TIMEOUT = 30  # seconds without a connection or a byte
-MIN_RATE = 1000  # bytes a second below which a transfer is given up,
-WINDOW = 60  # measured over so many seconds
+MIN_RATE = 1000  # bytes a second, below which a transfer is given up
+WINDOW = 60  # seconds over which the rate is measured
 _CHUNK = 2**18
 
 
 class CutError(DataError):
-    """The transfer began and did not come to its end: another try may well go on."""
+    """The transfer was interrupted; another try may resume it."""
 
 
 def try_transfer(file: OfficialFile, stream: IO[bytes]) -> None:
-    """Append what is missing of the file.
+    """Append the rest of the file.
 
-    :raises CutError: the transfer began and did not come to its end.
-    :raises DataError: the server cannot be reached, hardly sends anything, leaves https or sends something else.
+    :raises CutError: the transfer was interrupted.
+    :raises DataError: the server cannot be reached, is too slow, leaves https or sends something else.
     """
     if os.fstat(stream.fileno()).st_size > file.size:
         stream.truncate(0)
@@ -40,7 +40,7 @@ def try_transfer(file: OfficialFile, stream: IO[bytes]) -> None:
     try:
         with requests.get(file.url, headers=headers, hooks=hooks, stream=True, timeout=TIMEOUT) as response:
             response.raise_for_status()
-            if not _goes_on(response, file, stream, done) and done:
+            if not _is_resumed(response, file, stream, done) and done:
                 stream.truncate(0)
                 done = 0
             _append(_pieces(response.raw), file, stream, done)
@@ -52,7 +52,7 @@ def try_transfer(file: OfficialFile, stream: IO[bytes]) -> None:
 
 
 def _check_redirect(response: Any, **options: Any) -> None:
-    """Refuse to leave https. The body of a redirect is not read, since it may have any size."""
+    """Refuse a redirect that leaves https, without reading its body, which may have any size."""
     if not response.is_redirect:
         return
     response.close()
@@ -64,10 +64,10 @@ def _check_redirect(response: Any, **options: Any) -> None:
         )
 
 
-def _goes_on(response: Any, file: OfficialFile, stream: IO[bytes], done: int) -> bool:
-    """Return whether an answer begins behind the first `done` bytes, not at the file's beginning.
+def _is_resumed(response: Any, file: OfficialFile, stream: IO[bytes], done: int) -> bool:
+    """Return whether a response starts after the first `done` bytes rather than at the beginning of the file.
 
-    :raises DataError: it is another part, for which the stream is emptied, or a file of another size.
+    :raises DataError: it is another part of the file (the stream is emptied), or a file of another size.
     """
     shown = escape_name(response.url)
     if response.status_code == 206:
@@ -87,14 +87,14 @@ def _goes_on(response: Any, file: OfficialFile, stream: IO[bytes], done: int) ->
 
 
 def _pieces(raw: Any) -> Iterator[bytes]:
-    """Yield the bytes of a body as they come: to wait for a whole chunk would be to wait for a slow server."""
-    while piece := raw.read1(_CHUNK, decode_content=False):  # an archive must not be unpacked on its way
+    """Yield the bytes of a body as they arrive, without waiting for a whole chunk from a slow server."""
+    while piece := raw.read1(_CHUNK, decode_content=False):  # keep archives packed
         yield piece
 
 
 def _append(pieces: Iterator[bytes], file: OfficialFile, stream: IO[bytes], done: int) -> None:
-    """Write the pieces behind the first `done` bytes, never more than the file has."""
-    window = time.monotonic(), done  # when it began, and the bytes that there were
+    """Write the pieces after the first `done` bytes, at most up to the size of the file."""
+    window = time.monotonic(), done  # its start, and the bytes at that time
     with _bar(file) as show:
         for piece in pieces:
             done += len(piece)
@@ -114,7 +114,7 @@ def _append(pieces: Iterator[bytes], file: OfficialFile, stream: IO[bytes], done
 
 
 def _check_rate(file: OfficialFile, done: int, start: float, done_before: int) -> None:
-    """Give up on a server that keeps the connection alive and hardly sends anything."""
+    """Raise DataError if the server keeps the connection alive but is too slow."""
     rate = (done - done_before) / (time.monotonic() - start)
     if rate < MIN_RATE:
         raise DataError(
@@ -125,8 +125,8 @@ def _check_rate(file: OfficialFile, done: int, start: float, done_before: int) -
 
 @contextmanager
 def _bar(file: OfficialFile) -> Iterator[Callable[[int], None]]:
-    """Yield what is told the number of bytes so far: a progress bar if standard output is a terminal."""
-    if not getattr(sys.stdout, "isatty", bool)():  # a stream that the program replaced may lack it
+    """Yield a function that shows the number of bytes so far in a progress bar, on a terminal."""
+    if not getattr(sys.stdout, "isatty", bool)():  # a replaced stream may lack it
         yield lambda done: None
         return
     from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn  # slow to import

@@ -1,4 +1,4 @@
-"""Compare files on the disk with the official ones, by size and SHA-256."""
+"""Compare files on disk with the official ones by size and SHA-256."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -8,28 +8,28 @@ from datasets.download.known_files import OfficialFile
 from datasets.errors import DataError, escape_name
 from datasets.storage.paths import file_digest
 
+_ADVICE = (
+    "download it again, or, if you changed it on purpose, unpack it and give the folder, or give it another "
+    "name"
+)
+
 
 def check_official(path: Path) -> None:
-    """Refuse a file that has the name of an official archive but other content; files of other names pass.
+    """Refuse a file with the name of an official archive but other content; ignore other names.
 
-    :raises DataError: with the expected and the actual size or hash.
+    :raises DataError: gives the expected and the actual size or hash.
     """
     for file in (file for entry in DATASETS.values() for file in entry.verified):
         if file.name == path.name and path.is_file():
-            compare(
-                file,
-                path,
-                "download it again, or, if you changed it on purpose, unpack it and give the folder, or give it "
-                "another name",
-            )
+            compare(file, path, _ADVICE)
 
 
 def compare(file: OfficialFile, path: Path, advice: str) -> None:
-    """Refuse a file on the disk that is not the official one.
+    """Refuse a file that is not the official one.
 
-    :param advice: what to do about it.
+    :param advice: the end of the message.
     """
-    shown, status = escape_name(str(path)), path.stat()
+    shown, status = escape_name(path), path.stat()
     if status.st_size != file.size:
         raise DataError(
             f"'{shown}' is not the official file: expected {file.size} bytes, got {status.st_size}; {advice}"
@@ -43,5 +43,5 @@ def compare(file: OfficialFile, path: Path, advice: str) -> None:
 
 @lru_cache
 def _sha256(path: Path, size: int, mtime_ns: int) -> str:
-    """Return the hash, computed once in a process for each state of a file."""
+    """Return the hash, computed once per process for each state of a file."""
     return file_digest(path)

@@ -1,1 +1,1 @@
-"""Image files in folders and zip archives: list them, and read class and part from their names."""
+"""List image files in folders and zip archives, and read their classes and parts from their names."""

@@ -1,7 +1,6 @@
-"""List the files of a folder or a zip archive, sorted, and read their bytes.
+"""List the files of a folder or a zip archive, and read their bytes.
 
-A zip archive is read in memory, member by member; nothing is ever extracted, so no member name can lead
-out of a folder.
+A zip archive is read in memory, member by member; it is never extracted, so no name can lead out of a folder.
 """
 
 import errno
@@ -30,18 +29,18 @@ from datasets.images.formats import (
 )
 from datasets.storage.paths import expanded
 
-MAX_FILE_BYTES = 72 * 2**20  # room for 24 million pixels that are not compressed
+MAX_FILE_BYTES = 72 * 2**20  # enough for 24 million uncompressed pixels
 _CHUNK = 2**20
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of others zipfile unpacks a member at one go
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # with others zipfile unpacks a member at once
 _MEMBER_ERRORS = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
-_UNREADABLE = (errno.EACCES, errno.EPERM, errno.EIO)  # of a file that is there
-_PACKED = "train.zip"  # what Kaggle's download holds once it is unzipped, beside test1.zip and a table
+_UNREADABLE = (errno.EACCES, errno.EPERM, errno.EIO)  # of an existing file
+_PACKED = "train.zip"  # in Kaggle's unzipped download, beside test1.zip and a table
 
 logger = logging.getLogger(__name__)
 
 
 class FolderSource(Source):
-    """The files of a folder and its subfolders; links are followed, a loop of links is not."""
+    """The files of a folder and its subfolders. Links are followed, but not in a loop."""
 
     @property
     def identity(self) -> str:
@@ -53,7 +52,7 @@ class FolderSource(Source):
             status = path.stat()
             if not stat.S_ISREG(status.st_mode):
                 raise ImageError("cannot be read (not a regular file)")
-            _check_bytes(status.st_size)
+            _check_size(status.st_size)
             return path.read_bytes()
         except OSError as error:
             _check_resources(path, error)
@@ -73,12 +72,11 @@ class FolderSource(Source):
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
             raise DataError(
-                f"folder '{escape_name(str(folder))}' cannot be listed ({error.strerror}); "
-                "check its permissions"
+                f"folder '{escape_name(folder)}' cannot be listed ({error.strerror}); check its permissions"
             ) from error
         if (status.st_dev, status.st_ino) in ancestors:
             return
-        ancestors = ancestors | {(status.st_dev, status.st_ino)}
+        ancestors |= {(status.st_dev, status.st_ino)}
         if prefix:
             yield SourceFile(prefix.rstrip("/"), NO_SIZE, 0, FOLDER)
         for entry in entries:
@@ -99,30 +97,27 @@ class ZipSource(Source):
             self._archive = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
             raise DataError(
-                f"'{escape_name(str(path))}' is not a readable zip archive ({error}); "
+                f"'{escape_name(path)}' is not a readable zip archive ({error}); "
                 "give a folder or a complete zip archive"
             ) from error
 
     @property
     def identity(self) -> str:
-        return ""  # the checksums of the members say it all
+        return ""  # the members' checksums suffice
 
     def read(self, name: str) -> bytes:
         member = self._archive.getinfo(name)
         if member.compress_type not in _METHODS:
             raise ImageError("is packed in the archive by another method than deflate; pack the archive anew")
-        _check_bytes(member.file_size)
+        _check_size(member.file_size)
+        content = io.BytesIO()
         try:
-            return self._inflated(name)
+            with self._archive.open(name) as file:
+                # If read at once, a member larger than it states would be unpacked whole.
+                while chunk := file.read(_CHUNK):
+                    content.write(chunk)
         except _MEMBER_ERRORS as error:
             raise ImageError(f"cannot be read from the archive ({error})") from error
-
-    def _inflated(self, name: str) -> bytes:
-        """Unpack piece by piece: at one go a member that holds more than it says would be unpacked whole."""
-        content = io.BytesIO()
-        with self._archive.open(name) as member:
-            while chunk := member.read(_CHUNK):
-                content.write(chunk)
         return content.getvalue()
 
     def found(self) -> str:
@@ -130,9 +125,7 @@ class ZipSource(Source):
 
     def _list(self) -> Iterator[SourceFile]:
         kinds = KindsByContent()
-        members = {
-            member.filename: member for member in self._archive.infolist()
-        }  # the last of a name counts
+        members = {member.filename: member for member in self._archive.infolist()}  # the last of equal names
         for name, member in members.items():
             if any(map(is_ignored, PurePosixPath(name).parts)):
                 continue
@@ -153,10 +146,10 @@ class ZipSource(Source):
 
 
 def open_source(path: Path | str) -> Source:
-    """Open a folder or a zip archive; of a folder with a train.zip and no images, that archive.
+    """Open a folder or a zip archive, or the train.zip in a folder without images.
 
-    :raises DataError: nothing there, neither of the two, or other archives; lists what is there instead. An archive
-        with an official name and another content.
+    :raises DataError: the path does not exist, is neither of the two, or holds only other archives; or an archive
+        with an official name differs from the official file.
     """
     path = expanded(path)
     if path.is_dir():
@@ -168,46 +161,43 @@ def open_source(path: Path | str) -> Source:
     parent = path.parent
     beside = shortened(sorted(os.listdir(parent))) if parent.is_dir() else "no such folder either"
     raise DataError(
-        f"no folder or zip archive at '{escape_name(str(path))}' "
-        f"(in '{escape_name(str(parent))}': {beside}); give the path of the images with --data-dir"
+        f"no folder or zip archive at '{escape_name(path)}' "
+        f"(in '{escape_name(parent)}': {beside}); give the path of the images with --data-dir"
     )
 
 
 def _packed(folder: FolderSource) -> Source:
-    """Return what to read where a folder has no images: its train.zip, or the folder if it has no archive."""
-    archives = sorted(name for name in os.listdir(folder.path) if _is_archive_name(name))
+    """Return the train.zip in a folder without images, or the folder if it has no archives."""
+    names = sorted(os.listdir(folder.path))
+    archives = [name for name in names if suffix_of(name) == ".zip" and not is_ignored(name)]
     if not archives:
         return folder
     train = [name for name in archives if name.lower() == _PACKED]
     if not train:
         raise DataError(
-            f"no images in '{escape_name(str(folder.path))}', but archives ({shortened(archives)}); "
+            f"no images in '{folder}', but archives ({shortened(archives)}); "
             "give the path of the one that holds the labelled images"
         )
-    logger.info("no images in '%s', so its %s is read", escape_name(str(folder.path)), train[0])
+    logger.info("no images in '%s', so its %s is read", folder, train[0])
     return ZipSource(folder.path / train[0])
-
-
-def _is_archive_name(name: str) -> bool:
-    return suffix_of(name) == ".zip" and not is_ignored(name)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself
+    except OSError:  # a link to itself
         return False
 
 
 def _kind_of_entry(entry: os.DirEntry[str], name: str, kinds: KindsByContent) -> str | None:
-    """Return the kind of a file; None for a pipe, a device or a dangling link whose name is not an image's."""
+    """Return the kind of a file; None for a pipe, a device or a broken link without an image's name."""
     if kind := kind_by_name(entry.name):
         return kind
     try:
         return kinds.kind(name, partial(_kind_by_start, entry.path)) if entry.is_file() else None
     except OSError as error:
         _check_resources(entry.path, error)
-        return IMAGE if error.errno in _UNREADABLE else OTHER  # so that reading it says why
+        return IMAGE if error.errno in _UNREADABLE else OTHER  # reading it will give the reason
 
 
 def _kind_by_start(path: str) -> str:
@@ -216,24 +206,24 @@ def _kind_by_start(path: str) -> str:
 
 
 def _source_file(entry: os.DirEntry[str], name: str, kind: str) -> SourceFile:
-    """Follow links, and list what cannot be looked at all the same, so that reading it names it."""
-    if kind != IMAGE:
-        return SourceFile(name, NO_SIZE, 0, kind)
+    """Return a file, or the target of a link; inaccessible images are listed too, since reading them names them."""
     try:
-        status = entry.stat()
+        status = entry.stat() if kind == IMAGE else None
     except OSError:
-        return SourceFile(name, NO_SIZE, 0)
+        status = None
+    if status is None:
+        return SourceFile(name, NO_SIZE, 0, kind)
     return SourceFile(name, status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
 
 
 def _check_resources(path: Path | str, error: OSError) -> None:
-    """Raise StorageError if the system ran out of something, which is not a fault of the file."""
+    """Raise StorageError if the system ran out of resources, which is not a fault of the file."""
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
         raise StorageError(
-            f"'{escape_name(str(path))}' cannot be read ({error.strerror}); close other programs"
+            f"'{escape_name(path)}' cannot be read ({error.strerror}); close other programs"
         ) from error
 
 
-def _check_bytes(size: int) -> None:
+def _check_size(size: int) -> None:
     if size > MAX_FILE_BYTES:
         raise ImageError(f"{size} bytes are more than the {MAX_FILE_BYTES} that are read; convert it to JPEG")

@@ -1,26 +1,26 @@
-"""Define a source of images: its files, listed once and told apart by their kinds."""
+"""Define a source of images: its files, listed once with their kinds."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from datasets.errors import escape_name
 from datasets.images.formats import IMAGE, OTHER, UNDECODED
 
-NO_SIZE = -1  # of a folder, of a file that is not an image, and where the size cannot be had
+NO_SIZE = -1  # of folders, of files that are not images, and of inaccessible files
 FOLDER = "folder"
 _IGNORED = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"})
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file, or one folder.
+    """A file or a folder.
 
     :param name: path below the source's root, with forward slashes.
-    :param size: bytes of an image; -1 if it cannot be looked at.
-    :param stamp: of an image in a folder: when its content or its state last changed, in ns; of one in a zip
-        archive: its CRC.
-    :param kind: IMAGE, UNDECODED or OTHER of `datasets.images.formats`, or a folder.
+    :param size: bytes of an image, or NO_SIZE.
+    :param stamp: of an image in a folder: when it last changed, in ns; of one in a zip archive: its CRC.
+    :param kind: IMAGE, UNDECODED or OTHER of `datasets.images.formats`, or FOLDER.
     """
 
     name: str
@@ -30,17 +30,20 @@ class SourceFile:
 
 
 class Source:
-    """The files under one root, listed once; hidden files and those that file managers leave are ignored.
+    """The files under one root, without hidden files and those that file managers leave.
 
-    The suffix tells which files are images. Where it is missing or unknown, the first bytes tell it.
+    Images are recognized by the suffix, or if it is missing or unknown, by the first bytes.
     """
 
     def __init__(self, path: Path):
         self.path = path
 
+    def __str__(self) -> str:
+        return escape_name(self.path)
+
     @property
     def identity(self) -> str:
-        """Return what tells two sources apart that have the same names, sizes and stamps."""
+        """Return what distinguishes sources with the same names, sizes and stamps."""
         raise NotImplementedError
 
     def files(self) -> list[SourceFile]:
@@ -48,7 +51,7 @@ class Source:
         return [file for file in self._listing if file.kind == IMAGE]
 
     def undecoded(self) -> list[str]:
-        """Return the names of images in formats that this project does not decode, sorted."""
+        """Return the names of images whose formats are not decoded, sorted."""
         return self._names(UNDECODED)
 
     def others(self) -> list[str]:
@@ -58,19 +61,19 @@ class Source:
     def empty_folders(self) -> list[str]:
         """Return the names of the topmost folders without any file, sorted; of an archive, those that it lists."""
         holding = {file.name.rpartition("/")[0] for file in self._listing if file.kind != FOLDER}
-        filled = {str(folder) for name in holding for folder in _with_parents(name)}
+        filled = {str(folder) for name in holding for folder in PurePosixPath(name, "_").parents}
         empty = set(self._names(FOLDER)) - filled
-        return sorted(name for name in empty if len(empty.intersection(map(str, _with_parents(name)))) == 1)
+        return sorted(name for name in empty if empty.isdisjoint(map(str, PurePosixPath(name).parents)))
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of one file; any number of threads may read at once.
+        """Return the bytes of one file. Several threads may read at once.
 
         :raises ImageError: the file cannot be read.
         """
         raise NotImplementedError
 
     def found(self) -> str:
-        """Return the first things in it, image or not, for a message."""
+        """Return the names of the first entries, images or not, for a message."""
         raise NotImplementedError
 
     @cached_property
@@ -86,10 +89,5 @@ class Source:
 
 
 def is_ignored(name: str) -> bool:
-    """Return whether a file or folder is one that file managers leave, or hidden."""
+    """Return whether a file or folder is hidden or left by a file manager."""
     return name.startswith(".") or name.lower() in _IGNORED
-
-
-def _with_parents(folder: str) -> list[PurePosixPath]:
-    path = PurePosixPath(folder)
-    return [path, *path.parents]

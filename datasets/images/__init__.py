@@ -1,1 +1,1 @@
-"""Single images: decode a file, convert depth and colour, find duplicates, check pixel values."""
+"""Decode images, convert their depth and colour, find duplicates, and check pixel values."""

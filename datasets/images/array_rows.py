@@ -1,4 +1,4 @@
-"""Choose rows of an image array by index, and read them only when they are needed."""
+"""Select rows of an image array by index, and read them only when they are needed."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +10,10 @@ _CHUNK = 256  # rows that a pass over all pixels holds in memory at a time
 
 
 class ImageRows:
-    """Some rows of a base array, in a chosen order, without a copy: a memory map stays on disk.
+    """Selected rows of a base array without a copy, so that a memory map stays on disk.
 
-    A slice gives ImageRows again; an integer gives one image as the base does; an array of indices or a tuple
-    with further axes gives a numpy array with a copy of what was chosen.
+    A slice returns ImageRows; an integer returns one image as the base does; an array of indices or a tuple with
+    further axes returns a NumPy array with a copy of the selection.
 
     :param base: (N, H, W, C) array or memory map, or other ImageRows.
     :param rows: (M,) indices into base.
@@ -30,19 +30,8 @@ class ImageRows:
         self.base: np.ndarray = base
         self.rows: np.ndarray = asked
         self._pixels = np.asarray(self.base)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Return (M, H, W, C)."""
-        return (len(self.rows), *self._pixels.shape[1:])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self._pixels.dtype
-
-    @property
-    def ndim(self) -> int:
-        return self._pixels.ndim
+        self.shape: tuple[int, ...] = (len(asked), *self._pixels.shape[1:])  # (M, H, W, C)
+        self.dtype, self.ndim = self._pixels.dtype, self._pixels.ndim
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -80,33 +69,32 @@ class ImageRows:
             yield self._pixels[self.rows[start : start + _CHUNK]]
 
     def min(self) -> Any:
-        """Return the smallest value of all."""
+        """Return the smallest value."""
         return min(chunk.min() for chunk in self.chunks())
 
     def max(self) -> Any:
-        """Return the largest value of all."""
+        """Return the largest value."""
         return max(chunk.max() for chunk in self.chunks())
 
     def mean(self, axis: tuple[int, ...] | None = None) -> Any:
-        """Return the mean of everything (axis None, float64) or of each channel (axis (0, 1, 2), float64 (C,))."""
+        """Return the mean of all values (axis None, float64) or of each channel (axis (0, 1, 2), float64 (C,))."""
         if axis not in (None, (0, 1, 2)):
             raise ValueError(f"ImageRows has a mean over everything or over axes (0, 1, 2), not over {axis}")
-        totals = sum(
-            chunk.sum(axis=0, dtype=np.float64) for chunk in self.chunks()
-        )  # (H, W, C); this axis is fast
+        # The first axis is the fastest.
+        totals = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in self.chunks())  # (H, W, C)
         size = np.prod(self.shape) if axis is None else np.prod(self.shape[:3])
         return totals.sum(axis=None if axis is None else (0, 1)) / size
 
 
-Images = np.ndarray | ImageRows  # an array, a memory map, or some rows of one
+Images = np.ndarray | ImageRows
 
 
 def channel_mean(images: Images, channel_sums: np.ndarray | None = None) -> np.ndarray:
     """Return the mean of each channel over all pixels, in [0, 1]: float64 (C,).
 
     :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1].
-    :param channel_sums: (N, C) sums over each image's pixels where known, to save a pass over the images.
-    :raises ValueError: no images.
+    :param channel_sums: (N, C) sums over each image's pixels if known, to save a pass over the images.
+    :raises ValueError: there are no images.
     """
     num_images, height, width, _ = images.shape
     if num_images < 1:

@@ -1,12 +1,12 @@
 """Scale images of more than 8 bits to bytes by the values of black and white, which the file may state.
 
-A TIFF states them by its sample format, its bits, SMinSampleValue and SMaxSampleValue, or by a MaxSampleValue that
-is a number of bits (4095 for 12). Other values are statistics, as are the SMin and SMax of floats that are the
-image's own least and largest values. A PGM states its maxval, to which Pillow scales. If nothing is stated,
-integers are taken as 0 to 65535, floats as [0, 1], [0, 255] or [0, 65535], whichever holds them.
+A TIFF states the range by its sample format, its bits, SMinSampleValue and SMaxSampleValue, or by a MaxSampleValue
+that stands for a number of bits (4095 for 12). Other values are statistics, and so are SMin and SMax of floats if
+they equal the image's own extremes. A PGM states its maxval, by which Pillow scales. If no range is stated,
+integers range from 0 to 65535, and floats over the first of [0, 1], [0, 255] and [0, 65535] that holds them.
 
-Pillow keeps the upper 8 of 16 bits of colour. If a TIFF states that 12 to 15 of them are used, the 4 to 7 that are
-left are scaled; fewer are refused.
+Pillow keeps the upper 8 of 16 bits of colour. If a TIFF states that only 12 to 15 bits are used, the remaining 4 to
+7 are scaled; fewer are refused.
 """
 
 from collections.abc import Mapping
@@ -20,10 +20,10 @@ _WHITE_IS_ZERO = 0
 _SIGNED = 2
 _FULL = 65535.0
 _FLOAT_RANGES = (1.0, 255.0, _FULL)
-_OVERSHOOT = 1.5  # times the range: what sharpening or interpolation may add
+_OVERSHOOT = 1.5  # times the range, which sharpening or interpolation may reach
 _TOPS = {2.0**bits - 1 for bits in range(8, 16)}  # largest values of 8 to 15 bits
-_LEAST_COLOUR = 15  # of the upper 8 bits of a colour, the least maximum that is scaled
-_FEW = 16  # an image that uses less than 1/16 of a range was probably meant in another one
+_LEAST_COLOUR = 15  # smallest maximum of the upper 8 bits of a colour that is scaled
+_FEW = 16  # an image that uses less than 1/16 of its range probably has another range
 
 
 class DepthError(Exception):
@@ -31,7 +31,7 @@ class DepthError(Exception):
 
 
 class _Range(NamedTuple):
-    """The values of black and white; whether the file states them."""
+    """The values of black and white, and whether the file states them."""
 
     black: float
     white: float
@@ -44,7 +44,7 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def scaled_to_bytes(image: Image.Image) -> Image.Image:
-    """Return mode L of a grey image with more than 8 bits; it keeps the colour profile."""
+    """Return a grey image of more than 8 bits in mode L, with its colour profile."""
     values, tags = np.asarray(image), _tags(image)
     black, white, _ = _range_of(values, tags)
     grey = values.astype(np.float32)  # enough for 16 bits, and half the memory of a division
@@ -64,9 +64,8 @@ def scaled_to_bytes(image: Image.Image) -> Image.Image:
 
 
 def scaled_colours(image: Image.Image) -> Image.Image:
-    """Return colours of which fewer than 16 bits are stated to be used at their full brightness.
+    """Scale the colours of a loaded 16-bit RGB or RGBA image that states fewer used bits; return others unchanged.
 
-    :param image: of any mode, loaded; others than 16-bit RGB and RGBA come back as they are.
     :raises DepthError: too few bits are left.
     """
     tags = _tags(image)
@@ -80,11 +79,11 @@ def scaled_colours(image: Image.Image) -> Image.Image:
 
 
 def has_doubtful_range(image: Image.Image) -> bool:
-    """Return whether a deep grey image may come out dark, faint or clipped, because no range is stated."""
+    """Return whether a deep grey image may become dark, faint or clipped because no range is stated."""
     values = np.asarray(image)
     black, white, is_stated = _range_of(values, _tags(image))
     low, high = values.min(), values.max()
-    is_scaled = image.format == "PPM" and image.mode != "F"  # by its maxval
+    is_scaled = image.format == "PPM" and image.mode != "F"  # scaled by its maxval
     if is_stated or is_scaled or low == high:
         return False
     if values.dtype.kind == "f":
@@ -94,9 +93,10 @@ def has_doubtful_range(image: Image.Image) -> bool:
 
 def _range_of(values: np.ndarray, tags: Mapping[int, Any]) -> _Range:
     is_signed = _number(tags, _FORMAT) == _SIGNED
-    stated = _stated_ends(values, tags) if is_signed or values.dtype.kind == "f" else None
-    if stated:
-        return stated
+    if is_signed or values.dtype.kind == "f":
+        low, high = _number(tags, _SMIN), _number(tags, _SMAX)
+        if low is not None and high is not None and low < high and not _are_statistics(values, low, high):
+            return _Range(low, high, True)
     if values.dtype.kind == "f":
         largest = values.max()
         if not np.isfinite(largest):
@@ -111,22 +111,15 @@ def _range_of(values: np.ndarray, tags: Mapping[int, Any]) -> _Range:
     return _Range(0.0, _FULL, False) if top is None else _Range(0.0, top, True)
 
 
-def _stated_ends(values: np.ndarray, tags: Mapping[int, Any]) -> _Range | None:
-    """Return the range between SMin and SMax, if they are not statistics."""
-    low, high = _number(tags, _SMIN), _number(tags, _SMAX)
-    if low is None or high is None or low >= high:
-        return None
-    is_statistics = values.dtype.kind == "f" and _are_statistics(values, low, high)
-    return None if is_statistics else _Range(low, high, True)
-
-
 def _stated_top(tags: Mapping[int, Any]) -> float | None:
-    """Return the largest value of the bits that are used, if that is what a tag states."""
+    """Return the largest value of the used bits if a tag states it."""
     return next((top for tag in (_SMAX, _MAX) if (top := _number(tags, tag)) in _TOPS), None)
 
 
 def _are_statistics(values: np.ndarray, low: float, high: float) -> bool:
-    """Return whether low and high are the least and the largest of floats, which states nothing of their range."""
+    """Return whether low and high are just the extremes of float values, and not their possible range."""
+    if values.dtype.kind != "f":
+        return False
     finite = values[np.isfinite(values)]
     return finite.size > 0 and bool(np.allclose([finite.min(), finite.max()], [low, high], rtol=1e-6, atol=0))
 
@@ -136,7 +129,7 @@ def _tags(image: Image.Image) -> Mapping[int, Any]:
 
 
 def _number(tags: Mapping[int, Any], tag: int) -> float | None:
-    """Return the first value of a tag, or None where it is missing or not a finite number."""
+    """Return the first value of a tag, or None if it is missing or not a finite number."""
     value: Any = tags.get(tag)
     try:
         number = float(value[0] if isinstance(value, tuple) else value)

@@ -1,4 +1,4 @@
-"""Convert images with a colour profile (ICC) to sRGB, which images without one are taken for."""
+"""Convert images with a colour profile (ICC) to sRGB; images without one count as sRGB."""
 
 import io
 import logging
@@ -8,18 +8,15 @@ import numpy as np
 from PIL import Image, ImageCms, features
 
 _MODES = {"LA": "L", "RGBA": "RGB", "P": "RGB", "PA": "RGB"}  # without transparency and palette
-_SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}  # what a profile calls the colours of a mode
-_KEPT = 32  # conversions: a collection has few different profiles
-_SAME = 2  # levels by which a conversion that changes nothing may round
+_SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}  # names of a mode's colour space in profiles
+_KEPT = 32  # conversions in memory: a collection has few different profiles
+_SAME = 2  # levels of rounding that count as no change
 
 logger = logging.getLogger(__name__)
 
 
 def in_srgb(image: Image.Image) -> Image.Image:
-    """Return the image in sRGB, in mode RGB or RGBA; unchanged if it has no profile, sRGB, or a useless one.
-
-    :param image: of any mode; grey, RGB and CMYK have profiles that are applied.
-    """
+    """Return the image in sRGB, in mode RGB or RGBA; unchanged unless `has_other_profile`."""
     conversion = _conversion_of(image)
     if conversion is None:
         return image
@@ -30,13 +27,13 @@ def in_srgb(image: Image.Image) -> Image.Image:
 
 
 def has_other_profile(image: Image.Image) -> bool:
-    """Return whether the image has a profile that `in_srgb` applies."""
+    """Return whether a grey, RGB or CMYK image has a usable profile other than sRGB."""
     return _conversion_of(image) is not None
 
 
 def _conversion_of(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
     profile, mode = image.info.get("icc_profile"), _MODES.get(image.mode, image.mode)
-    if mode.startswith("I") or mode == "F":  # `datasets.images.bit_depth` makes it grey first
+    if mode.startswith("I") or mode == "F":  # `datasets.images.bit_depth` converts it to L first
         mode = "L"
     if not profile or mode not in _SPACES:
         return None
@@ -48,10 +45,7 @@ def _conversion_of(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
 
 @lru_cache(_KEPT)
 def _conversion(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Return how pixels of a profile become sRGB; None where there is nothing to convert, or no way to.
-
-    The name does not tell: there are linear profiles called sRGB.
-    """
+    """Return the conversion from a profile to sRGB; None if it changes nothing or the profile is unusable."""
     target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -59,12 +53,12 @@ def _conversion(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
             return None
         conversion = ImageCms.ImageCmsTransform(source, target, mode, "RGB")
     except (OSError, ValueError, TypeError, ImageCms.PyCMSError):
-        return None  # damaged: most programs show the pixels as they are, and so do we
+        return None  # damaged: most programs show the pixels unchanged
     return None if mode != "CMYK" and _changes_nothing(conversion) else conversion
 
 
 def _changes_nothing(conversion: ImageCms.ImageCmsTransform) -> bool:
-    """Return whether a conversion of grey or RGB leads to the same colours, whatever the profile is called."""
+    """Return whether a conversion of grey or RGB keeps all colours; a profile's name may be wrong."""
     levels = np.arange(0, 256, 17, dtype=np.uint8)
     colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
     if conversion.input_mode == "L":

@@ -1,8 +1,8 @@
-"""Decode image files, in this one place: upright, 8 bits, RGB or grey, whatever the file holds.
+"""Decode image files to upright 8-bit RGB or grey pixels. No other module decodes images.
 
-One rule each: the content decides the format, not the name; animations give their first frame; EXIF
-orientation is applied; whatever is transparent lies on white; colour profiles are converted to sRGB
-(`color_profiles`); more than 8 bits are scaled by what the file says of their range (`bit_depth`).
+The content decides the format, not the name. Animations give their first frame, the EXIF orientation is applied,
+and transparent pixels are put on white. Colour profiles are converted to sRGB (`color_profiles`), and more than 8
+bits are scaled by the range that the file states (`bit_depth`).
 """
 
 import io
@@ -26,22 +26,11 @@ MAX_PIXELS = 64 * 2**20  # about 200 MB as RGB; more is refused from the header 
 
 _FORMATS = tuple(SUFFIXES)  # none that runs a program, as EPS would
 _MODES = {1: "L", 3: "RGB"}
-_DECODE_ERRORS = (  # what Pillow's readers have been seen to raise on damaged files
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    EOFError,
-    RuntimeError,
-    AssertionError,
-    BufferError,
-    struct.error,
-    zlib.error,
+_DECODE_ERRORS = (  # what Pillow's readers raise on damaged files
+    *(OSError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError),
+    *(EOFError, RuntimeError, AssertionError, BufferError, struct.error, zlib.error),
 )
-_OUT_OF_MEMORY = "out of memory"  # how the OSError of a decoder written in C begins that could get none
+_OUT_OF_MEMORY = "out of memory"  # start of the OSError of decoders written in C
 
 
 class ImageError(DataError):
@@ -50,15 +39,14 @@ class ImageError(DataError):
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What a file held before it became upright RGB.
+    """Properties of a file before it became upright RGB.
 
     :param format: a key of `datasets.images.formats.SUFFIXES`.
     :param mode: Pillow's name of the pixels: RGB, L (grey), CMYK, P (palette), RGBA, I;16 and so on.
     :param is_deep: more than 8 bits a channel.
-    :param is_range_doubtful: deep, and the range of the values is not stated and may be another one.
+    :param is_range_doubtful: deep, with values whose range is not stated and may be another one.
     :param has_profile: a colour profile other than sRGB.
-    :param has_transparency: an alpha channel, or one colour that is transparent.
-    :param num_frames: of which the first is taken.
+    :param has_transparency: an alpha channel or a transparent colour.
     :param orientation: of EXIF; 1 is upright.
     """
 
@@ -78,14 +66,14 @@ def read_image(source: Path | str | bytes, *, channels: int = 3) -> np.ndarray:
     :param source: a path, or the bytes of a file.
     :param channels: 3 for RGB, 1 for luminance (ITU-R 601).
     :return: (H, W, channels) uint8 in [0, 255], upright.
-    :raises ImageError: not an image, damaged, cut short, or larger than MAX_PIXELS.
-    :raises MemoryError: there is too little memory for an image that may be a good one.
+    :raises ImageError: the file is not an image, is damaged or truncated, or has more than MAX_PIXELS.
+    :raises MemoryError: there is too little memory; the image may be good.
     """
     return _as_array(_decode(source, channels, at_least=None))
 
 
 def resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize (H, W, C) uint8, C 1 or 3, to (height, width, C): bilinear, antialiased, aspect not kept."""
+    """Resize (H, W, C) uint8, C 1 or 3, to (height, width, C): bilinear, antialiased, not keeping the aspect."""
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     return _as_array(picture.resize((width, height), Image.Resampling.BILINEAR))
 
@@ -93,42 +81,32 @@ def resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
 def read_resized(source: Path | str | bytes, size: int, *, channels: int = 3) -> np.ndarray:
     """Decode an image and resize it to a square, as `read_image` and `resize_image` do.
 
-    A JPEG of more than four times the size is decoded at a half, a quarter or an eighth of its size (never
-    below twice the target), which is several times faster and differs by a few levels at most.
+    A JPEG of more than four times the target size is decoded at a half, a quarter or an eighth of its own size,
+    which is several times faster and differs by a few levels at most.
 
     :return: (size, size, channels) uint8, upright.
-    :raises ImageError: as `read_image`.
     """
     image = _decode(source, channels, at_least=2 * size)
     return _as_array(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def inspect_image(source: Path | str | bytes) -> tuple[np.ndarray, ImageFacts]:
-    """Decode an image as `read_image` does, and tell what it was before.
-
-    :return: (H, W, 3) uint8, upright; and the facts.
-    :raises ImageError: as `read_image`.
-    """
+    """Decode an image as `read_image` does, and return its pixels (H, W, 3) uint8 and its original properties."""
     with _opened(source) as image:
-        kind = "JPEG" if image.format == "MPO" else str(image.format)  # a photograph with others behind it
+        kind = "JPEG" if image.format == "MPO" else str(image.format)  # MPO is a JPEG followed by others
         # Before loading, which may change them: Pillow turns a TIFF upright by itself.
         mode, is_deep, orientation = image.mode, _is_deep(image), _orientation(image)
         pixels = _as_array(_loaded(image, "RGB"))
-        facts = ImageFacts(
-            kind,
-            mode,
-            is_deep,
-            is_deep and _is_range_doubtful(image, pixels),
-            has_other_profile(image),
-            image.has_transparency_data,
-            1 if kind == "JPEG" else _num_frames(image),  # last, for it moves through the file
-            orientation,
+        is_range_doubtful = is_deep and _is_range_doubtful(image, pixels)
+        has_profile, has_transparency = has_other_profile(image), image.has_transparency_data
+        num_frames = 1 if kind == "JPEG" else _num_frames(image)  # last, since it moves through the file
+        return pixels, ImageFacts(
+            kind, mode, is_deep, is_range_doubtful, has_profile, has_transparency, num_frames, orientation
         )
-        return pixels, facts
 
 
 def _decode(source: Path | str | bytes, channels: int, at_least: int | None) -> Image.Image:
-    """Return an upright image of mode L or RGB; a large JPEG may come smaller, but not below at_least pixels."""
+    """Return an upright image of mode L or RGB; a JPEG may be decoded smaller, but not below at_least pixels."""
     if channels not in _MODES:
         raise ValueError(f"channels is {channels}; give 3 for RGB or 1 for grey")
     with _opened(source) as image:
@@ -139,15 +117,18 @@ def _decode(source: Path | str | bytes, channels: int, at_least: int | None) -> 
 
 def _loaded(image: Image.Image, mode: str) -> Image.Image:
     image.load()
-    with suppress(*_DECODE_ERRORS):  # an EXIF block that makes no sense says nothing
-        ImageOps.exif_transpose(image, in_place=True)  # in place, for `bit_depth` reads the tags of a TIFF
+    with suppress(*_DECODE_ERRORS):  # ignore an invalid EXIF block
+        ImageOps.exif_transpose(image, in_place=True)  # in place, since `bit_depth` reads the tags of a TIFF
     return _flattened(image).convert(mode)
 
 
 @contextmanager
 def _opened(source: Path | str | bytes) -> Iterator[Image.Image]:
-    """Yield an image of which only the header was read; what goes wrong inside becomes an ImageError."""
-    data = source if isinstance(source, bytes) else _read_bytes(Path(source))
+    """Yield an image of which only the header was read, and raise ImageError for what fails inside."""
+    try:
+        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot be read ({error.strerror})") from error
     if not data:
         raise ImageError("the file is empty")
     with SILENCE:
@@ -167,13 +148,6 @@ def _opened(source: Path | str | bytes) -> Iterator[Image.Image]:
             raise ImageError(f"damaged image ({error or type(error).__name__})") from error
 
 
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"cannot be read ({error.strerror})") from error
-
-
 def _check_size(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
@@ -183,7 +157,7 @@ def _check_size(image: Image.Image) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 (upright) if there is none or the EXIF block makes no sense."""
+    """Return the EXIF orientation, or 1 (upright) without a valid EXIF block."""
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except _DECODE_ERRORS:
@@ -192,25 +166,24 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _num_frames(image: Image.Image) -> int:
-    """Return the number of frames; 1 if the data behind the first make no sense, since only the first is used."""
-    try:
+    """Return the number of frames; 1 if those after the first are damaged, since only the first is used."""
+    with suppress(*_DECODE_ERRORS):
         return getattr(image, "n_frames", 1)
-    except _DECODE_ERRORS:
-        return 1
+    return 1
 
 
 def _is_deep(image: Image.Image) -> bool:
-    """Return whether a channel has over 8 bits; Pillow reads 16 bits of colour as 8, and tells in its tiles."""
+    """Return whether a channel has over 8 bits; Pillow reads 16 bits of colour as 8, but its tiles name them."""
     return bit_depth.is_deep(image) or any(";16" in str(tile) for tile in getattr(image, "tile", ()))
 
 
 def _is_range_doubtful(image: Image.Image, pixels: np.ndarray) -> bool:
-    """Extend `bit_depth.has_doubtful_range` to colours, whose upper 8 of 16 bits are hardly reached by 12 bits."""
+    """Extend `bit_depth.has_doubtful_range` to colours, of whose 16 bits fewer may be used."""
     return bit_depth.has_doubtful_range(image) if bit_depth.is_deep(image) else 0 < pixels.max() < 16
 
 
 def _flattened(image: Image.Image) -> Image.Image:
-    """Return the same picture in mode L or RGB, on white where it is transparent."""
+    """Return the image in mode L or RGB, with transparent pixels on white."""
     image = bit_depth.scaled_to_bytes(image) if bit_depth.is_deep(image) else bit_depth.scaled_colours(image)
     image = in_srgb(image)
     if image.has_transparency_data:

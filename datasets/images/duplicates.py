@@ -1,7 +1,7 @@
-"""Find images that occur twice: the same pixels, whatever the file is called and however it is packed.
+"""Find images with the same pixels, whatever their names and formats.
 
-The digests of files are computed from the squares that the network sees, while these are decoded into the cache,
-and are kept there. The digests of arrays are computed from the images as they are, when the arrays are loaded.
+The digests of files are those of the resized squares, computed while these are decoded into the cache, and are kept
+there. The digests of arrays are those of the original images.
 """
 
 import hashlib
@@ -12,14 +12,14 @@ import numpy as np
 
 from datasets.errors import escape_name
 
-DIGEST_BYTES = 16  # so that two of a billion different images have the same one with a chance of 1 in 10^21
+DIGEST_BYTES = 16  # among a billion images, two share a digest by chance with a probability of 1 in 10^21
 _NAMED = 3  # pairs that a warning names
 
 logger = logging.getLogger(__name__)
 
 
 def pixel_digest(image: np.ndarray) -> bytes:
-    """Return a digest of DIGEST_BYTES of one image's size and pixels: (H, W, C) uint8."""
+    """Return a digest (DIGEST_BYTES) of the size and the pixels of an image (H, W, C) uint8."""
     size = np.array(image.shape, np.uint32).tobytes()
     return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=DIGEST_BYTES, salt=size).digest()
 
@@ -33,14 +33,14 @@ def pixel_digests(images: np.ndarray) -> np.ndarray:
 def warn_of_shared(
     parts: Mapping[str, np.ndarray], digests: np.ndarray, names: Sequence[str], *, learned: str
 ) -> None:
-    """Warn about each part of a set that shares images with the part that is learned from.
+    """Warn about each part of a set that shares images with the part for training.
 
-    :param parts: the rows of each part by its name, for people.
+    :param parts: the rows of each part by its name.
     :param digests: (N, DIGEST_BYTES) of all images.
     :param names: N names of all images.
-    :param learned: a key of parts.
+    :param learned: the key of parts for training.
     """
-    seen = {digests[row].tobytes(): row for row in parts[learned][::-1]}  # the first of equal ones
+    seen = {digests[row].tobytes(): row for row in parts[learned][::-1]}  # the first of equal images
     for part, rows in parts.items():
         found = [(row, seen.get(digests[row].tobytes())) for row in rows] if part != learned else []
         pairs = [(row, twin) for row, twin in found if twin is not None]
@@ -49,14 +49,9 @@ def warn_of_shared(
                 f"'{escape_name(names[row])}' is '{escape_name(names[twin])}'" for row, twin in pairs[:_NAMED]
             )
             more = f" and {len(pairs) - _NAMED} more" if len(pairs) > _NAMED else ""
+            images, are = ("images", "are") if len(pairs) > 1 else ("image", "is")
             logger.warning(
-                "%d image%s of the %s set %s also in the %s set, so its score says too much (%s%s); "
+                "%d %s of the %s set %s also in the %s set, so its score says too much (%s%s); "
                 "remove them from one of the two",
-                len(pairs),
-                "s" * (len(pairs) > 1),
-                part,
-                "are" if len(pairs) > 1 else "is",
-                learned,
-                named,
-                more,
+                *(len(pairs), images, part, are, learned, named, more),
             )

@@ -1,4 +1,4 @@
-"""Tell which files are images: by their suffix, or where that says nothing, by their first bytes."""
+"""Recognize images by the suffix of the file, or if it is unknown, by the first bytes."""
 
 import re
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from PIL import features
 
 _HAS_AVIF = "avif" in features.modules and features.check_module("avif")  # Pillow 11.3 and later, mostly
 
-SUFFIXES = {  # of each format that is decoded
+SUFFIXES = {  # of the formats that are decoded
     "JPEG": frozenset({".jpg", ".jpeg", ".jpe", ".jfif"}),
     "PNG": frozenset({".png"}),
     "BMP": frozenset({".bmp"}),
@@ -19,15 +19,15 @@ SUFFIXES = {  # of each format that is decoded
     **({"AVIF": frozenset({".avif"})} if _HAS_AVIF else {}),
 }
 IMAGE_SUFFIXES = frozenset().union(*SUFFIXES.values())
-_CAMERA_SUFFIXES = frozenset(  # many begin like a TIFF, and hold a small preview first
+_CAMERA_SUFFIXES = frozenset(  # many begin like a TIFF with a small preview
     {".raw", ".cr2", ".cr3", ".nef", ".nrw", ".dng", ".arw", ".sr2", ".srf", ".srw", ".orf", ".raf", ".rw2"}
     | {".pef", ".3fr", ".erf", ".kdc", ".dcr", ".mrw", ".x3f", ".rwl", ".iiq", ".fff", ".mef", ".mos", ".gpr"}
 )
-UNDECODED_SUFFIXES = (  # images all the same: a loader names them, so that nobody misses them
+UNDECODED_SUFFIXES = (  # images that are not decoded, which loaders report
     _CAMERA_SUFFIXES
     | {".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".svg", ".psd", ".tga", ".ico", ".exr", ".eps"}
 ) - IMAGE_SUFFIXES
-_OTHER_SUFFIXES = frozenset(  # what often lies beside images, by the thousand, and need not be opened
+_OTHER_SUFFIXES = frozenset(  # files that often lie beside images by the thousand, and need not be opened
     {".txt", ".md", ".rst", ".pdf", ".doc", ".docx", ".htm", ".html", ".csv", ".tsv", ".xls", ".xlsx", ".log"}
     | {".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".names", ".data", ".xmp", ".aae"}
     | {".thm", ".npy", ".npz", ".mat", ".h5", ".hdf5", ".pkl", ".pickle", ".parquet", ".db", ".sqlite"}
@@ -36,14 +36,14 @@ _OTHER_SUFFIXES = frozenset(  # what often lies beside images, by the thousand, 
 )
 
 IMAGE, UNDECODED, OTHER = "image", "undecoded", "other"
-START_BYTES = 32  # of a file that tell whether it is an image
+START_BYTES = 32  # first bytes of a file, by which images are recognized
 
 _STARTS = re.compile(
     rb"\xff\xd8\xff"
     rb"|\x89PNG\r\n\x1a\n"
     rb"|GIF8[79]a"
     rb"|RIFF.{4}WEBP"
-    rb"|BM.{4}\0{4}.{4}[\x0c\x28\x34\x38\x40\x6c\x7c]\0{3}"  # behind the offset, the size of the header
+    rb"|BM.{4}\0{4}.{4}[\x0c\x28\x34\x38\x40\x6c\x7c]\0{3}"  # the header size follows the offset
     rb"|II[\x2a\x2b]\0|MM\0[\x2a\x2b]"
     rb"|P[1-6]\s+[#\d]" + (rb"|.{4}ftypavi[fs]" if _HAS_AVIF else b""),
     re.DOTALL,
@@ -55,14 +55,14 @@ _UNDECODED_STARTS = re.compile(
     rb"|8BPS\0[\1\2]",
     re.DOTALL,
 )
-_ENOUGH = 50  # files of one folder and suffix that tell the kind of the others
+_ENOUGH = 50  # files of one folder and suffix that decide the kind of the others
 
 
 class KindsByContent:
-    """The kinds of files whose names do not tell them, opening only the first of many that are alike.
+    """Find the kinds of files with unknown suffixes, opening only the first of many similar files.
 
-    Once the first files with one unknown suffix in one folder are all of one kind, the others are taken for it too.
-    Files without a suffix have nothing in common, and are all opened.
+    If the first files of one suffix in one folder are all of one kind, so are the others. Files without a suffix
+    have nothing in common, so each is opened.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class KindsByContent:
         """Return the kind of a file.
 
         :param name: path below the source's root.
-        :param look: returns the kind by the content.
+        :param look: returns the kind by the file's content.
         """
         suffix = suffix_of(name)
         seen = self._seen.setdefault((name.rpartition("/")[0], suffix), [])
@@ -85,21 +85,15 @@ class KindsByContent:
 
 
 def suffix_of(name: str) -> str:
-    """Return the last suffix of a file name in small letters, with its dot; or ''."""
+    """Return the last suffix of a file name in lower case with its dot, or ''."""
     return PurePosixPath(name).suffix.lower()
 
 
 def kind_by_name(name: str) -> str | None:
-    """Return IMAGE, UNDECODED or OTHER; None where the suffix is missing or unknown: the content decides."""
+    """Return IMAGE, UNDECODED or OTHER; None if the suffix is missing or unknown, so that the content decides."""
+    kinds = {IMAGE: IMAGE_SUFFIXES, UNDECODED: UNDECODED_SUFFIXES, OTHER: _OTHER_SUFFIXES}
     suffix = suffix_of(name)
-    for kind, suffixes in (
-        (IMAGE, IMAGE_SUFFIXES),
-        (UNDECODED, UNDECODED_SUFFIXES),
-        (OTHER, _OTHER_SUFFIXES),
-    ):
-        if suffix in suffixes:
-            return kind
-    return None
+    return next((kind for kind, suffixes in kinds.items() if suffix in suffixes), None)
 
 
 def kind_by_start(start: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Hide warnings that mean nothing to the user: those of Pillow, and those of the loaders."""
+"""Hide warnings that do not concern the user, from Pillow and from the loaders."""
 
 import logging
 import threading
@@ -9,10 +9,10 @@ from typing import Any
 
 
 class SilentPillow:
-    """Hide Pillow's warnings about odd files, from any number of threads at once.
+    """Hide Pillow's warnings about odd files in any number of threads.
 
-    `warnings.catch_warnings` changes the whole process, so the first thread to enter sets it and the last one to
-    leave takes it back.
+    `warnings.catch_warnings` changes the whole process, so the first thread that enters sets the filter, and the
+    last one that leaves resets it.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ SILENCE = SilentPillow()
 
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Hide what the loaders log about images, for callers that report it themselves."""
+    """Hide the loaders' warnings about images, for callers that report them differently."""
     logger = logging.getLogger("datasets")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Check what a set's images and labels hold, once, where the set is made."""
+"""Check the values of a set's images and labels once, when the set is made."""
 
 from typing import Any
 
@@ -7,17 +7,17 @@ from numpy.typing import ArrayLike
 
 from datasets.images.array_rows import Images
 
-_BYTES = 2**24  # that a check looks at in one go
-_SLACK = 1e-3  # by which a float that was resized may lie outside [0, 1], and a sum of shares beside 1
-_OVERSHOOT = (-0.5, 1.5)  # what sharpening or bicubic resizing makes of [0, 1]
+_BYTES = 2**24  # that are checked at a time
+_SLACK = 1e-3  # tolerance of pixels outside [0, 1], after resizing, and of sums of shares
+_OVERSHOOT = (-0.5, 1.5)  # range of [0, 1] after sharpening or bicubic resizing
 _MOST_CLASSES = 2**31
 
 
 def check_pixels(images: Images) -> None:
-    """Refuse float images with values that are not in [0, 1]; bytes cannot have others.
+    """Check that float images have values in [0, 1], as bytes always do.
 
     :param images: (N, H, W, C) uint8 or float; floats are read once, a part at a time.
-    :raises ValueError: names the first bad image, and what to write.
+    :raises ValueError: names the first bad image and the remedy.
     """
     if images.dtype == np.uint8 or 0 in images.shape:
         return
@@ -31,11 +31,11 @@ def check_pixels(images: Images) -> None:
 
 
 def checked_labels(labels: ArrayLike | None) -> Any:
-    """Return labels that a network can learn: a column as a row, whole floats and booleans as integers.
+    """Return labels that a network can learn: a column becomes (N,), whole floats and booleans become integers.
 
     :param labels: (N,) or (N, 1) class numbers from 0, (N, K) one-hot, (N, K) probabilities, or None.
-    :return: (N,) integers, (N, K) numbers, or None; the array that was given where nothing has to be changed.
-    :raises ValueError: names the first bad label, and what to write.
+    :return: (N,) integers, (N, K) numbers, or None; the same array if nothing changes.
+    :raises ValueError: names the first bad label and the remedy.
     """
     if labels is None:
         return None
@@ -88,7 +88,7 @@ def _rows_at_once(values: Images) -> int:
 
 
 def _about_pixels(image: np.ndarray) -> str:
-    """Say what is wrong with the floats of an image, and what to do."""
+    """Describe what is wrong with the floats of an image, and the remedy."""
     low, high = float(image.min()), float(image.max())
     if not np.isfinite([low, high]).all():
         return "has a pixel that is NaN or infinite; repair it or leave it out"

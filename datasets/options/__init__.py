@@ -1,1 +1,1 @@
-"""What may be asked of a loader, as typed options that are defined here and nowhere else."""
+"""The typed options of loaders, each defined once, and how they are read from text."""

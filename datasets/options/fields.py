@@ -1,4 +1,4 @@
-"""Fields of option classes: each option is declared once, with its default, its help text and its range.
+"""Declare each option once, with its default, its help text and its range.
 
     @dataclass(frozen=True, kw_only=True)
     class Resize(CheckedOptions):
@@ -6,7 +6,7 @@
 
         size: int = option(256, "side in pixels of the squares that images are resized to", POSITIVE)
 
-The command line, its help and the checks of values are made from these declarations.
+The command line, its help and the checks of values follow from these declarations.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from datasets.errors import OptionError, suggestion
 
 Options = TypeVar("Options", bound="CheckedOptions")
 
-KINDS: dict[Any, tuple[Any, str]] = {
+_KINDS: dict[Any, tuple[Any, str]] = {
     bool: (bool, "true or false"),
     int: (Integral, "a whole number"),
     float: (Real, "a number"),
@@ -33,7 +33,7 @@ KINDS: dict[Any, tuple[Any, str]] = {
 class Range(NamedTuple):
     """The values that an option may have.
 
-    :ivar holds: whether a value, already of the annotated type, lies in the range.
+    :ivar holds: returns whether a value of the annotated type lies in the range.
     :ivar expected: the range in words, to follow "it must be".
     """
 
@@ -48,12 +48,12 @@ SHARE = Range(lambda value: 0 <= value <= 1, "within 0 to 1")
 
 
 class Option(NamedTuple):
-    """An option as a class declares it.
+    """The declaration of an option.
 
     :ivar annotation: its type.
-    :ivar help: a phrase for people, without a full stop.
-    :ivar values: its range, where the type does not say it all.
-    :ivar used_by: the choices of the option `name` of the same class that look at this one; empty for all.
+    :ivar help: a phrase without a full stop.
+    :ivar values: its range, if narrower than the type.
+    :ivar used_by: the values of the same class's option `name` that use this one; empty for all.
     """
 
     annotation: Any
@@ -68,26 +68,24 @@ def option(
 ) -> Any:
     """Return a dataclass field that declares an `Option`.
 
-    :param default: immutable, or a dict, which every instance gets a copy of.
+    :param default: immutable, or a dict, of which every instance gets a copy.
     """
     metadata = {"default": default, "help": help_text, "values": values, "used_by": used_by}
-    if isinstance(default, dict):
-        return dataclasses.field(default_factory=default.copy, metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+    start: Any = {"default_factory": default.copy} if isinstance(default, dict) else {"default": default}
+    return dataclasses.field(**start, metadata=metadata)
 
 
 @functools.cache
 def options_of(owner: type) -> Mapping[str, Option]:
     """Return the options that a dataclass declares or inherits, by name and in their order."""
-    hints = get_type_hints(owner)
-    declared = {
-        field.name: Option(hints[field.name], **field.metadata) for field in dataclasses.fields(owner)
-    }
-    return types.MappingProxyType(declared)
+    hints, fields = get_type_hints(owner), dataclasses.fields(owner)
+    return types.MappingProxyType(
+        {field.name: Option(hints[field.name], **field.metadata) for field in fields}
+    )
 
 
 def check(holds: bool, name: str, value: object, expected: str) -> None:
-    """Raise OptionError unless it `holds`: what the option is, and what it must be."""
+    """Raise OptionError with the value of an option, and what it must be, unless the condition `holds`."""
     if not holds:
         raise OptionError(f"{name} is {value!r}; it must be {expected}")
 
@@ -104,35 +102,29 @@ def check_known(values: Any, owner: type, section: str = "") -> None:
             raise OptionError(f"unknown option {name}; {suggestion(str(key), known)}")
 
 
-def check_fields(options: Any, section: str = "") -> None:
-    """Check the type and the range of every field of a frozen dataclass, and convert it to its type.
-
-    :param section: put before the names of options in messages: data.image_size.
-    :raises OptionError: names the first option that is wrong, its value and what it must be.
-    """
-    for name, declared in options_of(options.__class__).items():
-        shown = f"{section}.{name}" if section else name
-        value = checked(getattr(options, name), declared.annotation, shown, declared.values)
-        object.__setattr__(options, name, value)
-
-
 @dataclasses.dataclass(frozen=True)
 class CheckedOptions:
-    """Base of option classes that check their fields.
+    """Base of option classes, which checks every field and converts it to its type.
 
-    :cvar section: name put before those of the options in messages.
+    :cvar section: put before the names of options in messages, as in data.image_size.
+    :raises OptionError: names the first wrong option, its value and what it must be.
     """
 
     section: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        check_fields(self, self.section)
+        owner: type = type(self)
+        for name, declared in options_of(owner).items():
+            value = getattr(self, name)
+            value = checked(value, declared.annotation, self.full_name(name), declared.values)
+            object.__setattr__(self, name, value)
 
-    def _named(self, name: str) -> str:
+    def full_name(self, name: str) -> str:
+        """Return the name of an option with its section, for messages."""
         return f"{self.section}.{name}" if self.section else name
 
     def _require(self, holds: bool, name: str, expected: str) -> None:
-        check(holds, self._named(name), getattr(self, name), expected)
+        check(holds, self.full_name(name), getattr(self, name), expected)
 
 
 def changed(options: Options, changes: Mapping[str, Any]) -> Options:
@@ -148,23 +140,19 @@ def changed(options: Options, changes: Mapping[str, Any]) -> Options:
 
 
 def checked(value: Any, annotation: Any, name: str, values: Range | None = None) -> Any:
-    """Return the value as its annotation has it; None, where it is allowed, is in every range.
+    """Return the value converted to its annotated type; None, where it is allowed, is in every range.
 
-    :raises OptionError: it is of another type, or out of range.
+    NumPy's numbers become Python's, which a checkpoint can hold; lists become tuples.
+
+    :raises OptionError: the value is of another type or out of range.
     """
-    value = typed(value, annotation, name)
+    value = _typed(value, annotation, name)
     if values is not None and value is not None:
         check(values.holds(value), name, value, values.expected)
     return value
 
 
-def typed(value: Any, annotation: Any, name: str) -> Any:
-    """Return the value as its annotation has it.
-
-    NumPy's numbers become Python's, which is what a checkpoint can hold; lists become tuples.
-
-    :raises OptionError: it is of another type.
-    """
+def _typed(value: Any, annotation: Any, name: str) -> Any:
     if type(value).__module__ == "numpy":
         value = value.tolist()  # Python's numbers, in lists
     origin, choices = get_origin(annotation), get_args(annotation)
@@ -173,12 +161,12 @@ def typed(value: Any, annotation: Any, name: str) -> Any:
         check(known, name, value, f"one of {', '.join(map(str, choices))}")
         return value
     if origin in (Union, types.UnionType):  # of types and None
-        return None if value is None and type(None) in choices else typed(value, choices[0], name)
+        return None if value is None and type(None) in choices else _typed(value, choices[0], name)
     if origin is tuple:
         check(isinstance(value, list | tuple), name, value, "a list")
-        return tuple(typed(item, choices[0], name) for item in value)
+        return tuple(_typed(item, choices[0], name) for item in value)
     kind = origin or annotation
-    accepted, words = KINDS[kind]
+    accepted, words = _KINDS[kind]
     fits = isinstance(value, accepted) and (kind is bool or not isinstance(value, bool))
     check(fits, name, value, words)
     try:

@@ -1,9 +1,9 @@
-"""The options of loading images, each declared once: how to decode, crop and split them.
+"""Declare the options of loading images: how to decode, crop and split them.
 
     options = LoadOptions(image_size=72, crop_size=64)
     splits = load_folder("photos", options, val_fraction=0.1)
 
-Loaders, data sets and the configuration of a run take these objects whole, so a new option is one new field here.
+Loaders, data sets and a run's configuration take these objects as a whole, so a new option is one new field here.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ ALEXNET_CROP_SIZE = 227  # pixels: the side at which AlexNet's layers fit togeth
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeOptions(CheckedOptions):
-    """How files become pixels, and how many bad ones are tolerated."""
+    """Options of how files are decoded, and how many bad ones are tolerated."""
 
     image_size: int = option(256, "side in pixels of the squares that images are resized to, once", POSITIVE)
     channels: Literal[1, 3] = option(3, "3 for colour, 1 for grey")
@@ -40,7 +40,7 @@ class DecodeOptions(CheckedOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class Crops(CheckedOptions):
-    """How images are cropped and augmented. Checkpoints hold these fields and compare them on resume."""
+    """Options of how images are cropped and augmented; checkpoints save them and compare them on resume."""
 
     crop_size: int = option(
         ALEXNET_CROP_SIZE, "side in pixels of the square crops that the network sees", POSITIVE
@@ -77,7 +77,7 @@ class Crops(CheckedOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class SplitOptions(CheckedOptions):
-    """Which images are used, and which of them are held out."""
+    """Options of which images are used, and which of them are held out."""
 
     val_fraction: float = option(
         0.2,
@@ -96,26 +96,20 @@ class SplitOptions(CheckedOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions(SplitOptions, Crops, DecodeOptions):
-    """Everything that may be asked of a loader.
+    """All options of a loader.
 
-    :raises OptionError: a value that no images could satisfy.
+    :raises OptionError: no images could satisfy the values.
     """
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require(
-            self.padding < self.crop_size,
-            "padding",
-            f"below {self._named('crop_size')}, or crops miss the image",
-        )
-        self._require(
-            self.crop_size <= self.image_size,
-            "crop_size",
-            f"at most {self._named('image_size')}, {self.image_size}",
-        )
+        below_crop = f"below {self.full_name('crop_size')}, or crops miss the image"
+        self._require(self.padding < self.crop_size, "padding", below_crop)
+        within_image = f"at most {self.full_name('image_size')}, {self.image_size}"
+        self._require(self.crop_size <= self.image_size, "crop_size", within_image)
         self.check_images(self.image_size, self.image_size, self.channels)
 
     @property
     def crops(self) -> Crops:
-        """The options of crops alone."""
+        """Return the options of the crops."""
         return Crops(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Crops)})

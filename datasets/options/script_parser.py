@@ -1,11 +1,10 @@
-"""The parser of every script's command line, which makes options from what a class declares."""
+"""Parse the command line of every script, with options made from the fields of classes."""
 
 import argparse
 import difflib
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from datasets.errors import UsageError, suggestion
@@ -13,7 +12,7 @@ from datasets.options.fields import Option, options_of
 
 
 class ScriptParser(argparse.ArgumentParser):
-    """An argparse parser that complains in one line, suggests options, and knows --debug for `run_script`."""
+    """An argparse parser that raises UsageError, suggests options, and has --debug for `run_script`."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -36,16 +35,16 @@ class ScriptParser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse the words that are known, and return the others; --option=-- makes argparse itself crash."""
+        """Parse the known words and return the others."""
         words = list(sys.argv[1:] if args is None else args)
         for word in words:
-            if word.startswith("-") and word.endswith("=--"):
+            if word.startswith("-") and word.endswith("=--"):  # argparse would crash
                 self.error(f"argument {word.removesuffix('=--')}: expected one argument")
         arguments, rest = super().parse_known_args(words, namespace)
         return arguments, [word for word in rest if word != "--"]
 
     def refuse(self, words: Sequence[str]) -> None:
-        """Raise UsageError for words that nothing took, with a suggestion for an unknown option."""
+        """Raise UsageError for words that were not parsed, with a suggestion for an unknown option."""
         for word in words:
             if word.startswith("-"):
                 option = word.lstrip("-").partition("=")[0]
@@ -54,9 +53,9 @@ class ScriptParser(argparse.ArgumentParser):
             self.error(f"unrecognized arguments: {' '.join(words)}")
 
     def _suggestion(self, option: str) -> str:
-        """Return the option nearest to a misspelt one, by what follows its dot or by its whole name."""
+        """Suggest the option nearest to a misspelt one, by the part after its dot or by its whole name."""
         names = [flag[2:] for flag in self._option_string_actions if flag.startswith("--")]
-        known = {name.rpartition(".")[2]: name for name in reversed(names)}  # the first of a name counts
+        known = {name.rpartition(".")[2]: name for name in reversed(names)}  # the first of equal names wins
         if "." in option:
             known = {name: name for name in names if "." in name}
         near = difflib.get_close_matches(option, known, n=1, cutoff=0.6)
@@ -65,9 +64,9 @@ class ScriptParser(argparse.ArgumentParser):
     def add_section(
         self, section: str, owner: type, short_names: Mapping[str, str], defaults: Mapping[str, Any]
     ) -> None:
-        """Add the options that a class declares, as a group: --SECTION.OPTION, and --SECTION for several at once.
+        """Add the options of a class as a group: --SECTION.OPTION, and --SECTION for several at once.
 
-        The argument `given` lists their names and texts in the order of the command line.
+        The argument `given` becomes a list of their names and texts in the order of the command line.
 
         :param short_names: other names of options: {"train.profile": "profile"}.
         :param defaults: shown instead of the class's own.
@@ -87,15 +86,11 @@ class ScriptParser(argparse.ArgumentParser):
     ) -> None:
         """Add an option whose name and text go into the list `given`."""
         flags = [f"--{flag}" for flag in (*short_names, name)]
-        group.add_argument(*flags, dest="given", action="append", type=partial(_pair, name), **looks)
-
-
-def _pair(name: str, text: str) -> tuple[str, str]:
-    return name, text
+        group.add_argument(*flags, dest="given", action="append", type=lambda text: (name, text), **looks)
 
 
 def _looks(name: str, declared: Option, default: Any) -> dict[str, Any]:
-    """Return how argparse shows an option; one of type bool may stand alone for true."""
+    """Return how argparse shows an option; a bare flag sets a bool to true."""
     kind = declared.annotation
     words = ["true", "false"] if kind is bool else get_args(kind) if get_origin(kind) is Literal else []
     metavar = f"{{{','.join(map(str, words))}}}" if words else name.rpartition(".")[2].upper()

@@ -1,4 +1,4 @@
-"""Values of declared options from text: from the words of a command line, and from YAML files."""
+"""Read the values of declared options from a command line and from YAML files."""
 
 import contextlib
 import re
@@ -15,7 +15,7 @@ from datasets.storage.untrusted import MAX_YAML_BYTES, parse_yaml
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML whose numbers are Python's, such as 1e-3, and whose dates are text."""
+    """Read YAML with Python's numbers, such as 1e-3, and with dates as text."""
 
 
 _Loader.add_implicit_resolver(
@@ -27,7 +27,7 @@ _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: node
 
 
 def text_value(text: str, annotation: Any = Any) -> Any:
-    """Return what a text stands for: a word where the option is one, or else YAML, or else the text itself."""
+    """Return the value of a text: a choice if the annotation lists it, else YAML, else the text itself."""
     is_word = get_origin(annotation) is Literal and text in get_args(annotation)
     if is_word or annotation is str or (annotation == str | None and text != "null"):
         return text
@@ -41,9 +41,9 @@ def text_value(text: str, annotation: Any = Any) -> Any:
 
 
 def read_values(values: Any, owner: type, section: str) -> dict[str, Any]:
-    """Return the values of a section, each of a known name, of the right type and within its range.
+    """Return the values of a section after checking their names, types and ranges.
 
-    Text is read as a value where the option is not text: YAML 1.1 takes 1e-3 for text.
+    Text is converted if the option is not text, since YAML 1.1 reads 1e-3 as text.
 
     :raises OptionError: names the option, its value and what it must be.
     """
@@ -63,7 +63,7 @@ def _read_value(value: Any, declared: Option, name: str) -> Any:
 def nested_values(
     given: Iterable[tuple[str, str]], sections: Mapping[str, type]
 ) -> dict[str, dict[str, Any]]:
-    """Return the values of the sections from `ScriptParser`'s pairs of a name and a text; the last of a name wins.
+    """Return the values of each section from `ScriptParser`'s (name, text) pairs; the last of a name wins.
 
     :raises UsageError: names the option, its value and what it must be.
     """
@@ -80,7 +80,7 @@ def nested_values(
 
 
 def _mapping(text: str, section: str) -> Any:
-    """Return the YAML of a text, or of the file that it names."""
+    """Return the value of a text in YAML, or of the YAML file that it names."""
     value = text_value(text)
     if not isinstance(value, str):
         return value
@@ -94,6 +94,6 @@ def _mapping(text: str, section: str) -> Any:
 
 
 def read_yaml(path: Path) -> Any:
-    """Return the value of a YAML file or pipe. OSError, ValueError or YAMLError if it cannot be read."""
+    """Return the value of a YAML file or pipe; raise OSError, ValueError or YAMLError if it cannot be read."""
     with path.open(encoding="utf-8") as file:
         return parse_yaml(file.read(MAX_YAML_BYTES + 1))

@@ -1,1 +1,1 @@
-"""Files on disk: paths, atomic writes, bounded reads of untrusted files."""
+"""Expand paths, write files atomically, and read untrusted files within limits."""

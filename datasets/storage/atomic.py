@@ -1,4 +1,4 @@
-"""Write files and folders that appear as a whole or not at all."""
+"""Write files and folders completely or not at all."""
 
 import contextlib
 import csv
@@ -17,14 +17,11 @@ from datasets.errors import StorageError
 ON_WINDOWS = os.name == "nt"
 TEMPORARY = ".tmp-"
 TEMPORARY_NAME = re.compile(rf"{re.escape(TEMPORARY)}[0-9a-f]{{32}}")
-ABANDONED = 3600  # seconds after which a half-written file no longer has an owner
+ABANDONED = 3600  # seconds after which a half-written file counts as abandoned
 
 
 def fsync_path(path: Path) -> None:
-    """Ask the system to put a file, or the entries of a folder, on the disk now.
-
-    Windows, which cannot do this for folders, writes a rename at once.
-    """
+    """Flush a file, or the entries of a folder, to the disk. Windows does so for folders by itself."""
     if ON_WINDOWS and path.is_dir():
         return
     descriptor = os.open(path, os.O_RDWR if ON_WINDOWS else os.O_RDONLY)
@@ -36,16 +33,16 @@ def fsync_path(path: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a new name beside `path` to write to; at the end that file becomes `path`, after an error it goes.
+    """Yield a new name beside `path` to write to. At the end the file becomes `path`; after an error it is removed.
 
-    Other processes may do the same at the same time: one of the files stays.
+    Several processes may do this at the same time; the last file stays.
     """
     temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
     try:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        error.filename = str(path)  # a disk that is full does not say for which file
+        error.filename = str(path)  # the error of a full disk does not name the file
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -53,9 +50,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def replacing_folder(path: Path, temporary_name: str) -> Iterator[Path]:
-    """Make a folder beside `path` to write to; at the end it becomes `path`, after an error it goes.
+    """Make a folder beside `path` to write to. At the end it becomes `path`; after an error it is removed.
 
-    One of this name that a killed process left is removed first.
+    A folder of this name left by a killed process is removed first.
     """
     temporary = path.with_name(temporary_name)
     shutil.rmtree(temporary, ignore_errors=True)
@@ -71,31 +68,30 @@ def replacing_folder(path: Path, temporary_name: str) -> Iterator[Path]:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove what `replacing` left in `folder` when its process was killed, an hour ago or earlier."""
+    """Remove what killed processes left of `replacing` in `folder` over an hour ago."""
     for path in folder.glob(f"{TEMPORARY}*"):
-        if not TEMPORARY_NAME.fullmatch(path.name):  # a file of the user
-            continue
-        with contextlib.suppress(OSError):  # it was renamed just now, or belongs to another user
-            if time.time() - path.stat().st_mtime > ABANDONED:
+        with contextlib.suppress(OSError):  # just renamed, or owned by another user
+            is_ours = TEMPORARY_NAME.fullmatch(path.name)
+            if is_ours and time.time() - path.stat().st_mtime > ABANDONED:
                 path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text to a temporary name beside `path`, then rename."""
+    """Write UTF-8 text with `replacing`."""
     with replacing(path) as temporary:
-        # A file name on the disk need not be valid text.
+        # File names in the text need not be valid UTF-8.
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
         fsync_path(temporary)
 
 
 def check_writable(path: Path) -> None:
-    """Raise StorageError unless the file `path` can be written: before the work, not after it."""
+    """Raise StorageError unless the file `path` can be written, to fail before the work instead of after it."""
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or path.is_dir():
         raise StorageError(f"cannot write {path}; choose another --output, in a folder that exists")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows with the columns of the first as CSV; None becomes an empty cell."""
+    """Write rows as CSV with the columns of the first row; None becomes an empty cell."""
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
@@ -105,7 +101,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def append_csv(path: Path, row: Mapping[str, Any]) -> None:
-    """Add one row to a CSV file, with a header where the file is new."""
+    """Append a row to a CSV file, after a header if the file is new."""
     new = not path.exists()
     with path.open("a", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
@@ -115,7 +111,7 @@ def append_csv(path: Path, row: Mapping[str, Any]) -> None:
 
 
 def keep_lines(path: Path, keep: Callable[[str], bool]) -> None:
-    """Rewrite a text file without the lines that `keep` refuses. Do nothing if there is no file."""
+    """Remove the lines of a text file for which `keep` is false. Do nothing if there is no file."""
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)

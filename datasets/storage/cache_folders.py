@@ -1,6 +1,7 @@
-"""Find the folder for decoded images: the one asked for, the user's cache, or a temporary one."""
+"""Find the folder for decoded images: a chosen one, the user's cache, or a temporary one."""
 
 import atexit
+import contextlib
 import functools
 import logging
 import os
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 def default_cache_dir() -> Path:
     """Return $SESSIONNET_CACHE, else sessionnet in $XDG_CACHE_HOME, else in ~/.cache.
 
-    :raises StorageError: nobody says where, and the user has no home, as in a container.
+    :raises StorageError: neither is set, and the user has no home, as in a container.
     """
     if os.environ.get("SESSIONNET_CACHE"):
         return expanded(os.environ["SESSIONNET_CACHE"])
@@ -34,37 +35,27 @@ def default_cache_dir() -> Path:
 
 
 def cache_folders(chosen: Path | str | None) -> Iterator[Path]:
-    """Yield where an entry may lie already; the last of these is where a new one is made.
+    """Yield the folders that may hold an entry; new entries are made in the last one.
 
-    If no folder was chosen and the user's cache cannot be written, use a temporary folder for this process and
-    warn.
+    If no folder was chosen and the user's cache cannot be written, warn and use a temporary folder.
 
-    :param chosen: the folder asked for; None: `default_cache_dir`.
+    :param chosen: None for `default_cache_dir`.
     """
     if chosen is not None or os.environ.get("SESSIONNET_CACHE"):
         yield default_cache_dir() if chosen is None else expanded(chosen)
         return
-    try:
+    with contextlib.suppress(StorageError, OSError):
         folder = default_cache_dir()
-    except StorageError:
-        yield _temporary_folder()
-        return
-    yield folder
-    if not _can_be_written(folder):
-        yield _temporary_folder()
-
-
-def _can_be_written(folder: Path) -> bool:
-    try:
+        yield folder
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK | os.X_OK)
+        if os.access(folder, os.W_OK | os.X_OK):
+            return
+    yield _temporary_folder()
 
 
 @functools.cache
 def _temporary_folder() -> Path:
-    """Make a folder under a name that nobody can foresee, for this user alone."""
+    """Make a private folder with a random name."""
     try:
         folder = Path(tempfile.mkdtemp(prefix="sessionnet-"))
     except OSError as error:
@@ -75,7 +66,7 @@ def _temporary_folder() -> Path:
     logger.warning(
         "there is no home directory that can be written: decoded images are kept in '%s' until this process ends; "
         "to keep them longer, %s",
-        escape_name(str(folder)),
+        escape_name(folder),
         _ADVICE,
     )
     return folder

@@ -1,4 +1,4 @@
-"""Tell failures of storage from other errors, in words for people."""
+"""Distinguish failures of the storage from other errors, and describe them."""
 
 import os
 import re
@@ -12,10 +12,7 @@ from datasets.errors import STORAGE_CONDITIONS, StorageError, is_storage_conditi
 
 @contextmanager
 def storage_errors(folder: Path, what: str, advice: str) -> Iterator[None]:
-    """Raise StorageError "WHAT: REASON; ADVICE" for what fails inside because `folder` cannot be written.
-
-    Only errors of the system and of TensorFlow count; others, and those that tell of a defect, pass.
-    """
+    """Raise StorageError "WHAT: REASON; ADVICE" for errors inside that occur because `folder` cannot be written."""
     try:
         yield
     except Exception as error:
@@ -26,17 +23,15 @@ def storage_errors(folder: Path, what: str, advice: str) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """Return the line of an error's message that says what happened: TensorFlow may tell above it where."""
-    text = re.sub(
-        r"\AGraph execution error:.*?^Node: [^\n]*\n", "", str(error), flags=re.DOTALL | re.MULTILINE
-    )
+    """Return the first line of an error's message below TensorFlow's description of the place, if any."""
+    text = re.sub(r"(?ms)\AGraph execution error:.*?^Node: [^\n]*\n", "", str(error))
     return next((line for line in text.splitlines() if line.strip()), type(error).__name__)
 
 
 def is_storage_failure(error: Exception, folder: Path) -> bool:
-    """Return whether `error`, of the system or of TensorFlow, tells that `folder` cannot be written, or is gone.
+    """Return whether a system or TensorFlow error occurred because `folder` cannot be written or is gone.
 
-    TensorFlow's kinds of error are not the system's, but its messages hold the system's words.
+    TensorFlow has its own error types, but its messages quote the system's.
     """
     if is_storage_condition(error) or not folder.is_dir():
         return True
@@ -46,6 +41,6 @@ def is_storage_failure(error: Exception, folder: Path) -> bool:
 
 
 def storage_reason(error: Exception, folder: Path) -> str:
-    """Return why something could not be written in `folder`, and how much room is left there."""
+    """Return why something could not be written in `folder`, and the free space there."""
     free = shutil.disk_usage(folder).free if folder.exists() else 0
     return f"{getattr(error, 'strerror', None) or first_line(error)} ({free / 2**20:.0f} MiB free)"

@@ -1,7 +1,6 @@
-"""Work in several threads at once, with the results in the order of the tasks.
+"""Work in several threads and return the results in the order of the tasks.
 
-`Executor.map` takes all tasks at once, and joblib's generators do not wait for their reader: both keep in memory
-what nobody has asked for yet.
+`Executor.map` and joblib's generators do not wait for the consumer, so all results could be in memory at once.
 """
 
 import os
@@ -10,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-_AHEAD = 3  # tasks per thread that may wait to be taken, which bounds the memory
+_AHEAD = 3  # waiting tasks per thread, which bounds the memory
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -19,13 +18,15 @@ Result = TypeVar("Result")
 def in_order(
     work: Callable[[Task], Result], tasks: Iterable[Task], workers: int | None = None
 ) -> Iterator[Result]:
-    """Yield the results of `map` from several threads, which suits decoding: Pillow releases the interpreter.
+    """Yield the results of `map` from several threads. This is fast for Pillow, which releases the GIL.
 
-    An error of `work` is raised in its place; no thread runs any longer once the iterator has ended.
+    An error of `work` is raised in its place. No thread is running when the iterator ends.
 
     :param workers: threads; None: one per processor that this process may use.
     """
-    workers = workers or _num_processors()
+    if not workers:
+        affinity = getattr(os, "sched_getaffinity", None)
+        workers = len(affinity(0)) if affinity else os.cpu_count() or 1
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         try:
@@ -37,8 +38,3 @@ def in_order(
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _num_processors() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

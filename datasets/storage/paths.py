@@ -3,11 +3,9 @@
 import hashlib
 from pathlib import Path
 
-_PIECE = 2**20  # bytes
-
 
 def expanded(path: Path | str) -> Path:
-    """Return the path with a leading ~ replaced by the user's home; unchanged if there is no such user."""
+    """Return the path with a leading ~ replaced by the home directory; unchanged if there is none."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -15,9 +13,9 @@ def expanded(path: Path | str) -> Path:
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file in hex. The file is read in pieces, since it may be larger than the memory."""
+    """Return the SHA-256 of a file in hex, reading the file in pieces."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
+        while piece := file.read(2**20):
             digest.update(piece)
     return digest.hexdigest()

@@ -1,9 +1,9 @@
 """Read pickles of plain values and byte arrays without calling anything that the pickle names.
 
-A pickle is a program: the ordinary reader imports and calls whatever it asks for. The CIFAR-10 batches need four
-names of NumPy's, and each of them stands here for something that only keeps its arguments. Before anything is
-read, the operations are walked through: those that plain values do not need, and sizes and numbers that would take
-memory that the file does not have, are refused.
+A pickle is a program: the ordinary reader imports and calls whatever it names. The CIFAR-10 batches need four names
+of NumPy, which are replaced by stand-ins that only keep their arguments. All operations are checked before the
+pickle is read: those that plain values do not need are refused, as are sizes and numbers that would take far more
+memory than the file.
 """
 
 import io
@@ -16,10 +16,10 @@ import numpy as np
 
 from datasets.errors import DataError, escape_name
 
-MAX_OPERATIONS = 300_000  # an official batch has some 40,000; each may take a hundred bytes
-_MAX_LINE = 2**20  # bytes; large values have their size in front
-_LAST_LATIN1 = 0xC3  # the highest byte in UTF-8 of the characters up to 255
-_SHOWN = 100  # characters of a file's own words that a message repeats
+MAX_OPERATIONS = 300_000  # an official batch has about 40,000; each may take a hundred bytes
+_MAX_LINE = 2**20  # bytes; larger values state their size
+_LAST_LATIN1 = 0xC3  # highest byte in the UTF-8 form of the characters up to 255
+_SHOWN = 100  # characters of a file's text that a message quotes
 _PLAIN = (
     pickle.PROTO + pickle.FRAME + pickle.STOP + pickle.MARK + pickle.NONE + pickle.NEWTRUE + pickle.NEWFALSE
     + pickle.INT + pickle.BININT + pickle.BININT1 + pickle.BININT2 + pickle.LONG + pickle.LONG1
@@ -43,12 +43,12 @@ _SIZE_BYTES = {  # of the size in front of an argument
 
 
 def load_plain_pickle(content: bytes, name: str) -> Any:
-    """Read a pickle that holds dict, list, tuple, int, float, bytes, str and uint8 arrays, and nothing else.
+    """Read a pickle of dict, list, tuple, int, float, bytes, str and uint8 arrays.
 
     :param content: the whole file.
     :param name: of the file, for messages.
-    :return: what was pickled; the strings of Python 2 are bytes.
-    :raises DataError: it names another class or function, or is not a pickle.
+    :return: the value; strings of Python 2 become bytes.
+    :raises DataError: the pickle names another class or function, or is not a pickle.
     """
     try:
         for operation, argument in _operations(content):
@@ -62,7 +62,7 @@ def load_plain_pickle(content: bytes, name: str) -> Any:
 
 
 def _operations(content: bytes) -> Iterator[tuple[str, memoryview]]:
-    """Yield the name and the argument of each operation, without a copy of either."""
+    """Yield the name and the argument of each operation without copying."""
     whole, position = memoryview(content), 0
     for _ in range(MAX_OPERATIONS):
         operation = _OPERATIONS.get(content[position])
@@ -81,7 +81,7 @@ def _operations(content: bytes) -> Iterator[tuple[str, memoryview]]:
 
 
 def _argument(operation: pickletools.OpcodeInfo, content: bytes, start: int) -> tuple[int, int]:
-    """Return where the argument of an operation begins and ends, without the size in front of it."""
+    """Return the start and the end of an operation's argument, without the size in front of it."""
     kind = operation.arg.n if operation.arg else 0
     if kind in _SIZE_BYTES:
         begin = start + _SIZE_BYTES[kind]
@@ -95,19 +95,19 @@ def _argument(operation: pickletools.OpcodeInfo, content: bytes, start: int) -> 
 
 
 def _check_memory(operation: str, argument: memoryview) -> None:
-    """Refuse what would take many times the memory of its bytes."""
-    if operation in ("PUT", "LONG_BINPUT"):  # the reader has a table up to the highest number
+    """Refuse an operation that takes far more memory than its bytes."""
+    if operation in ("PUT", "LONG_BINPUT"):  # the reader allocates a table up to the highest number
         number = int(bytes(argument)) if operation == "PUT" else int.from_bytes(argument, "little")
         if number > MAX_OPERATIONS:
             raise DataError(f"remembers a value by the number {number}; do not use this file")
     is_long_text = operation == "BINUNICODE" and len(argument) > _MAX_LINE
-    # It may be bytes as Python 3 writes them; any other text would take four times its room.
+    # Python 3 writes bytes as Latin-1 text; other text would take four times its size.
     if is_long_text and np.frombuffer(argument, np.uint8).max() > _LAST_LATIN1:
         raise DataError("holds a long text; do not use this file")
 
 
 class _Dtype:
-    """Stand for numpy.dtype: uint8 or nothing."""
+    """Stand-in for numpy.dtype, which must be uint8."""
 
     def __init__(self, code: Any, *alignment: Any) -> None:
         if code not in ("u1", b"u1"):
@@ -119,7 +119,7 @@ class _Dtype:
 
 
 class _Array:
-    """Stand for numpy.ndarray, and become one in `_with_arrays`."""
+    """Stand-in for numpy.ndarray, which `_with_arrays` replaces by its values."""
 
     def __init__(self, *arguments: Any) -> None:
         self.values = np.zeros(0, np.uint8)
@@ -132,13 +132,10 @@ class _Array:
 
 
 class _Encoder:
-    """Stand for _codecs.encode, by which Python 3 writes bytes in old pickles.
-
-    :param limit: the most characters that are encoded in all: more than a file has can only be repetition.
-    """
+    """Stand-in for _codecs.encode, with which Python 3 writes bytes in old pickles."""
 
     def __init__(self, limit: int) -> None:
-        self._left = limit
+        self._left = limit  # characters: a file that encodes more than it has repeats them
 
     def __call__(self, text: Any, encoding: Any = "latin1") -> bytes:
         if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
@@ -153,7 +150,7 @@ class _Encoder:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """The ordinary reader with stand-ins for the names that a batch needs, and for no other."""
+    """The ordinary reader, but with stand-ins for the names that a batch needs and without any others."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__(io.BytesIO(content), encoding="bytes")
@@ -175,7 +172,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def _with_arrays(value: Any) -> Any:
-    """Return the value with arrays instead of their stand-ins, which are at the top or in the dictionary there."""
+    """Return the value with arrays in place of stand-ins, at the top level or in a dictionary there."""
     if isinstance(value, dict):
         return {key: _with_arrays(item) if isinstance(item, _Array) else item for key, item in value.items()}
     return value.values if isinstance(value, _Array) else value

@@ -1,4 +1,4 @@
-"""Read JSON, YAML and text files that may be damaged or hostile, within bounds of size."""
+"""Read JSON, YAML and text files that may be damaged or hostile, within limits of size."""
 
 import json
 import stat
@@ -8,15 +8,15 @@ from typing import Any, NoReturn
 import yaml
 
 MAX_JSON_BYTES = 16 * 2**20  # of a file that describes a run or a folder
-MAX_JSON_VALUES = 600_000  # in it; each takes some fifty bytes, however short it is there
-MAX_YAML_BYTES = 2**16  # of a recipe or a configuration, whose reader takes a thousand times as much memory
-MAX_YAML_VALUES = 10_000  # in it; those that an alias repeats count each time
+MAX_JSON_VALUES = 600_000  # each takes about fifty bytes of memory, however short its text
+MAX_YAML_BYTES = 2**16  # of a recipe or a configuration; parsing takes a thousand times as much memory
+MAX_YAML_VALUES = 10_000  # including the repetitions of aliases
 
 
 def read_text(path: Path, max_bytes: int) -> str:
     """Return the UTF-8 text of a file.
 
-    :raises ValueError: it is larger than `max_bytes`, not a regular file, or not text.
+    :raises ValueError: the file is larger than `max_bytes`, not a regular file, or not text.
     """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
@@ -29,7 +29,7 @@ def read_text(path: Path, max_bytes: int) -> str:
 def parse_json(text: str, max_values: int = MAX_JSON_VALUES) -> Any:
     """Return the value of a JSON text.
 
-    :raises ValueError: it is not JSON, which has no NaN, or holds too many values.
+    :raises ValueError: the text is not JSON (which has no NaN) or holds too many values.
     """
     if sum(map(text.count, ",[{")) > max_values:
         raise ValueError(f"more than {max_values} values")
@@ -42,8 +42,8 @@ def parse_json(text: str, max_values: int = MAX_JSON_VALUES) -> Any:
 def parse_yaml(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
     """Return the plain value of a YAML text.
 
-    :raises ValueError: it is too large, if only by its aliases, or nested too deeply.
-    :raises yaml.YAMLError: it is not YAML.
+    :raises ValueError: the text is too large, also by its aliases, or nested too deeply.
+    :raises yaml.YAMLError: the text is not YAML.
     """
     if len(text) > MAX_YAML_BYTES:
         raise ValueError(f"more than {MAX_YAML_BYTES} characters")

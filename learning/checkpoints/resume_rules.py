@@ -55,12 +55,19 @@ def _digest(dataset: DataSet) -> str:
 
 
 def differences(fixed: Mapping[str, Any], saved: Mapping[str, Any]) -> list[str]:
-    """What is not as it was saved, for people. What only one of the two records is no difference: versions vary."""
-    return [
-        f"{key} is {fixed[key]!r}, was {value!r}"
-        for key, value in saved.items()
-        if key in fixed and fixed[key] != value
-    ]
+    """Describe the values that differ from the saved ones.
+
+    Values that only one of the two records has, including fields of the crops, are ignored, since versions differ.
+    """
+    found = []
+    for key in (key for key in saved if key in fixed):
+        now, was = fixed[key], saved[key]
+        if key == "crops":
+            shared = [name for name in now if name in was]
+            now, was = {name: now[name] for name in shared}, {name: was[name] for name in shared}
+        if now != was:
+            found.append(f"{key} is {now!r}, was {was!r}")
+    return found
 
 
 def _is_plain(value: Any) -> bool:
