@@ -1,7 +1,7 @@
 """Learning-rate schedules: pure Python, with a state that a checkpoint can hold.
 
-A schedule answers one question, the learning rate of an update, and is told once per epoch how many epochs in a
-row brought nothing better. Units: `global_step` and all `*_steps` count updates, `patience` counts epochs.
+A schedule returns the learning rate of an update. After each epoch, it is told how many epochs in a row had no
+better score. Units: `global_step` and all `*_steps` count updates, `patience` counts epochs.
 """
 
 import inspect
@@ -25,7 +25,7 @@ def _up_to(rate: float) -> Range:
 
 
 def linear_warmup(global_step: int, warmup_steps: int) -> float:
-    """Return the fraction of the full rate during warm-up: 1/warmup_steps for the first update, 1 from the last on.
+    """Return the fraction of the full rate: 1/warmup_steps at the first update, 1 from the last of the warm-up on.
 
     Source: Goyal et al. 2017, section 2.2 (gradual warm-up), from 0 instead of from a single worker's rate.
     """
@@ -35,7 +35,7 @@ def linear_warmup(global_step: int, warmup_steps: int) -> float:
 class Schedule(ABC):
     """The learning rate of every update.
 
-    A subclass defines `learning_rate`; what changes during training, if anything, is in `state`.
+    A subclass defines `learning_rate`. If anything changes during training, it is in `state`.
     """
 
     @abstractmethod
@@ -48,16 +48,13 @@ class Schedule(ABC):
     def step(self, num_bad_epochs: int) -> int:
         """Called at the end of every epoch; may change the rate.
 
-        :param num_bad_epochs: epochs in a row, this one included, that brought nothing better.
+        :param num_bad_epochs: epochs in a row, including this one, without a better score.
         :return: the count to continue with: the same, or 0 if it starts again.
         """
         return num_bad_epochs
 
     def set_learning_rate(self, value: float) -> None:
-        """Continue with the rate `value`.
-
-        :raises TypeError: this schedule is a function of the step, so its rate cannot be set.
-        """
+        """Continue with the rate `value`. TypeError if this schedule is a function of the step."""
         raise TypeError(
             f"{type(self).__name__} is a function of the step, its rate cannot be set to {value}; "
             "change its arguments, or use the schedule 'patience' or 'constant'"
@@ -68,13 +65,7 @@ class Schedule(ABC):
         return {}
 
     def restore(self, state: Mapping[str, object]) -> None:
-        """Take over what `state` returned.
-
-        :raises ValueError: the state is another schedule's, or its values are out of range.
-        """
-        self._check_keys(state)
-
-    def _check_keys(self, state: Mapping[str, object]) -> None:
+        """Continue from what `state` returned. ValueError if it is another schedule's or out of range."""
         if set(state) != set(self.state()):
             raise ValueError(
                 f"the saved state of {type(self).__name__} holds {sorted(state)}, expected "
@@ -93,32 +84,29 @@ class _SettableSchedule(Schedule):
         return self._rate
 
     def set_learning_rate(self, value: float) -> None:
-        """Continue with the rate `value`; ValueError unless it is a finite number above 0."""
+        """Continue with the rate `value`. ValueError unless it is a finite number above 0."""
         self._rate = checked(value, float, "learning_rate", POSITIVE)
 
     def state(self) -> dict[str, float]:
         return {"learning_rate": self._rate}
 
     def restore(self, state: Mapping[str, object]) -> None:
-        self._check_keys(state)
+        super().restore(state)
         self._rate = checked(state["learning_rate"], float, "learning_rate of the saved state", POSITIVE)
 
 
 class ConstantSchedule(_SettableSchedule):
-    """The same rate for every update, unless it is set.
-
-    :param init_learning_rate: above 0.
-    """
+    """The same rate, above 0, for every update, unless it is set."""
 
 
 class PatienceSchedule(_SettableSchedule):
-    """Multiplies the rate when too many epochs in a row brought nothing better (the AlexNet post's rule).
+    """Multiplies the rate after too many epochs in a row without a better score (the AlexNet post's rule).
 
     :param init_learning_rate: above 0.
-    :param patience: epochs; the rate falls when more than this many in a row were bad.
+    :param patience: epochs; the rate falls when more than this many in a row had no better score.
     :param factor: what the rate is multiplied by, above 0 and at most 1.
-    :param min_learning_rate: the rate does not fall below; from 0 to `init_learning_rate`.
-    :param eps: a change smaller than this is not made; 0 or more.
+    :param min_learning_rate: the rate does not fall below this; from 0 to `init_learning_rate`.
+    :param eps: changes smaller than this are not made; 0 or more.
     :raises ValueError: names the argument that is out of range.
     """
 
@@ -138,7 +126,7 @@ class PatienceSchedule(_SettableSchedule):
         self.eps = checked(eps, float, "eps", NOT_NEGATIVE)
 
     def step(self, num_bad_epochs: int) -> int:
-        """As `Schedule.step`; beyond the patience the count starts again, even if `eps` keeps the rate."""
+        """Lower the rate beyond the patience; the count starts again, even if `eps` keeps the rate."""
         if num_bad_epochs <= self.patience:
             return num_bad_epochs
         reduced = max(self._rate * self.factor, self.min_learning_rate)
@@ -148,11 +136,11 @@ class PatienceSchedule(_SettableSchedule):
 
 
 class StepsSchedule(Schedule):
-    """Multiplies the rate by `factor` at each of some given updates.
+    """Multiplies the rate by `factor` at given updates.
 
-    The update that follows exactly `boundary` updates already has the lower rate. Source: He et al. 2015
-    (arXiv 1512.03385), section 4.2: divided by 10 at 32,000 and 48,000 iterations. Deviation: where there
-    is a warm-up it is linear; the paper's, for 110 layers, is a constant 0.01.
+    The update that follows exactly `boundary` updates already has the lower rate. Source: He et al. 2015 (arXiv
+    1512.03385), section 4.2: divided by 10 at 32,000 and 48,000 iterations. Deviation: a warm-up is linear; the
+    paper's, for 110 layers, is a constant 0.01.
 
     :param init_learning_rate: above 0.
     :param boundaries: updates, increasing, 1 or more.
@@ -191,9 +179,9 @@ class StepsSchedule(Schedule):
 class CosineSchedule(Schedule):
     """Half a cosine from the full rate down to the smallest, after an optional linear warm-up.
 
-    Source: Loshchilov & Hutter 2017 (SGDR), equation 5 with a single cycle. The update that follows the
-    warm-up has the full rate; `total_steps` updates and more give `min_learning_rate`, so a run of
-    `total_steps` updates never reaches it.
+    Source: Loshchilov & Hutter 2017 (SGDR), equation 5 with a single cycle. The update that follows the warm-up has
+    the full rate. From `total_steps` updates on, the rate is `min_learning_rate`, which a run of `total_steps`
+    updates never reaches.
 
     :param init_learning_rate: above 0.
     :param total_steps: updates of the whole run, more than `warmup_steps`.
@@ -213,9 +201,8 @@ class CosineSchedule(Schedule):
         self.init_learning_rate = checked(init_learning_rate, float, "init_learning_rate", POSITIVE)
         self.warmup_steps = checked(warmup_steps, int, "warmup_steps", NOT_NEGATIVE)
         self.total_steps = checked(total_steps, int, "total_steps", _at_least(self.warmup_steps + 1))
-        self.min_learning_rate = checked(
-            min_learning_rate, float, "min_learning_rate", _up_to(self.init_learning_rate)
-        )
+        range_of_min = _up_to(self.init_learning_rate)
+        self.min_learning_rate = checked(min_learning_rate, float, "min_learning_rate", range_of_min)
 
     def learning_rate(self, global_step: int) -> float:
         checked(global_step, int, "global_step", NOT_NEGATIVE)
@@ -238,15 +225,14 @@ SCHEDULES: dict[str, type[Schedule]] = {
 
 
 def warmup_of(schedule: ScheduleConfig, total_steps: int) -> int:
-    """Return the updates of the warm-up in a run of `total_steps`: at most a fifth of the run."""
+    """Return the number of updates of the warm-up: at most a fifth of the run's `total_steps`."""
     has_warmup = "warmup_steps" in inspect.signature(SCHEDULES[schedule.name]).parameters
     return min(schedule.warmup_steps, total_steps // 5) if has_warmup else 0
 
 
 def build_schedule(schedule: ScheduleConfig, optimizer: OptimizerConfig, total_steps: int) -> Schedule:
-    """Return the configured schedule for a run of `total_steps` updates.
+    """Return the configured schedule for a run of `total_steps` updates; the warm-up takes at most a fifth of them.
 
-    :param schedule: a warm-up longer than a fifth of the run is cut to that.
     :raises ValueError: names the argument that is out of range, such as a warm-up past the first boundary.
     """
     options = {
