@@ -1,4 +1,4 @@
-"""Make sure that failures of standard output lose no results."""
+"""Keep failures of standard output from losing results."""
 
 import io
 import os
@@ -12,7 +12,7 @@ NAMES = {"stdout": "standard output", "stderr": "standard error"}
 
 
 class OutputError(StorageError):
-    """Standard output cannot be written, although the result goes there."""
+    """Standard output cannot be written, and the results go there."""
 
 
 class _Descriptor(io.RawIOBase):
@@ -29,19 +29,16 @@ class _Descriptor(io.RawIOBase):
         self._was_terminal = os.isatty(descriptor)
 
     def fileno(self) -> int:
-        """Return the number of the descriptor."""
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Return whether it is a terminal."""
         return os.isatty(self._descriptor)
 
     def writable(self) -> bool:
-        """Return True."""
         return True
 
     def write(self, data: Any) -> int:
-        """Write some of `data`, and wait for a pipe in non-blocking mode."""
+        """Write some of `data`; wait for a pipe in non-blocking mode."""
         while self.failure is None:
             try:
                 return os.write(self._descriptor, data)
@@ -59,7 +56,7 @@ class _Descriptor(io.RawIOBase):
 
     @property
     def reader_left(self) -> bool:
-        """Return whether the reader chose to stop: `| head` ended, a terminal was closed."""
+        """Return whether the reader has left: `| head` ended, or a terminal was closed."""
         return isinstance(self.failure, ConnectionError) or (self.failure is not None and self._was_terminal)
 
 
@@ -69,8 +66,8 @@ _guarded: list[_Descriptor] = []  # of the running script
 def guard_output() -> None:
     """Let standard output and standard error survive what they cannot encode or write.
 
-    A letter that the encoding lacks is escaped, and so is a byte of a file name that is not text. If a stream was
-    closed before the process began, its descriptor is opened on nothing, or the next file would get it.
+    Characters that the encoding lacks and undecodable bytes of file names are escaped. The descriptor of a stream
+    that was closed before the process began is opened on the null device, or the next file would get it.
     """
     _guarded.clear()
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
@@ -80,7 +77,7 @@ def guard_output() -> None:
 
 
 def outlive_reader() -> None:
-    """Let the work go on when its output can no longer be written, because the results are in files."""
+    """Let the work go on when its output can no longer be written; the results are in files."""
     for descriptor in _guarded:
         descriptor.is_needed = False
 
@@ -94,7 +91,7 @@ def is_watched() -> bool:
 
 
 def lost_output() -> str | None:
-    """Return why some output was lost, or None if all was written or its reader chose to leave."""
+    """Return why some output was lost, or None if all was written or its reader has left."""
     for descriptor in _guarded:
         if descriptor.failure is not None and not descriptor.reader_left:
             return f"{NAMES[descriptor.name]}: {descriptor.failure.strerror}"
@@ -115,7 +112,7 @@ def _guarded_stream(stream: Any, name: str) -> Any:
     """Return a stream that writes where `stream` does, or `stream` itself if it has no file descriptor."""
     if stream is None:
         return open(os.devnull, "w", encoding="utf-8", errors="backslashreplace")
-    if not isinstance(stream, io.TextIOWrapper):  # of a notebook, say
+    if not isinstance(stream, io.TextIOWrapper):  # a notebook's, for example
         return stream
     stream.reconfigure(errors="backslashreplace")
     try:
@@ -123,7 +120,7 @@ def _guarded_stream(stream: Any, name: str) -> Any:
         descriptor = stream.fileno()
     except (OSError, ValueError):
         return stream
-    if sys.platform == "win32":  # its console is not written to by descriptors
+    if sys.platform == "win32":  # its console does not take writes to descriptors
         return stream
     raw = _Descriptor(descriptor, name, is_needed=name == "stdout")
     _guarded.append(raw)
