@@ -28,53 +28,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Training:
-    """A read-only snapshot of training, which a callback may keep.
+    """A read-only snapshot of training, which a callback may keep."""
 
-    :ivar save_dir: the run's directory, where a callback may write its own files.
-    :ivar sess: the session. A callback may read variables and run ops that change nothing.
-    :ivar model: the network. Its `predict` may be called at any time.
-    :ivar config: the options of the run.
-    :ivar resumed: whether this call of `train` resumes a run.
-    :ivar total_steps: updates of the whole run, unless it stops early.
-    :ivar global_step: updates so far.
-    :ivar epoch: epochs so far, scored and saved.
-    :ivar loss: of the last update, NaN before the first one of this call.
-    :ivar learning_rate: of the last update, NaN before the first one of this call.
-    :ivar images_per_second: of the updates in the current epoch, without its scores and checkpoint.
-    :ivar seconds: since the current epoch began; in `on_epoch`, of the whole epoch.
-    :ivar history: a row for each epoch with epoch, step, learning_rate, train_loss, train_score (of the last
-        minibatch) and val_score (None without a validation set).
-    :ivar improved: whether the last epoch has the best score so far.
-    :ivar best_epoch: the epoch of the best score, 0 before there is one.
-    :ivar machines: the machines that computed the run, as `learning.machine.identity` describes them.
-    :ivar stopped: None while training goes on. "finished" after the last update, "interrupted" by a signal,
-        "failed" after an error. In `on_start`, "finished" if there is nothing left to train.
-    :ivar step_stats: TensorFlow's StepStats of this update if `trace_next_step` was called before it, else None.
-    :ivar say: show lines on standard output if training is verbose.
-    :ivar trace_next_step: run the next update under TensorFlow's tracer, which changes none of its numbers.
-    """
-
-    save_dir: Path
-    sess: v1.Session
-    model: ConvNet
+    save_dir: Path  # the run's directory, where a callback may write its own files
+    sess: v1.Session  # a callback may read variables and run ops that change nothing
+    model: ConvNet  # its `predict` may be called at any time
     config: RunConfig
-    resumed: bool
+    resumed: bool  # whether this call of `train` resumes a run
     steps_per_epoch: int
-    total_steps: int
-    global_step: int
-    epoch: int
-    loss: float
-    learning_rate: float
-    images_per_second: float
-    seconds: float
+    total_steps: int  # updates of the whole run, unless it stops early
+    global_step: int  # updates so far
+    epoch: int  # epochs so far, scored and saved
+    loss: float  # of the last update, NaN before the first one of this call
+    learning_rate: float  # of the last update, NaN before the first one of this call
+    images_per_second: float  # of the updates in the current epoch, without its scores and checkpoint
+    seconds: float  # since the current epoch began; in `on_epoch`, of the whole epoch
+    # A row for each epoch with epoch, step, learning_rate, train_loss, train_score (of the last minibatch) and
+    # val_score (None without a validation set).
     history: tuple[Mapping[str, Any], ...]
-    improved: bool
-    best_epoch: int
-    machines: tuple[Mapping[str, Any], ...]
+    improved: bool  # whether the last epoch has the best score so far
+    best_epoch: int  # the epoch of the best score, 0 before there is one
+    machines: tuple[Mapping[str, Any], ...]  # of the run, as `learning.machine.identity` describes them
+    # None while training goes on. "finished" after the last update, "interrupted" by a signal, "failed" after an
+    # error. In `on_start`, "finished" if there is nothing left to train.
     stopped: Literal["finished", "interrupted", "failed"] | None
-    step_stats: Any
-    say: Callable[[str], None]
-    trace_next_step: Callable[[], None]
+    step_stats: Any  # TensorFlow's StepStats if `trace_next_step` was called before this update, else None
+    say: Callable[[str], None]  # show lines on standard output if training is verbose
+    trace_next_step: Callable[
+        [], None
+    ]  # run the next update under TensorFlow's tracer, with the same numbers
 
     @property
     def score(self) -> float:

@@ -5,16 +5,6 @@ import tensorflow.compat.v1 as v1
 
 from learning.training.optimizer import Optimizer
 
-__all__ = [
-    "OPTIMIZERS",
-    "AdamOptimizer",
-    "AdamWOptimizer",
-    "MomentumOptimizer",
-    "NesterovOptimizer",
-    "Optimizer",
-    "RMSPropOptimizer",
-]
-
 
 class MomentumOptimizer(Optimizer):
     """Stochastic gradient descent with momentum: Krizhevsky et al. 2012, section 5."""

@@ -9,10 +9,7 @@ from datasets.options.loading import LoadOptions
 FACTOR = Range(lambda value: 0 < value <= 1, "above 0 and at most 1")  # so that a rate never rises
 SEED = Range(lambda value: 0 <= value < 2**31, "zero or a positive number below 2147483648")
 OPTION_NAMES = Range(lambda value: all(isinstance(key, str) for key in value), "a mapping of option names")
-ASCENDING = Range(
-    lambda value: list(value) == sorted(set(value)) and min(value, default=1) > 0,
-    "growing positive numbers of updates",
-)
+ASCENDING = Range(lambda value: [0, *value] == sorted({0, *value}), "growing positive numbers of updates")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +42,8 @@ class ModelConfig(CheckedOptions):
     weight_decay_on: Literal["all", "weights"] = option("all", "decay all trained variables, or only weights")
     precision: Literal["auto", "float32", "bfloat16"] = option(
         "float32",
-        "dtype of the computation; variables and loss are always float32. auto takes bfloat16 where the processor "
-        "or GPU has units for it, and the run keeps what was chosen",
+        "dtype of the computation; variables and loss are always float32. auto chooses bfloat16 if the processor "
+        "or GPU has units for it, and the run keeps the choice",
     )
     options: dict[str, Any] = option(
         {},
@@ -108,8 +105,8 @@ class ScheduleConfig(CheckedOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        is_given = self.name != "steps" or bool(self.boundaries)
-        self._require(is_given, "boundaries", "given for schedule.name steps")
+        has_boundaries = self.name != "steps" or bool(self.boundaries)
+        self._require(has_boundaries, "boundaries", "given for schedule.name steps")
 
     def should_stop(self, epochs_since_best: int) -> bool:
         """Return whether training ends early, `epochs_since_best` epochs after the best one."""

@@ -1,7 +1,7 @@
 """TensorFlow's kernels on a processor: oneDNN's, or its own, which are based on Eigen.
 
-TensorFlow decides when it is imported, by the variable TF_ENABLE_ONEDNN_OPTS or else by the processor. With AVX2 and
-nothing newer, it leaves oneDNN off, although convolutions are up to twice as fast with it.
+TensorFlow decides when it is imported, by the variable TF_ENABLE_ONEDNN_OPTS or else by the processor. With AVX2
+and nothing newer, it leaves oneDNN off, although convolutions are up to twice as fast with it.
 
 Imports TensorFlow only in `kernels`.
 """

@@ -35,14 +35,12 @@ def with_precision(config: RunConfig) -> tuple[RunConfig, str]:
 
 def fast_precision() -> tuple[Literal["float32", "bfloat16"], str]:
     """Return bfloat16 if the hardware has units for it that TensorFlow uses, else float32; and the reason."""
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
+    if gpus := tf.config.list_physical_devices("GPU"):
         details = tf.config.experimental.get_device_details(gpus[0])
         capability = tuple(details.get("compute_capability", (0, 0)))
         name = f"the GPU has compute capability {'.'.join(map(str, capability))}"
         return ("bfloat16" if capability >= BFLOAT16_CAPABILITY else "float32"), name
-    lack = bfloat16_lack(os.environ, kernels())
-    if lack:
+    if lack := bfloat16_lack(os.environ, kernels()):
         return "float32", lack
     found = [name for name in BFLOAT16_INSTRUCTIONS if name in instructions()]
     return "bfloat16", f"the processor has {' and '.join(found)}"

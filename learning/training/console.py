@@ -37,12 +37,10 @@ class ConsoleProgress(Callback):
         )
 
     def say(self, text: str) -> None:
-        """Show lines, above the bar."""
         if self._verbose:
             self._console.print(text, markup=False)
 
     def on_start(self, training: Training) -> None:
-        """Start the bar; say where a resumed run continues."""
         fields: dict[str, Any] = {"epoch": 1, "loss": "-", "rate": 0.0, "speed": 0.0, "score": "-"}
         self._task = self._bar.add_task("train", total=training.total_steps, **fields)
         self._bar.start()
@@ -51,7 +49,6 @@ class ConsoleProgress(Callback):
             self.say(f"the run {what} after {training.global_step} updates, {training.epoch} epochs")
 
     def on_step(self, training: Training) -> None:
-        """Move the bar."""
         if not self._bar.disable:
             self._bar.update(
                 self._task,
@@ -63,12 +60,10 @@ class ConsoleProgress(Callback):
             )
 
     def on_epoch(self, training: Training) -> None:
-        """Show the epoch's line."""
         self.say(epoch_line(training))
         self._bar.update(self._task, score=f"{training.score:.4f}")
 
     def on_stop(self, training: Training) -> None:
-        """Remove the bar."""
         self._bar.stop()
 
 

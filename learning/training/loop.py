@@ -40,11 +40,7 @@ logger = logging.getLogger(__name__)
 class TrainingLoop:
     """One call of `Optimizer.train`.
 
-    :ivar val_set: scored at the end of each epoch; without it, the epoch's last minibatch is scored.
-    :ivar optimizer: name of the optimizer's class; a resumed run must have the same one.
-    :ivar update_learning_rate: called when an epoch is scored; may change the rate of `schedule`.
-    :ivar say: shows lines to people, for the callbacks.
-    :ivar state: where training stands, which checkpoints hold.
+    :ivar state: where training stands; checkpoints hold it.
     """
 
     sess: v1.Session
@@ -52,14 +48,14 @@ class TrainingLoop:
     model: ConvNet
     step: TrainingStep
     train_set: DataSet
-    val_set: DataSet | None
+    val_set: DataSet | None  # scored at the end of each epoch, or else the epoch's last minibatch is
     evaluator: Evaluator
     config: RunConfig
-    optimizer: str
+    optimizer: str  # name of its class; a resumed run must have the same one
     schedule: Schedule
-    update_learning_rate: Callable[[], None]
+    update_learning_rate: Callable[[], None]  # called when an epoch is scored
     callbacks: Sequence[Callback]
-    say: Callable[[str], None]
+    say: Callable[[str], None]  # shows lines on standard output, for the callbacks
 
     def __post_init__(self) -> None:
         train = self.config.train

@@ -34,7 +34,6 @@ class Profiler(Callback):
         self._trace_if_next(training)
 
     def on_step(self, training: Training) -> None:
-        """Write the profile of the update, or trace it if it is the next one."""
         if training.global_step == self._step and training.step_stats is not None:
             step, folder = self._step, training.save_dir
             what = f"cannot write the profile of update {step} in {folder}"

@@ -25,7 +25,6 @@ class History(Callback):
                 keep_lines(training.save_dir / name, lambda line: _is_of_epoch(line, training.epoch))
 
     def on_epoch(self, training: Training) -> None:
-        """Add the epoch."""
         timing = {
             "epoch": training.epoch,
             "seconds": round(training.seconds, 3),
@@ -64,7 +63,6 @@ class LearningCurves(Callback):
     """Draws learning_curves.png when training has finished, and about once a minute before."""
 
     def on_start(self, training: Training) -> None:
-        """Start the clock."""
         self._last_drawing = time.perf_counter()
 
     def on_epoch(self, training: Training) -> None:
@@ -73,7 +71,6 @@ class LearningCurves(Callback):
             self._draw(training)
 
     def on_stop(self, training: Training) -> None:
-        """Draw all epochs of a finished run."""
         if training.stopped == "finished" and training.history:
             self._draw(training)
 
@@ -92,7 +89,6 @@ class TensorBoard(Callback):
         self._opened = contextlib.ExitStack()
 
     def on_start(self, training: Training) -> None:
-        """Open a new event file."""
         self._writer = v1.summary.FileWriter(self._opened.enter_context(plain_folder(training.save_dir)))
         self._opened.callback(self._writer.close)
 
@@ -105,5 +101,4 @@ class TensorBoard(Callback):
         self._writer.flush()
 
     def on_stop(self, training: Training) -> None:
-        """Close the event file."""
         self._opened.close()

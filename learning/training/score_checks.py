@@ -66,7 +66,6 @@ class NanWarning(Callback):
         self._warned = False
 
     def on_epoch(self, training: Training) -> None:
-        """Warn about the first such epoch."""
         if math.isnan(training.score) and not self._warned:
             self._warned = True
             logger.warning(

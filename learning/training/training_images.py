@@ -29,7 +29,6 @@ class TrainingImages(Callback):
         self._drawing: Future[None] | None = None
 
     def on_start(self, training: Training) -> None:
-        """Begin to draw."""
         path = training.save_dir / IMAGES_FILE
         if path.exists():
             return
@@ -46,7 +45,6 @@ class TrainingImages(Callback):
         pool.shutdown(wait=False)
 
     def on_stop(self, training: Training) -> None:
-        """Wait for the picture."""
         if self._drawing is not None:
             self._drawing.result()
 
