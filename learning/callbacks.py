@@ -54,9 +54,7 @@ class Training:
     stopped: Literal["finished", "interrupted", "failed"] | None
     step_stats: Any  # TensorFlow's StepStats if `trace_next_step` was called before this update, else None
     say: Callable[[str], None]  # show lines on standard output if training is verbose
-    trace_next_step: Callable[
-        [], None
-    ]  # run the next update under TensorFlow's tracer, with the same numbers
+    trace_next_step: Callable[[], None]  # let TensorFlow trace the next update; its numbers stay the same
 
     @property
     def score(self) -> float:

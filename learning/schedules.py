@@ -9,6 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
 
 from datasets.options.fields import NOT_NEGATIVE, POSITIVE, Range, checked
@@ -73,11 +74,14 @@ class Schedule(ABC):
             )
 
 
+@dataclass(eq=False)
 class _SettableSchedule(Schedule):
     """A rate that is state, not a function of the step."""
 
-    def __init__(self, init_learning_rate: float) -> None:
-        self._rate = checked(init_learning_rate, float, "init_learning_rate", POSITIVE)
+    init_learning_rate: float  # above 0
+
+    def __post_init__(self) -> None:
+        self._rate = checked(self.init_learning_rate, float, "init_learning_rate", POSITIVE)
 
     def learning_rate(self, global_step: int) -> float:
         checked(global_step, int, "global_step", NOT_NEGATIVE)
@@ -99,31 +103,27 @@ class ConstantSchedule(_SettableSchedule):
     """The same rate, above 0, for every update, unless it is set."""
 
 
+@dataclass(eq=False)
 class PatienceSchedule(_SettableSchedule):
     """Multiplies the rate after too many epochs in a row without a better score (the AlexNet post's rule).
 
-    :param init_learning_rate: above 0.
-    :param patience: epochs; the rate falls when more than this many in a row had no better score.
-    :param factor: what the rate is multiplied by, above 0 and at most 1.
-    :param min_learning_rate: the rate does not fall below this; from 0 to `init_learning_rate`.
-    :param eps: changes smaller than this are not made; 0 or more.
     :raises ValueError: names the argument that is out of range.
     """
 
-    def __init__(
-        self,
-        init_learning_rate: float,
-        *,
-        patience: int = 10,
-        factor: float = 0.1,
-        min_learning_rate: float = 0.0,
-        eps: float = 1e-8,
-    ) -> None:
-        super().__init__(init_learning_rate)
-        self.patience = checked(patience, int, "patience", NOT_NEGATIVE)
-        self.factor = checked(factor, float, "factor", FACTOR)
-        self.min_learning_rate = checked(min_learning_rate, float, "min_learning_rate", _up_to(self._rate))
-        self.eps = checked(eps, float, "eps", NOT_NEGATIVE)
+    _: KW_ONLY
+    patience: int = 10  # epochs; the rate falls when more than this many in a row had no better score
+    factor: float = 0.1  # what the rate is multiplied by, above 0 and at most 1
+    min_learning_rate: float = 0.0  # the rate does not fall below this; at most `init_learning_rate`
+    eps: float = 1e-8  # smaller changes of the rate are not made
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.patience = checked(self.patience, int, "patience", NOT_NEGATIVE)
+        self.factor = checked(self.factor, float, "factor", FACTOR)
+        self.min_learning_rate = checked(
+            self.min_learning_rate, float, "min_learning_rate", _up_to(self._rate)
+        )
+        self.eps = checked(self.eps, float, "eps", NOT_NEGATIVE)
 
     def step(self, num_bad_epochs: int) -> int:
         """Lower the rate beyond the patience; the count starts again, even if `eps` keeps the rate."""
@@ -135,6 +135,7 @@ class PatienceSchedule(_SettableSchedule):
         return 0
 
 
+@dataclass(eq=False)
 class StepsSchedule(Schedule):
     """Multiplies the rate by `factor` at given updates.
 
@@ -142,30 +143,25 @@ class StepsSchedule(Schedule):
     1512.03385), section 4.2: divided by 10 at 32,000 and 48,000 iterations. Deviation: a warm-up is linear; the
     paper's, for 110 layers, is a constant 0.01.
 
-    :param init_learning_rate: above 0.
-    :param boundaries: updates, increasing, 1 or more.
-    :param factor: what the rate is multiplied by at each boundary, above 0 and at most 1.
-    :param warmup_steps: updates of linear warm-up, at most the first boundary.
     :raises ValueError: names the argument that is out of range.
     """
 
-    def __init__(
-        self,
-        init_learning_rate: float,
-        *,
-        boundaries: Sequence[int],
-        factor: float = 0.1,
-        warmup_steps: int = 0,
-    ) -> None:
-        self.init_learning_rate = checked(init_learning_rate, float, "init_learning_rate", POSITIVE)
-        self.boundaries = tuple(checked(item, int, "boundaries", _at_least(1)) for item in boundaries)
+    init_learning_rate: float  # above 0
+    _: KW_ONLY
+    boundaries: Sequence[int]  # updates, increasing, 1 or more
+    factor: float = 0.1  # what the rate is multiplied by at each boundary, above 0 and at most 1
+    warmup_steps: int = 0  # updates of linear warm-up, at most the first boundary
+
+    def __post_init__(self) -> None:
+        self.init_learning_rate = checked(self.init_learning_rate, float, "init_learning_rate", POSITIVE)
+        self.boundaries = tuple(checked(item, int, "boundaries", _at_least(1)) for item in self.boundaries)
         if any(earlier >= later for earlier, later in pairwise(self.boundaries)):
             raise ValueError(f"boundaries are {list(self.boundaries)}; give increasing numbers of updates")
-        self.factor = checked(factor, float, "factor", FACTOR)
-        self.warmup_steps = checked(warmup_steps, int, "warmup_steps", NOT_NEGATIVE)
+        self.factor = checked(self.factor, float, "factor", FACTOR)
+        self.warmup_steps = checked(self.warmup_steps, int, "warmup_steps", NOT_NEGATIVE)
         if self.boundaries and self.warmup_steps > self.boundaries[0]:
             raise ValueError(
-                f"warmup_steps is {warmup_steps}, past the first boundary {self.boundaries[0]}; "
+                f"warmup_steps is {self.warmup_steps}, past the first boundary {self.boundaries[0]}; "
                 "give a warm-up that ends before it"
             )
 
@@ -176,6 +172,7 @@ class StepsSchedule(Schedule):
         return self.init_learning_rate * warmup * self.factor**num_passed
 
 
+@dataclass(eq=False)
 class CosineSchedule(Schedule):
     """Half a cosine from the full rate down to the smallest, after an optional linear warm-up.
 
@@ -183,26 +180,22 @@ class CosineSchedule(Schedule):
     the full rate. From `total_steps` updates on, the rate is `min_learning_rate`, which a run of `total_steps`
     updates never reaches.
 
-    :param init_learning_rate: above 0.
-    :param total_steps: updates of the whole run, more than `warmup_steps`.
-    :param warmup_steps: updates of linear warm-up.
-    :param min_learning_rate: from 0 to `init_learning_rate`.
     :raises ValueError: names the argument that is out of range.
     """
 
-    def __init__(
-        self,
-        init_learning_rate: float,
-        *,
-        total_steps: int,
-        warmup_steps: int = 0,
-        min_learning_rate: float = 0.0,
-    ) -> None:
-        self.init_learning_rate = checked(init_learning_rate, float, "init_learning_rate", POSITIVE)
-        self.warmup_steps = checked(warmup_steps, int, "warmup_steps", NOT_NEGATIVE)
-        self.total_steps = checked(total_steps, int, "total_steps", _at_least(self.warmup_steps + 1))
-        range_of_min = _up_to(self.init_learning_rate)
-        self.min_learning_rate = checked(min_learning_rate, float, "min_learning_rate", range_of_min)
+    init_learning_rate: float  # above 0
+    _: KW_ONLY
+    total_steps: int  # updates of the whole run, more than `warmup_steps`
+    warmup_steps: int = 0  # updates of linear warm-up
+    min_learning_rate: float = 0.0  # at most `init_learning_rate`
+
+    def __post_init__(self) -> None:
+        self.init_learning_rate = checked(self.init_learning_rate, float, "init_learning_rate", POSITIVE)
+        self.warmup_steps = checked(self.warmup_steps, int, "warmup_steps", NOT_NEGATIVE)
+        self.total_steps = checked(self.total_steps, int, "total_steps", _at_least(self.warmup_steps + 1))
+        self.min_learning_rate = checked(
+            self.min_learning_rate, float, "min_learning_rate", _up_to(self.init_learning_rate)
+        )
 
     def learning_rate(self, global_step: int) -> float:
         checked(global_step, int, "global_step", NOT_NEGATIVE)
