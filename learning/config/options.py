@@ -115,11 +115,11 @@ class ScheduleConfig(CheckedOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(CheckedOptions):
-    """How long, in what batches, and judged by what."""
+    """How long training takes, in which batches, and how it is scored."""
 
     section = "train"
 
-    batch_size: int = option(256, "images in one update", POSITIVE)
+    batch_size: int = option(256, "images per update", POSITIVE)
     num_epochs: int = option(320, "epochs of num_examples // batch_size updates", POSITIVE)
     select: Literal["best", "last"] = option("best", "test the weights of the best epoch, or of the last")
     augment_train: bool = option(True, "train on random crops and reflections instead of centre crops")
@@ -129,13 +129,13 @@ class TrainConfig(CheckedOptions):
         "what scores an epoch: accuracy, error_rate, top5_accuracy, macro_f1, balanced_accuracy, roc_auc, log_loss",
     )
     score_threshold: float = option(1e-4, "relative margin by which a score must be better", NOT_NEGATIVE)
-    seed: int = option(0, "of the split, order, augmentation, initial weights and dropout", SEED)
+    seed: int = option(0, "seed of the split, order, augmentation, initial weights and dropout", SEED)
     threads: int = option(
-        0, "of TensorFlow; 0 for one per core. Another number changes the last bits", NOT_NEGATIVE
+        0, "TensorFlow's threads, 0 for one per core; another number changes the last bits", NOT_NEGATIVE
     )
-    save_every_steps: int | None = option(None, "also save within epochs, every so many updates", POSITIVE)
-    keep_checkpoints: int = option(2, "how many of the newest checkpoints stay, besides the best", POSITIVE)
+    save_every_steps: int | None = option(None, "also save a checkpoint every so many updates", POSITIVE)
+    keep_checkpoints: int = option(2, "newest checkpoints to keep, besides the best", POSITIVE)
     tensorboard: bool = option(False, "also write events for TensorBoard")
     profile: int | None = option(
-        None, "also write a timeline of this update, from 1 on, and its costliest operations", POSITIVE
+        None, "also write a timeline of this update, counting from 1, and its costliest operations", POSITIVE
     )
