@@ -11,46 +11,33 @@ from learning.errors import StorageError
 NAMES = {"stdout": "standard output", "stderr": "standard error"}
 
 
-class OutputError(StorageError):
-    """Standard output cannot be written, and the results go there."""
-
-
-class _Descriptor(io.RawIOBase):
+class _Descriptor(io.FileIO):
     """The file descriptor under a text stream. After its first failure it accepts everything and writes nothing.
 
     :ivar failure: the first failure, None before.
-    :ivar is_needed: raise a failure: BrokenPipeError if the reader has left, else OutputError.
+    :ivar is_needed: raise a failure: BrokenPipeError if the reader has left, else StorageError.
     """
 
-    def __init__(self, descriptor: int, name: str, *, is_needed: bool) -> None:
-        self.name, self.is_needed = name, is_needed
+    def __init__(self, descriptor: int, title: str, *, is_needed: bool) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self.title, self.is_needed = title, is_needed
         self.failure: OSError | None = None
-        self._descriptor = descriptor
-        self._was_terminal = os.isatty(descriptor)
+        self._was_terminal = self.isatty()
 
-    def fileno(self) -> int:
-        return self._descriptor
-
-    def isatty(self) -> bool:
-        return os.isatty(self._descriptor)
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
+    def write(self, data: Any, /) -> int:
         """Write some of `data`; wait for a pipe in non-blocking mode."""
         while self.failure is None:
             try:
-                return os.write(self._descriptor, data)
+                return os.write(self.fileno(), data)
             except BlockingIOError:
-                select.select([], [self._descriptor], [])
+                select.select([], [self.fileno()], [])
             except OSError as error:
                 self.failure = error
                 if self.is_needed and self.reader_left:
                     raise BrokenPipeError from error
                 if self.is_needed:
-                    raise OutputError(
-                        f"{NAMES[self.name]} cannot be written: {error.strerror}; send it elsewhere"
+                    raise StorageError(
+                        f"{self.title} cannot be written: {error.strerror}; send it elsewhere"
                     ) from error
         return len(data)
 
@@ -94,7 +81,7 @@ def lost_output() -> str | None:
     """Return why some output was lost, or None if all was written or its reader has left."""
     for descriptor in _guarded:
         if descriptor.failure is not None and not descriptor.reader_left:
-            return f"{NAMES[descriptor.name]}: {descriptor.failure.strerror}"
+            return f"{descriptor.title}: {descriptor.failure.strerror}"
     return None
 
 
@@ -122,7 +109,7 @@ def _guarded_stream(stream: Any, name: str) -> Any:
         return stream
     if sys.platform == "win32":  # its console does not take writes to descriptors
         return stream
-    raw = _Descriptor(descriptor, name, is_needed=name == "stdout")
+    raw = _Descriptor(descriptor, NAMES[name], is_needed=name == "stdout")
     _guarded.append(raw)
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
