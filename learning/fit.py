@@ -126,7 +126,7 @@ def build_training(config: RunConfig, splits: Splits) -> Optimizer:
 
 
 class _RunRecord(Callback):
-    """Records the options and the machines in the run directory, once nothing can be refused any more.
+    """Records the options and the machines in the run directory, after all checks have passed.
 
     A resumed run may have more epochs than before.
     """
