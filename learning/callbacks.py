@@ -1,6 +1,6 @@
 """Watch training: a callback logs, draws, measures, notifies, or stops training by an exception.
 
-An example, which prints the loss of every update:
+This one prints the loss of every update:
 
     class PrintLoss(Callback):
         def on_step(self, training):
@@ -28,58 +28,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Training:
-    """What training looks like at one moment: a read-only snapshot, which a callback may keep.
+    """A read-only snapshot of training, which a callback may keep."""
 
-    :ivar save_dir: the run's directory, where a callback may write its own files.
-    :ivar sess: the session. A callback may read variables and run ops that change nothing.
-    :ivar model: the network. Its `predict` may be called at any time.
-    :ivar config: the options of the run.
-    :ivar resumed: whether this call of `train` resumes a run.
-    :ivar steps_per_epoch: updates of one epoch.
-    :ivar total_steps: updates of the whole run, unless it stops early.
-    :ivar global_step: updates that are done.
-    :ivar epoch: epochs that are done: scored and saved.
-    :ivar loss: of the last update, NaN before the first one of this call.
-    :ivar learning_rate: of the last update, NaN before the first one of this call.
-    :ivar images_per_second: of the updates in the current epoch, without its scores and checkpoint.
-    :ivar seconds: since the current epoch began. In `on_epoch`, the time of the whole epoch.
-    :ivar history: a row for each epoch with epoch, step, learning_rate, train_loss, train_score (of the last
-        minibatch) and val_score (None without a validation set).
-    :ivar improved: whether the last epoch has the best score so far.
-    :ivar best_epoch: the epoch of the best score, 0 before there is one.
-    :ivar machines: the machines that computed the run, as `learning.machine.identity` describes them.
-    :ivar stopped: None while training goes on. "finished" after the last update, "interrupted" by a signal,
-        "failed" after an error. In `on_start`, "finished" if there is nothing left to train.
-    :ivar step_stats: TensorFlow's StepStats of this update if `trace_next_step` was called before it, else None.
-    :ivar say: show lines to people; does nothing if training is not verbose.
-    :ivar trace_next_step: run the next update under TensorFlow's tracer, which changes none of its numbers.
-    """
-
-    save_dir: Path
-    sess: v1.Session
-    model: ConvNet
+    save_dir: Path  # the run's directory, where a callback may write its own files
+    sess: v1.Session  # a callback may read variables and run ops that change nothing
+    model: ConvNet  # its `predict` may be called at any time
     config: RunConfig
-    resumed: bool
+    resumed: bool  # whether this call of `train` resumes a run
     steps_per_epoch: int
-    total_steps: int
-    global_step: int
-    epoch: int
-    loss: float
-    learning_rate: float
-    images_per_second: float
-    seconds: float
+    total_steps: int  # updates of the whole run, unless it stops early
+    global_step: int  # updates so far
+    epoch: int  # epochs so far, scored and saved
+    loss: float  # of the last update, NaN before the first one of this call
+    learning_rate: float  # of the last update, NaN before the first one of this call
+    images_per_second: float  # of the updates in the current epoch, without its scores and checkpoint
+    seconds: float  # since the current epoch began; in `on_epoch`, of the whole epoch
+    # A row for each epoch with epoch, step, learning_rate, train_loss, train_score (of the last minibatch) and
+    # val_score (None without a validation set).
     history: tuple[Mapping[str, Any], ...]
-    improved: bool
-    best_epoch: int
-    machines: tuple[Mapping[str, Any], ...]
+    improved: bool  # whether the last epoch has the best score so far
+    best_epoch: int  # the epoch of the best score, 0 before there is one
+    machines: tuple[Mapping[str, Any], ...]  # of the run, as `learning.machine.identity` describes them
+    # None while training goes on. "finished" after the last update, "interrupted" by a signal, "failed" after an
+    # error. In `on_start`, "finished" if there is nothing left to train.
     stopped: Literal["finished", "interrupted", "failed"] | None
-    step_stats: Any
-    say: Callable[[str], None]
-    trace_next_step: Callable[[], None]
+    step_stats: Any  # TensorFlow's StepStats if `trace_next_step` was called before this update, else None
+    say: Callable[[str], None]  # show lines on standard output if training is verbose
+    trace_next_step: Callable[[], None]  # let TensorFlow trace the next update; its numbers stay the same
 
     @property
     def score(self) -> float:
-        """Return the score of the last epoch: the validation set's, or without one the last minibatch's."""
+        """Return the score of the last epoch: of the validation set or, without one, of the last minibatch."""
         row = self.history[-1]
         return float(row["train_score"] if row["val_score"] is None else row["val_score"])
 
@@ -87,28 +66,26 @@ class Training:
 class Callback:
     """Watches one call of `Optimizer.train` or `fit`. A subclass overrides the methods that it needs.
 
-    Callbacks are called in their order, those of the project first. A callback must not change variables or draw
-    from the training set: the numbers of a run are the same with and without callbacks, and a resumed run is exact
-    only then.
+    Callbacks are called in their order, after those of the project. A callback must not change variables or draw
+    from the training set, so that a run has the same numbers with and without it and can be resumed exactly.
 
     An exception in a callback ends training, but the checkpoint comes first: the other callbacks are called, the
-    epoch is scored if this was its last update, the state is saved, and then the exception is raised as it is, with
-    its traceback. The run can be resumed, so raising an exception is also the way to stop training early. A failure
-    of storage, such as a full disk, is raised as StorageError. An exception in `on_start` ends training before its
-    first update.
+    epoch is scored if this was its last update, the state is saved, and then the exception is raised with its own
+    traceback. The run can be resumed, so an exception is also the way to stop training early. A failure of storage,
+    such as a full disk, is raised as StorageError. An exception in `on_start` ends it before the first update.
     """
 
     def on_start(self, training: Training) -> None:
         """Called before the first update, when the variables have their initial or restored values."""
 
     def on_step(self, training: Training) -> None:
-        """Called after every update, before the scores of an epoch that it ends."""
+        """Called after every update; at the end of an epoch, before its scores."""
 
     def on_epoch(self, training: Training) -> None:
-        """Called after every epoch, when it is scored and its checkpoint is saved."""
+        """Called after every epoch, once it is scored and its checkpoint is saved."""
 
     def on_stop(self, training: Training) -> None:
         """Called once at the end: training finished, was interrupted, or failed, perhaps in an `on_start`.
 
-        If training failed, an exception in this method is only logged.
+        If training failed, an exception raised here is only logged.
         """

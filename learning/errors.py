@@ -1,8 +1,8 @@
 """One exception per kind of trouble, each with the exit code of the scripts.
 
-Codes: 0 done, 2 usage, 3 data (`datasets.errors`), 4 checkpoint or configuration, which includes a network of the
-user's own that fails when it runs (`network_errors`), 5 non-finite numbers, 6 storage or memory, 7 directory in
-use, 8 cluster (not yet used), 128 + signal number. A message says what is wrong, where, and what to do.
+Codes: 0 done, 2 usage, 3 data (`datasets.errors`), 4 checkpoint, configuration, or a user's own network that fails
+when it runs (`learning.terminal.command`), 5 non-finite numbers, 6 storage or memory, 7 directory in use, 8 cluster
+(not yet used), 128 + signal number. A message says what is wrong, where, and what to do.
 """
 
 from datasets.errors import DataError, StorageError, UsageError
@@ -19,25 +19,25 @@ __all__ = [
 
 
 class CheckpointError(Exception):
-    """A checkpoint or a run's configuration that is missing, damaged or of something else."""
+    """A checkpoint or a run's configuration is missing, damaged or of something else."""
 
     exit_code = 4
 
 
 class NonFiniteError(Exception):
-    """NaN or Inf in the loss or in a variable."""
+    """The loss or a variable is NaN or Inf."""
 
     exit_code = 5
 
 
 class DirectoryInUseError(Exception):
-    """A directory that already holds a run, or in which another process trains."""
+    """A directory already holds a run, or another process trains in it."""
 
     exit_code = 7
 
 
 class Interrupted(Exception):
-    """Training was asked to stop by a signal, and has saved its state."""
+    """A signal stopped training, which has saved its state."""
 
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)

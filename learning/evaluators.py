@@ -1,7 +1,7 @@
 """Score predictions, and decide whether one score is better than another.
 
-The metrics are scikit-learn's. A batch or a set may hold only some of the K classes, so all labels are named
-explicitly: column k of the predictions always means class k, and scikit-learn has nothing to warn of.
+The metrics are scikit-learn's. A batch or a set may hold only some of the K classes, so all labels are passed
+explicitly: column k of the predictions always means class k, and scikit-learn has no reason to warn.
 """
 
 import math
@@ -16,11 +16,11 @@ import numpy as np
 
 from datasets.errors import shortened
 
-PROBABILITY_TOLERANCE = 1e-3  # how far a row of probabilities may be from a sum of 1; float16 rounding fits
+PROBABILITY_TOLERANCE = 1e-3  # of the sum of a row of probabilities; float16 rounding stays below it
 
 
 def _metrics() -> ModuleType:
-    """Import scikit-learn's metrics with the first score, because that takes more than a second."""
+    """Import scikit-learn's metrics late, because that takes more than a second."""
     from sklearn import metrics
 
     return metrics
@@ -29,8 +29,8 @@ def _metrics() -> ModuleType:
 class Evaluator(ABC):
     """A metric of single-label classification.
 
-    A subclass defines `worst_score`, `mode` and `score`; `is_better` follows from them and may be overridden. If
-    some labels have no score, `check_labels` refuses them before training.
+    A subclass defines `worst_score`, `mode` and `score`; `is_better` follows from them and may be overridden.
+    `check_labels` refuses labels that have no score before training.
 
     :cvar needs_every_class: there is no score if a class does not occur among the labels.
     """
@@ -40,7 +40,7 @@ class Evaluator(ABC):
     @property
     @abstractmethod
     def worst_score(self) -> float:
-        """Return the score that no prediction is worse than, which is the best score before the first one."""
+        """Return the lowest possible score (with mode 'min' the highest): the best score before the first one."""
 
     @property
     @abstractmethod
@@ -49,7 +49,7 @@ class Evaluator(ABC):
 
     @property
     def name(self) -> str:
-        """Return the name in snake case, from the class name: `MacroF1Evaluator` is 'macro_f1'."""
+        """Return the class name in snake case without "Evaluator": `MacroF1Evaluator` is 'macro_f1'."""
         stem = type(self).__name__.removesuffix("Evaluator")
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", stem).lower()
 
@@ -62,20 +62,17 @@ class Evaluator(ABC):
         """
 
     def check_labels(self, y_true: np.ndarray, class_names: Sequence[str]) -> None:  # noqa: B027
-        """Check that these labels have a score for any predictions. The base class refuses none.
+        """Raise ValueError if these labels, as for `score`, have no score. The base class accepts all.
 
-        :param y_true: as for `score`.
         :param class_names: of all K classes.
-        :raises ValueError: they have no score; the message says why, and what to do.
         """
 
     def is_better(self, curr: float, best: float, score_threshold: float = 1e-4) -> bool:
         """Return whether `curr` is better than `best` by more than the fraction `score_threshold` of |best|.
 
-        The threshold does not apply to a `best` of `worst_score`: any gain over it counts, a tie does not.
-        A `curr` that is NaN or infinite never wins; against a `best` of NaN every finite `curr` does.
+        If `best` is `worst_score`, any gain counts, but a tie does not. A `curr` that is NaN or infinite is never
+        better; every finite `curr` is better than a `best` of NaN.
 
-        :param score_threshold: relative, 0 or more.
         :raises ValueError: the threshold is negative or NaN.
         """
         if not score_threshold >= 0:
@@ -90,11 +87,10 @@ class Evaluator(ABC):
 
 
 def class_indices(y_true: np.ndarray, num_classes: int) -> np.ndarray:
-    """Return the true classes as indices.
+    """Return the true classes as indices, (N,) integers.
 
     :param y_true: (N, K) one-hot of any numeric dtype, or (N,) of an integer dtype in [0, K).
     :param num_classes: K.
-    :return: (N,) integers.
     :raises ValueError: another shape, dtype or value.
     """
     if y_true.ndim == 2 and y_true.shape[1] == num_classes:
@@ -115,7 +111,7 @@ def class_indices(y_true: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def _checked(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return indices (N,) and float64 predictions (N, K) of one length; ValueError says what does not fit."""
+    """Return class indices (N,) and float64 predictions (N, K). ValueError if they do not fit together."""
     labels, predictions = np.asarray(y_true), np.asarray(y_pred)
     if predictions.ndim != 2 or predictions.shape[1] < 2:
         raise ValueError(
@@ -131,20 +127,15 @@ def _checked(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 class _SklearnEvaluator(Evaluator):
-    """Check the arrays, then call the metric; higher is better, from 0, unless a subclass differs."""
+    """A metric of checked arrays; higher is better and 0 the worst, unless a subclass differs."""
 
-    @property
-    def worst_score(self) -> float:
-        return 0.0
-
-    @property
-    def mode(self) -> Literal["max", "min"]:
-        return "max"
+    worst_score = 0.0
+    mode: Literal["max", "min"] = "max"
 
     def score(self, y_true: np.ndarray, y_pred: np.ndarray) -> float:
-        """Return the score; NaN, which is never better, if a prediction is NaN or infinite.
+        """Return the score, or NaN, which is never better, if a prediction is NaN or infinite.
 
-        :raises ValueError: wrong shapes, nothing to score, or labels outside [0, K).
+        :raises ValueError: the shapes are wrong, there is nothing to score, or labels are outside [0, K).
         """
         labels, predictions = _checked(y_true, y_pred)
         if not np.isfinite(predictions).all():
@@ -152,7 +143,7 @@ class _SklearnEvaluator(Evaluator):
         return float(self._score(labels, predictions))
 
     def check_labels(self, y_true: np.ndarray, class_names: Sequence[str]) -> None:
-        """Refuse wrong labels, and a missing class that the metric needs."""
+        """Raise ValueError for wrong labels, or for a missing class that the metric needs."""
         num_classes = len(class_names)
         found = np.unique(class_indices(np.asarray(y_true), num_classes))  # a few stand for all
         self._score(*_checked(found, np.full((len(found), num_classes), 1 / num_classes)))
@@ -178,13 +169,8 @@ class AccuracyEvaluator(_SklearnEvaluator):
 class ErrorRateEvaluator(_SklearnEvaluator):
     """One minus the accuracy, in [0, 1]; lower is better."""
 
-    @property
-    def worst_score(self) -> float:
-        return 1.0
-
-    @property
-    def mode(self) -> Literal["max", "min"]:
-        return "min"
+    worst_score = 1.0
+    mode = "min"
 
     def _score(self, labels: np.ndarray, predictions: np.ndarray) -> float:
         return _metrics().zero_one_loss(labels, predictions.argmax(axis=1))
@@ -223,32 +209,28 @@ class TopKAccuracyEvaluator(_SklearnEvaluator):
 class MacroF1Evaluator(_SklearnEvaluator):
     """The mean over classes of the harmonic mean of precision and recall, in [0, 1].
 
-    A class that occurs neither among the true nor among the predicted ones has no F1 and is left out of the mean.
+    A class that is neither among the true nor among the predicted classes has no F1 and is left out of the mean.
     """
 
     def _score(self, labels: np.ndarray, predictions: np.ndarray) -> float:
-        classes = np.arange(predictions.shape[1])
-        return _metrics().f1_score(
-            labels, predictions.argmax(axis=1), labels=classes, average="macro", zero_division=np.nan
-        )
+        predicted, classes = predictions.argmax(axis=1), np.arange(predictions.shape[1])
+        return _metrics().f1_score(labels, predicted, labels=classes, average="macro", zero_division=np.nan)
 
 
 class BalancedAccuracyEvaluator(_SklearnEvaluator):
     """The mean recall of the classes that occur in y_true, in [0, 1]: every class has the same weight."""
 
     def _score(self, labels: np.ndarray, predictions: np.ndarray) -> float:
-        # balanced_accuracy_score is the same number, but warns where a predicted class does not occur
-        return _metrics().recall_score(
-            labels, predictions.argmax(axis=1), labels=np.unique(labels), average="macro"
-        )
+        # balanced_accuracy_score returns the same, but warns if a predicted class does not occur
+        predicted, classes = predictions.argmax(axis=1), np.unique(labels)
+        return _metrics().recall_score(labels, predicted, labels=classes, average="macro")
 
 
 class RocAucEvaluator(_SklearnEvaluator):
     """The area under the ROC curve, in [0, 1]; 0.5 is chance.
 
-    For two classes, of the probability of class 1; for more, the unweighted mean of each class against the rest.
-    If a class does not occur in y_true, its curve does not exist and the score is NaN; a small last minibatch may
-    have no score.
+    For two classes it is that of the probability of class 1; for more, the unweighted mean of each class against
+    the rest. A class that does not occur in y_true has no curve; then the score is NaN.
     """
 
     needs_every_class = True
@@ -272,13 +254,8 @@ class LogLossEvaluator(_SklearnEvaluator):
     :raises ValueError: from `score`, predictions that are not probabilities, such as logits.
     """
 
-    @property
-    def worst_score(self) -> float:
-        return math.inf
-
-    @property
-    def mode(self) -> Literal["max", "min"]:
-        return "min"
+    worst_score = math.inf
+    mode = "min"
 
     def _score(self, labels: np.ndarray, predictions: np.ndarray) -> float:
         sums = predictions.sum(axis=1, keepdims=True)  # (N, 1)

@@ -6,7 +6,7 @@
     config = RunConfig.from_dict({"data": {"name": "digits"}, "train": {"num_epochs": 3}})
     results = fit(config, "runs/digits")
 
-Imports TensorFlow only when the configuration is checked and the directory is locked.
+Imports TensorFlow only after the configuration is checked and the directory is locked.
 """
 
 from __future__ import annotations
@@ -41,15 +41,14 @@ def fit(
     *,
     verbose: bool = True,
 ) -> dict[str, Any]:
-    """Train the configured network, test the weights that count, and write the page of the run.
+    """Train the configured network, test the selected weights, and write the page of the run.
 
-    :param config: what to train on what, and how.
     :param run_dir: the run's directory. It is made and locked; unless `resume`, it must be empty or absent.
-    :param resume: go on with the run in `run_dir`, to the same result as if it had not been interrupted.
-    :param callbacks: what else watches training: see `learning.callbacks`.
+    :param resume: continue the run in `run_dir`, with the same result as if it had not been interrupted.
+    :param callbacks: watch training too: see `learning.callbacks`.
     :param verbose: show on standard output what is trained, and its progress.
-    :return: what test.json holds: the scores, recall by class and confusion matrix of the test set (or else of the
-        validation or training set, as `split` says), and the epoch whose weights were tested. See
+    :return: what test.json holds: the scores, recall by class and confusion matrix of the test set (or of the set
+        that `split` names: the validation or training set), and the epoch whose weights were tested. See
         `learning.inference.evaluation.evaluate`.
     :raises UsageError: an option is unknown or does not fit the data.
     :raises DataError: the images cannot be used.
@@ -72,7 +71,7 @@ def fit(
 def _fit(
     config: RunConfig, path: Path, run: RunDirectory | None, callbacks: Sequence[Callback], verbose: bool
 ) -> dict[str, Any]:
-    """Train in a directory that is locked, in `run` if that is to be resumed."""
+    """Train in a locked directory; resume `run`, if it is given."""
     from learning.inference.evaluation import evaluate, write_results  # imports TensorFlow quietly
     from learning.inference.trained import load_selected
     from learning.machine.precision import with_precision
@@ -82,8 +81,7 @@ def _fit(
     from learning.training.network import check_new_model
     from learning.training.training_images import TrainingImages
 
-    say = ConsoleProgress(verbose=verbose).say
-    resume = run is not None
+    say, resume = ConsoleProgress(verbose=verbose).say, run is not None
     config, reason = with_precision(config)
     if reason:
         say(reason)
@@ -111,10 +109,10 @@ def _fit(
 
 
 def build_training(config: RunConfig, splits: Splits) -> Optimizer:
-    """Build the configured network for the training images, and the optimizer that trains it on them.
+    """Build the configured network and the optimizer, whose `model` it is.
 
-    The network, `model` of the optimizer, subtracts the images' mean, of each channel or of each pixel. The
-    validation set chooses the best weights.
+    The network subtracts the mean of the training images, per channel or pixel. The validation set chooses the best
+    weights.
     """
     from learning.machine.session import tf  # noqa: F401  imports TensorFlow quietly
     from learning.optimizers import OPTIMIZERS
@@ -128,9 +126,9 @@ def build_training(config: RunConfig, splits: Splits) -> Optimizer:
 
 
 class _RunRecord(Callback):
-    """Records in the run directory the options and the machines of the updates that follow.
+    """Records the options and the machines in the run directory, after all checks have passed.
 
-    A resumed run may have more epochs than before. That is recorded only when nothing more can be refused.
+    A resumed run may have more epochs than before.
     """
 
     def __init__(self, run: RunDirectory, config: RunConfig) -> None:
@@ -141,7 +139,7 @@ class _RunRecord(Callback):
 
 
 def _summary_lines(config: RunConfig, model: ConvNet, splits: Splits, path: Path) -> list[str]:
-    """Return lines for people that say what is about to be trained on what."""
+    """Return lines that say what is trained, on which data, and where."""
     info = run_data.run_info(splits, model.input_shape)
     sizes = ", ".join(f"{count} {name}" for name, count in info["num_images"].items())
     classes = splits.class_names

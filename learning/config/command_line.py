@@ -1,11 +1,9 @@
-"""The command line of `train.py`: the declared options, put over a recipe or over the run to resume."""
+"""The command line of `train.py`: options put over a recipe, or over the configuration of the run to resume."""
 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from datasets.options.fields import options_of
 from datasets.options.script_parser import ScriptParser
@@ -33,9 +31,8 @@ SHORT_NAMES = {"data.download": "download", "model.precision": "precision", "tra
 NETWORK_OPTIONS = "model.options"
 
 
-@dataclass(frozen=True)
-class TrainArguments:
-    """What `python train.py` was asked to do."""
+class TrainArguments(NamedTuple):
+    """The arguments of `train.py`."""
 
     config: RunConfig
     run_dir: str | None
@@ -46,10 +43,10 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
     """Read the command line of `train.py`, and the recipe or the run that it names.
 
     :raises UsageError: an argument or the recipe is wrong.
-    :raises CheckpointError: there is no run to resume, or not with these options.
+    :raises CheckpointError: there is no run to resume, or it cannot be resumed with these options.
     """
     argv = sys.argv[1:] if argv is None else argv
-    parser = _train_parser(argv)
+    parser = _train_parser(argv, recipe={})
     arguments, rest = parser.parse_known_args(argv)
     if arguments.help:
         _print_help(arguments)
@@ -65,7 +62,7 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
 
 
 def _configuration(arguments: argparse.Namespace, given: Mapping[str, Any]) -> RunConfig:
-    """Return the configuration of the recipe, or of the run to resume, with the values that are given."""
+    """Return the configuration of the recipe, or of the run to resume, with the given values put over it."""
     if arguments.resume is None:
         path = recipe_path(arguments.config, given.get("data", {}).get("name"), arguments.data_dir)
         recipe = read_recipe(path)
@@ -79,11 +76,8 @@ def _configuration(arguments: argparse.Namespace, given: Mapping[str, Any]) -> R
     return resumed_config(arguments.resume, given)
 
 
-def _train_parser(argv: Sequence[str], recipe: Mapping[str, Any] = MappingProxyType({})) -> ScriptParser:
-    """Return a parser of all options, and of the options of a network that `argv` names.
-
-    :param recipe: nested values to be shown as defaults instead of the classes' own.
-    """
+def _train_parser(argv: Sequence[str], recipe: Mapping[str, Any]) -> ScriptParser:
+    """Return a parser of all options, and of the network's options in `argv`; it shows the recipe's values."""
     parser = ScriptParser(
         prog="train.py",
         allow_abbrev=False,
@@ -106,7 +100,7 @@ def _train_parser(argv: Sequence[str], recipe: Mapping[str, Any] = MappingProxyT
 
 
 def _print_help(arguments: argparse.Namespace) -> NoReturn:
-    """Print the help with the values of the recipe that a run with these arguments would start from, and exit."""
+    """Print the help, with the values of the recipe that a run with these arguments would use, and exit."""
     recipe: dict[str, Any] = {}
     if arguments.resume is None:
         data_name = dict(arguments.given).get("data.name")

@@ -9,10 +9,7 @@ from datasets.options.loading import LoadOptions
 FACTOR = Range(lambda value: 0 < value <= 1, "above 0 and at most 1")  # so that a rate never rises
 SEED = Range(lambda value: 0 <= value < 2**31, "zero or a positive number below 2147483648")
 OPTION_NAMES = Range(lambda value: all(isinstance(key, str) for key in value), "a mapping of option names")
-ASCENDING = Range(
-    lambda value: list(value) == sorted(set(value)) and min(value, default=1) > 0,
-    "growing positive numbers of updates",
-)
+ASCENDING = Range(lambda value: [0, *value] == sorted({0, *value}), "growing positive numbers of updates")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +42,8 @@ class ModelConfig(CheckedOptions):
     weight_decay_on: Literal["all", "weights"] = option("all", "decay all trained variables, or only weights")
     precision: Literal["auto", "float32", "bfloat16"] = option(
         "float32",
-        "dtype of the computation; variables and loss are always float32. auto takes bfloat16 where the processor "
-        "or GPU has units for it, and the run keeps what was chosen",
+        "dtype of the computation; variables and loss are always float32. auto chooses bfloat16 if the processor "
+        "or GPU has units for it, and the run keeps the choice",
     )
     options: dict[str, Any] = option(
         {},
@@ -108,8 +105,8 @@ class ScheduleConfig(CheckedOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        is_given = self.name != "steps" or bool(self.boundaries)
-        self._require(is_given, "boundaries", "given for schedule.name steps")
+        has_boundaries = self.name != "steps" or bool(self.boundaries)
+        self._require(has_boundaries, "boundaries", "given for schedule.name steps")
 
     def should_stop(self, epochs_since_best: int) -> bool:
         """Return whether training ends early, `epochs_since_best` epochs after the best one."""
@@ -118,11 +115,11 @@ class ScheduleConfig(CheckedOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(CheckedOptions):
-    """How long, in what batches, and judged by what."""
+    """How long training takes, in which batches, and how it is scored."""
 
     section = "train"
 
-    batch_size: int = option(256, "images in one update", POSITIVE)
+    batch_size: int = option(256, "images per update", POSITIVE)
     num_epochs: int = option(320, "epochs of num_examples // batch_size updates", POSITIVE)
     select: Literal["best", "last"] = option("best", "test the weights of the best epoch, or of the last")
     augment_train: bool = option(True, "train on random crops and reflections instead of centre crops")
@@ -132,13 +129,13 @@ class TrainConfig(CheckedOptions):
         "what scores an epoch: accuracy, error_rate, top5_accuracy, macro_f1, balanced_accuracy, roc_auc, log_loss",
     )
     score_threshold: float = option(1e-4, "relative margin by which a score must be better", NOT_NEGATIVE)
-    seed: int = option(0, "of the split, order, augmentation, initial weights and dropout", SEED)
+    seed: int = option(0, "seed of the split, order, augmentation, initial weights and dropout", SEED)
     threads: int = option(
-        0, "of TensorFlow; 0 for one per core. Another number changes the last bits", NOT_NEGATIVE
+        0, "TensorFlow's threads, 0 for one per core; another number changes the last bits", NOT_NEGATIVE
     )
-    save_every_steps: int | None = option(None, "also save within epochs, every so many updates", POSITIVE)
-    keep_checkpoints: int = option(2, "how many of the newest checkpoints stay, besides the best", POSITIVE)
+    save_every_steps: int | None = option(None, "also save a checkpoint every so many updates", POSITIVE)
+    keep_checkpoints: int = option(2, "newest checkpoints to keep, besides the best", POSITIVE)
     tensorboard: bool = option(False, "also write events for TensorBoard")
     profile: int | None = option(
-        None, "also write a timeline of this update, from 1 on, and its costliest operations", POSITIVE
+        None, "also write a timeline of this update, counting from 1, and its costliest operations", POSITIVE
     )

@@ -1,4 +1,4 @@
-"""Recipes: the file that a run starts from, and the values in it. Imports no TensorFlow."""
+"""Recipes, the YAML files that runs start from. Imports no TensorFlow."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,9 +19,10 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
 def recipe_path(recipe: str | None, data_name: str | None, data_dir: str | None) -> Path:
-    """Return the file of the recipe: a path, or the name of one in `CONFIGS`, or else the data set's own recipe.
+    """Return the file of a recipe that is given as a path or by its name in `CONFIGS`.
 
-    Without the name of a data set it is a folder of images if there is a path, and the digits otherwise.
+    Without a recipe, it is the data set's own; without the name of a data set, that of a folder of images if there
+    is a path, and of the digits otherwise.
     """
     if recipe is None:
         default = DATASETS["digits" if data_dir is None else "folder"]
@@ -35,19 +36,15 @@ def recipe_path(recipe: str | None, data_name: str | None, data_dir: str | None)
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
-    """Return the nested values of a recipe's file, each of a known name, of the right type and within its range.
-
-    :raises UsageError: names the file.
-    """
+    """Return the nested values of a recipe's file. UsageError, with its name, for wrong names, types or ranges."""
     try:
         values = read_yaml(path) or {}
         check_known(values, RunConfig)
         sections = {key: read_values(values[key], SECTIONS[key], key) for key in SECTIONS.keys() & values}
         return {"recipe": path.stem, **values, **sections}
     except FileNotFoundError as error:
-        known = [file.stem for file in CONFIGS.glob("*.yaml")]
-        hint = f"in {CONFIGS}, {suggestion(path.stem, known)}"
-        raise UsageError(f"there is no recipe {path}; {hint}") from error
+        hint = suggestion(path.stem, [file.stem for file in CONFIGS.glob("*.yaml")])
+        raise UsageError(f"there is no recipe {path}; in {CONFIGS}, {hint}") from error
     except OptionError as error:
         raise UsageError(f"in the recipe {path}: {error}") from error
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -55,7 +52,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 
 def override(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recipe with the values that win over it; another network starts without the recipe's options."""
+    """Return a recipe with other values put over it; another network starts without the recipe's options."""
     model = recipe.get("model", {})
     name = model.get("name", SECTIONS["model"]().name)
     asked = given.get("model", {}).get("name", name)
@@ -65,7 +62,7 @@ def override(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested dictionaries as one; `over` wins, and an empty dictionary in it replaces."""
+    """Merge nested dictionaries; `over` wins, and an empty dictionary in it replaces another."""
     merged = dict(base)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
@@ -74,7 +71,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flatten(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a nested configuration by their names on the command line: data.image_size."""
+    """Return the options of a nested configuration by their names on the command line, such as data.image_size."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         flat |= {f"{key}.{name}": item for name, item in value.items()} if key in SECTIONS else {key: value}

@@ -1,4 +1,4 @@
-"""The typed configuration of a run. Imports no TensorFlow, so that every option is checked before that."""
+"""The typed configuration of a run. Imports no TensorFlow, so options are checked before TensorFlow is imported."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
@@ -13,7 +13,7 @@ from learning.config.options import DataConfig, ModelConfig, OptimizerConfig, Sc
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """Everything that decides the result of a run, besides the code and the data."""
+    """Everything that decides the result of a run, apart from the code and the data."""
 
     recipe: str = "custom"
     data_dir: str | None = None
@@ -41,48 +41,46 @@ class RunConfig:
         :raises OptionError: names an entry that is unknown or impossible.
         """
         check_known(values, cls)
-        check_known(values.get("data", {}), DataConfig, "data")
-        return cls.from_saved(_with_defaults_of_set(values))
+        data = values.get("data", {})
+        check_known(data, DataConfig, "data")
+        entry = DATASETS.get(str(data.get("name", DataConfig().name)))
+        return cls.from_saved(values if entry is None else {**values, "data": {**entry.defaults, **data}})
 
     @classmethod
     def from_saved(cls, values: Mapping[str, Any]) -> "RunConfig":
-        """Build from what `as_dict` gave, perhaps in an earlier version: options that it lacks have their defaults.
+        """Build from what `as_dict` returned, perhaps in an earlier version; missing options get their defaults.
 
         :raises OptionError: names an entry that is unknown or impossible.
         """
         check_known(values, cls)
         for section, owner in SECTIONS.items():
             check_known(values.get(section, {}), owner, section)
-        return cls(
-            **{key: SECTIONS[key](**part) if key in SECTIONS else part for key, part in values.items()}
-        )
+        return cls(**{k: SECTIONS[k](**part) if k in SECTIONS else part for k, part in values.items()})
 
     def with_absolute_paths(self) -> "RunConfig":
-        """Return this configuration with paths that hold from wherever the run directory is used."""
-        data_dir, cache_dir = (
-            None if path is None else str(expanded(path).resolve())
-            for path in (self.data_dir, self.data.cache_dir)
-        )
+        """Return this configuration with paths that do not depend on the working directory."""
+        paths = self.data_dir, self.data.cache_dir
+        data_dir, cache_dir = (None if p is None else str(expanded(p).resolve()) for p in paths)
         return replace(self, data_dir=data_dir, data=replace(self.data, cache_dir=cache_dir))
 
     @property
     def changeable(self) -> tuple[str, ...]:
         """The options of `train` that a resume may change, because they do not decide what an epoch computes.
 
-        The number of threads decides only the last bits, and a resume with another number says so. The cosine
-        schedule depends on the length of the run, so num_epochs must stay with it. A warm-up takes at most a fifth
-        of the run; where this limit shortens it, training refuses another length.
+        Another number of threads changes only the last bits, and a resume warns of it. With the cosine schedule,
+        num_epochs cannot change, because the rates depend on it. A warm-up takes at most a fifth of the run; if
+        this limit shortens it, training refuses another length.
         """
         kept = ("keep_checkpoints", "save_every_steps", "select", "tensorboard", "profile", "threads")
         return kept if self.schedule.name == "cosine" else ("num_epochs", *kept)
 
     def flat(self) -> dict[str, Any]:
-        """Return the learning options in one flat dictionary, as the post's `hp_d`."""
+        """Return the learning options as a flat dictionary like the post's `hp_d`."""
         options = vars(self.optimizer) | vars(self.schedule) | vars(self.train)
         return {"schedule": self.schedule.name} | {k: v for k, v in options.items() if k not in NOT_FLAT}
 
     def replace_flat(self, hp: Mapping[str, Any]) -> "RunConfig":
-        """Return this configuration with the learning options that the post's flat `hp` holds."""
+        """Return this configuration with the learning options of the post's flat dictionary."""
         sections = {}
         for section in ("optimizer", "schedule", "train"):
             names = options_of(SECTIONS[section]).keys() - NOT_FLAT
@@ -93,21 +91,14 @@ class RunConfig:
         return replace(self, **sections)
 
 
-# Where the images come from and where they are kept, which decides nothing that a run computes.
+# Where images come from and are kept; the results of a run do not depend on these.
 PLACES = ("data_dir", "data.cache_dir", "data.download")
 SECTIONS: dict[str, Any] = {f.name: f.type for f in fields(RunConfig) if is_dataclass(f.type)}
-NOT_FLAT = frozenset({"name", "evaluator", "threads"})  # decided by classes and objects in the post's way
-
-
-def _with_defaults_of_set(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the values with the defaults of their data set; those of an unknown set stay as they are."""
-    data = values.get("data", {})
-    entry = DATASETS.get(str(data.get("name", DataConfig().name)))
-    return values if entry is None else {**values, "data": {**entry.defaults, **data}}
+NOT_FLAT = frozenset({"name", "evaluator", "threads"})  # the post decides these by classes and objects
 
 
 def check_names(config: RunConfig) -> None:
-    """Raise OptionError for a data set or an evaluator that does not exist, or a set that has no download."""
+    """Raise OptionError for a data set or evaluator that does not exist, or a data set without a download."""
     from learning.evaluators import EVALUATORS  # imported late, so that --help answers at once
 
     name, evaluator = config.data.name, config.train.evaluator

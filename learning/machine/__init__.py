@@ -1,1 +1,1 @@
-"""The machine that computes a run: processor, kernels, precision, session."""
+"""The machine that computes a run: processor, kernels, precision and sessions."""

@@ -1,4 +1,4 @@
-"""By which machine a run is computed: what decides the last bits of its numbers beside options and data."""
+"""The machine that computes a run: besides options and data, it decides the last bits of the numbers."""
 
 import functools
 import logging
@@ -19,11 +19,11 @@ logger = logging.getLogger(__name__)
 
 
 def machine(sess: v1.Session) -> dict[str, Any]:
-    """Return plain values; None if not available.
+    """Describe the machine by plain values; None if not available.
 
-    `instructions` are the processor's, `onednn_limit` what the environment lets oneDNN use of them.
+    `onednn_limit` is the instruction set that environment variables restrict oneDNN to.
     """
-    config = getattr(sess, "_config", None)  # a session does not tell its options otherwise
+    config = getattr(sess, "_config", None)  # a session has no public way to its options
     return {
         "processor": processor_name(),
         "instructions": instructions(),
@@ -38,10 +38,9 @@ def machine(sess: v1.Session) -> dict[str, Any]:
 
 
 def _own_version() -> str | None:
-    """Of this project; None where it runs from its folder without being installed."""
     try:
         return version("sessionnet")
-    except PackageNotFoundError:
+    except PackageNotFoundError:  # the project runs from its folder without being installed
         return None
 
 
@@ -51,10 +50,10 @@ def _gpu() -> str | None:
 
 
 def note_machine(machines: list[dict[str, Any]], now: Mapping[str, Any], step: int) -> list[str]:
-    """Add the machine of the updates after `step` to those of a run, unless it is the last of them.
+    """Append `now`, the machine of the updates after `step`, to a run's machines if it differs from the last one.
 
-    :param machines: what `machine` gave, each with its `from_step`; empty in a run of an earlier version.
-    :return: in what it differs from the last one, for people; nothing where that is not known.
+    :param machines: what `machine` returned, each with its `from_step`; empty in a run of an earlier version.
+    :return: the differences in words; none if the last machine is not known.
     """
     differing = differences(now, machines[-1]) if machines else []
     if differing or not machines:
@@ -64,7 +63,7 @@ def note_machine(machines: list[dict[str, Any]], now: Mapping[str, Any], step: i
 
 @functools.cache
 def advise_kernels() -> None:
-    """Tell a program once that imported TensorFlow in the usual way how it gets the scripts' faster kernels."""
+    """Advise once in a process how a program that imports TensorFlow itself gets the scripts' faster kernels."""
     asked = kernel_variables(os.environ, instructions())
     if asked and kernels() == EIGEN and _gpu() is None:
         logger.warning(

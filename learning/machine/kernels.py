@@ -1,9 +1,9 @@
-"""Which kernels TensorFlow computes with on a processor: oneDNN's, or its own, which stand on Eigen.
+"""TensorFlow's kernels on a processor: oneDNN's, or its own, which are based on Eigen.
 
-TensorFlow decides when it is imported: by the variable TF_ENABLE_ONEDNN_OPTS, and without that by the processor.
-On one with AVX2 and nothing newer it leaves oneDNN off, although convolutions are up to twice as fast with it.
+TensorFlow decides when it is imported, by the variable TF_ENABLE_ONEDNN_OPTS or else by the processor. With AVX2
+and nothing newer, it leaves oneDNN off, although convolutions are up to twice as fast with it.
 
-Imports TensorFlow only to ask it.
+Imports TensorFlow only in `kernels`.
 """
 
 import os
@@ -15,14 +15,14 @@ from models.runtime.cpu import instructions, onednn_limit, usable_instructions
 SWITCH = "TF_ENABLE_ONEDNN_OPTS"
 ONEDNN, EIGEN, UNKNOWN = "oneDNN", "Eigen", "unknown"
 BFLOAT16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")  # of processors that multiply in bfloat16
-# With one of these TensorFlow 2.21 takes oneDNN by itself: IsMKLEnabled in tensorflow/core/util/util.cc.
+# With one of these, TensorFlow 2.21 chooses oneDNN by itself: IsMKLEnabled in tensorflow/core/util/util.cc.
 NEWER = frozenset({"avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "amx_tile"})
 
 
 def kernel_variables(environment: Mapping[str, str], has: Collection[str]) -> dict[str, str]:
-    """The variables that have to be set before TensorFlow is imported, for the faster kernels.
+    """Return the variables to set before TensorFlow is imported, for the faster kernels.
 
-    Return {} if the user set the variable or the processor lacks AVX2: then TensorFlow's own choice stands.
+    There are none if the user has set the variable or the processor lacks AVX2: then TensorFlow chooses.
 
     :param environment: the variables that are set.
     :param has: instructions of the processor, as `models.runtime.cpu.INSTRUCTIONS` names them.
@@ -31,19 +31,15 @@ def kernel_variables(environment: Mapping[str, str], has: Collection[str]) -> di
 
 
 def kernels_taken(environment: Mapping[str, str], has: Collection[str]) -> str:
-    """What TensorFlow takes on a processor with these instructions, where these variables are set.
-
-    Not known of a processor without any of them, which may be an ARM.
-    """
+    """Return TensorFlow's choice for these variables and instructions; without any, as on an ARM, it is unknown."""
     decided = {"1": ONEDNN, "true": ONEDNN, "0": EIGEN, "false": EIGEN}
     by_itself = EIGEN if NEWER.isdisjoint(has) else ONEDNN
     return decided.get(environment.get(SWITCH, "").lower(), by_itself if has else UNKNOWN)
 
 
 def bfloat16_lack(environment: Mapping[str, str], computes_by: str) -> str:
-    """Why products in bfloat16 are not fast on this processor; "" where they are.
+    """Return why products in bfloat16 are not fast on this processor, or "" if they are.
 
-    :param environment: the variables that are set.
     :param computes_by: TensorFlow's kernels.
     """
     if not set(BFLOAT16_INSTRUCTIONS) & set(instructions()):
@@ -57,7 +53,7 @@ def bfloat16_lack(environment: Mapping[str, str], computes_by: str) -> str:
 
 @contextmanager
 def choosing_kernels() -> Iterator[None]:
-    """For the first import of TensorFlow: with the faster kernels. Afterwards the environment is as before."""
+    """Set the variables of the faster kernels during the first import of TensorFlow."""
     chosen = kernel_variables(os.environ, instructions())
     os.environ.update(chosen)
     try:
@@ -68,9 +64,9 @@ def choosing_kernels() -> Iterator[None]:
 
 
 def kernels() -> str:
-    """What TensorFlow has decided on in this process."""
+    """Return the kernels that TensorFlow has chosen in this process."""
     try:
-        from tensorflow.python.util import _pywrap_util_port  # there is no public name for it
+        from tensorflow.python.util import _pywrap_util_port  # it has no public name
 
         return ONEDNN if _pywrap_util_port.IsMklEnabled() else EIGEN
     except (ImportError, AttributeError):

@@ -1,4 +1,4 @@
-"""Which precision of the computation is fast on this machine: what `--precision auto` takes."""
+"""Choose the precision that is fast on this machine, for `--precision auto`."""
 
 import dataclasses
 import functools
@@ -19,12 +19,11 @@ BFLOAT16_CAPABILITY = (8, 0)  # of a GPU: Ampere and later
 
 
 def with_precision(config: RunConfig) -> tuple[RunConfig, str]:
-    """The configuration with a precision in the place of `auto`, and why that one; "" where it was no `auto`.
+    """Return the configuration with a precision instead of `auto`, and the reason, "" if it was not `auto`.
 
-    A run keeps what was chosen: resumed on another machine it computes as before, and a warning says so where
-    that is slow.
+    A run keeps this precision when it is resumed on another machine; a warning says if it is slow there.
 
-    :raises UsageError: bfloat16 is asked for, and cannot be computed.
+    :raises UsageError: bfloat16 is configured and cannot be computed here.
     """
     if config.model.precision != "auto":
         check_precision(config.model.precision)
@@ -35,24 +34,22 @@ def with_precision(config: RunConfig) -> tuple[RunConfig, str]:
 
 
 def fast_precision() -> tuple[Literal["float32", "bfloat16"], str]:
-    """bfloat16 where the hardware has units for it and TensorFlow uses them, else float32; and the reason."""
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
+    """Return bfloat16 if the hardware has units for it that TensorFlow uses, else float32; and the reason."""
+    if gpus := tf.config.list_physical_devices("GPU"):
         details = tf.config.experimental.get_device_details(gpus[0])
         capability = tuple(details.get("compute_capability", (0, 0)))
         name = f"the GPU has compute capability {'.'.join(map(str, capability))}"
         return ("bfloat16" if capability >= BFLOAT16_CAPABILITY else "float32"), name
-    lack = bfloat16_lack(os.environ, kernels())
-    if lack:
+    if lack := bfloat16_lack(os.environ, kernels()):
         return "float32", lack
     found = [name for name in BFLOAT16_INSTRUCTIONS if name in instructions()]
     return "bfloat16", f"the processor has {' and '.join(found)}"
 
 
 def for_prediction(config: RunConfig) -> RunConfig:
-    """The configuration that a trained run predicts with: in float32 where this machine has no fast bfloat16.
+    """Return the configuration that a trained run predicts with: in float32 if bfloat16 is slow on this machine.
 
-    The variables are float32 in any case. The probabilities differ by the rounding of bfloat16, some thousandths.
+    The variables are float32 anyway. The probabilities differ by some thousandths, the rounding of bfloat16.
     """
     if config.model.precision != "bfloat16" or tf.config.list_physical_devices("GPU"):
         return config
@@ -64,7 +61,7 @@ def for_prediction(config: RunConfig) -> RunConfig:
 
 
 def check_precision(precision: str) -> None:
-    """Warn, once in a process, where `precision` is emulated. UsageError where it cannot be computed at all."""
+    """Warn once in a process if `precision` is emulated. UsageError if it cannot be computed at all."""
     if precision == "bfloat16" and not tf.config.list_physical_devices("GPU"):
         if bfloat16_fails():
             raise UsageError(
@@ -76,7 +73,7 @@ def check_precision(precision: str) -> None:
 
 
 def bfloat16_fails() -> bool:
-    """TensorFlow gives oneDNN bfloat16 wherever the processor has AVX-512, also where a limit forbids it that."""
+    """Return whether TensorFlow gives oneDNN bfloat16 for its AVX-512 although a limit forbids AVX-512."""
     has_avx512 = "avx512f" in instructions()
     return has_avx512 and "avx512f" not in usable_instructions(os.environ) and kernels() != EIGEN
 

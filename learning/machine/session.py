@@ -1,7 +1,7 @@
 """Import TensorFlow quietly, with the kernels that are fastest here, and open sessions on it.
 
-The scripts, `fit` and the benchmarks import this module before anything else that imports TensorFlow: `tf` and `v1`
-are TensorFlow itself. A program that imports TensorFlow on its own keeps the kernels that TensorFlow chooses.
+The scripts, `fit` and the benchmarks import this module before any other that imports TensorFlow. A program that
+imports TensorFlow itself keeps the kernels that TensorFlow chooses.
 """
 
 import os
@@ -14,24 +14,19 @@ with importing_tensorflow(), choosing_kernels():
     import tensorflow as tf
     import tensorflow.compat.v1 as v1
 
-    tf.config.list_physical_devices()  # look for a GPU now, while the complaint about a missing one is held back
+    tf.config.list_physical_devices()  # look for a GPU while the complaint about a missing one is suppressed
 
 from models.convnet import ConvNet
 
-__all__ = ["open_session", "session_config", "tf", "v1"]
+__all__ = ["open_session", "tf", "v1"]
 
 
-def session_config(threads: int = 0) -> v1.ConfigProto:
-    """Return the options of a session that takes GPU memory as it needs it.
+def open_session(model: ConvNet, threads: int = 0) -> v1.Session:
+    """Open a session on the model's graph; it takes GPU memory as needed.
 
     :param threads: 0 for one per core.
     """
     config = v1.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads)
     config.allow_soft_placement = True
     config.gpu_options.allow_growth = True
-    return config
-
-
-def open_session(model: ConvNet, threads: int = 0) -> v1.Session:
-    """Open a session on the model's graph, with the options of `session_config`."""
-    return v1.Session(graph=model.graph, config=session_config(threads))
+    return v1.Session(graph=model.graph, config=config)

@@ -1,1 +1,1 @@
-"""What the command-line programs share: errors as exit codes, and output that may fail."""
+"""The command-line programs: errors as exit codes, and output that may fail."""

@@ -1,4 +1,4 @@
-"""What the scripts share: errors as one line with an exit code, and a word about what takes a while."""
+"""Run a script: an error becomes one line and an exit code. Imports no TensorFlow."""
 
 import contextlib
 import errno
@@ -6,33 +6,34 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from datasets.errors import escape_name, is_storage_condition
 from datasets.options.script_parser import ScriptParser
+from datasets.storage.failures import first_line
 from learning.errors import CheckpointError, StorageError
-from learning.terminal.network_errors import network_problem
 from learning.terminal.output import guard_output, is_watched, lost_output
+from models.graph.errors import users_line
 
 __all__ = ["ScriptParser", "announce", "run_script"]
 
 
 def announce(text: str) -> None:
-    """Say what takes the next seconds, where somebody is watching."""
+    """Say what takes the next seconds, if standard output is a terminal."""
     if is_watched():
         print(text, flush=True)
 
 
 def run_script(main: Callable[[], None]) -> NoReturn:
-    """Run a script's `main`; an error becomes one line on stderr and its exit code, with --debug a traceback.
+    """Run a script's `main`; an error becomes one line on stderr and an exit code, with --debug a traceback.
 
-    This is the one place where exceptions become exit codes: each project exception carries its own. A script
-    whose files count, and that has written them, still exits with 6 where some of what it printed was lost.
+    Only here do exceptions become exit codes; each exception of the project has its own. A script whose files are
+    complete exits with 6 if some of its output was lost.
     """
     guard_output()
     try:
         _run_and_flush(main)
-    except BrokenPipeError:  # the reader of our output has gone, as in `predict.py ... | head`
+    except BrokenPipeError:  # the reader of the output has left, as in `predict.py ... | head`
         sys.exit(141)
     except Exception as error:
         code = _exit_code(error)
@@ -51,9 +52,9 @@ def run_script(main: Callable[[], None]) -> NoReturn:
 
 
 def _run_and_flush(main: Callable[[], None]) -> None:
-    """Also where --help leaves: at the end of the process a stream that fails would make a traceback.
+    """Run `main` and flush standard output, also after --help: a stream that fails at exit prints a traceback.
 
-    An error of `main` counts more than one of the stream.
+    An error of `main` wins over one of the stream.
     """
     try:
         main()
@@ -72,17 +73,16 @@ def _complain(text: str) -> None:
 
 
 def _exit_code(error: Exception) -> int | None:
-    """The project's exit code for an exception, None for one that is a defect of the project."""
+    """Return the exit code of an error, or None if it is a defect of the project."""
     if hasattr(error, "exit_code"):
         return int(error.exit_code)
     if is_storage_condition(error) or _is_out_of_memory(error):
         return StorageError.exit_code
-    return None if network_problem(error) is None else CheckpointError.exit_code
+    return None if _network_problem(error) is None else CheckpointError.exit_code
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """By name, because the scripts fail on bad arguments before TensorFlow is imported."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"  # TensorFlow's
 
 
 def _one_line(error: Exception) -> str:
@@ -94,13 +94,27 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, OSError):
         where = f"cannot use {error.filename}: " if error.filename else ""
         return escape_name(f"{' '.join(where.split())} {error.strerror}; {_advice(error)}".strip())
-    return escape_name(" ".join((network_problem(error) or str(error)).split()))
+    return escape_name(" ".join((_network_problem(error) or str(error)).split()))
 
 
 def _advice(error: OSError) -> str:
-    """What to do about an error of the system."""
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "check its permissions, or give another place"
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
         return "close other programs, or raise the limit (ulimit)"
     return "give a shorter path" if error.errno == errno.ENAMETOOLONG else "make room, or give other places"
+
+
+def _network_problem(error: Exception) -> str | None:
+    """Return what failed and on which line, if it is an operation of a user's own network, else None."""
+    errors: Any = getattr(sys.modules.get("tensorflow"), "errors", None)
+    op = error.op if errors is not None and isinstance(error, errors.OpError) else None
+    while op is not None:
+        place = users_line(op.traceback or ())
+        if place is not None:
+            return (
+                f"the network fails when it runs, in the {op.type} {op.name!r} of {place}: {first_line(error)}; "
+                "mend the network, or choose another --model.name"
+            )
+        op = getattr(op, "_original_op", None)  # the operation whose gradient this one computes
+    return None

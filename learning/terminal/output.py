@@ -1,4 +1,4 @@
-"""Make sure that failures of standard output lose no results."""
+"""Keep failures of standard output from losing results."""
 
 import io
 import os
@@ -11,55 +11,39 @@ from learning.errors import StorageError
 NAMES = {"stdout": "standard output", "stderr": "standard error"}
 
 
-class OutputError(StorageError):
-    """Standard output cannot be written, although the result goes there."""
-
-
-class _Descriptor(io.RawIOBase):
+class _Descriptor(io.FileIO):
     """The file descriptor under a text stream. After its first failure it accepts everything and writes nothing.
 
     :ivar failure: the first failure, None before.
-    :ivar is_needed: raise a failure: BrokenPipeError if the reader has left, else OutputError.
+    :ivar is_needed: raise a failure: BrokenPipeError if the reader has left, else StorageError.
     """
 
-    def __init__(self, descriptor: int, name: str, *, is_needed: bool) -> None:
-        self.name, self.is_needed = name, is_needed
+    def __init__(self, descriptor: int, title: str, *, is_needed: bool) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self.title, self.is_needed = title, is_needed
         self.failure: OSError | None = None
-        self._descriptor = descriptor
-        self._was_terminal = os.isatty(descriptor)
+        self._was_terminal = self.isatty()
 
-    def fileno(self) -> int:
-        """Return the number of the descriptor."""
-        return self._descriptor
-
-    def isatty(self) -> bool:
-        """Return whether it is a terminal."""
-        return os.isatty(self._descriptor)
-
-    def writable(self) -> bool:
-        """Return True."""
-        return True
-
-    def write(self, data: Any) -> int:
-        """Write some of `data`, and wait for a pipe in non-blocking mode."""
+    def write(self, data: Any, /) -> int:
+        """Write some of `data`; wait for a pipe in non-blocking mode."""
         while self.failure is None:
             try:
-                return os.write(self._descriptor, data)
+                return os.write(self.fileno(), data)
             except BlockingIOError:
-                select.select([], [self._descriptor], [])
+                select.select([], [self.fileno()], [])
             except OSError as error:
                 self.failure = error
                 if self.is_needed and self.reader_left:
                     raise BrokenPipeError from error
                 if self.is_needed:
-                    raise OutputError(
-                        f"{NAMES[self.name]} cannot be written: {error.strerror}; send it elsewhere"
+                    raise StorageError(
+                        f"{self.title} cannot be written: {error.strerror}; send it elsewhere"
                     ) from error
         return len(data)
 
     @property
     def reader_left(self) -> bool:
-        """Return whether the reader chose to stop: `| head` ended, a terminal was closed."""
+        """Return whether the reader has left: `| head` ended, or a terminal was closed."""
         return isinstance(self.failure, ConnectionError) or (self.failure is not None and self._was_terminal)
 
 
@@ -69,8 +53,8 @@ _guarded: list[_Descriptor] = []  # of the running script
 def guard_output() -> None:
     """Let standard output and standard error survive what they cannot encode or write.
 
-    A letter that the encoding lacks is escaped, and so is a byte of a file name that is not text. If a stream was
-    closed before the process began, its descriptor is opened on nothing, or the next file would get it.
+    Characters that the encoding lacks and undecodable bytes of file names are escaped. The descriptor of a stream
+    that was closed before the process began is opened on the null device, or the next file would get it.
     """
     _guarded.clear()
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
@@ -80,7 +64,7 @@ def guard_output() -> None:
 
 
 def outlive_reader() -> None:
-    """Let the work go on when its output can no longer be written, because the results are in files."""
+    """Let the work go on when its output can no longer be written; the results are in files."""
     for descriptor in _guarded:
         descriptor.is_needed = False
 
@@ -94,10 +78,10 @@ def is_watched() -> bool:
 
 
 def lost_output() -> str | None:
-    """Return why some output was lost, or None if all was written or its reader chose to leave."""
+    """Return why some output was lost, or None if all was written or its reader has left."""
     for descriptor in _guarded:
         if descriptor.failure is not None and not descriptor.reader_left:
-            return f"{NAMES[descriptor.name]}: {descriptor.failure.strerror}"
+            return f"{descriptor.title}: {descriptor.failure.strerror}"
     return None
 
 
@@ -115,7 +99,7 @@ def _guarded_stream(stream: Any, name: str) -> Any:
     """Return a stream that writes where `stream` does, or `stream` itself if it has no file descriptor."""
     if stream is None:
         return open(os.devnull, "w", encoding="utf-8", errors="backslashreplace")
-    if not isinstance(stream, io.TextIOWrapper):  # of a notebook, say
+    if not isinstance(stream, io.TextIOWrapper):  # a notebook's, for example
         return stream
     stream.reconfigure(errors="backslashreplace")
     try:
@@ -123,9 +107,9 @@ def _guarded_stream(stream: Any, name: str) -> Any:
         descriptor = stream.fileno()
     except (OSError, ValueError):
         return stream
-    if sys.platform == "win32":  # its console is not written to by descriptors
+    if sys.platform == "win32":  # its console does not take writes to descriptors
         return stream
-    raw = _Descriptor(descriptor, name, is_needed=name == "stdout")
+    raw = _Descriptor(descriptor, NAMES[name], is_needed=name == "stdout")
     _guarded.append(raw)
     return io.TextIOWrapper(
         io.BufferedWriter(raw),

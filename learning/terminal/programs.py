@@ -1,4 +1,4 @@
-"""The programs train, test and predict: parse, call, print. The scripts and the installed commands call them."""
+"""The programs behind the scripts and the installed commands: train, test and predict."""
 
 import argparse
 import sys
@@ -14,7 +14,7 @@ from learning.terminal.output import outlive_reader
 def train() -> None:
     """Train a network, test its weights, and print the scores and where the run is."""
     arguments = parse_train()
-    outlive_reader()  # the files count, not what is printed
+    outlive_reader()  # the results are in files
     from learning.fit import fit
     from learning.runs.directory import default_path
 
@@ -30,7 +30,7 @@ def train() -> None:
 def test() -> None:
     """Test the weights of a run, and print the scores and the confusion matrix."""
     arguments = _parse_test()
-    outlive_reader()  # the files count, not what is printed
+    outlive_reader()  # the results are in files
     from learning.runs.directory import RunDirectory, newest_run
 
     run = RunDirectory(arguments.run or newest_run())
@@ -72,16 +72,15 @@ def predict() -> None:
     run = RunDirectory(arguments.run or newest_run())
     if arguments.output:
         check_writable(arguments.output)
-        outlive_reader()  # the file counts, not what is printed
+        outlive_reader()  # the results are in the file
     if arguments.run is None:
         print(f"run: {run.path}", file=sys.stderr)
     announce(f"starting TensorFlow and loading {run.path} ...")
     from learning.inference import prediction
 
     rows = []
-    for row in prediction.predict_run(
-        run, arguments.paths, ten_crop=arguments.ten_crop, top_k=arguments.top_k
-    ):
+    ten_crop, top_k = arguments.ten_crop, arguments.top_k
+    for row in prediction.predict_run(run, arguments.paths, ten_crop=ten_crop, top_k=top_k):
         print(prediction.line(row), flush=True)
         rows.append(row)
     if arguments.output:

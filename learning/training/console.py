@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from learning.callbacks import Callback, Training
 from learning.terminal.output import is_watched
-from learning.training.history import epoch_line
+from learning.training.record import epoch_line
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +37,10 @@ class ConsoleProgress(Callback):
         )
 
     def say(self, text: str) -> None:
-        """Show lines, above the bar."""
         if self._verbose:
             self._console.print(text, markup=False)
 
     def on_start(self, training: Training) -> None:
-        """Start the bar; say from where a resumed run goes on."""
         fields: dict[str, Any] = {"epoch": 1, "loss": "-", "rate": 0.0, "speed": 0.0, "score": "-"}
         self._task = self._bar.add_task("train", total=training.total_steps, **fields)
         self._bar.start()
@@ -51,7 +49,6 @@ class ConsoleProgress(Callback):
             self.say(f"the run {what} after {training.global_step} updates, {training.epoch} epochs")
 
     def on_step(self, training: Training) -> None:
-        """Move the bar."""
         if not self._bar.disable:
             self._bar.update(
                 self._task,
@@ -63,30 +60,26 @@ class ConsoleProgress(Callback):
             )
 
     def on_epoch(self, training: Training) -> None:
-        """Show the epoch's line."""
         self.say(epoch_line(training))
         self._bar.update(self._task, score=f"{training.score:.4f}")
 
     def on_stop(self, training: Training) -> None:
-        """Remove the bar."""
         self._bar.stop()
 
 
 class _Shown:
-    """Standard output for people: characters that it lacks are escaped, and after a failure it is left alone."""
+    """Standard output with unsupported characters escaped; after its first failure, nothing is written to it."""
 
     def __init__(self) -> None:
         self._stream = io.StringIO() if sys.stdout is None else sys.stdout
         self._failed = False
 
     def write(self, text: str) -> int:
-        """Write as a stream does."""
         encoding = getattr(self._stream, "encoding", None) or "utf-8"  # a program's own stream may have none
         self._try(self._stream.write, text.encode(encoding, "backslashreplace").decode(encoding))
         return len(text)
 
     def flush(self) -> None:
-        """Flush as a stream does."""
         self._try(self._stream.flush)
 
     def __getattr__(self, name: str) -> Any:

@@ -12,8 +12,8 @@ SIGNALS = tuple(number for number in (signal.SIGINT, signal.SIGTERM, SIGHUP) if 
 class SignalGuard:
     """While active, notes the first of SIGNALS in `received`; a second SIGINT or SIGTERM ends the process at once.
 
-    A terminal that is closed may send SIGHUP twice. Under `nohup` SIGHUP is ignored, and stays ignored.
-    Handlers can only be set on the main thread; on another thread nothing is changed and nothing is received.
+    A closed terminal may send SIGHUP twice. Under `nohup`, SIGHUP is ignored and stays ignored.
+    Handlers can be set only on the main thread; on another thread, signals are left alone and not noted.
     """
 
     def __init__(self) -> None:
@@ -32,5 +32,5 @@ class SignalGuard:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None and number != SIGHUP:
-            os._exit(128 + number)  # every checkpoint is published by a rename: leaving now breaks none
+            os._exit(128 + number)  # checkpoints appear by a rename, so leaving now breaks none
         self.received = self.received or number

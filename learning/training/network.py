@@ -18,14 +18,6 @@ RUN_OPTIONS = {
 }
 
 
-def network_class(model: ModelConfig) -> type[ConvNet]:
-    """Return the class of the configured network. UsageError if there is none."""
-    try:
-        return model_class(model.name)
-    except ValueError as error:
-        raise UsageError(f"model {model.name}: {error}") from error
-
-
 def check_new_model(model: ModelConfig) -> None:
     """Check the network's class and options before a new run decodes its images.
 
@@ -33,13 +25,13 @@ def check_new_model(model: ModelConfig) -> None:
 
     :raises UsageError: the class does not exist, or does not take one of the options.
     """
-    network = network_class(model)
-    for key, option in RUN_OPTIONS.items():
-        if key in model.options:
-            raise UsageError(f"model {model.name}: give {key} as --{option}, not in model.options")
     try:
+        network = model_class(model.name)
+        for key, option in RUN_OPTIONS.items():
+            if key in model.options:
+                raise UsageError(f"model {model.name}: give {key} as --{option}, not in model.options")
         check_options(network, model.options)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UsageError(f"model {model.name}: {error}") from error
 
 
@@ -50,25 +42,19 @@ def build_model(
 
     :param input_shape: (h, w, C).
     :param image_mean: what the network subtracts: a number, or an array of (C,) or of the input's shape.
-    :raises UsageError: the network does not take one of its options, or does not fit on the input.
+    :raises UsageError: the network does not exist, does not take one of its options, or does not fit on the input.
     """
     model = config.model
     if model.precision == "auto":
         raise UsageError(
             "model.precision is 'auto' and was not chosen yet; see learning.machine.precision.with_precision"
         )
-    network = network_class(model)
     options = {"weight_decay": model.weight_decay, "weight_decay_on": model.weight_decay_on, **model.options}
+    facts = {"image_mean": image_mean, "precision": model.precision, "seed": config.train.seed}
     try:
+        network = model_class(model.name)
         with tf.Graph().as_default():
-            return network(
-                input_shape,
-                num_classes,
-                image_mean=image_mean,
-                precision=model.precision,
-                seed=config.train.seed,
-                **options,
-            )
+            return network(input_shape, num_classes, **facts, **options)
     except (TypeError, ValueError) as error:
         if "Negative dimension" in str(error.__cause__):
             size = "x".join(map(str, input_shape))

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from tensorflow.python.client import timeline  # the only place where TensorFlow has it
 
 from datasets.storage.atomic import write_csv, write_text
-from datasets.storage.failures import is_storage_failure, storage_reason
+from datasets.storage.failures import storage_errors
 from learning.callbacks import Callback, Training
-from learning.errors import StorageError, UsageError
+from learning.errors import UsageError
 
-SHOWN = 10  # kinds of operations in the table for people
+SHOWN = 10  # kinds of operations in the table that is shown
 
 
 class Profiler(Callback):
@@ -25,7 +25,7 @@ class Profiler(Callback):
         self._step = step
 
     def on_start(self, training: Training) -> None:
-        """Let the update be traced if it is the next one. UsageError if it is past and has no profile."""
+        """Trace the update if it is the next one. UsageError if it is past and has no profile."""
         is_past = self._step <= training.global_step
         if is_past and not operations_file(training.save_dir, self._step).exists():
             raise UsageError(
@@ -34,27 +34,17 @@ class Profiler(Callback):
         self._trace_if_next(training)
 
     def on_step(self, training: Training) -> None:
-        """Write the profile of the update, or let it be traced if it is the next one."""
         if training.global_step == self._step and training.step_stats is not None:
-            self._write(training)
+            step, folder = self._step, training.save_dir
+            what = f"cannot write the profile of update {step} in {folder}"
+            with storage_errors(folder, what, "make room, or resume with --train.profile null"):
+                table = write_profile(training.step_stats, folder, step)
+            training.say(f"update {step}, also in {operations_file(folder, step)}:\n{table}")
         self._trace_if_next(training)
 
     def _trace_if_next(self, training: Training) -> None:
         if training.global_step + 1 == self._step:
             training.trace_next_step()
-
-    def _write(self, training: Training) -> None:
-        folder = training.save_dir
-        try:
-            table = write_profile(training.step_stats, folder, self._step)
-        except OSError as error:
-            if not is_storage_failure(error, folder):
-                raise
-            raise StorageError(
-                f"cannot write the profile of update {self._step} in {folder}: {storage_reason(error, folder)}; "
-                "make room, or resume with --train.profile null"
-            ) from error
-        training.say(f"update {self._step}, also in {operations_file(folder, self._step)}:\n{table}")
 
 
 class Cost(NamedTuple):
@@ -77,17 +67,15 @@ def write_profile(stats: Any, folder: Path, step: int) -> str:
     more than the update took.
 
     :param stats: TensorFlow's StepStats.
-    :return: the first rows of the table, for people.
+    :return: the first rows of the table, to be shown.
     """
     trace = timeline.Timeline(stats).generate_chrome_trace_format()
     write_text(folder / f"profile-{step}.timeline.json", trace)
     found = costs(node for device in stats.dev_stats for node in device.node_stats)
     total = sum(cost.milliseconds for cost in found)
-    write_csv(
-        operations_file(folder, step),
-        [{**cost._asdict(), "share": cost.milliseconds / total} for cost in found],
-    )
-    return "\n".join(_lines(found, total))
+    rows = [{**cost._asdict(), "share": cost.milliseconds / total} for cost in found]
+    write_csv(operations_file(folder, step), rows)
+    return _table(found, total)
 
 
 def costs(nodes: Iterable[Any]) -> list[Cost]:
@@ -95,13 +83,10 @@ def costs(nodes: Iterable[Any]) -> list[Cost]:
 
     :param nodes: TensorFlow's NodeExecStats: name, label and time in microseconds of each operation.
     """
-    microseconds: dict[str, int] = defaultdict(int)
-    counts: dict[str, int] = defaultdict(int)
+    times: dict[str, list[int]] = defaultdict(list)  # microseconds
     for node in nodes:
-        kind = _kind(node)
-        microseconds[kind] += node.op_end_rel_micros - node.op_start_rel_micros
-        counts[kind] += 1
-    found = [Cost(kind, time / 1000, counts[kind]) for kind, time in microseconds.items()]
+        times[_kind(node)].append(node.op_end_rel_micros - node.op_start_rel_micros)
+    found = [Cost(kind, sum(micros) / 1000, len(micros)) for kind, micros in times.items()]
     return sorted(found, key=lambda cost: -cost.milliseconds)
 
 
@@ -111,14 +96,11 @@ def _kind(node: Any) -> str:
     return call.partition("(")[0] if equals else str(node.node_name)
 
 
-def _lines(found: list[Cost], total: float) -> list[str]:
-    """Format the table for people."""
-    rest = total - sum(cost.milliseconds for cost in found[:SHOWN])
-    return [
-        f"{'operation':<36}{'ms':>9}{'share':>8}{'calls':>7}",
-        *(
-            f"{cost.operation:<36}{cost.milliseconds:>9.1f}{cost.milliseconds / total:>8.1%}{cost.calls:>7}"
-            for cost in found[:SHOWN]
-        ),
-        f"{'others':<36}{rest:>9.1f}{rest / total:>8.1%}",
+def _table(found: list[Cost], total: float) -> str:
+    rows = [
+        f"{cost.operation:<36}{cost.milliseconds:>9.1f}{cost.milliseconds / total:>8.1%}{cost.calls:>7}"
+        for cost in found[:SHOWN]
     ]
+    rest = total - sum(cost.milliseconds for cost in found[:SHOWN])
+    header, others = f"{'operation':<36}{'ms':>9}{'share':>8}{'calls':>7}", f"{'others':<36}{rest:>9.1f}"
+    return "\n".join([header, *rows, f"{others}{rest / total:>8.1%}"])

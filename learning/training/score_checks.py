@@ -1,4 +1,4 @@
-"""Check that an epoch can be scored: from the labels before anything is trained, and by its score."""
+"""Check that epochs can be scored: by the labels before training, and by each epoch's score."""
 
 import logging
 import math
@@ -22,12 +22,12 @@ def check_scores(
     class_names: Sequence[str],
     batch_size: int,
 ) -> None:
-    """Check that the validation set can be scored or, if there is none, the last minibatch of an epoch.
+    """Check that the validation set or, without one, the last minibatch of an epoch can be scored.
 
-    A warning says so if minibatches are likely to have no score.
+    Warn if minibatches are likely to have no score.
 
     :param class_names: of all K classes.
-    :raises ValueError: no epoch could ever have a score; says what is missing, and what to do.
+    :raises ValueError: no epoch could ever have a score.
     """
     part, dataset = ("training", train_set) if val_set is None else ("validation", val_set)
     if dataset.labels is None or not len(dataset.labels):
@@ -43,32 +43,29 @@ def check_scores(
 def _check_minibatch(evaluator: Evaluator, labels: np.ndarray, batch_size: int) -> None:
     """Check the minibatches of a training set, given its labels (N,), in which every class occurs."""
     counts = np.bincount(labels)  # (K,)
-    advice = (
-        f"hold out a validation set, or choose a larger batch_size or another evaluator than {evaluator.name}"
-    )
+    other = f"a larger batch_size or another evaluator than {evaluator.name}"
+    advice = f"hold out a validation set, or choose {other}"
     if batch_size < len(counts):
         raise ValueError(
             f"without a validation set the last minibatch of an epoch is scored, and {batch_size} images cannot "
             f"be of all {len(counts)} classes; {advice}"
         )
-    chance = float(np.sum((1 - counts / counts.sum()) ** batch_size))  # of one that lacks a class, at most
+    chance = float(np.sum((1 - counts / counts.sum()) ** batch_size))  # at most, that a class is missing
     if chance > LIKELY:
         logger.warning(
             "without a validation set the last minibatch of an epoch is scored; %d images often lack a class, and "
             "then have no score; %s",
-            batch_size,
-            advice,
-        )
+            batch_size, advice,
+        )  # fmt: skip
 
 
 class NanWarning(Callback):
-    """Warns once if an epoch's score is NaN: not every evaluator can tell from the labels."""
+    """Warns once if an epoch's score is NaN, which not every evaluator can foresee from the labels."""
 
     def __init__(self) -> None:
         self._warned = False
 
     def on_epoch(self, training: Training) -> None:
-        """Warn of the first such epoch."""
         if math.isnan(training.score) and not self._warned:
             self._warned = True
             logger.warning(

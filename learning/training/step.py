@@ -13,10 +13,9 @@ from models.convnet import ConvNet
 class TrainingStep:
     """Adds one update of a model to the model's graph.
 
-    :ivar learning_rate: float32 scalar, the placeholder of the rate.
     :ivar optimize: the op of the whole step: update, batch-norm statistics, global step.
-    :ivar variables: what training changes or keeps: the model's variables and the update rule's slots.
-    :ivar saved_variables: these and the global step: what a checkpoint holds.
+    :ivar variables: the model's variables and the update rule's slots.
+    :ivar saved_variables: these and the global step, which a checkpoint holds.
     :ivar initialize: the op that gives all of them their initial values.
     :ivar saver: writes them.
     """
@@ -29,10 +28,10 @@ class TrainingStep:
         self.model = model
         with model.graph.as_default():
             known = {id(v) for v in v1.global_variables()}
-            self.learning_rate = v1.placeholder(tf.float32, [], name="learning_rate")
-            # Loss and predictions are those of the variables before the update, whatever the update rule reads.
+            self._learning_rate = v1.placeholder(tf.float32, [], name="learning_rate")
+            # Loss and predictions are computed before the update, whatever the update rule reads.
             with tf.control_dependencies([model.loss, model.pred]):
-                update = update_with(self.learning_rate)
+                update = update_with(self._learning_rate)
             with tf.control_dependencies([update, *model.update_ops]):
                 self.optimize = v1.assign_add(model.global_step, 1)
             self.variables = model.variables + [v for v in v1.global_variables() if id(v) not in known]
@@ -44,10 +43,9 @@ class TrainingStep:
             self.saver = v1.train.Saver(self.saved_variables, max_to_keep=None)
 
     def start(self, sess: v1.Session, *, fresh: bool) -> int:
-        """Give every variable its initial value, except for those of the model that have one already.
+        """Initialise the variables, except for those of the model that have values already; count these.
 
-        :param fresh: give these their initial values too.
-        :return: how many variables of the model kept theirs.
+        :param fresh: initialise these too, and return 0.
         """
         flags = [False] if fresh else sess.run(self._are_initialized)
         if not any(flags):
@@ -60,13 +58,12 @@ class TrainingStep:
     def run(
         self, sess: v1.Session, images: Any, labels: Any, learning_rate: float, *, trace: bool = False
     ) -> tuple[float, np.ndarray, Any]:
-        """Make one update.
+        """Make one update with a batch as `DataSet.next_batch` returns it.
 
-        :param images: a batch as `DataSet.next_batch` returns it, with its `labels`.
         :param trace: let TensorFlow record the time of every op, which changes none of the values.
-        :return: loss and predictions (B, K) before the update, and the StepStats of a traced one, else None.
+        :return: loss and predictions (B, K) before the update, and its StepStats if it is traced, else None.
         """
-        feed = {**self.model.feed(images, labels, is_train=True), self.learning_rate: learning_rate}
+        feed = {**self.model.feed(images, labels, is_train=True), self._learning_rate: learning_rate}
         fetches = [self.optimize, self.model.loss, self.model.pred]
         if not trace:
             _, loss, pred = sess.run(fetches, feed)
@@ -77,7 +74,7 @@ class TrainingStep:
         return loss, pred, metadata.step_stats
 
     def non_finite(self, sess: v1.Session) -> str | None:
-        """Return the name of a variable that holds NaN or Inf, None if there is none."""
+        """Return the name of a variable that holds NaN or Inf, or None."""
         finite = sess.run(self._are_finite)
         return None if finite.all() else self._floats[int(np.argmin(finite))].op.name
 
@@ -85,19 +82,15 @@ class TrainingStep:
 def gradients(
     model: ConvNet, loss: tf.Tensor, *, clip_norm: float | None = None, weight_decay: bool = True
 ) -> list[tuple[tf.Tensor, tf.Variable]]:
-    """Return the pairs of gradient and variable of `loss`, for the trained variables that it depends on.
+    """Return pairs of gradient and variable, for the trained variables that `loss` depends on.
 
     :param clip_norm: scale the gradients down to this global norm.
     :param weight_decay: False leaves out the share of the model's `penalty`.
     """
     variables = model.trainable_variables
     # A reference variable is read in place: its update must wait for all gradients that are computed from it.
-    found = tf.gradients(
-        loss,
-        variables,
-        stop_gradients=[model.penalty],
-        gate_gradients=any(v.dtype != v.dtype.base_dtype for v in variables),
-    )
+    has_references = any(v.dtype != v.dtype.base_dtype for v in variables)
+    found = tf.gradients(loss, variables, stop_gradients=[model.penalty], gate_gradients=has_references)
     [decay] = tf.gradients(loss, model.penalty)
     if weight_decay and decay is not None:
         found = _with_decay(model, found, decay)
@@ -111,8 +104,8 @@ def gradients(
 def _with_decay(model: ConvNet, found: list[tf.Tensor | None], decay: tf.Tensor) -> list[tf.Tensor | None]:
     """Add `decay` times the variable to the gradient of every decayed variable.
 
-    TensorFlow's gradient of the penalty has the same bits, but it may be computed for all variables as soon as the
-    step begins, and then takes memory beside all activations: 218 MB for AlexNet.
+    TensorFlow's gradient of the penalty has the same bits, but TensorFlow may compute it for all variables when the
+    step begins, and then it takes memory beside all activations: 218 MB for AlexNet.
     """
     decayed = {id(v) for v in model.decayed_variables}
     sums = []

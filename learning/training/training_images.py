@@ -29,16 +29,14 @@ class TrainingImages(Callback):
         self._drawing: Future[None] | None = None
 
     def on_start(self, training: Training) -> None:
-        """Begin to draw."""
         path = training.save_dir / IMAGES_FILE
         if path.exists():
             return
-        count = min(NUM_IMAGES, self._train_set.num_examples)
-        spread = np.linspace(0, self._train_set.num_examples - 1, count).astype(int)
-        images, labels = self._train_set.batch(
-            spread, augment=training.config.train.augment_train, is_train=True
-        )
-        names = self._train_set.class_names
+        num_examples, names = self._train_set.num_examples, self._train_set.class_names
+        count = min(NUM_IMAGES, num_examples)
+        indices = np.linspace(0, num_examples - 1, count).astype(int)
+        augment = training.config.train.augment_train
+        images, labels = self._train_set.batch(indices, augment=augment, is_train=True)
         captions = [""] * count
         if names:
             captions = [names[index] for index in np.argmax(one_hot(labels, len(names)), axis=1)]
@@ -47,13 +45,12 @@ class TrainingImages(Callback):
         pool.shutdown(wait=False)
 
     def on_stop(self, training: Training) -> None:
-        """Wait for the picture."""
         if self._drawing is not None:
             self._drawing.result()
 
 
 def _draw(images: np.ndarray, captions: list[str], path: Path) -> None:
-    from learning.reports.plots import draw_image_grid  # matplotlib takes a while to import
+    from learning.reports.plots import draw_image_grid  # importing matplotlib takes a while
 
     try:
         draw_image_grid(images, captions, path)

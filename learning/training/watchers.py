@@ -1,4 +1,4 @@
-"""Call the callbacks of a training run, and let none of their errors come before a checkpoint."""
+"""Call the callbacks of a training run, and hold their errors back until the checkpoint is saved."""
 
 import contextlib
 import logging
@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-import tensorflow.compat.v1 as v1
-
-from datasets.storage.failures import is_storage_failure, storage_reason
+from datasets.storage import failures
 from learning.callbacks import Callback, Training
-from learning.errors import Interrupted, StorageError
+from learning.errors import Interrupted
 
 Stopped = Literal["finished", "interrupted", "failed"] | None
 
@@ -46,7 +44,7 @@ class Watchers:
         self.raise_failure()
 
     def tell(self, event: Literal["on_step", "on_epoch", "on_stop"], stopped: Stopped = None) -> None:
-        """Call a method of every callback. The first error becomes `failure`, further ones are logged."""
+        """Call a method of every callback. The first error becomes `failure`; later ones are logged."""
         training = self._snapshot(stopped)
         for callback in self._callbacks:
             try:
@@ -67,26 +65,19 @@ class Watchers:
             method(training)
 
 
-@contextlib.contextmanager
-def storage_errors(save_dir: Path, saved_step: int) -> Iterator[None]:
-    """Raise a failure of storage in the block as StorageError. What is written there comes after the checkpoint.
+def storage_errors(save_dir: Path, saved_step: int) -> contextlib.AbstractContextManager[None]:
+    """Raise a failure of storage in the block as StorageError.
 
-    :param saved_step: the update whose checkpoint is saved by then; 0 for none.
+    :param saved_step: the update whose checkpoint is saved before the error is raised; 0 for none.
     """
-    try:
-        yield
-    except (OSError, v1.errors.OpError) as error:
-        if not is_storage_failure(error, save_dir):
-            raise
-        advice = f"the checkpoint of update {saved_step} is saved; make room and resume"
-        raise StorageError(
-            f"cannot write in {save_dir}: {storage_reason(error, save_dir)}; "
-            f"{advice if saved_step else 'make room'}"
-        ) from error
+    saved = f"the checkpoint of update {saved_step} is saved; make room and resume"
+    return failures.storage_errors(
+        save_dir, f"cannot write in {save_dir}", saved if saved_step else "make room"
+    )
 
 
 class EpochClock:
-    """Measures the epoch that is under way."""
+    """Measures the current epoch."""
 
     def __init__(self, batch_size: int) -> None:
         self._batch_size = batch_size

@@ -14,7 +14,7 @@ from learning.checkpoints.store import CheckpointStore
 from learning.errors import Interrupted, NonFiniteError, StorageError
 from learning.evaluators import AccuracyEvaluator
 from learning.optimizers import MomentumOptimizer
-from learning.training.history import History
+from learning.training.record import History
 from tests.conftest import make_set, tiny_model
 
 HP = {

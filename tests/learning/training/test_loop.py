@@ -20,7 +20,7 @@ from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, N
 from learning.evaluators import AccuracyEvaluator, ErrorRateEvaluator
 from learning.optimizers import OPTIMIZERS, MomentumOptimizer, Optimizer
 from learning.runs.directory import locked
-from learning.training.history import History
+from learning.training.record import History
 from tests.conftest import TinyNet, make_set, tiny_model
 from tests.support.other_process import holder
 

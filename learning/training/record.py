@@ -1,0 +1,104 @@
+"""Write the record of a run: its tables and log, the learning curves, and events for TensorBoard."""
+
+import contextlib
+import re
+import time
+
+import tensorflow.compat.v1 as v1
+
+from datasets.storage.atomic import append_csv, keep_lines, write_csv
+from learning.callbacks import Callback, Training
+from learning.checkpoints.tensorflow_paths import plain_folder
+from learning.runs.directory import HISTORY_FILE
+
+TIMING_FILE, LOG_FILE, CURVES_FILE = "timing.csv", "log.txt", "learning_curves.png"
+CURVES_INTERVAL = 60.0  # seconds between drawings
+
+
+class History(Callback):
+    """Writes history.csv, equal for equal runs, and what depends on the clock: timing.csv and log.txt."""
+
+    def on_start(self, training: Training) -> None:
+        """Drop the epochs that a resumed run repeats because their checkpoint is damaged."""
+        if training.resumed:
+            for name in (HISTORY_FILE, TIMING_FILE, LOG_FILE):
+                keep_lines(training.save_dir / name, lambda line: _is_of_epoch(line, training.epoch))
+
+    def on_epoch(self, training: Training) -> None:
+        timing = {
+            "epoch": training.epoch,
+            "seconds": round(training.seconds, 3),
+            "images_per_second": round(training.images_per_second, 1),
+        }
+        append_csv(training.save_dir / TIMING_FILE, timing)
+        with (training.save_dir / LOG_FILE).open("a", encoding="utf-8") as log:
+            log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {epoch_line(training)}\n")
+        write_csv(training.save_dir / HISTORY_FILE, training.history)
+
+    def on_stop(self, training: Training) -> None:
+        """Write the whole history: a kill may have come between the last checkpoint and its row."""
+        if training.stopped == "finished":
+            write_csv(training.save_dir / HISTORY_FILE, training.history)
+
+
+def epoch_line(training: Training) -> str:
+    """Return the line that people read about the last epoch."""
+    row = training.history[-1]
+    val = "" if row["val_score"] is None else f"  val {row['val_score']:.4f}"
+    best = "  best" if training.improved and training.config.train.select == "best" else ""
+    return (
+        f"epoch {row['epoch']:>3}  loss {row['train_loss']:.4f}  batch {row['train_score']:.4f}{val}"
+        f"  lr {row['learning_rate']:.2g}  {training.images_per_second:.0f} images/s"
+        f"  {training.seconds:.1f} s{best}"
+    )
+
+
+def _is_of_epoch(line: str, last: int) -> bool:
+    """Return whether a line of the tables or of log.txt is whole and not of an epoch after `last`."""
+    found = re.match(r"(\d+),|.*?  epoch +(\d+)  ", line)
+    return line.endswith("\n") and (found is None or int(found[1] or found[2]) <= last)
+
+
+class LearningCurves(Callback):
+    """Draws learning_curves.png when training has finished, and about once a minute before."""
+
+    def on_start(self, training: Training) -> None:
+        self._last_drawing = time.perf_counter()
+
+    def on_epoch(self, training: Training) -> None:
+        """Draw if the last drawing is old and there are at least two epochs."""
+        if time.perf_counter() - self._last_drawing > CURVES_INTERVAL and len(training.history) > 1:
+            self._draw(training)
+
+    def on_stop(self, training: Training) -> None:
+        if training.stopped == "finished" and training.history:
+            self._draw(training)
+
+    def _draw(self, training: Training) -> None:
+        from learning.reports.plots import draw_learning_curves  # importing matplotlib takes a while
+
+        path = training.save_dir / CURVES_FILE
+        draw_learning_curves(training.history, path, best_epoch=training.best_epoch or None)
+        self._last_drawing = time.perf_counter()
+
+
+class TensorBoard(Callback):
+    """Writes loss, scores and learning rate of every epoch to an event file in the run directory."""
+
+    def __init__(self) -> None:
+        self._opened = contextlib.ExitStack()
+
+    def on_start(self, training: Training) -> None:
+        self._writer = v1.summary.FileWriter(self._opened.enter_context(plain_folder(training.save_dir)))
+        self._opened.callback(self._writer.close)
+
+    def on_epoch(self, training: Training) -> None:
+        """Write the floats of the epoch's row at the step of its last update."""
+        row = training.history[-1]
+        floats = {key: value for key, value in row.items() if isinstance(value, float)}
+        values = [v1.Summary.Value(tag=key, simple_value=value) for key, value in floats.items()]
+        self._writer.add_summary(v1.Summary(value=values), row["step"])
+        self._writer.flush()
+
+    def on_stop(self, training: Training) -> None:
+        self._opened.close()
