@@ -213,9 +213,7 @@ class ConvNet(ABC):
             dataset = ImageArray(dataset, self.input_shape)
         crops = getattr(dataset, "num_crops", 10) if augment_pred else 1
         chunk = max(1, batch_size // crops)
-        # A subclass's own `_predict_crops` may do anything with the session.
-        if type(self)._predict_crops is ConvNet._predict_crops:
-            sess = frozen_session(sess, self, crops * dataset.num_examples)
+        sess = self.session_for(sess, crops * dataset.num_examples)
         predictions = [np.empty((0, self.num_classes), np.float32)]
         starts = range(0, dataset.num_examples, chunk)
         for start in starts if progress is None else progress(starts):
@@ -226,6 +224,12 @@ class ConvNet(ABC):
             seconds = time.perf_counter() - start_time
             logger.info("predicted %d images in %.1f s", dataset.num_examples, seconds)
         return np.concatenate(predictions, axis=0)  # (N, K)
+
+    def session_for(self, sess: v1.Session, num_crops: int) -> Any:
+        """Return the faster session to predict so many crops with: `sess`, or one with batch norm folded."""
+        if type(self)._predict_crops is not ConvNet._predict_crops:  # which may do anything with the session
+            return sess
+        return frozen_session(sess, self, num_crops)
 
     def _predict_crops(self, sess: v1.Session, images: np.ndarray, batch_size: int) -> np.ndarray:
         """Return probabilities (N, K) of images (N, h, w, C), or averaged over the crops of (N, P, h, w, C)."""

@@ -20,20 +20,15 @@ def find_unreadable(folder: Path) -> str | None:
     """Return what cannot be read of a checkpoint without checksums, or None if everything can."""
     try:
         with plain_folder(folder) as plain:
-            return _first_unreadable(plain, folder)
+            reader = tf.train.load_checkpoint(f"{plain}/{PREFIX}")
+            shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+            num_bytes = sum(math.prod(shape) * dtypes[name].size for name, shape in shapes.items())
+            if num_bytes > sum(path.stat().st_size for path in folder.glob(f"{PREFIX}.data-*")):
+                return f"its data are shorter than the {num_bytes} bytes of its index"
+            for name in shapes:
+                reader.get_tensor(name)
     except UNREADABLE as error:
         return first_line(error)
-
-
-def _first_unreadable(plain: str, folder: Path) -> str | None:
-    """Do the work of `find_unreadable` for a folder that TensorFlow finds at `plain`; may raise UNREADABLE."""
-    reader = tf.train.load_checkpoint(f"{plain}/{PREFIX}")
-    shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
-    num_bytes = sum(math.prod(shape) * dtypes[name].size for name, shape in shapes.items())
-    if num_bytes > sum(path.stat().st_size for path in folder.glob(f"{PREFIX}.data-*")):
-        return f"its data are shorter than the {num_bytes} bytes of its index"
-    for name in shapes:
-        reader.get_tensor(name)
     return None
 
 

@@ -20,7 +20,6 @@ from datasets.storage.atomic import write_csv, write_text
 from learning.inference.trained import load_run
 from learning.runs.directory import RunDirectory
 from models.convnet import ConvNet
-from models.frozen import frozen_session
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +97,8 @@ def predict_files(
     image does not depend on which others can be read.
     """
     data, batch_size = run.config.data, run.config.train.batch_size
-    sess = _session_for_all(sess, model, len(files) * (MOST_CROPS if ten_crop else 1))
+    # One session for all chunks: `predict` would choose one for each chunk, by its size.
+    sess = model.session_for(sess, len(files) * (MOST_CROPS if ten_crop else 1))
     for start in range(0, len(files), CHUNK):
         chunk = files[start : start + CHUNK]
         images, reasons = _decode(chunk, data.image_size, model.input_shape[-1])
@@ -109,13 +109,6 @@ def predict_files(
         for file, reason in zip(chunk, reasons, strict=True):
             classes = [] if reason else top_classes(next(predictions), run.class_names, top_k)
             yield Row(file.name, tuple(classes), reason)
-
-
-def _session_for_all(sess: Any, model: ConvNet, num_crops: int) -> Any:
-    """Return one session for all chunks: `ConvNet.predict` would choose one for each chunk, by its size."""
-    if type(model)._predict_crops is not ConvNet._predict_crops:  # which may do anything with the session
-        return sess
-    return frozen_session(sess, model, num_crops)
 
 
 def _decode(files: Sequence[ImageFile], size: int, channels: int) -> tuple[list[np.ndarray], list[str]]:
