@@ -46,7 +46,7 @@ def finished_state(run: RunDirectory) -> TrainingState:
     _, epoch = store.selected(state)
     if _tested_epoch(run) != epoch:
         raise CheckpointError(
-            f"{run.path / TEST_FILE} has no scores of the weights that count, those of epoch {epoch}; "
+            f"{run.path / TEST_FILE} has no scores of the selected weights, those of epoch {epoch}; "
             f"make them with test.py --run {run.path}"
         )
     return state
@@ -86,7 +86,7 @@ def _tested_epoch(run: RunDirectory) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8")).get("epoch") if path.is_file() else None
     except (OSError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"cannot read {path}: {error}; make it anew with test.py") from error
+        raise CheckpointError(f"cannot read {path}: {error}; write it again with test.py") from error
 
 
 def _write_texts(run: RunDirectory, folder: Path) -> None:

@@ -106,7 +106,7 @@ class CheckpointStore:
         if state is None:
             raise CheckpointError(
                 f"no checkpoint can be used: {'; '.join(damaged)}; "
-                f"restore one of them from a copy, or train anew in another directory"
+                f"restore one of them from a copy, or start a new run in another directory"
             )
         for problem in damaged:
             logger.warning("%s; %s is used instead", problem, self.path(state.global_step).name)

@@ -1,8 +1,7 @@
 """Read a confusion matrix, as numbers and as text; `learning.reports.plots` draws it.
 
-A matrix has K x K counts: rows are true classes, columns predicted classes, and `class_names` are in the same
-order. All functions raise ValueError for another shape, negative or fractional counts, or a different number of
-names.
+A matrix has K x K counts: rows are true classes, columns predicted classes; `class_names` are in the same order.
+All functions raise ValueError for another shape, negative or fractional counts, or a different number of names.
 """
 
 import csv
@@ -14,7 +13,7 @@ from rich.cells import cell_len
 
 from datasets.errors import escape_name
 
-MAX_TABLE_CLASSES = 20  # of more classes, a summary is shown
+MAX_TABLE_CLASSES = 20  # with more, a summary is shown
 NUM_SHOWN = 10  # classes and confusions in the summary
 
 

@@ -24,7 +24,7 @@ __all__ = ["Axes", "Figure", "MaxNLocator", "plain", "save", "shortened", "wrapp
 
 DOTS_PER_INCH = 120
 _DRAWING = threading.Lock()  # the whole process shares the fonts and the filter of warnings
-# DejaVu, matplotlib's own font, has no Chinese, Japanese or Korean; fonts of the system have
+# DejaVu, matplotlib's own font, has no Chinese, Japanese or Korean; the system's other fonts may
 FONTS = ("DejaVu Sans", "Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "AppleGothic")
 
 

@@ -20,9 +20,7 @@ class Section:
 
     heading: str  # also in the table of contents
     columns: Sequence[str] = ()  # the table's header
-    rows: Sequence[
-        Sequence[object]
-    ] = ()  # numbers are right-aligned, fractions have 4 digits, None is a dash
+    rows: Sequence[Sequence[object]] = ()  # numbers are right-aligned, with 4 digits; None is a dash
     text: str = ""  # shown literally, in letters of equal width
     images: Sequence[tuple[str, str]] = ()  # path relative to the page, in its folder or below; caption
 

@@ -87,7 +87,7 @@ def _mark_best_epoch(loss: Axes, score: Axes, history: Sequence[Mapping[str, Any
 def draw_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], path: str | Path) -> None:
     """Draw a confusion matrix, which `learning.reports.confusion` describes.
 
-    A cell's colour is its share of the true class's examples; with up to MAX_COUNTED_CLASSES, it has its count too.
+    A cell's colour is its share of the true class's examples; up to MAX_COUNTED_CLASSES classes, cells have counts.
 
     :raises ValueError: another shape, negative or fractional counts, or a different number of names.
     """

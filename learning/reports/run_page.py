@@ -24,7 +24,7 @@ HISTORY_COLUMNS = {
     "train_score": "score of the last minibatch",
     "val_score": "validation score",
 }
-MAX_LISTED_CLASSES = 50  # of more classes, only the worst are listed
+MAX_LISTED_CLASSES = 50  # with more, only the worst are listed
 NUM_NAMES = 10  # classes that the table of facts names
 PICTURES = (  # heading, file, caption
     ("Confusion matrix", "test-confusion.png", "Counts; the colour is the share of the true class"),

@@ -56,7 +56,7 @@ class RunDirectory:
         self.path = expanded(os.fspath(path))
         if not (self.path / CONFIG_FILE).is_file():
             is_other = self.path.exists()
-            what = f"is no run directory: it holds no {CONFIG_FILE}" if is_other else "does not exist"
+            what = f"is not a run directory: it has no {CONFIG_FILE}" if is_other else "does not exist"
             raise CheckpointError(
                 f"{self.path} {what}; give the folder that train.py made (by default under runs/)"
             )

@@ -73,7 +73,7 @@ def finished(tmp_path_factory):
 
 
 def write_scores(run):
-    """A test.json of the weights that count."""
+    """A test.json of the selected weights."""
     store = CheckpointStore(run.path, select=run.config.train.select)
     _, epoch = store.selected(store.newest_state())
     (run.path / "test.json").write_text(json.dumps({"num_images": 359, "epoch": epoch}))
@@ -195,7 +195,7 @@ def test_scores_of_other_weights_are_not_published(finished, tmp_path, scores):
     if scores is not None:
         (run.path / "test.json").write_text(scores)
     with pytest.raises(
-        CheckpointError, match=r"no scores of the weights that count, those of epoch \d; .*test.py"
+        CheckpointError, match=r"no scores of the selected weights, those of epoch \d; .*test.py"
     ):
         publish(run, tmp_path / "new")
     assert not (tmp_path / "new").exists()
