@@ -73,7 +73,7 @@ def finished(tmp_path_factory):
 
 
 def write_scores(run):
-    """A test.json of the selected weights."""
+    """A test.json of the weights that count."""
     store = CheckpointStore(run.path, select=run.config.train.select)
     _, epoch = store.selected(store.newest_state())
     (run.path / "test.json").write_text(json.dumps({"num_images": 359, "epoch": epoch}))
