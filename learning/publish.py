@@ -1,13 +1,12 @@
-"""A finished run as the smallest folder that `test.py` and `predict.py` accept, to be committed or passed on.
+"""Publish a finished run as the smallest folder that `test.py` and `predict.py` accept.
 
     python -m learning.publish RUN TARGET
 
-TARGET holds the configuration without paths, what the data were without the names of their files, the scores, and
-one checkpoint: the network's own variables of the weights that the run was tested with. Training cannot go on from
-there, for the optimizer's variables are left out.
+TARGET holds the configuration without paths, a description of the data without file names, the scores, and one
+checkpoint: the network's variables as the run was tested with them. It cannot be trained further, because the
+optimizer's variables are left out.
 """
 
-import argparse
 import dataclasses
 import json
 import uuid
@@ -19,29 +18,24 @@ from rich.console import Console
 from datasets.storage.atomic import replacing_folder, write_text
 from datasets.storage.paths import expanded
 from learning.checkpoints.checksums import write_checksums
+from learning.checkpoints.state import TrainingState
 from learning.errors import CheckpointError, DirectoryInUseError
 from learning.runs.directory import INFO_FILE, RunDirectory, write_config
 from learning.terminal.command import ScriptParser, announce, run_script
 from learning.terminal.output import outlive_reader
 
 if TYPE_CHECKING:
-    from learning.checkpoints.state import TrainingState
     from learning.checkpoints.store import CheckpointStore
 
 TEST_FILE = "test.json"
 KEPT_INFO = (
-    "class_names",
-    "input_shape",
-    "num_images",
-    "data_fingerprint",
-    "versions",
-    "started",
-    "machines",
+    *("class_names", "input_shape", "num_images", "data_fingerprint"),
+    *("versions", "started", "machines"),
 )
 
 
-def finished_state(run: RunDirectory) -> "TrainingState":
-    """The state at the end of a run. CheckpointError unless it came there and its chosen weights were tested."""
+def finished_state(run: RunDirectory) -> TrainingState:
+    """Return the state at the end of a run. CheckpointError if it is not finished, or its weights not tested."""
     store = _store(run)
     state = store.newest_state()
     if not run.is_finished(state):
@@ -52,14 +46,13 @@ def finished_state(run: RunDirectory) -> "TrainingState":
     _, epoch = store.selected(state)
     if _tested_epoch(run) != epoch:
         raise CheckpointError(
-            f"{run.path / TEST_FILE} has no scores of the weights that count, those of epoch {epoch}; "
+            f"{run.path / TEST_FILE} has no scores of the selected weights, those of epoch {epoch}; "
             f"make them with test.py --run {run.path}"
         )
     return state
 
 
 def _store(run: RunDirectory) -> "CheckpointStore":
-    """Return the checkpoints of a run."""
     from learning.machine.session import tf  # noqa: F401  imports TensorFlow quietly  # isort: skip
     from learning.checkpoints.store import CheckpointStore
 
@@ -70,8 +63,8 @@ def publish(run: RunDirectory, target: Path) -> None:
     """Make `target` from a finished run, as a whole or not at all.
 
     :raises DirectoryInUseError: `target` exists.
-    :raises CheckpointError: the run is not finished, not tested, cannot be read, or is itself a published one; or
-        its weights are damaged: the scores published beside them would be those of others.
+    :raises CheckpointError: the run is not finished, not tested, cannot be read, or is itself published; or its
+        selected weights are damaged: the scores would be published with other weights.
     """
     if target.exists():
         raise DirectoryInUseError(f"{target} exists; choose another folder, or remove it first")
@@ -88,16 +81,16 @@ def publish(run: RunDirectory, target: Path) -> None:
 
 
 def _tested_epoch(run: RunDirectory) -> Any:
-    """Whose weights test.json has the scores of; None where there are none."""
+    """Return the epoch whose weights test.json has the scores of; None without a test.json."""
     path = run.path / TEST_FILE
     try:
         return json.loads(path.read_text(encoding="utf-8")).get("epoch") if path.is_file() else None
     except (OSError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"cannot read {path}: {error}; make it anew with test.py") from error
+        raise CheckpointError(f"cannot read {path}: {error}; write it again with test.py") from error
 
 
 def _write_texts(run: RunDirectory, folder: Path) -> None:
-    """config.yaml, run.json and test.json."""
+    """Write config.yaml, run.json and test.json."""
     data = dataclasses.replace(run.config.data, cache_dir=None, download=False)
     config = dataclasses.replace(run.config, data_dir=None, data=data)
     write_config(folder, config)
@@ -106,8 +99,8 @@ def _write_texts(run: RunDirectory, folder: Path) -> None:
     write_text(folder / TEST_FILE, (run.path / TEST_FILE).read_text(encoding="utf-8"))
 
 
-def _write_checkpoint(run: RunDirectory, state: "TrainingState", step: int, folder: Path) -> None:
-    """The checkpoint of update `step`, which `load_run` chooses, without all that only training needs."""
+def _write_checkpoint(run: RunDirectory, state: TrainingState, step: int, folder: Path) -> None:
+    """Write the checkpoint of update `step`, which `load_run` selects, without what only training needs."""
     from learning.checkpoints.saved_variables import save
     from learning.checkpoints.store import STATE_FILE, CheckpointStore
     from learning.inference.trained import load_run, v1
@@ -117,32 +110,19 @@ def _write_checkpoint(run: RunDirectory, state: "TrainingState", step: int, fold
     checkpoint.mkdir(parents=True)
     with sess, model.graph.as_default():
         save(sess, v1.train.Saver(model.variables), checkpoint)
-    write_text(checkpoint / STATE_FILE, _cut_down(state, step, epoch).to_json())
+    kept = TrainingState(global_step=step, epoch=epoch, best_epoch=epoch, best_step=step)
+    kept.best_score, kept.fixed = state.best_score, state.fixed
+    write_text(checkpoint / STATE_FILE, kept.to_json())
     write_checksums(checkpoint)
 
 
-def _cut_down(state: "TrainingState", step: int, epoch: int) -> "TrainingState":
-    """The state of the only checkpoint."""
-    from learning.checkpoints.state import TrainingState
-
-    return TrainingState(
-        global_step=step,
-        epoch=epoch,
-        best_score=state.best_score,
-        best_epoch=epoch,
-        best_step=step,
-        fixed=state.fixed,
-    )
-
-
 def main() -> None:
-    """Parse, make the folder, say how large it is."""
+    """Parse, make the folder, print its size."""
     parser = ScriptParser(prog="python -m learning.publish", description=str(__doc__).splitlines()[0])
     parser.add_argument("run", metavar="RUN", help="a finished run")
-    parser.add_argument(
-        "target", type=expanded, metavar="TARGET", help="the folder to make, such as pretrained/NAME"
-    )
-    arguments: argparse.Namespace = parser.parse_args()
+    target_help = "the folder to make, such as pretrained/NAME"
+    parser.add_argument("target", type=expanded, metavar="TARGET", help=target_help)
+    arguments = parser.parse_args()
     outlive_reader()  # the folder counts, not what is printed
     run = RunDirectory(arguments.run)
     announce(f"starting TensorFlow and loading {run.path} ...")

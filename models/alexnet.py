@@ -15,7 +15,7 @@ class AlexNet(ConvNet):
     """Five convolutions and three fully connected layers; 58,289,538 parameters at 227x227 and two classes.
 
     Deviations from the paper: one tower instead of two, 227 pixels instead of 224, and (as in the post) no
-    local response normalisation unless asked for. Deviation from the post: its fc8 read relu7, so that fc7's
+    local response normalisation by default. Deviation from the post: its fc8 read relu7, so that fc7's
     dropout never reached the output; here fc8 reads drop7.
     """
 
@@ -25,22 +25,20 @@ class AlexNet(ConvNet):
         local_response_norm: bool = False,
         initial_weights: Literal["post", "he_normal"] = "post",
     ) -> dict[str, tf.Tensor]:
-        """Five convolutions and three fully connected layers, named as in the AlexNet post.
+        """Build the layers, named as in the AlexNet post.
 
         :param dropout_prob: probability that a unit of fc6 and fc7 is dropped in training.
         :param local_response_norm: normalise relu1 and relu2 (paper, section 3.3).
-        :param initial_weights: 'post': normal with standard deviation 0.01, and 0.005 in fc6 and fc7. On pixels
-            in [0, 1] that starts with vanishing signals, and training stands still for many epochs;
-            'he_normal' (He et al. 2015b, every layer but fc8) does not.
+        :param initial_weights: 'post': normal with standard deviation 0.01, and 0.005 in fc6 and fc7; with pixels
+            in [0, 1] the signals vanish, and training makes no progress for many epochs. 'he_normal' (He et al.
+            2015b, every layer but fc8) avoids that.
         """
         check_among("initial_weights", initial_weights, ("post", "he_normal"))
         wide, narrow = (0.01, 0.005) if initial_weights == "post" else (None, None)
         d = {}
         normalise = layers.local_response_norm if local_response_norm else tf.identity
         with v1.variable_scope("conv1"):
-            d["conv1"] = conv_layer(
-                self.inputs, 11, 4, 96, padding="VALID", weights_stddev=wide, biases_value=0.0
-            )
+            d["conv1"] = conv_layer(self.inputs, 11, 4, 96, "VALID", weights_stddev=wide, biases_value=0.0)
             d["relu1"] = tf.nn.relu(d["conv1"])  # (N, 55, 55, 96) at 227
             d["pool1"] = max_pool(normalise(d["relu1"]), 3, 2, padding="VALID")  # (N, 27, 27, 96)
         with v1.variable_scope("conv2"):

@@ -1,4 +1,4 @@
-"""The models by name: one literal table. Imports TensorFlow only for a class, so a misspelt name is found early."""
+"""The models by name, in one literal table. Only loading a class imports TensorFlow: a wrong name fails fast."""
 
 from __future__ import annotations
 
@@ -16,15 +16,10 @@ if TYPE_CHECKING:
 
 
 class ModelEntry(NamedTuple):
-    """A model of the catalogue.
+    """A model of the catalogue, and the images that it was designed for."""
 
-    :ivar path: dotted path of its class.
-    :ivar input_shape: (H, W, C) of the images that it was designed for, by default ImageNet's at 224 pixels.
-    :ivar num_classes: of these images.
-    """
-
-    path: str
-    input_shape: tuple[int, int, int] = (224, 224, 3)
+    path: str  # dotted, of its class
+    input_shape: tuple[int, int, int] = (224, 224, 3)  # (H, W, C), by default ImageNet's
     num_classes: int = 1000
 
 
@@ -47,14 +42,14 @@ MODELS: dict[str, ModelEntry] = {
 
 
 def dotted_path(name: str) -> str:
-    """Return the dotted path of a catalogue name; any other name is taken for a dotted path itself."""
+    """Return the dotted path of a catalogue name; any other name is taken to be a dotted path."""
     return MODELS[name].path if name in MODELS else name
 
 
 def model_path(name: str) -> str:
     """Return the dotted path of a catalogue name, or `name` itself if it is one (`my_nets.MyNet`).
 
-    :raises ValueError: neither is the case.
+    :raises ValueError: `name` is neither.
     """
     if name in MODELS:
         return MODELS[name].path
@@ -83,9 +78,9 @@ def _can_be_found(module_name: str) -> bool:
 
 
 def model_class(name: str) -> type[ConvNet]:
-    """Import the class of a catalogue name or dotted path, and TensorFlow.
+    """Import TensorFlow and the class of a catalogue name or dotted path.
 
-    :raises ValueError: it cannot be imported, or is not a ConvNet subclass.
+    :raises ValueError: the class cannot be imported, or is not a ConvNet subclass.
     """
     module_name, _, class_name = model_path(name).rpartition(".")
     try:
@@ -109,7 +104,7 @@ def model_class(name: str) -> type[ConvNet]:
 
 
 def check_options(network: type[ConvNet], options: Mapping[str, Any]) -> None:
-    """Raise TypeError, with a suggestion, for an option that neither the builders nor its own constructor names."""
+    """Raise TypeError, with a suggestion, for an option that no builder and no constructor of `network` names."""
     constructor = inspect.signature(network.__init__).parameters
     options = {key: value for key, value in options.items() if key not in constructor}
     builders = network._build_model, network._build_loss

@@ -1,4 +1,4 @@
-"""ConvNet: the base class of every network. A subclass writes `_build_model`; the rest stands here."""
+"""ConvNet: the base class of every network. A subclass only writes `_build_model`."""
 
 import logging
 import time
@@ -11,16 +11,10 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from models.frozen import Frozen, frozen_session
-from models.graph.building import (
-    LOSSES,
-    AddedItems,
-    current_graph,
-    global_step,
-    not_contained,
-    seeded,
-    variables_behind,
-)
+from models.graph import building
+from models.graph.building import AddedItems
 from models.graph.errors import explained
+from models.inputs import ImageArray, one_hot, scaled_mean
 from models.options import accepted, bound, check_among, reject_unknown
 
 logger = logging.getLogger(__name__)
@@ -31,26 +25,26 @@ COMPUTE_DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
 class ConvNet(ABC):
     """A classifier in an explicit graph.
 
-    :ivar options: what it was built with: precision, seed, and the options of `_build_model` and `_build_loss`.
-    :ivar graph: the graph that holds it: the current one, see `models.graph.building.current_graph`.
+    :ivar options: precision, seed, and the options of `_build_model` and `_build_loss`, as they were built with.
+    :ivar graph: the graph that holds the network: the current one, see `models.graph.building.current_graph`.
     :ivar images: uint8 placeholder (N, H, W, C), pixels in [0, 255].
-    :ivar X: float32 (N, H, W, C) in [0, 1], computed from `images`; may be fed instead of them.
-    :ivar inputs: what the first layer should take: X minus the mean, in the compute dtype.
+    :ivar X: float32 (N, H, W, C) in [0, 1], computed from `images`; may be fed in their place.
+    :ivar inputs: the input of the first layer: X minus the mean, in the compute dtype.
     :ivar y: float32 placeholder (N, K), one-hot labels.
     :ivar is_train: bool scalar, False unless fed.
-    :ivar d: the tensors that `_build_model` named; always 'logits' and 'pred'.
+    :ivar d: the tensors that `_build_model` named, and always 'logits' and 'pred'.
     :ivar logits: float32 (N, K).
     :ivar pred: float32 (N, K), softmax probabilities.
-    :ivar loss: float32 scalar, what training minimises: what `_build_loss` returns, and the losses that building
-        added to TensorFlow's collections (`regularizer=` of a variable, `tf.losses.add_loss`) where they are not
-        contained in it.
+    :ivar loss: float32 scalar that training minimises: the loss of `_build_loss`, plus the losses that building
+        added to TensorFlow's collections (`regularizer=` of a variable, `tf.losses.add_loss`) unless it contains
+        them already.
     :ivar input_shape: (H, W, C) of one image. num_classes: K.
-    :ivar global_step: int64 variable, the number of updates; the optimizer counts it.
-    :ivar variables: of this network alone, with batch-norm statistics, scale and mean.
+    :ivar global_step: int64 variable, the number of updates, which the optimizer counts.
+    :ivar variables: the variables of this network alone, with batch-norm statistics, scale and mean.
     :ivar trainable_variables: those of them that training changes.
-    :ivar update_ops: of the batch-norm statistics; the optimizer runs them with every update.
-    :ivar weight_decay: L2 coefficient. decayed_variables: those that it holds for.
-    :ivar penalty: float32 scalar, sum(v ** 2) / 2 over `decayed_variables`; in `loss`, times `weight_decay`.
+    :ivar update_ops: updates of the batch-norm statistics; the optimizer runs them with every step.
+    :ivar weight_decay: L2 coefficient. decayed_variables: the variables that it applies to.
+    :ivar penalty: float32 scalar, sum(v ** 2) / 2 over `decayed_variables`; `loss` has it times `weight_decay`.
     """
 
     _frozen: Frozen | None = None  # kept by frozen_session
@@ -70,26 +64,25 @@ class ConvNet(ABC):
         :param input_shape: (H, W, C) of one input image.
         :param num_classes: K.
         :param image_mean: subtracted from X: a scalar, (C,) or (H, W, C), in [0, 1]. A mean with a value above 1
-            can only be one of 0-255 pixels, and is divided by 255. Kept in a variable and saved with the weights.
-        :param precision: dtype of the computation; variables, logits and loss are float32 in any case.
-        :param seed: of the initial weights and the dropout masks.
+            must be one of 0-255 pixels, and is divided by 255. It is a variable, saved with the weights.
+        :param precision: dtype of the computation; variables, logits and loss are always float32.
+        :param seed: seed of the initial weights and the dropout masks.
         :param hp: options of `_build_model` and `_build_loss`, by their parameters' names. Options of other
-            parts (the post's flat dictionary) are passed over.
-        :raises TypeError: an unknown option, or `_build_model` returns no 'logits'.
-        :raises ValueError: an option has a value that the network cannot have, or (BuildError) building fails in
-            the code of a subclass.
+            parts (the post's flat dictionary) are ignored.
+        :raises TypeError: an option is unknown, or `_build_model` returns no 'logits'.
+        :raises ValueError: an option has a wrong value, or (BuildError) building fails in a subclass's code.
         """
         reject_unknown(hp, type(self).__name__, self._build_model, self._build_loss)
         check_among("precision", precision, COMPUTE_DTYPES)
         self.input_shape = tuple(int(size) for size in input_shape)
         self.num_classes = int(num_classes)
-        self.graph = current_graph()
-        mean = _scaled_mean(image_mean)
+        self.graph = building.current_graph()
+        mean = scaled_mean(image_mean)
         options = {"image_mean": mean, "precision": precision, "seed": seed, **hp}
         self.options = {"precision": precision, "seed": seed}
         self.options |= bound(self._build_model, options) | bound(self._build_loss, options)
-        with self.graph.as_default(), seeded(self.graph, seed):
-            self.global_step = global_step()
+        with self.graph.as_default(), building.seeded(self.graph, seed):
+            self.global_step = building.global_step()
             added = AddedItems()
             with explained():
                 self._build_inputs(mean, COMPUTE_DTYPES[precision])
@@ -101,20 +94,20 @@ class ConvNet(ABC):
             self.penalty = tf.zeros([])
             with explained():
                 loss = self._build_loss(**accepted(self._build_loss, options))
-            self.loss = _with_losses(loss, added.of(*LOSSES))
+            self.loss = _with_losses(loss, added.of(*building.LOSSES))
             self._take(added, self.logits, self.loss)  # a loss may have variables of its own
 
     def _take(self, added: AddedItems, *tensors: tf.Tensor) -> None:
-        """Take what was added to the graph, and shared variables: those that were there and are computed from."""
+        """Collect what was added to the graph, and the older variables that `tensors` are computed from."""
         self.variables = added.of(v1.GraphKeys.GLOBAL_VARIABLES)
         known = {id(v) for v in (*self.variables, self.global_step)}
-        self.variables += [v for v in variables_behind(*tensors) if id(v) not in known]
+        self.variables += [v for v in building.variables_behind(*tensors) if id(v) not in known]
         mine = {id(v) for v in self.variables}
         self.trainable_variables = [v for v in v1.trainable_variables() if id(v) in mine]
         self.update_ops = added.of(v1.GraphKeys.UPDATE_OPS)
 
     def _build_inputs(self, mean: np.ndarray, compute_dtype: tf.DType) -> None:
-        """Placeholders and preprocessing. Scale and mean are variables, so that they travel with the weights."""
+        """Build placeholders and preprocessing. Scale and mean are variables, to be saved with the weights."""
         self.images = v1.placeholder(tf.uint8, [None, *self.input_shape], name="images")
         self.y = v1.placeholder(tf.float32, [None, self.num_classes], name="y")
         self.is_train = v1.placeholder_with_default(False, [], name="is_train")
@@ -123,12 +116,11 @@ class ConvNet(ABC):
             scale = _constant_variable("scale", np.float32(1.0 / 255.0))
             offset = _constant_variable("mean", np.broadcast_to(mean, shape))
         self.X = tf.multiply(tf.cast(self.images, tf.float32), scale, name="X")
-        # Spread over the pixels first: to repeat three numbers for every pixel of every image is slow.
-        offset = tf.broadcast_to(offset, self.input_shape)
+        offset = tf.broadcast_to(offset, self.input_shape)  # once: repeating it for every image is slow
         self.inputs = tf.cast(self.X - offset, compute_dtype)
 
     def _build_outputs(self, d: Any) -> dict[str, tf.Tensor]:
-        """Logits in float32 whatever the layers compute in, and the softmax where the subclass gave none."""
+        """Return `d` with float32 logits and, unless the subclass gave 'pred', their softmax."""
         if not isinstance(d, dict) or "logits" not in d:
             found = sorted(d) if isinstance(d, dict) else type(d).__name__
             raise TypeError(
@@ -147,7 +139,7 @@ class ConvNet(ABC):
 
     @abstractmethod
     def _build_model(self, *args: Any, **hp: Any) -> dict[str, tf.Tensor]:
-        """Build the layers on `self.inputs`; return the tensors to keep by name, 'logits' (N, K) among them.
+        """Build the layers on `self.inputs`, and return tensors by name, 'logits' (N, K) among them.
 
         A subclass names its options as keyword parameters with defaults.
         """
@@ -155,11 +147,11 @@ class ConvNet(ABC):
     def _build_loss(
         self, weight_decay: float = 0.0005, weight_decay_on: Literal["all", "weights"] = "all"
     ) -> tf.Tensor:
-        """Mean softmax cross-entropy plus weight_decay * sum(v ** 2) / 2 over the decayed variables.
+        """Return the mean softmax cross-entropy plus weight_decay * sum(v ** 2) / 2 over the decayed variables.
 
         :param weight_decay: L2 coefficient, as in the AlexNet post.
         :param weight_decay_on: 'all' trainable variables, biases included, as the post silently does;
-            'weights' leaves out vectors and scalars, as biases and batch-norm parameters are, whatever their names.
+            'weights' leaves out vectors and scalars, such as biases and batch-norm parameters.
         """
         check_among("weight_decay_on", weight_decay_on, ("all", "weights"))
         losses = tf.nn.softmax_cross_entropy_with_logits(labels=self.y, logits=self.logits)
@@ -175,18 +167,17 @@ class ConvNet(ABC):
 
     @property
     def num_parameters(self) -> int:
-        """Number of trained parameters."""
+        """Return the number of trained parameters."""
         return sum(int(np.prod(v.shape.as_list())) for v in self.trainable_variables)
 
     def feed(
         self, images: np.ndarray, labels: np.ndarray | None = None, is_train: bool = False
     ) -> dict[tf.Tensor, Any]:
-        """The feed dictionary of one batch.
+        """Return the feed dictionary of one batch, for `Session.run`.
 
         :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1].
-        :param labels: (N, K) one-hot or (N,) class numbers from 0; None where only predictions are asked for.
-        :param is_train: dropout drops, and normalisation takes the batch's own statistics.
-        :return: placeholders and their values, for `Session.run`.
+        :param labels: (N, K) one-hot or (N,) class numbers from 0; None for predictions.
+        :param is_train: turn dropout on, and normalise with the batch's own statistics.
         :raises ValueError: a class number below 0 or beyond the last class.
         """
         values = {self.images if images.dtype == np.uint8 else self.X: images, self.is_train: is_train}
@@ -205,15 +196,15 @@ class ConvNet(ABC):
         progress: Callable[[Sequence[int]], Iterable[int]] | None = None,
         **hp: Any,
     ) -> np.ndarray:
-        """Class probabilities of every image of `dataset`, in its order; its training cursor stays where it is.
+        """Return the class probabilities of every image, in order. The data set's training cursor does not move.
 
-        :param dataset: a `datasets.dataset.DataSet`, whose labels are not looked at; or an array of images of the
-            network's own size, (N, H, W, C), uint8 in [0, 255] or float in [0, 1].
+        :param dataset: a `datasets.dataset.DataSet`, whose labels are ignored; or an array of images of the
+            network's size, (N, H, W, C), uint8 in [0, 255] or float in [0, 1].
         :param verbose: log how long it took.
         :param batch_size: the most images, or crops, in one run of the graph.
         :param augment_pred: average over the test crops of each image (`DataSet.num_crops`) instead of taking the
-            centre.
-        :param progress: wraps the sequence of chunks to show how far it is, as `rich.progress.track` does.
+            centre crop.
+        :param progress: wraps the sequence of chunks to show progress, as `rich.progress.track` does.
         :return: float32 (N, num_classes).
         """
         reject_unknown(hp, f"{type(self).__name__}.predict")
@@ -222,9 +213,7 @@ class ConvNet(ABC):
             dataset = ImageArray(dataset, self.input_shape)
         crops = getattr(dataset, "num_crops", 10) if augment_pred else 1
         chunk = max(1, batch_size // crops)
-        # A subclass with a `_predict_crops` of its own may do anything with the session.
-        if type(self)._predict_crops is ConvNet._predict_crops:
-            sess = frozen_session(sess, self, crops * dataset.num_examples)
+        sess = self.session_for(sess, crops * dataset.num_examples)
         predictions = [np.empty((0, self.num_classes), np.float32)]
         starts = range(0, dataset.num_examples, chunk)
         for start in starts if progress is None else progress(starts):
@@ -236,8 +225,14 @@ class ConvNet(ABC):
             logger.info("predicted %d images in %.1f s", dataset.num_examples, seconds)
         return np.concatenate(predictions, axis=0)  # (N, K)
 
+    def session_for(self, sess: v1.Session, num_crops: int) -> Any:
+        """Return the faster session to predict so many crops with: `sess`, or one with batch norm folded."""
+        if type(self)._predict_crops is not ConvNet._predict_crops:  # which may do anything with the session
+            return sess
+        return frozen_session(sess, self, num_crops)
+
     def _predict_crops(self, sess: v1.Session, images: np.ndarray, batch_size: int) -> np.ndarray:
-        """Probabilities (N, K) of images (N, h, w, C), or averaged over the crops of (N, P, h, w, C)."""
+        """Return probabilities (N, K) of images (N, h, w, C), or averaged over the crops of (N, P, h, w, C)."""
         if images.ndim == 4:
             images = images[:, np.newaxis]
         num_images, num_crops = images.shape[:2]
@@ -249,76 +244,13 @@ class ConvNet(ABC):
         return np.concatenate(parts).reshape(num_images, num_crops, -1).mean(axis=1)
 
 
-class ImageArray:
-    """Images without a DataSet, as `ConvNet.predict` takes them: each image is its only crop.
-
-    :raises ValueError: images of another shape than `input_shape`, (H, W, C), of another kind than uint8 or float,
-        or floats outside [0, 1].
-    """
-
-    num_crops = 1
-
-    def __init__(self, images: Any, input_shape: tuple[int, ...]) -> None:
-        self._images = np.asarray(images)
-        self.num_examples = len(self._images) if self._images.ndim else 0
-        if self._images.shape[1:] != input_shape:
-            raise ValueError(
-                f"images of shape {self._images.shape}; the network takes (N, {', '.join(map(str, input_shape))}): "
-                "give one image as image[np.newaxis], and images of another size as a DataSet, which crops them"
-            )
-        if self._images.dtype == np.uint8:
-            return
-        if not np.issubdtype(self._images.dtype, np.floating):
-            raise ValueError(
-                f"images of dtype {self._images.dtype}; give uint8 in [0, 255] or float in [0, 1]"
-            )
-        if self._images.size and not (self._images.min() >= -0.001 and self._images.max() <= 1.001):
-            raise ValueError(
-                f"float images from {self._images.min():g} to {self._images.max():g}; give values in [0, 1], or "
-                "uint8 in [0, 255]"
-            )
-
-    def batch(self, indices: np.ndarray, **_: Any) -> tuple[np.ndarray, None]:
-        """The chosen images."""
-        return self._images[indices], None
-
-
-def one_hot(labels: Any, num_classes: int) -> np.ndarray:
-    """Return labels as (N, K): those that are it already, and class numbers from 0, (N,) or (N, 1).
-
-    :raises ValueError: a class number below 0 or beyond the last class; the first one is named.
-    """
-    labels = np.asarray(labels)
-    if labels.ndim == 2 and labels.shape[1] == 1 < num_classes:
-        labels = labels[:, 0]
-    if labels.ndim != 1:
-        return labels
-    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes) | (labels % 1 != 0))
-    if wrong.size:
-        raise ValueError(
-            f"label {wrong[0]} is {labels[wrong[0]]}; the classes of this network are numbered from 0 to "
-            f"{num_classes - 1}"
-        )
-    return np.eye(num_classes, dtype=np.float32)[labels.astype(np.int64)]
-
-
-def _scaled_mean(image_mean: Any) -> np.ndarray:
-    """The mean in [0, 1]; one with a value above 1 can only be of pixels in [0, 255]."""
-    mean = np.asarray(image_mean, np.float32)
-    return mean / np.float32(255.0) if mean.size and mean.max() > 1.0 else mean
-
-
 def _with_losses(loss: tf.Tensor, collected: Sequence[tf.Tensor]) -> tf.Tensor:
-    """`loss` plus those of the collected losses that it is not computed from."""
-    missing = [tf.cast(term, loss.dtype) for term in not_contained(collected, loss)]
+    """Add the collected losses that `loss` does not contain."""
+    missing = [tf.cast(term, loss.dtype) for term in building.not_contained(collected, loss)]
     return tf.add_n([loss, *missing], name="loss_with_collected") if missing else loss
 
 
 def _constant_variable(name: str, value: np.ndarray) -> tf.Variable:
-    """A float32 variable that is saved but not trained, starting at `value`."""
-    return v1.get_variable(
-        name,
-        initializer=tf.constant(value, tf.float32),
-        trainable=False,
-        use_resource=True,
-    )
+    """Create a float32 variable that is saved but not trained, starting at `value`."""
+    initial = tf.constant(value, tf.float32)
+    return v1.get_variable(name, initializer=initial, trainable=False, use_resource=True)

@@ -2,9 +2,8 @@
 
 A filter's gradient at offset (i, j) is the product of the pixels that the offset meets, (N * H' * W', ic)
 transposed, with the gradients of the output, (N * H' * W', oc). Where the output is small, TensorFlow's own kernel
-is far from what a matrix product reaches, above all where the stride is 2; where images are large and channels few,
-cutting the windows out costs more than the products save. docs/performance.md has the times of both, shape by
-shape and processor; `products_pay` was drawn from such times.
+is much slower than a matrix product, above all with stride 2; where images are large and channels few, cutting out
+the windows costs more than the products save. `products_pay` is based on the times in docs/performance.md.
 """
 
 import os
@@ -14,10 +13,8 @@ import tensorflow as tf
 from models.runtime.cpu import usable_instructions
 
 GRADIENT = "Conv2DFiltersByProducts"
-
-
 # The largest side of the output in pixels for which the products are faster than the kernel: by whether oneDNN may
-# use AVX-512, by dtype, and by whether the filter is a single pixel. What is not listed is faster by the kernel.
+# use AVX-512, by dtype, and by whether the filter is a single pixel. The kernel is faster for all others.
 LARGEST_SIDE = {
     (True, tf.float32, False): 8,
     (True, tf.float32, True): 28,
@@ -26,16 +23,14 @@ LARGEST_SIDE = {
     (False, tf.float32, True): 7,
 }
 FEWEST_CHANNELS = 128  # of the output
-FEWEST_INPUTS = 32  # channels: below, a product is a thin one
-LARGEST_FILTER = 5  # pixels: what was measured
+FEWEST_INPUTS = 32  # channels: with fewer, the matrix is too narrow
+LARGEST_FILTER = 5  # pixels: larger ones were not measured
 
 
 def products_pay(x: tf.Tensor, filters: tf.Tensor, stride: int, padding: str) -> bool:
-    """Whether a step is faster with the products; on a GPU TensorFlow's own kernel always is.
+    """Return whether a step is faster with the products; on a GPU TensorFlow's own kernel always is.
 
-    :param x: (N, H, W, ic).
-    :param filters: (fh, fw, ic, oc).
-    :param stride: of the convolution (pixels).
+    :param x: (N, H, W, ic), convolved with `filters` (fh, fw, ic, oc).
     :param padding: SAME or VALID.
     """
     height, width = x.shape.as_list()[1:3]
@@ -53,10 +48,10 @@ def products_pay(x: tf.Tensor, filters: tf.Tensor, stride: int, padding: str) ->
 
 @tf.RegisterGradient(GRADIENT)
 def _conv2d_gradients(op: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
-    """The gradients of a Conv2D operation with respect to its input and its filters."""
+    """Return the gradients of a Conv2D operation with respect to its input and its filters."""
     x, filters = op.inputs
     strides, padding = op.get_attr("strides"), op.get_attr("padding").decode()
-    upstream = tf.ensure_shape(upstream, op.outputs[0].shape)  # what lies behind may have lost it
+    upstream = tf.ensure_shape(upstream, op.outputs[0].shape)  # later layers may have lost it
     by_input = tf.raw_ops.Conv2DBackpropInput(
         input_sizes=tf.shape(x), filter=filters, out_backprop=upstream, strides=strides, padding=padding
     )
@@ -64,12 +59,11 @@ def _conv2d_gradients(op: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
 
 
 def filter_gradient(x: tf.Tensor, upstream: tf.Tensor, side: int, stride: int, padding: str) -> tf.Tensor:
-    """The sum over images and pixels of x times upstream, for each place in the filter.
+    """Return the sum over images and pixels of `x` times `upstream`, for each place in the filter.
 
-    :param x: (N, H, W, ic), what was convolved.
-    :param upstream: (N, H', W', oc), the gradient of the result.
-    :param side: of the square filter (pixels).
-    :param stride: of the convolution (pixels).
+    :param x: (N, H, W, ic), the input of the convolution.
+    :param upstream: (N, H', W', oc), the gradient of its result.
+    :param side: side of the square filter (pixels).
     :param padding: SAME or VALID.
     :return: (side, side, ic, oc).
     """
@@ -82,7 +76,7 @@ def filter_gradient(x: tf.Tensor, upstream: tf.Tensor, side: int, stride: int, p
     size = [-1, (height - 1) * stride + 1, (width - 1) * stride + 1, inputs]
     products: list[tf.Tensor] = []
     for offset in ((i, j) for i in range(side) for j in range(side)):
-        # All windows could be cut at once, and would fill the memory: one in work and one ahead are enough.
+        # All windows cut at once would fill the memory; one in use and one ahead are enough.
         with tf.control_dependencies(products[-2:-1]):
             window = tf.slice(x, [0, *offset, 0], size)
         if stride > 1:
@@ -92,12 +86,12 @@ def filter_gradient(x: tf.Tensor, upstream: tf.Tensor, side: int, stride: int, p
 
 
 def _outputs_along(size: int, side: int, stride: int, padding: str) -> int:
-    """Output pixels of a convolution along an axis of `size` pixels."""
+    """Return the output pixels of a convolution along an axis of `size` pixels."""
     return -(-size // stride) if padding == "SAME" else -(-(size - side + 1) // stride)
 
 
 def _zeros_along(size: int, side: int, stride: int, padding: str) -> list[int]:
-    """The zeros that TensorFlow adds before and behind an axis of `size` pixels."""
+    """Return the zeros that TensorFlow adds before and after an axis of `size` pixels."""
     if padding == "VALID":
         return [0, 0]
     missing = max((_outputs_along(size, side, stride, padding) - 1) * stride + side - size, 0)

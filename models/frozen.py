@@ -4,9 +4,9 @@ Normalisation by moving statistics is linear. With s = gamma / sqrt(variance + e
 a bias of beta - mean * s give the normalised result at once, and the runtime adds the bias, the shortcut of a
 residual block and ReLU within the convolution, which saves up to three passes over its result.
 
-The copy stands beside the original in the model's graph and reads the same variables. The folded weights are
-computed once per call of `ConvNet.predict` and fed to its runs, so they are never stale. A model, session or feed
-that this module does not understand is predicted by the original.
+The copy is in the same graph as the original and reads the same variables. The folded weights are computed once per
+call of `ConvNet.predict` and fed to its runs, so they are never stale. The original predicts for a model, session
+or feed that this module does not understand.
 """
 
 from typing import Any, NamedTuple, Protocol
@@ -14,27 +14,25 @@ from typing import Any, NamedTuple, Protocol
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
+from models.graph.building import operations_behind
 from models.graph.copying import GraphCopy, Unsupported
 from models.layers import BATCH_NORMS, BatchNorm
 
-FEWEST_CROPS = 64  # of one call of predict; for fewer, folding may take longer than it saves
+FEWEST_CROPS = 64  # in one call of predict; for fewer, folding may take longer than it saves
+# Operations that give the same in every run of the graph until a variable changes.
 READS = frozenset({"VarHandleOp", "ReadVariableOp", "VariableV2", "Variable", "Identity", "Cast", "Const"})
 
 
 class Frozen(NamedTuple):
-    """The copy of `source`, a model's `pred`.
+    """The copy of a model's prediction."""
 
-    :ivar pred: the copy; None where there is no batch norm to fold, or the graph cannot be copied.
-    :ivar weights: the folded filters and biases that `pred` is computed from; functions of variables alone.
-    """
-
-    source: tf.Tensor
-    pred: tf.Tensor | None
-    weights: list[tf.Tensor]
+    source: tf.Tensor  # the model's `pred`
+    pred: tf.Tensor | None  # the copy; None if there is no batch norm to fold, or the graph cannot be copied
+    weights: list[tf.Tensor]  # folded filters and biases that the copy takes; functions of variables alone
 
 
 class Predictor(Protocol):
-    """What is needed of a `models.convnet.ConvNet`."""
+    """The attributes of a `models.convnet.ConvNet` that are used here."""
 
     graph: tf.Graph
     X: tf.Tensor
@@ -44,7 +42,7 @@ class Predictor(Protocol):
 
 
 class FrozenSession:
-    """Run `model.pred` by its frozen copy with the weights of the moment; pass all else to `sess`."""
+    """A session that runs the frozen copy in place of `model.pred`, with the current weights."""
 
     def __init__(self, sess: v1.Session, model: Predictor, frozen: Frozen) -> None:
         self._sess, self._model, self._frozen = sess, model, frozen
@@ -54,29 +52,26 @@ class FrozenSession:
         return getattr(self._sess, name)
 
     def run(self, fetches: Any, feed_dict: Any = None, **options: Any) -> Any:
-        """As `Session.run`."""
+        """Run as `Session.run` does."""
         feed = feed_dict or {}
         if fetches is self._frozen.source and not options and self._is_plain(feed):
             return self._sess.run(self._frozen.pred, {**feed, **self._weights})
         return self._sess.run(fetches, feed_dict, **options)
 
     def _is_plain(self, feed: dict[Any, Any]) -> bool:
-        """Whether only what the copy shares with the original is fed, and `is_train` is false."""
-        shared = all(
-            key is self._model.X
-            or key is self._model.is_train
+        """Return whether only tensors that the copy shares with the original are fed, and `is_train` is false."""
+        own = self._model.X, self._model.is_train
+        return not feed.get(self._model.is_train, False) and all(
+            any(key is tensor for tensor in own)
             or (isinstance(key, tf.Tensor) and key.op.type == "Placeholder")
             for key in feed
         )
-        return shared and not feed.get(self._model.is_train, False)
 
 
 def frozen_session(sess: v1.Session, model: Predictor, num_crops: int) -> Any:
-    """`sess`, or a FrozenSession in its place where that is faster and gives the same.
+    """Return a FrozenSession if that is faster and gives the same results, else `sess` itself.
 
-    Which of the two depends on the model, the session and the number of images alone, never on the time.
-
-    :param num_crops: number of crops to predict.
+    The choice depends only on the model, the session and `num_crops`, the number of crops to predict.
     """
     if num_crops < FEWEST_CROPS or not _is_local_cpu(sess) or sess.graph is not model.graph:
         return sess
@@ -89,7 +84,7 @@ def frozen_session(sess: v1.Session, model: Predictor, num_crops: int) -> Any:
 
 
 def _is_local_cpu(sess: Any) -> bool:
-    """Whether it is TensorFlow's own session in this process, on processors alone, and its graph may grow."""
+    """Return whether `sess` is TensorFlow's own, in this process and on CPUs only, with a graph that may grow."""
     if type(sess) not in (v1.Session, v1.InteractiveSession) or sess.sess_str:
         return False
     config = getattr(sess, "_config", None)
@@ -124,7 +119,7 @@ def freeze(model: Predictor) -> Frozen:
 
 
 def _needed(pred: tf.Tensor, norms: dict[str, BatchNorm]) -> set[tf.Operation]:
-    """The operations that `pred` is computed from, with batch norms as what the folded convolutions take."""
+    """Return the operations that `pred` is computed from if the batch norms are folded."""
     needed: set[tf.Operation] = set()
     waiting = [pred.op]
     while waiting:
@@ -136,20 +131,19 @@ def _needed(pred: tf.Tensor, norms: dict[str, BatchNorm]) -> set[tf.Operation]:
         if norm is None:
             waiting += [tensor.op for tensor in op.inputs] + list(op.control_inputs)
         else:
-            conv, _ = _convolution(norm.x)
-            waiting.append(conv.inputs[0].op)
+            waiting.append(_convolution(norm.x)[0].inputs[0].op)
     return needed
 
 
 def _convolution(x: tf.Tensor) -> tuple[tf.Operation, tf.Tensor | None]:
-    """The operation that `x` comes from, and the bias that is added to it, if any."""
+    """Return the operation that `x` comes from, and the bias that is added to it, if any."""
     if x.op.type == "BiasAdd":
         return x.op.inputs[0].op, x.op.inputs[1]
     return x.op, None
 
 
 def _is_foldable(norm: BatchNorm, graph: tf.Graph) -> bool:
-    """Whether it follows a convolution whose filters, as its own parameters, are nothing but variables."""
+    """Return whether `norm` follows a convolution, and its and the convolution's parameters are variables."""
     if norm.out.graph is not graph:  # in the body of a function
         return False
     conv, bias = _convolution(norm.x)
@@ -158,22 +152,13 @@ def _is_foldable(norm: BatchNorm, graph: tf.Graph) -> bool:
     if any(op.control_inputs for op in (conv, norm.x.op, norm.out.op)):
         return False
     sources = [conv.inputs[1], *norm.parameters, *([] if bias is None else [bias])]
-    return all(_is_of_variables(source) for source in sources)
-
-
-def _is_of_variables(source: Any) -> bool:
-    """Whether a variable, or a tensor, is the same in every run of the graph until a variable changes."""
-    waiting = [source.op]
-    while waiting:
-        op = waiting.pop()
-        if op.type not in READS or op.control_inputs:
-            return False
-        waiting += [tensor.op for tensor in op.inputs]
-    return True
+    return all(
+        op.type in READS and not op.control_inputs for source in sources for op in operations_behind(source)
+    )
 
 
 def _fold(norm: BatchNorm, copy: GraphCopy) -> tuple[tf.Tensor | None, list[tf.Tensor]]:
-    """A convolution that normalises too, None where its input is never computed; and the weights to feed."""
+    """Return a convolution that normalises too (None if its input is never computed), and the weights to feed."""
     conv, bias = _convolution(norm.x)
     x = copy.of(conv.inputs[0])
     if x is None:
@@ -184,6 +169,6 @@ def _fold(norm: BatchNorm, copy: GraphCopy) -> tuple[tf.Tensor | None, list[tf.T
     shift = beta - scale * (mean if bias is None else mean - tf.cast(bias, tf.float32))
     filters, biases = tf.cast(tf.cast(filters, tf.float32) * scale, x.dtype), tf.cast(shift, x.dtype)
     weights = [filters, biases]
-    # To the runtime's optimizer a fed tensor has no shape, and without shapes it does not fuse the shortcut.
+    # A fed tensor has no shape, and without shapes the runtime's optimizer does not fuse the shortcut.
     filters, biases = (tf.ensure_shape(tensor, tensor.shape) for tensor in (filters, biases))
     return tf.nn.bias_add(copy.create(conv, [x, filters], []).outputs[0], biases), weights

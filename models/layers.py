@@ -1,11 +1,12 @@
 """Functions that create named variables and the operations on them.
 
 Every function creates its variables in the current `tf.compat.v1.variable_scope`, under the names of the
-AlexNet post (`weights`, `biases`), as float32 resource variables. Computation follows the dtype of the input
-`x`: float32, or bfloat16 with the variables cast where they are used. Nothing random is hidden: an initial
-value is a function of (graph seed, variable name), a dropout mask of (graph seed, scope name, global step).
+AlexNet post (`weights`, `biases`), as float32 resource variables. The input `x` sets the dtype of the
+computation: float32, or bfloat16 with the variables cast where they are used. Randomness is reproducible: an
+initial value is a function of (graph seed, variable name), a dropout mask of (graph seed, scope name, global step).
 """
 
+import math
 import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,58 +17,43 @@ import tensorflow.compat.v1 as v1
 from models.filter_gradients import GRADIENT, products_pay
 from models.graph.building import global_step
 
-BATCH_NORMS = "batch_norms"  # the collection of a graph that lists them
-FUSED_EPSILON = 1.001e-5  # the least that TensorFlow's batch norm computes with
+BATCH_NORMS = "batch_norms"  # the graph collection of BatchNorm items
+FUSED_EPSILON = 1.001e-5  # the smallest that TensorFlow's batch norm computes with
 
 
 class BatchNorm(NamedTuple):
-    """A call of `batch_norm`.
-
-    :ivar x: what it normalises.
-    :ivar out: the result.
-    :ivar parameters: gamma, beta, moving mean and moving variance.
-    :ivar epsilon: as it is computed with.
-    """
+    """One call of `batch_norm`: its input and result."""
 
     x: tf.Tensor
     out: tf.Tensor
-    parameters: tuple[tf.Variable, ...]
-    epsilon: float
+    parameters: tuple[tf.Variable, ...]  # gamma, beta, moving mean and moving variance
+    epsilon: float  # that the kernel computes with
 
     @property
     def name(self) -> str:
-        """As a graph's collections ask for, to be written to a MetaGraphDef."""
+        """Return the name that a MetaGraphDef needs for an item of a graph's collections."""
         return str(self.out.name)
 
 
 def _named_seed(name: str) -> int:
-    """A 31-bit number from the current scope and `name`: the same for the same place in any graph."""
+    """Return a 31-bit number from the current scope and `name`: the same for the same place in any graph."""
     return zlib.crc32(f"{v1.get_variable_scope().name}/{name}".encode()) & 0x7FFFFFFF
 
 
 def _graph_seed() -> int:
-    """The seed set by `tf.compat.v1.set_random_seed` on the current graph, 0 where none was set."""
+    """Return the seed set by `tf.compat.v1.set_random_seed` on the current graph; 0 if none was set."""
     return int(v1.get_default_graph().seed or 0)
 
 
 def _variable(name: str, shape: Sequence[int], value: float, trainable: bool = True) -> tf.Variable:
-    """A float32 variable that starts at a constant."""
-    return v1.get_variable(
-        name,
-        list(shape),
-        tf.float32,
-        v1.constant_initializer(value),
-        trainable=trainable,
-        use_resource=True,
-    )
+    """Create a float32 variable that starts at a constant."""
+    initial = v1.constant_initializer(value)
+    return v1.get_variable(name, list(shape), tf.float32, initial, trainable=trainable, use_resource=True)
 
 
 def he_stddev(shape: Sequence[int]) -> float:
-    """sqrt(2 / fan-in) for weights of `shape` (..., inputs, outputs): He et al. 2015b, eq. 10."""
-    fan_in = 1
-    for size in shape[:-1]:
-        fan_in *= size
-    return (2.0 / fan_in) ** 0.5
+    """Return sqrt(2 / fan-in) for weights of `shape` (..., inputs, outputs): He et al. 2015b, eq. 10."""
+    return (2.0 / math.prod(shape[:-1])) ** 0.5
 
 
 def weight_variable(shape: Sequence[int], stddev: float | None = 0.01) -> tf.Variable:
@@ -95,8 +81,8 @@ def conv2d(x: tf.Tensor, W: tf.Variable, stride: int, padding: str = "SAME") -> 
     """Convolve `x` (N, H, W, C) with filters `W` (fh, fw, ic, oc).
 
     :param stride: step of the filter in both directions (pixels).
-    :param padding: 'SAME', 'VALID', or 'SYMMETRIC': (side - 1) // 2 zeros on each edge, as PyTorch's nets have it.
-        SAME differs from it where the stride is 2, with one zero more at the bottom and on the right.
+    :param padding: 'SAME', 'VALID', or 'SYMMETRIC': (side - 1) // 2 zeros on each edge, as in PyTorch's nets.
+        With stride 2, SAME differs from SYMMETRIC: it has one zero more at the bottom and on the right.
     """
     x, padding = _padded(x, int(W.shape[0]), stride, padding, 0.0)
     filters = tf.cast(W, x.dtype)
@@ -106,13 +92,13 @@ def conv2d(x: tf.Tensor, W: tf.Variable, stride: int, padding: str = "SAME") -> 
 
 
 def max_pool(x: tf.Tensor, side_l: int, stride: int, padding: str = "SAME") -> tf.Tensor:
-    """The largest value of every `side_l` x `side_l` window of `x` (N, H, W, C); padding as in `conv2d`."""
+    """Return the maximum of every `side_l` x `side_l` window of `x` (N, H, W, C); padding as in `conv2d`."""
     x, padding = _padded(x, side_l, stride, padding, x.dtype.min)
     return tf.nn.max_pool2d(x, ksize=[1, side_l, side_l, 1], strides=[1, stride, stride, 1], padding=padding)
 
 
 def _padded(x: tf.Tensor, side_l: int, stride: int, padding: str, value: float) -> tuple[tf.Tensor, str]:
-    """`x` padded by hand where `padding` is SYMMETRIC, and the padding that remains for TensorFlow to do."""
+    """Pad `x` if `padding` is SYMMETRIC; return it with the padding that remains for TensorFlow to do."""
     if padding != "SYMMETRIC":
         return x, padding
     edge = (side_l - 1) // 2
@@ -120,22 +106,21 @@ def _padded(x: tf.Tensor, side_l: int, stride: int, padding: str, value: float) 
         return x, "VALID"
     if stride == 1 and side_l % 2 == 1:
         return x, "SAME"  # the same zeros, without a copy
-    return tf.pad(
-        x, [[0, 0], [edge, edge], [edge, edge], [0, 0]], constant_values=tf.cast(value, x.dtype)
-    ), "VALID"
+    edges = [[0, 0], [edge, edge], [edge, edge], [0, 0]]
+    return tf.pad(x, edges, constant_values=tf.cast(value, x.dtype)), "VALID"
 
 
 def subsample(x: tf.Tensor, stride: int) -> tf.Tensor:
-    """Every `stride`-th row and column of `x` (N, H, W, C), from the first.
+    """Return every `stride`-th row and column of `x` (N, H, W, C), from the first.
 
-    The mean over windows of one pixel: the values and the gradient of a strided slice, which TensorFlow computes
-    many times more slowly on a CPU, above all in bfloat16.
+    A mean over windows of one pixel has the values and the gradient of a strided slice, which TensorFlow computes
+    much more slowly on a CPU, above all in bfloat16.
     """
     return x if stride == 1 else tf.nn.avg_pool2d(x, 1, stride, "VALID", name="subsample")
 
 
 def global_average_pool(x: tf.Tensor) -> tf.Tensor:
-    """The mean over height and width: (N, H, W, C) -> (N, C)."""
+    """Return the mean over height and width: (N, H, W, C) -> (N, C)."""
     return tf.reduce_mean(x, axis=[1, 2])
 
 
@@ -149,14 +134,14 @@ def conv_layer(
     weights_stddev: float | None = 0.01,
     biases_value: float | None = 0.1,
 ) -> tf.Tensor:
-    """A convolution with its own variables `weights` and, unless `biases_value` is None, `biases`.
+    """Build a convolution with its own variables `weights` and, unless `biases_value` is None, `biases`.
 
     :param x: (N, H, W, C).
     :param side_l: side of the square filter (pixels).
     :param stride: step of the filter (pixels).
     :param out_depth: number of filters.
-    :param weights_stddev: of the initial normal distribution; None for He's.
-    :param biases_value: initial value of the biases; None for a convolution without them.
+    :param weights_stddev: standard deviation of the initial weights; None for He's.
+    :param biases_value: initial value of the biases; None for a convolution without biases.
     :return: (N, H', W', out_depth), before the activation.
     """
     filters = weight_variable([side_l, side_l, int(x.shape[-1]), out_depth], stddev=weights_stddev)
@@ -169,9 +154,9 @@ def conv_layer(
 def fc_layer(
     x: tf.Tensor, out_dim: int, *, weights_stddev: float | None = 0.01, biases_value: float = 0.1
 ) -> tf.Tensor:
-    """A fully connected layer with its own `weights` and `biases`: (N, D) -> (N, out_dim).
+    """Build a fully connected layer with its own `weights` and `biases`: (N, D) -> (N, out_dim).
 
-    :param weights_stddev: of the initial normal distribution; None for He's.
+    :param weights_stddev: standard deviation of the initial weights; None for He's.
     :param biases_value: initial value of the biases.
     """
     weights = weight_variable([int(x.shape[-1]), out_dim], stddev=weights_stddev)
@@ -187,17 +172,17 @@ def batch_norm(
     epsilon: float = 1e-5,
     gamma_value: float = 1.0,
 ) -> tf.Tensor:
-    """Batch normalisation over (N, H, W) of `x` (N, H, W, C): Ioffe & Szegedy 2015.
+    """Normalise `x` (N, H, W, C) over (N, H, W): Ioffe & Szegedy 2015.
 
-    Creates `gamma`, `beta` and the statistics `moving_mean`, `moving_variance`, which are not trained but
-    saved. Their update is added to the graph's UPDATE_OPS, which the Optimizer runs with every step:
-    moving = momentum * moving + (1 - momentum) * batch. In training the batch's own statistics normalise,
-    otherwise the moving ones.
+    In training the batch's own statistics are used, otherwise the moving ones. Creates `gamma`, `beta` and the
+    statistics `moving_mean` and `moving_variance`, which are saved but not trained. Their update,
+    moving = momentum * moving + (1 - momentum) * batch, is added to the graph's UPDATE_OPS, which the Optimizer
+    runs with every step.
 
     :param is_train: bool scalar, `ConvNet.is_train`.
     :param momentum: share of the old moving statistics that is kept, in [0, 1).
     :param epsilon: added to the variance.
-    :param gamma_value: where gamma starts; beta starts at 0.
+    :param gamma_value: initial value of gamma; beta starts at 0.
     :return: (N, H, W, C) in the dtype of `x`.
     """
     depth = [int(x.shape[-1])]
@@ -226,10 +211,10 @@ def dropout(x: tf.Tensor, rate: float, is_train: tf.Tensor) -> tf.Tensor:
     """In training, zero each element with probability `rate` and scale the others by 1 / (1 - rate).
 
     The mask is a function of (graph seed, scope name, global step): a resumed run draws the masks that the
-    uninterrupted run would have drawn. One dropout to a variable scope, or two would share a mask.
+    uninterrupted run would have drawn. Call it once in a variable scope: two calls would share a mask.
 
     :param rate: in [0, 1).
-    :return: the shape and dtype of `x`; `x` itself where `is_train` is False.
+    :return: a tensor like `x`; `x` itself where `is_train` is False.
     """
     if rate == 0.0:
         return x
@@ -242,9 +227,9 @@ def dropout(x: tf.Tensor, rate: float, is_train: tf.Tensor) -> tf.Tensor:
 
 
 def local_response_norm(x: tf.Tensor) -> tf.Tensor:
-    """Krizhevsky et al. 2012, section 3.3: n = 5 adjacent channels, k = 2, alpha = 1e-4, beta = 0.75.
+    """Normalise over n = 5 adjacent channels, k = 2, alpha = 1e-4, beta = 0.75: Krizhevsky et al. 2012, 3.3.
 
-    Computed in float32, because TensorFlow has no CPU kernel for bfloat16.
+    Computes in float32, because TensorFlow has no CPU kernel for bfloat16.
     """
     wide = tf.cast(x, tf.float32)
     out = tf.nn.local_response_normalization(wide, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75)

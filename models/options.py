@@ -1,7 +1,7 @@
 """Options of networks and of the AlexNet post's flat dictionary, checked where they enter the library.
 
-The post hands one dictionary (`hp_d`) to the model, the optimizer, `train` and `predict`, and each takes its own
-options. Here a function's signature names its own options, and a key that nobody knows is an error.
+The post gives one dictionary (`hp_d`) to the model, the optimizer, `train` and `predict`, and each takes its own
+options. Here a function's signature names its options, and a key that no function names is an error.
 """
 
 import difflib
@@ -9,8 +9,8 @@ import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-# What one dictionary may carry for the model, the optimizer, training and prediction together. The models cannot
-# import the configuration, so the names of its learning options stand here; a test compares them with RunConfig.
+# The options of learning that the dictionary may hold. The models cannot import the configuration, so its names are
+# repeated here; a test compares them with RunConfig.
 LEARNING_KEYS = frozenset(
     {
         *("batch_size", "num_epochs", "augment_train", "augment_pred", "score_threshold", "seed", "select"),
@@ -20,13 +20,13 @@ LEARNING_KEYS = frozenset(
         *("boundaries", "warmup_steps", "early_stopping_patience"),
     }
 )
-# Those that the `**kwargs` of a network's method may hold.
+# The options that the `**kwargs` of a network's method may hold.
 MODEL_KEYS = frozenset({"weight_decay", "weight_decay_on", "dropout_prob"})
 KNOWN_KEYS = LEARNING_KEYS | MODEL_KEYS | {"image_mean", "precision"}
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return a half sentence that proposes the known words nearest to `word`, or lists them all."""
+    """Return a clause that proposes the known words nearest to `word`, or lists them all."""
     candidates = sorted(known)
     near = difflib.get_close_matches(word, candidates, n=2, cutoff=0.6)
     if near:
@@ -35,7 +35,7 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 
 def check(holds: bool, name: str, value: object, expected: str) -> None:
-    """Raise ValueError unless it `holds`: what the option is, and what it must be."""
+    """Raise ValueError, with the option's value and the expected one, unless the condition `holds`."""
     if not holds:
         raise ValueError(f"{name} is {value!r}; it must be {expected}")
 
@@ -46,7 +46,7 @@ def check_among(name: str, value: object, known: Collection[str]) -> None:
 
 
 def accepted(function: Callable[..., Any], hp: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entries of `hp` that `function` can take by name: all of them if it takes `**kwargs`."""
+    """Return the entries of `hp` that `function` takes by name: all of them if it has `**kwargs`."""
     parameters = inspect.signature(function).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return dict(hp)
@@ -55,9 +55,9 @@ def accepted(function: Callable[..., Any], hp: Mapping[str, Any]) -> dict[str, A
 
 
 def bound(function: Callable[..., Any], hp: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that `function` names, with the entries of `hp` or else its defaults as values.
+    """Return the options that `function` names, with their values in `hp` or else their defaults.
 
-    If it takes `**kwargs`, the entries of `hp` that can only be a model's are added.
+    If it has `**kwargs`, the entries of `hp` that can only be a model's are added.
     """
     parameters = inspect.signature(function).parameters.values()
     named = {p.name: hp.get(p.name, p.default) for p in parameters if p.kind is not p.VAR_KEYWORD}
@@ -73,9 +73,9 @@ def reject_unknown(
     *functions: Callable[..., Any],
     passed_over: frozenset[str] = KNOWN_KEYS,
 ) -> None:
-    """Raise TypeError for a key of `hp` that is neither taken by one of `functions` nor among those `passed_over`.
+    """Raise TypeError for a key of `hp` that is neither taken by one of `functions` nor one of `passed_over`.
 
-    A function with `**kwargs` takes anything, so no key is unknown to it.
+    A function with `**kwargs` takes any key.
     """
     taken = {key for function in functions for key in accepted(function, hp)}
     named = {name for function in functions for name in inspect.signature(function).parameters}

@@ -17,12 +17,12 @@ from models.options import check, check_among
 
 
 class Stem(NamedTuple):
-    """What stands before the first stage: a convolution and, unless `pool_stride` is None, a 3x3 max pooling."""
+    """The layers before the first stage: a convolution and, unless `pool_stride` is None, a 3x3 max pooling."""
 
     side: int  # of the filter, pixels
     stride: int  # of the convolution, pixels
     pool_stride: int | None  # pixels
-    pool_padding: str | None  # None: as the other layers
+    pool_padding: str | None  # None: that of the other layers
 
 
 STEMS = {
@@ -37,7 +37,7 @@ EXPANSION = 4  # a bottleneck block gives four times as many channels as its 3x3
 
 
 class ResNet(ConvNet):
-    """Stages of residual blocks behind a stem, then a global average pool and one fully connected layer.
+    """A stem, stages of residual blocks, global average pooling and one fully connected layer.
 
     The defaults are ResNet-18 with TensorFlow's padding. Weights start at He's values (He et al. 2015b), those of
     the last layer at a standard deviation of 0.01.
@@ -59,25 +59,25 @@ class ResNet(ConvNet):
         batch_norm_epsilon: float = 1e-5,
         zero_init_last_gamma: bool = False,
     ) -> dict[str, tf.Tensor]:
-        """A stem, stages of blocks, global average pooling and one fully connected layer.
+        """Build the network.
 
         :param stages: number of blocks in each stage; every stage but the first starts with stride 2.
         :param widths: channels of the 3x3 convolutions of each stage.
         :param block: 'basic': two 3x3 convolutions; 'bottleneck': 1x1, 3x3, 1x1, four times as many channels out.
         :param stem: 'imagenet': 7x7 stride 2 and 3x3 max pooling stride 2; 'cifar': 3x3; 'mini': 7x7 stride 1 and
             3x3 max pooling stride 3.
-        :param shortcut: where the shapes differ: 'A' subsamples and pads the channels with zeros, half in front and
-            half behind; 'B' projects by a 1x1 convolution and normalises; 'B-no-norm' projects alone.
+        :param shortcut: where the shapes differ, 'A' subsamples and pads the channels with zeros, half in front and
+            half behind; 'B' projects by a 1x1 convolution and normalises; 'B-no-norm' only projects.
         :param is_plain: leave the shortcuts out (paper, section 3.3).
-        :param first_stage_stride: 1 in the paper; 2 halves height and width there too.
+        :param first_stage_stride: 1 in the paper; 2 halves height and width in the first stage too.
         :param bottleneck_stride: which convolution of a bottleneck block has the stride: '1x1' in the paper, '3x3'
-            in the widespread weights of torchvision ("v1.5").
+            in torchvision's widely used weights ("v1.5").
         :param conv_biases: give the convolutions biases, which the normalisation after them makes useless.
         :param padding: 'SAME' as TensorFlow pads, 'SYMMETRIC' as PyTorch does; they differ where the stride is 2.
         :param batch_norm_momentum: share of the old moving statistics that is kept; PyTorch's 0.1 is 0.9 here.
         :param batch_norm_epsilon: 1e-5 in PyTorch, 1e-3 in Keras.
         :param zero_init_last_gamma: let every residual branch start at zero (Goyal et al. 2017, section 5.1);
-            without meaning in a plain net, which has no branches.
+            has no effect on a plain net, which has no branches.
         """
         check_among("block", block, BLOCKS)
         check_among("stem", stem, tuple(STEMS))
@@ -86,26 +86,24 @@ class ResNet(ConvNet):
         check_among("padding", padding, ("SAME", "SYMMETRIC"))
         _check_sizes("stages", stages)
         _check_sizes("widths", widths)
-        is_stride = isinstance(first_stage_stride, int) and first_stage_stride > 0
-        check(is_stride, "first_stage_stride", first_stage_stride, "a positive integer")
-        check(
-            0 <= batch_norm_momentum < 1, "batch_norm_momentum", batch_norm_momentum, "at least 0 and below 1"
-        )
-        check(0 < batch_norm_epsilon < 1, "batch_norm_epsilon", batch_norm_epsilon, "above 0 and below 1")
+        check(_is_size(first_stage_stride), "first_stage_stride", first_stage_stride, "a positive integer")
+        momentum, epsilon = batch_norm_momentum, batch_norm_epsilon
+        check(0 <= momentum < 1, "batch_norm_momentum", momentum, "at least 0 and below 1")
+        check(0 < epsilon < 1, "batch_norm_epsilon", epsilon, "above 0 and below 1")
         if len(stages) != len(widths):
             raise ValueError(f"stages is {stages} and widths is {widths}; give both the same length")
         self._shortcut, self._is_plain, self._bottleneck_stride = shortcut, is_plain, bottleneck_stride
-        self._conv_biases, self._padding = 0.0 if conv_biases else None, padding
-        self._batch_norm_momentum, self._batch_norm_epsilon = batch_norm_momentum, batch_norm_epsilon
+        self._conv_biases, self._padding = conv_biases, padding
+        self._batch_norm = {"momentum": momentum, "epsilon": epsilon}
         self._last_gamma = 0.0 if zero_init_last_gamma and not is_plain else 1.0
         build_block = self._basic_block if block == "basic" else self._bottleneck_block
         d = self._build_stem(STEMS[stem], widths[0])
         x = list(d.values())[-1]
         for stage, (num_blocks, width) in enumerate(zip(stages, widths, strict=True), start=1):
             for number in range(1, num_blocks + 1):
-                starts_stage = 2 if stage > 1 else first_stage_stride
+                stride = 1 if number > 1 else 2 if stage > 1 else first_stage_stride
                 with v1.variable_scope(f"stage{stage}"), v1.variable_scope(f"block{number}"):
-                    x = self._residual(build_block, x, width, starts_stage if number == 1 else 1)
+                    x = self._residual(build_block, x, width, stride)
                 d[f"stage{stage}/block{number}"] = x
         d["features"] = global_average_pool(tf.cast(x, tf.float32))  # (N, C)
         with v1.variable_scope("fc"):
@@ -121,26 +119,26 @@ class ResNet(ConvNet):
     def _residual(
         self, build_block: Callable[[tf.Tensor, int, int], tf.Tensor], x: tf.Tensor, width: int, stride: int
     ) -> tf.Tensor:
-        """relu(F(x) + x), paper eq. 1, or relu(F(x)) in a plain net: (N, H, W, C) -> (N, H', W', C')."""
+        """Return relu(F(x) + x), paper eq. 1, or relu(F(x)) in a plain net: (N, H, W, C) -> (N, H', W', C')."""
         out = build_block(x, width, stride)
         if not self._is_plain:
             out += self._build_shortcut(x, int(out.shape[-1]), stride)
         return tf.nn.relu(out)
 
     def _basic_block(self, x: tf.Tensor, width: int, stride: int) -> tf.Tensor:
-        """Two 3x3 convolutions (paper, figure 5, left)."""
+        """Build two 3x3 convolutions (paper, figure 5, left)."""
         x = tf.nn.relu(self._conv_norm("conv1", x, 3, stride, width))
         return self._conv_norm("conv2", x, 3, 1, width, gamma_value=self._last_gamma)
 
     def _bottleneck_block(self, x: tf.Tensor, width: int, stride: int) -> tf.Tensor:
-        """1x1, 3x3 and 1x1 convolutions (paper, figure 5, right)."""
+        """Build 1x1, 3x3 and 1x1 convolutions (paper, figure 5, right)."""
         first, second = (stride, 1) if self._bottleneck_stride == "1x1" else (1, stride)
         x = tf.nn.relu(self._conv_norm("conv1", x, 1, first, width))
         x = tf.nn.relu(self._conv_norm("conv2", x, 3, second, width))
         return self._conv_norm("conv3", x, 1, 1, EXPANSION * width, gamma_value=self._last_gamma)
 
     def _build_shortcut(self, x: tf.Tensor, depth: int, stride: int) -> tf.Tensor:
-        """x itself, or brought to `depth` channels and the block's size (paper, section 3.3, options A and B)."""
+        """Return `x`, with `depth` channels and the block's size (paper, section 3.3, options A and B)."""
         channels = int(x.shape[-1])
         if stride == 1 and channels == depth:
             return x
@@ -159,32 +157,25 @@ class ResNet(ConvNet):
     def _conv_norm(
         self, name: str, x: tf.Tensor, side_l: int, stride: int, depth: int, gamma_value: float = 1.0
     ) -> tf.Tensor:
-        """A convolution and its batch normalisation in the variable scope `name`."""
+        """Build a convolution and its batch normalisation in the variable scope `name`."""
         with v1.variable_scope(name):
-            return batch_norm(
-                self._conv(x, side_l, stride, depth),
-                self.is_train,
-                momentum=self._batch_norm_momentum,
-                epsilon=self._batch_norm_epsilon,
-                gamma_value=gamma_value,
-            )
+            x = self._conv(x, side_l, stride, depth)
+            return batch_norm(x, self.is_train, gamma_value=gamma_value, **self._batch_norm)
 
     def _conv(self, x: tf.Tensor, side_l: int, stride: int, depth: int) -> tf.Tensor:
+        biases_value = 0.0 if self._conv_biases else None
         return conv_layer(
-            x,
-            side_l,
-            stride,
-            depth,
-            padding=self._padding,
-            weights_stddev=None,
-            biases_value=self._conv_biases,
+            x, side_l, stride, depth, self._padding, weights_stddev=None, biases_value=biases_value
         )
 
 
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and value > 0
+
+
 def _check_sizes(name: str, sizes: Sequence[int]) -> None:
-    is_sequence = isinstance(sizes, Sequence) and not isinstance(sizes, str) and len(sizes) > 0
-    is_positive = is_sequence and all(isinstance(size, int) and size > 0 for size in sizes)
-    check(is_positive, name, sizes, "a list of one or more positive integers")
+    holds = isinstance(sizes, Sequence) and len(sizes) > 0 and all(map(_is_size, sizes))
+    check(holds, name, sizes, "a list of one or more positive integers")
 
 
 class ResNet18(ResNet):
@@ -256,16 +247,10 @@ class ResNet110(CifarResNet):
 class MiniResNet(ResNet):
     """Two identity blocks behind a 7x7 convolution, for MNIST: the ResNet post's first net.
 
-    The post leaves strides, padding and normalisation to Keras: biases in the convolutions, epsilon 0.001 and
-    momentum 0.99 in the normalisation.
+    Strides, padding, biases and normalisation (epsilon 0.001, momentum 0.99) are Keras's defaults, as in the post.
     """
 
     _build_model = partialmethod(
-        ResNet._build_model,
-        stages=(2,),
-        widths=(64,),
-        stem="mini",
-        conv_biases=True,
-        batch_norm_momentum=0.99,
-        batch_norm_epsilon=1e-3,
-    )
+        ResNet._build_model, stages=(2,), widths=(64,), stem="mini",
+        conv_biases=True, batch_norm_momentum=0.99, batch_norm_epsilon=1e-3,
+    )  # fmt: skip

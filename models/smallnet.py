@@ -11,10 +11,10 @@ class SmallNet(ConvNet):
     """Three residual blocks with max pooling between them, for images of about 28x28 and up."""
 
     def _build_model(self, width: int = 32, dropout_prob: float = 0.0) -> dict[str, tf.Tensor]:
-        """A 3x3 stem, three residual blocks, global average pooling and one fully connected layer.
+        """Build a 3x3 stem, three residual blocks, global average pooling and one fully connected layer.
 
         :param width: channels of the first block; each further block has twice as many.
-        :param dropout_prob: of the pooled features, in training.
+        :param dropout_prob: probability that a pooled feature is dropped in training.
         """
         d = {"stem": self._conv_bn_relu("stem", self.inputs, width)}
         x = d["stem"]

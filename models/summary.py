@@ -1,8 +1,8 @@
-"""Print what a network is made of: `python -m models.summary resnet50 --input 224x224x3 --classes 1000`.
+"""Print the layers of a network: `python -m models.summary resnet50 --input 224x224x3 --classes 1000`.
 
-Layers, output shapes, parameters and multiply-adds are read from the graph itself, so that a network of your own
-is summed up like those of the catalogue. Multiply-adds are those of the convolutions and fully connected layers
-for one image, forward, as the papers count them: normalisation, biases, activations and pooling are left out.
+Layers, output shapes, parameters and multiply-adds are read from the graph, so this works for your own network too.
+Multiply-adds are counted as in the papers, for one image, forward: convolutions and fully connected layers,
+without normalisation, biases, activations and pooling.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from models.convnet import ConvNet
 
-# The value of a variable on its way to its use.
+# Operations between a variable and its use.
 PASSING = frozenset({"ReadVariableOp", "Cast", "BroadcastTo", "Identity"})
 CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2dNative"})
 POOLS = frozenset({"MaxPool", "AvgPool"})
@@ -35,7 +35,7 @@ POOLS = frozenset({"MaxPool", "AvgPool"})
 class LayerRow(NamedTuple):
     """One variable scope or pooling layer."""
 
-    name: str  # the scope, or for a pool its name in `model.d`
+    name: str  # the scope, or the name of a pooling layer in `model.d`
     output_shape: tuple[int | None, ...]  # without the batch: (H, W, C) or (D,)
     parameters: int  # trainable
     statistics: int  # not trainable: moving averages, preprocessing
@@ -43,10 +43,10 @@ class LayerRow(NamedTuple):
 
 
 def layer_rows(model: ConvNet) -> list[LayerRow]:
-    """What leads from the images to the logits, in the order of the graph: (N, H, W, C) tensors throughout.
+    """Return the layers from the images to the logits, in the order of the graph; all tensors are (N, H, W, C).
 
-    A layer's output is that of the last operation on one of its variables, hence before the activation. What
-    stands in the branches of a `tf.cond` belongs to the layer whose variables it takes and is not counted.
+    A layer's output is that of the last operation on one of its variables, hence before the activation. Operations
+    in the branches of a `tf.cond` belong to the layer whose variables they take, and are not counted.
     """
     scopes = {v.op.name: v.op.name.rpartition("/")[0] or v.op.name for v in model.variables}
     names = {tensor.op.name: name for name, tensor in model.d.items()}
@@ -73,7 +73,7 @@ def layer_rows(model: ConvNet) -> list[LayerRow]:
 
 
 def _operations(model: ConvNet) -> list[tf.Operation]:
-    """The operations that the logits are computed from, in the order in which they were made."""
+    """Return the operations that the logits are computed from, in order of creation."""
     from models.graph.building import operations_behind  # imports TensorFlow
 
     found = {op.name for op in operations_behind(model.logits)}
@@ -81,7 +81,7 @@ def _operations(model: ConvNet) -> list[tf.Operation]:
 
 
 def _source(tensor: tf.Tensor) -> str:
-    """The name of the operation behind `tensor`, which is the variable's where it is a variable's value."""
+    """Return the name of the operation behind `tensor`; for a variable's value, the variable's name."""
     op = tensor.op
     while op.type in PASSING:
         op = op.inputs[0].op
@@ -89,21 +89,20 @@ def _source(tensor: tf.Tensor) -> str:
 
 
 def _is_pool(op: tf.Operation) -> bool:
-    """Whether it pools, over windows or (a mean of (N, H, W, C) that gives (N, C)) over everything."""
-    return op.type in POOLS or (
-        op.type == "Mean" and (op.inputs[0].shape.rank, op.outputs[0].shape.rank) == (4, 2)
-    )
+    """Return whether `op` pools over windows, or globally: a mean of (N, H, W, C) that gives (N, C)."""
+    is_global = op.type == "Mean" and (op.inputs[0].shape.rank, op.outputs[0].shape.rank) == (4, 2)
+    return op.type in POOLS or is_global
 
 
 def _multiply_adds(op: tf.Operation) -> int:
-    """Of one image: H' * W' * fh * fw * ic * oc of a convolution, D * out of a matrix product."""
+    """Return H' * W' * fh * fw * ic * oc of a convolution or D * out of a matrix product, for one image."""
     if op.type in CONVOLUTIONS:
         return op.outputs[0].shape[1:3].num_elements() * op.inputs[1].shape.num_elements()
     return op.inputs[1].shape.num_elements() if op.type == "MatMul" else 0
 
 
 def format_table(rows: Sequence[LayerRow]) -> str:
-    """The rows under a heading, and below them the totals."""
+    """Return the rows as text, with a heading and the totals."""
     lines = [("layer", "output", "parameters", "multiply-adds")]
     for row in rows:
         shape = "x".join("?" if size is None else str(size) for size in row.output_shape)
@@ -160,18 +159,14 @@ def _parser() -> argparse.ArgumentParser:
         "--classes", type=_positive, metavar="K", help="number of classes (default: 1000, or 10)"
     )
     parser.add_argument(
-        "--option",
-        type=_option,
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
+        "--option", type=_option, metavar="KEY=VALUE", action="append", default=[],
         help="option of the model, in YAML (stages=[1,1,1,1]); may be given several times",
-    )
+    )  # fmt: skip
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse, build, print. Leaves with 2 and one line on stderr where the network cannot be built."""
+    """Parse, build, print. Exit with 2 and one line on stderr if the network cannot be built."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     parser = _parser()
     args = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Keep checksums of the files of a folder in the folder, and find what a disk or a copy did to them since."""
+"""Keep checksums of a folder's files in the folder, and find files that were damaged since."""
 
 import errno
 import json
@@ -25,7 +25,7 @@ def write_checksums(folder: Path) -> None:
 
 
 def find_damage(folder: Path) -> str | None:
-    """Return what in `folder` differs from its checksums.json, or None. Other files do not matter."""
+    """Return what differs in `folder` from its checksums.json, or None; files that it does not list are ignored."""
     try:
         sums = parse_json(read_text(folder / CHECKSUMS_FILE, MAX_JSON_BYTES))
         expected = {str(name): (int(entry["size"]), str(entry["sha256"])) for name, entry in sums.items()}
@@ -35,11 +35,12 @@ def find_damage(folder: Path) -> str | None:
         return f"cannot read {CHECKSUMS_FILE}: {error}"
     if not expected:
         return f"{CHECKSUMS_FILE} names no files"
-    for check in (_size_differs, _content_differs):  # all sizes first: they cost nothing
-        for name, entry in expected.items():
-            if (problem := check(folder, name, *entry)) is not None:
-                return problem
-    return None
+    problems = (
+        check(folder, name, *entry)
+        for check in (_size_differs, _content_differs)  # all sizes first: they cost nothing
+        for name, entry in expected.items()
+    )
+    return next(filter(None, problems), None)
 
 
 def _size_differs(folder: Path, name: str, size: int, digest: str) -> str | None:
@@ -64,7 +65,7 @@ def _content_differs(folder: Path, name: str, size: int, digest: str) -> str | N
 
 
 def _unreadable(path: Path, error: OSError) -> str:
-    """Return why a file cannot be read. StorageError if that says nothing about the file."""
+    """Return why a file cannot be read. StorageError if the reason says nothing about its content."""
     if error.errno in (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM):
         raise StorageError(f"cannot read {path}: {error.strerror}; nothing is known to be damaged") from error
     return f"cannot read {path.name}: {error.strerror}"

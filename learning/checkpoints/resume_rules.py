@@ -1,7 +1,9 @@
-"""What must be the same when a run is resumed: in every checkpoint, compared before anything is restored."""
+"""Describe what must be the same when a run is resumed, for every checkpoint, and compare it before a restore."""
 
+import contextlib
 import dataclasses
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,19 +26,18 @@ def fixed_of(
     val_set: DataSet | None,
     evaluator: Evaluator,
 ) -> dict[str, Any]:
-    """What decides the result of training beside the variables' values, in plain values that JSON keeps exactly.
+    """Return what determines the result of training besides the variables, as plain values that JSON keeps exactly.
 
-    Options of a model that are no plain values, such as a function, are left out. Of the images their number and
-    their labels stand for them.
+    Options of a model that are not plain values, such as functions, are left out. The shape and the labels
+    stand for the images.
 
     :param total_steps: updates of the whole run.
     :param optimizer: name of the optimizer's class.
     """
     options = {key: value for key, value in config.flat().items() if key not in config.changeable}
     options |= {f"model.{key}": value for key, value in model.options.items()}
-    plain = {key: _as_saved(value) for key, value in options.items()}
     return {
-        **{key: value for key, value in plain.items() if _is_plain(value)},
+        **_plain(options),
         "warm-up (updates)": warmup_of(config.schedule, total_steps),
         "optimizer": optimizer,
         "training images": list(train_set.images.shape),
@@ -49,7 +50,7 @@ def fixed_of(
 
 
 def _digest(dataset: DataSet) -> str:
-    """Of the labels."""
+    """Return a digest of the labels."""
     labels = b"" if dataset.labels is None else np.ascontiguousarray(dataset.labels).tobytes()
     return hashlib.sha256(labels).hexdigest()[:12]
 
@@ -70,18 +71,10 @@ def differences(fixed: Mapping[str, Any], saved: Mapping[str, Any]) -> list[str]
     return found
 
 
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
-    return value is None or type(value) in (bool, int, float, str)
-
-
-def _as_saved(value: Any) -> Any:
-    """Tuples as lists, NumPy's numbers as Python's: what JSON makes of them, or can take."""
-    if isinstance(value, list | tuple):
-        return [_as_saved(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _as_saved(item) for key, item in value.items()}
-    return value.item() if isinstance(value, np.generic) else value
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that JSON can hold, as JSON returns them: tuples as lists, NumPy's numbers as Python's."""
+    plain = {}
+    for key, value in options.items():
+        with contextlib.suppress(TypeError, ValueError):  # of a value such as a function
+            plain[key] = json.loads(json.dumps(value, default=np.generic.item))
+    return plain

@@ -1,4 +1,4 @@
-"""Write the variables of one checkpoint, read them into a session, or only see whether they can be read."""
+"""Write the variables of a checkpoint, read them into a session, or check that they can be read."""
 
 import math
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from learning.checkpoints.tensorflow_paths import plain_folder
 from learning.errors import CheckpointError
 
 PREFIX = "model.ckpt"
-# What TensorFlow's reader raises on damaged files: its own errors, and errors of Python that it turns them into.
+# What TensorFlow's reader raises on damaged files: its own errors, and Python's.
 UNREADABLE = (OSError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, tf.errors.OpError)
 
 
@@ -20,20 +20,15 @@ def find_unreadable(folder: Path) -> str | None:
     """Return what cannot be read of a checkpoint without checksums, or None if everything can."""
     try:
         with plain_folder(folder) as plain:
-            return _first_unreadable(plain, folder)
+            reader = tf.train.load_checkpoint(f"{plain}/{PREFIX}")
+            shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+            num_bytes = sum(math.prod(shape) * dtypes[name].size for name, shape in shapes.items())
+            if num_bytes > sum(path.stat().st_size for path in folder.glob(f"{PREFIX}.data-*")):
+                return f"its data are shorter than the {num_bytes} bytes of its index"
+            for name in shapes:
+                reader.get_tensor(name)
     except UNREADABLE as error:
         return first_line(error)
-
-
-def _first_unreadable(plain: str, folder: Path) -> str | None:
-    """Do the work of `find_unreadable` for a folder that TensorFlow knows as `plain`; may raise UNREADABLE."""
-    reader = tf.train.load_checkpoint(f"{plain}/{PREFIX}")
-    shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
-    num_bytes = sum(math.prod(shape) * dtypes[name].size for name, shape in shapes.items())
-    if num_bytes > sum(path.stat().st_size for path in folder.glob(f"{PREFIX}.data-*")):
-        return f"its data are shorter than the {num_bytes} bytes of its index"
-    for name in shapes:
-        reader.get_tensor(name)
     return None
 
 
@@ -42,9 +37,9 @@ def restore(
 ) -> None:
     """Load `variables` from the folder of a checkpoint.
 
-    :param exact: the checkpoint must hold nothing else, as for a resume.
-    :raises CheckpointError: a variable is missing, has another shape, or (`exact`) is too many. They are
-        compared first, because TensorFlow silently loads a tensor of another shape.
+    :param exact: the checkpoint must not hold other variables, as for a resume.
+    :raises CheckpointError: the checkpoint cannot be read, or a variable is missing, has another shape, or
+        (`exact`) is not in the model. TensorFlow itself silently loads a tensor of another shape.
     """
     variables = list(variables)
     try:
@@ -60,7 +55,7 @@ def restore(
 
 
 def save(sess: v1.Session, saver: v1.train.Saver, folder: Path) -> None:
-    """Write the variables of `saver` into an existing folder. OSError or TensorFlow's errors if that fails."""
+    """Write the variables of `saver` into an existing folder; raise OSError or TensorFlow's errors."""
     with plain_folder(folder) as plain, sess.graph.as_default():
         saver.save(sess, f"{plain}/{PREFIX}", write_meta_graph=False, write_state=False)
 
@@ -68,15 +63,14 @@ def save(sess: v1.Session, saver: v1.train.Saver, folder: Path) -> None:
 def _compare(
     saved: dict[str, list[int]], wanted: dict[str, list[int]], checkpoint: Path, exact: bool
 ) -> None:
-    missing = sorted(wanted.keys() - saved.keys())
-    extra = sorted(saved.keys() - wanted.keys()) if exact else []
-    differing = [
+    problems = [f"{name} is missing there" for name in sorted(wanted.keys() - saved.keys())]
+    if exact:
+        problems += [f"{name} is not in this model" for name in sorted(saved.keys() - wanted.keys())]
+    problems += [
         f"{name} is {saved[name]} there, {shape} here"
         for name, shape in sorted(wanted.items())
         if name in saved and saved[name] != shape
     ]
-    problems = [f"{name} is missing there" for name in missing]
-    problems += [f"{name} is not in this model" for name in extra] + differing
     if problems:
         shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
         raise CheckpointError(

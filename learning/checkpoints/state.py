@@ -1,4 +1,4 @@
-"""Describe the host's half of a training state: everything that the graph's variables do not hold."""
+"""The host's part of a training state: everything that the graph's variables do not hold."""
 
 import dataclasses
 import json
@@ -9,8 +9,10 @@ from typing import Any
 from datasets.storage.untrusted import parse_json
 from learning.errors import CheckpointError
 
+CHECKPOINTS = "checkpoints"  # the folder in a run directory
+LOSSES_FILE = "losses.float64"  # in CHECKPOINTS
 MAX_BYTES = 256 * 2**20  # earlier versions kept every loss here: 25 MiB for a million updates
-MAX_LOSSES = 2**26  # updates whose losses may be in a file: 2 GB once they are read
+MAX_LOSSES = 2**26  # updates whose losses may be in a file: 2 GB in memory
 
 
 @dataclass(kw_only=True)
@@ -18,16 +20,17 @@ class TrainingState:
     """The state of training after `global_step` updates.
 
     :ivar epoch: epochs completed; an epoch is num_examples // batch_size updates.
-    :ivar cursor: position in the training set, as `DataSet.cursor` gives it.
-    :ivar best_score: of the best epoch so far; before the first one, the evaluator's worst, and `best_epoch` is 0.
-    :ivar num_bad_epochs: epochs in a row without a better score, counted anew when the rate falls.
+    :ivar cursor: position in the training set, see `DataSet.cursor`.
+    :ivar best_score: score of the best epoch so far; at first the evaluator's worst, and `best_epoch` is 0.
+    :ivar num_bad_epochs: epochs in a row without a better score; 0 again when the rate falls.
     :ivar schedule: state of the learning-rate schedule.
     :ivar step_losses: one per update. step_scores, eval_scores: one per epoch.
-    :ivar earlier_losses: in a checkpoint, where `step_losses` begins after the last whole epoch: count and checksum
-        of those before, which are in a `LossFile`. Empty while training, and in checkpoints of earlier versions.
+    :ivar earlier_losses: in a checkpoint, whose `step_losses` begin after the last whole epoch: count and
+        checksum of the losses before, which are in a `LossFile`. Empty while training, and in checkpoints of
+        earlier versions.
     :ivar history: one row per epoch: epoch, step, learning_rate, train_loss, train_score, val_score.
     :ivar fixed: what must be the same when the run is resumed: options and facts about the training set.
-    :ivar machines: those that computed the run, each with `from_step`, the update before its first: see
+    :ivar machines: the machines that computed the run, each with `from_step`, the update before its first: see
         `learning.machine.identity`. Empty in a checkpoint of an earlier version.
     """
 
@@ -56,10 +59,10 @@ class TrainingState:
         *,
         improved: bool,
     ) -> None:
-        """Record an epoch of `num_steps` updates, the last at `learning_rate`, with its scores.
+        """Record an epoch of `num_steps` updates, the last at `learning_rate`.
 
-        :param step_score: of the last minibatch. eval_score: of the validation set, None without one.
-        :param improved: the score (the validation set's where there is one) is the best so far.
+        :param step_score: score of the last minibatch. eval_score: of the validation set, None without one.
+        :param improved: whether the score (of the validation set if there is one) is the best so far.
         """
         self.epoch += 1
         self.step_scores.append(step_score)
@@ -81,7 +84,7 @@ class TrainingState:
 
     @property
     def num_steps_of_epochs(self) -> int:
-        """Return the number of updates of the epochs that are done."""
+        """Return the number of updates in the completed epochs."""
         return int(self.history[-1]["step"]) if self.history else 0
 
     def to_json(self) -> str:
@@ -90,7 +93,7 @@ class TrainingState:
 
     @classmethod
     def from_json(cls, text: str, where: str) -> "TrainingState":
-        """Read `to_json`'s text. CheckpointError, naming `where`, for anything else."""
+        """Read the text of `to_json`. CheckpointError, naming `where`, for any other text."""
         if len(text) > MAX_BYTES:
             raise CheckpointError(f"{where} is larger than {MAX_BYTES} bytes")
         try:
@@ -103,14 +106,12 @@ class TrainingState:
     def _check(self, where: str) -> None:
         """Raise CheckpointError if a value is not of its type."""
         empty = TrainingState()
-        for f in dataclasses.fields(self):
-            value, expected = getattr(self, f.name), type(getattr(empty, f.name))
+        for name, value in vars(self).items():
+            expected, items = type(getattr(empty, name)), _ITEMS.get(name)
             if type(value) is not expected:
-                raise CheckpointError(f"{where}: {f.name} is not of type {expected.__name__}")
-            if f.name in _ITEMS and not all(type(item) is _ITEMS[f.name] for item in value):
-                raise CheckpointError(
-                    f"{where}: {f.name} holds something that is not of type {_ITEMS[f.name].__name__}"
-                )
+                raise CheckpointError(f"{where}: {name} is not of type {expected.__name__}")
+            if items and not all(type(item) is items for item in value):
+                raise CheckpointError(f"{where}: {name} holds something that is not of type {items.__name__}")
         for row in self.history:
             if type(row.get("step")) is not int or not all(type(value) in _NUMBERS for value in row.values()):
                 raise CheckpointError(f"{where}: history holds {row!r:.80}")
@@ -127,11 +128,8 @@ class TrainingState:
 
 _NUMBERS = (int, float, type(None))  # of a row of the history
 _ITEMS: dict[str, type] = {
-    "step_losses": float,
-    "step_scores": float,
-    "eval_scores": float,
-    "history": dict,
-    "machines": dict,
+    **dict.fromkeys(("step_losses", "step_scores", "eval_scores"), float),
+    **dict.fromkeys(("history", "machines"), dict),
 }
 
 

@@ -17,24 +17,24 @@ from learning.errors import StorageError
 
 logger = logging.getLogger(__name__)
 
-_BYTES = 8  # of a loss: float64, little-endian
+_DTYPE = np.dtype("<f8")  # of a loss
 
 
 class LossFile:
-    """The losses of all epochs that are done, in the order of the updates, beside the checkpoints.
+    """The losses of all completed epochs in order, in a file beside the checkpoints.
 
-    A checkpoint says how many of them it counts on, and their checksum. Losses behind these belong to later
-    updates, and are overwritten when the updates are repeated.
+    A checkpoint records how many of them it needs, and their checksum. Losses after these belong to later updates,
+    and are overwritten when the updates are repeated.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._count, self._checksum = 0, 0  # of what is known to be in the file
+        self._count, self._checksum = 0, 0  # of the losses that are known to be in the file
 
     def put(self, state: TrainingState) -> TrainingState:
-        """Put the losses of the epochs that are done on the disk, and return the state without them.
+        """Write the losses of the completed epochs to the disk, and return the state without them.
 
-        :raises OSError: they cannot be written; earlier ones stay as they were.
+        :raises OSError: they cannot be written; earlier losses are unchanged.
         """
         count = state.num_steps_of_epochs
         if count == 0 or len(state.step_losses) != state.global_step:
@@ -44,7 +44,7 @@ class LossFile:
         return dataclasses.replace(state, step_losses=state.step_losses[count:], earlier_losses=earlier)
 
     def fetch(self, state: TrainingState) -> None:
-        """Give the state of a checkpoint all its losses back; NaN, with a warning, for those that are lost.
+        """Restore all losses in the state of a checkpoint; NaN, with a warning, for losses that are gone.
 
         A damaged file is kept as `.damaged-NAME`; only the process that holds the directory may call this.
 
@@ -74,14 +74,14 @@ class LossFile:
         """Append the losses that are not in the file yet."""
         size = self._size()
         if size is None:
-            self.path.unlink(missing_ok=True)  # a link would lead the losses elsewhere
-        if size is None or size < self._count * _BYTES:
+            self.path.unlink(missing_ok=True)  # the losses must not be written through a link
+        if size is None or size < self._count * _DTYPE.itemsize:
             self._count, self._checksum = 0, 0
-        data = np.asarray(losses[self._count :], "<f8").tobytes()
+        data = np.asarray(losses[self._count :], _DTYPE).tobytes()
         if not data:
             return
         with self.path.open("xb" if size is None else "r+b") as file:
-            file.seek(self._count * _BYTES)
+            file.seek(self._count * _DTYPE.itemsize)
             file.write(data)
             file.truncate()
             file.flush()
@@ -91,16 +91,16 @@ class LossFile:
         self._count, self._checksum = len(losses), zlib.crc32(data, self._checksum)
 
     def _read(self, count: int, crc32: int) -> list[float] | None:
-        """Return so many losses from the beginning, or None if the file no longer holds them."""
+        """Return the first `count` losses, or None if the file no longer holds them."""
         size = self._size()
-        if size is None or size < count * _BYTES:
+        if size is None or size < count * _DTYPE.itemsize:
             return None
         with self.path.open("rb") as file:
-            data = file.read(count * _BYTES)
-        if len(data) != count * _BYTES or zlib.crc32(data) != crc32:
+            data = file.read(count * _DTYPE.itemsize)
+        if len(data) != count * _DTYPE.itemsize or zlib.crc32(data) != crc32:
             return None
         self._count, self._checksum = count, crc32
-        return np.frombuffer(data, "<f8").tolist()
+        return np.frombuffer(data, _DTYPE).tolist()
 
     def _size(self) -> int | None:
         """Return the size in bytes, or None if it is not a regular file: reading a pipe could wait forever."""

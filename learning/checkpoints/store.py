@@ -15,10 +15,9 @@ from datasets.storage.untrusted import read_text
 from learning.checkpoints import saved_variables
 from learning.checkpoints.checksums import CHECKSUMS_FILE, find_damage, write_checksums
 from learning.checkpoints.saved_variables import PREFIX, find_unreadable
-from learning.checkpoints.state import MAX_BYTES, TrainingState
+from learning.checkpoints.state import CHECKPOINTS, LOSSES_FILE, MAX_BYTES, TrainingState
 from learning.checkpoints.step_losses import LossFile
 from learning.errors import CheckpointError
-from learning.runs.directory import CHECKPOINTS, LOSSES_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +25,7 @@ STATE_FILE = "state.json"
 
 
 class Usable(NamedTuple):
-    """The step and the epoch of the weights to take, and the state of the newest whole checkpoint."""
+    """The step and the epoch of the weights to use, and the state of the newest undamaged checkpoint."""
 
     step: int
     epoch: int
@@ -37,18 +36,18 @@ class CheckpointStore:
     """The checkpoints of one run: `save_dir/checkpoints/step-N/{model.ckpt.*, state.json, checksums.json}`.
 
     A checkpoint is written under a temporary name and then renamed: a kill at any moment leaves the old
-    checkpoints and perhaps a temporary folder, never half a checkpoint. The newest `keep` stay, each with the best
-    one at its time, so that going back to an older one loses no weights.
+    checkpoints and perhaps a temporary folder, never half a checkpoint. The newest `keep` are kept, each with the
+    best one at its time, so that no weights are lost by going back to an older one.
 
-    Checksums are compared before anything of a checkpoint is used: a damaged one is named in a warning, and the
-    newest whole one is used. A checkpoint without checksums was written or published by an earlier version: its
-    tensors are read instead, which have TensorFlow's own checksums.
+    Checksums are compared before a checkpoint is used: a warning names a damaged one, and the newest undamaged one
+    is used. A checkpoint without checksums was written by an earlier version: its tensors are read instead, which
+    have TensorFlow's own checksums.
 
-    The losses of all updates are beside them in `losses.float64`, on the disk before a checkpoint counts on them;
-    if that file is lost, the run goes on without these losses.
+    The losses of all updates are in `losses.float64`, on the disk before a checkpoint needs them; if that file is
+    lost, the run goes on without these losses.
 
     `save_dir/model.ckpt` always names the selected weights, as in the AlexNet post, by hard links if the file
-    system has them; it follows the folders and is not read by this project.
+    system has them. This project does not read it.
 
     :param select: which weights to use: "best" or "last", see `TrainConfig.select`.
     """
@@ -63,7 +62,7 @@ class CheckpointStore:
     def steps(self) -> list[int]:
         """Return the updates after which a checkpoint was saved, ascending."""
         try:
-            # scandir knows which entries are folders without asking for each: a run may drop one meanwhile.
+            # scandir knows which entries are folders; a run may drop one before another call could ask.
             with os.scandir(self.folder) as entries:
                 names = [entry.name for entry in entries if entry.is_dir()]
         except (FileNotFoundError, NotADirectoryError):
@@ -76,7 +75,7 @@ class CheckpointStore:
         return self.folder / f"step-{step:08d}"
 
     def save(self, sess: v1.Session, saver: v1.train.Saver, state: TrainingState) -> Path:
-        """Write one checkpoint, link it, drop those no longer kept.
+        """Write one checkpoint, link it, and drop those that are no longer kept.
 
         :raises StorageError: it cannot be written.
         """
@@ -84,23 +83,19 @@ class CheckpointStore:
         with storage_errors(self.save_dir, what, "the earlier ones are as they were; make room and resume"):
             self.folder.mkdir(parents=True, exist_ok=True)
             self.clean()
-            target = self._write(sess, saver, state)
+            target = self.path(state.global_step)
+            with replacing_folder(target, f".writing-{target.name}") as temporary:
+                saved_variables.save(sess, saver, temporary)
+                write_text(temporary / STATE_FILE, self.losses.put(state).to_json())
+                write_checksums(temporary)
             self.link_selected(state)
             self._prune(state)
         return target
 
-    def _write(self, sess: v1.Session, saver: v1.train.Saver, state: TrainingState) -> Path:
-        target = self.path(state.global_step)
-        with replacing_folder(target, f".writing-{target.name}") as temporary:
-            saved_variables.save(sess, saver, temporary)
-            write_text(temporary / STATE_FILE, self.losses.put(state).to_json())
-            write_checksums(temporary)
-        return target
-
     def newest_state(self) -> TrainingState:
-        """Return the state of the newest checkpoint that is whole, and warn of damaged ones.
+        """Return the state of the newest undamaged checkpoint, and warn of damaged ones.
 
-        :raises CheckpointError: there is no checkpoint, or none that is whole.
+        :raises CheckpointError: there is no undamaged checkpoint.
         """
         state, damaged = self._newest_whole()
         if state is None and not damaged:
@@ -111,14 +106,14 @@ class CheckpointStore:
         if state is None:
             raise CheckpointError(
                 f"no checkpoint can be used: {'; '.join(damaged)}; "
-                f"restore one of them from a copy, or train anew in another directory"
+                f"restore one of them from a copy, or start a new run in another directory"
             )
         for problem in damaged:
             logger.warning("%s; %s is used instead", problem, self.path(state.global_step).name)
         return state
 
     def _newest_whole(self) -> tuple[TrainingState | None, list[str]]:
-        """Return the state of the newest whole checkpoint, and what is wrong with the newer ones."""
+        """Return the state of the newest undamaged checkpoint, and what is wrong with the newer ones."""
         damaged: dict[int, str] = {}
         steps = self.steps()
         while steps:
@@ -128,12 +123,12 @@ class CheckpointStore:
             except CheckpointError as error:
                 if self.path(step).is_dir():
                     damaged[step] = str(error)
-                else:  # dropped by a running training, which has saved a newer one
+                else:  # a running training has dropped it, and saved a newer one
                     steps = [known for known in self.steps() if known not in damaged]
         return None, list(damaged.values())
 
     def read_state(self, step: int) -> TrainingState:
-        """Return the host's state after `step` updates. CheckpointError if anything in the folder is damaged."""
+        """Return the host's state after `step` updates. CheckpointError if a file in the folder is damaged."""
         folder = self.path(step)
         has_checksums = os.path.lexists(folder / CHECKSUMS_FILE)
         problem = find_damage(folder) if has_checksums else find_unreadable(folder)
@@ -158,9 +153,7 @@ class CheckpointStore:
         return state.global_step, state.epoch
 
     def usable(self) -> Usable:
-        """Return the selected weights or, if they are damaged, the newest whole ones.
-
-        A warning names the epoch that is used instead: known weights of the same run are better than none.
+        """Return the selected weights or, with a warning, the newest undamaged ones if they are damaged.
 
         :raises CheckpointError: see `newest_state`.
         """
@@ -168,10 +161,9 @@ class CheckpointStore:
             known = self.steps()
             state = self.newest_state()
             step, epoch = self.selected(state)
-            if step == state.global_step:
-                return Usable(step, epoch, state)
             try:
-                self.read_state(step)
+                if step != state.global_step:
+                    self.read_state(step)
                 return Usable(step, epoch, state)
             except CheckpointError as error:
                 if self.steps() != known:  # a running training may have dropped it
@@ -183,11 +175,11 @@ class CheckpointStore:
                 return Usable(state.global_step, state.epoch, state)
 
     def set_damaged_aside(self, state: TrainingState) -> None:
-        """Make way for a run that goes on from `state`, as `newest_state` gave it.
+        """Make way for a run that goes on from `state`, the result of `newest_state`.
 
-        Newer checkpoints are damaged, or they would have been chosen, and their steps will be saved again. Damaged
-        best weights must not be linked as the selected ones. The newest of these is kept as `.damaged-step-N` for
-        inspection. Only the process that holds the directory may do this.
+        Newer checkpoints are damaged, and their steps will be saved again. Damaged best weights must not be
+        linked as the selected ones. The newest of these is kept as `.damaged-step-N` for inspection. Only the
+        process that holds the directory may call this.
         """
         best, _ = self.selected(state)
         damaged = [step for step in self.steps() if step > state.global_step]
@@ -208,7 +200,7 @@ class CheckpointStore:
         logger.warning("the damaged checkpoint %s is kept as %s", newest.name, aside)
 
     def link_selected(self, state: TrainingState) -> None:
-        """Link `save_dir/model.ckpt` to the selected weights, or to the newest if those were lost."""
+        """Link `save_dir/model.ckpt` to the selected weights, or to the newest if these are lost."""
         step, _ = self.selected(state)
         if not self.path(step).is_dir():
             step = state.global_step
@@ -229,12 +221,11 @@ class CheckpointStore:
         for step in self.steps():
             if step not in kept:
                 # Renamed first: a kill while removing must not leave half a checkpoint under its name.
-                rubbish = self.folder / f".dropped-{self.path(step).name}"
-                self.path(step).rename(rubbish)
+                self.path(step).rename(self.folder / f".dropped-{self.path(step).name}")
         self.clean()
 
     def _best_step(self, step: int) -> int:
-        """Return the best step as of `step`, or `step` itself if that cannot be read."""
+        """Return the best step at the time of `step`, or `step` itself if its state cannot be read."""
         if step not in self._best_steps:
             try:
                 self.read_state(step)
@@ -243,7 +234,7 @@ class CheckpointStore:
         return self._best_steps[step]
 
     def clean(self) -> None:
-        """Remove what a killed process left half written or half removed."""
+        """Remove folders that a killed process left half written or half removed."""
         for kind in ("writing", "dropped"):
             for path in self.folder.glob(f".{kind}-step-*"):
                 shutil.rmtree(path)

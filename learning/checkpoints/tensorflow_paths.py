@@ -1,7 +1,7 @@
 """Give TensorFlow paths that mean the same to it as to the system.
 
-TensorFlow takes the prefix of a checkpoint for a pattern, in which brackets, `*`, `?` and `\\` have special
-meanings, and takes names for UTF-8. So a checkpoint in `runs/lr=[0.1]` can be written there, but not be read.
+TensorFlow reads the prefix of a checkpoint as a pattern, in which brackets, `*`, `?` and `\\` have special
+meanings, and reads names as UTF-8. So it can write a checkpoint in `runs/lr=[0.1]`, but cannot read it.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ _PATTERN = frozenset("*?[]\\")
 
 
 def is_plain(path: str | os.PathLike[str]) -> bool:
-    """Return whether TensorFlow finds the same under this path as the system."""
+    """Return whether TensorFlow finds the same at this path as the system."""
     text = Path(path).as_posix()
     try:
         same_bytes = os.fsencode(text) == text.encode("utf-8")
@@ -28,10 +28,10 @@ def is_plain(path: str | os.PathLike[str]) -> bool:
 
 @contextlib.contextmanager
 def plain_folder(folder: Path) -> Iterator[str]:
-    """Yield a path by which TensorFlow finds an existing folder: its own if that is plain, or else that of a link.
+    """Yield a path by which TensorFlow finds an existing folder: its own if that is plain, else that of a link.
 
-    The link is removed at the end. If no link can be made, the path is that of a copy, and the files that were
-    added to it are copied into the folder at the end.
+    The link is removed at the end. If no link can be made, the path is that of a copy, whose new files are
+    copied into the folder at the end.
 
     :raises StorageError: there is no place for the link.
     """
@@ -52,16 +52,15 @@ def plain_folder(folder: Path) -> Iterator[str]:
             ) from error
         yield other.as_posix()
         if not is_link:
-            _copy_new(other, folder)
+            for path in other.iterdir():
+                if not (folder / path.name).exists():
+                    shutil.copyfile(path, folder / path.name)
 
 
 def _plain_root() -> str:
     """Return the folder for temporary files, or another one if its path is not plain."""
-    usual, others = (
-        tempfile.gettempdir(),
-        [os.path.join(os.sep, *parts) for parts in (("tmp",), ("var", "tmp"))],
-    )
-    return next((root for root in (usual, *others) if is_plain(root)), usual)
+    roots = tempfile.gettempdir(), os.path.join(os.sep, "tmp"), os.path.join(os.sep, "var", "tmp")
+    return next(filter(is_plain, roots), roots[0])
 
 
 def _linked(other: Path, folder: Path) -> bool:
@@ -70,14 +69,7 @@ def _linked(other: Path, folder: Path) -> bool:
         other.symlink_to(folder.absolute(), target_is_directory=True)
         return True
     except (OSError, NotImplementedError):  # a system or a file system without links
-        # A checkpoint that was dropped meanwhile is not copied: TensorFlow says that it is not there.
+        # A checkpoint that was dropped meanwhile is not copied: TensorFlow reports it as missing.
         with contextlib.suppress(FileNotFoundError):
             shutil.copytree(folder, other)
         return False
-
-
-def _copy_new(source: Path, target: Path) -> None:
-    """Copy the files that only `source` has."""
-    for path in source.iterdir():
-        if not (target / path.name).exists():
-            shutil.copyfile(path, target / path.name)

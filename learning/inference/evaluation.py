@@ -1,4 +1,4 @@
-"""Test a trained network: single- and multi-crop scores, recall by class, the confusion matrix."""
+"""Test a trained network: scores by one crop and by many, recall by class, the confusion matrix."""
 
 import json
 import math
@@ -15,22 +15,15 @@ from rich.progress import track
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from datasets.dataset import DataSet
-from datasets.errors import escape_name
 from datasets.storage.atomic import remove_abandoned, write_text
-from datasets.storage.failures import is_storage_failure, storage_reason
+from datasets.storage.failures import storage_errors
 from datasets.storage.paths import expanded
 from datasets.storage.untrusted import MAX_JSON_BYTES, read_text
 from learning.errors import StorageError
 from learning.evaluators import EVALUATORS, class_indices
-from learning.inference.mirroring import compare, halves, mirroring_hint
+from learning.inference.mirroring import compare, halves
 from learning.inference.trained import load_run
-from learning.reports.confusion import (
-    MAX_TABLE_CLASSES,
-    confusion_csv,
-    confusion_summary,
-    confusion_table,
-    per_class_recall,
-)
+from learning.reports.confusion import MAX_TABLE_CLASSES, confusion_csv, per_class_recall
 from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory
 from learning.terminal.output import is_watched
@@ -40,9 +33,9 @@ from models.convnet import ConvNet
 def evaluate_run(
     run: RunDirectory, data_dir: str | None = None, output: Path | None = None
 ) -> tuple[dict[str, Any], list[Path]]:
-    """Test the weights of a run that count, and write the results.
+    """Test the selected weights of a run, and write the results.
 
-    :param data_dir: labelled images to test on, see `run_data.open_labelled`; without it what the run held out.
+    :param data_dir: labelled images, see `run_data.open_labelled`; by default those that the run held out.
     :param output: the folder for the results, see `results_folder`.
     :return: the results of `evaluate` with split, epoch and, for other images, data_dir and bad_files; the files.
     :raises StorageError: the results cannot be written.
@@ -50,7 +43,7 @@ def evaluate_run(
     folder = results_folder(run, output)
     if data_dir is None:
         dataset, split = run_data.held_out(run_data.open_data(run.config, run))
-        name, found = "test", {}  # run.json names the unreadable files
+        name, found = "test", {}  # run.json lists the unreadable files
     else:
         labelled = run_data.open_labelled(run, data_dir)
         path = expanded(data_dir).resolve()
@@ -69,10 +62,10 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score `model` on labelled images, by the centre crop and, if `dataset` has more, by all of its crops.
 
-    :param evaluator: a key of EVALUATORS, reported beside the accuracy.
-    :return: plain values for JSON: num_images, class_names, scores (one entry for each way of cropping: crops,
-        accuracy, the evaluator's score, seconds), per_class_recall and confusion_matrix (rows: true class) of the
-        last way, and mirroring, the result of `mirroring.compare`, None if no crop is mirrored.
+    :param evaluator: a key of EVALUATORS, reported with the accuracy.
+    :return: plain values for JSON: num_images, class_names, scores (for each way of cropping: crops, accuracy, the
+        evaluator's score, seconds), per_class_recall and confusion_matrix (rows: true class) of the last way, and
+        mirroring, the result of `mirroring.compare`, None if no crop is mirrored.
     """
     truth = class_indices(dataset.labels, model.num_classes)  # (N,)
     predict = partial(model.predict, sess, batch_size=batch_size, progress=show_progress)
@@ -85,13 +78,15 @@ def evaluate(
             mirroring = compare(truth, plain, mirrored)
         else:
             pred = predict(dataset, augment_pred=augment_pred)
-        found = {
-            "crops": dataset.num_crops if augment_pred else 1,
-            "accuracy": float(accuracy_score(truth, pred.argmax(axis=1))),
-            evaluator: _finite(EVALUATORS[evaluator]().score(dataset.labels, pred)),
-            "seconds": round(time.perf_counter() - start, 2),
-        }
-        scores.append(found)
+        score = float(EVALUATORS[evaluator]().score(dataset.labels, pred))
+        scores.append(
+            {
+                "crops": dataset.num_crops if augment_pred else 1,
+                "accuracy": float(accuracy_score(truth, pred.argmax(axis=1))),
+                evaluator: score if math.isfinite(score) else None,  # JSON has no NaN
+                "seconds": round(time.perf_counter() - start, 2),
+            }
+        )
     matrix = confusion_matrix(truth, pred.argmax(axis=1), labels=range(model.num_classes))
     return {
         "num_images": dataset.num_examples,
@@ -104,18 +99,18 @@ def evaluate(
 
 
 def show_progress(chunks: Sequence[int]) -> Iterable[int]:
-    """Show a bar over the chunks of a prediction if standard output is a terminal."""
+    """Show a progress bar over the chunks of a prediction if standard output is a terminal."""
     return track(chunks, "predicting", transient=True, disable=not is_watched())
 
 
 def results_folder(run: RunDirectory, output: Path | None) -> Path:
     """Return the folder for the results of a test, and make it if it does not exist.
 
-    It is the run's own folder. A published run stays as it was published, so its results go to runs/tests/NAME in
-    the working directory.
+    The default is the run's own folder or, for a published run, which stays unchanged, runs/tests/NAME in the
+    working directory.
 
-    :param output: the folder asked for, if any.
-    :raises StorageError: it cannot be written; checked before the test, which may take long.
+    :param output: the folder to use in place of the default.
+    :raises StorageError: the folder cannot be written; checked before the test, which may take long.
     """
     folder = Path("runs", "tests", run.path.resolve().name) if run.info.get("published") else run.path
     folder = folder if output is None else output
@@ -131,7 +126,7 @@ def results_folder(run: RunDirectory, output: Path | None) -> Path:
 def results_name(folder: Path, data_dir: Path) -> str:
     """Return test-NAME for scores on the images in `data_dir`, with a number if `folder` has those of another NAME.
 
-    NAME is the name of `data_dir`, cut to 50 letters: a file name has 255 bytes, and a letter up to four.
+    NAME is the name of `data_dir`, cut to 50 letters: a file name has at most 255 bytes, and a letter up to four.
     """
     base = f"test-{data_dir.stem[:50]}"
     name, number = base, 2
@@ -159,57 +154,17 @@ def write_results(results: dict[str, Any], folder: Path, name: str) -> list[str]
     matrix, class_names = np.asarray(results["confusion_matrix"]), results["class_names"]
     names = [f"{name}.json", f"{name}-confusion.png"]
     remove_abandoned(folder)
-    try:
+    with storage_errors(folder, f"cannot write the results in {folder}", "make room"):
         write_text(folder / names[0], _results_text(results))
         if len(class_names) > MAX_TABLE_CLASSES:
             names.append(f"{name}-confusion.csv")
             write_text(folder / names[-1], confusion_csv(matrix, class_names))
         draw_confusion_matrix(matrix, class_names, folder / names[1])
-    except OSError as error:
-        if not is_storage_failure(error, folder):
-            raise
-        raise StorageError(
-            f"cannot write the results in {folder}: {storage_reason(error, folder)}; make room"
-        ) from error
     return names
 
 
 def _results_text(results: dict[str, Any]) -> str:
-    """Return JSON with a line for each row of the confusion matrix; json.dumps gives each number its own line."""
+    """Return JSON with one line for each row of the confusion matrix: json.dumps gives each number a line."""
     rows = ",\n  ".join(json.dumps(row, separators=(",", ":")) for row in results["confusion_matrix"])
     text = json.dumps({**results, "confusion_matrix": None}, indent=1)
     return text.replace('"confusion_matrix": null', f'"confusion_matrix": [\n  {rows}\n ]')
-
-
-def _finite(score: float) -> float | None:
-    """Return None for a score that the labels do not define, because JSON has no NaN."""
-    return float(score) if math.isfinite(score) else None
-
-
-def _shown(score: float | None) -> str:
-    return "-" if score is None else f"{score:.4f}"
-
-
-def _crops(entry: dict[str, Any]) -> str:
-    return f"{entry['crops']:>2} crop{'s' if entry['crops'] > 1 else ''}"
-
-
-def score_lines(results: dict[str, Any]) -> list[str]:
-    """Return lines for people with the scores of one crop and of all crops."""
-    count, split = results["num_images"], results["split"]
-    images = f"{count} images of {escape_name(split)}" if "data_dir" in results else f"{count} {split} images"
-    head = f"{images}, weights of epoch {results['epoch']}"
-    lines = [head]
-    for entry in results["scores"]:
-        named = {key: value for key, value in entry.items() if key not in ("crops", "seconds")}
-        values = "  ".join(f"{key} {_shown(value)}" for key, value in named.items())
-        lines.append(f"  {_crops(entry):<8}  {values}")
-    hint = mirroring_hint(results)
-    return lines if hint is None else [*lines, hint]
-
-
-def detail_lines(results: dict[str, Any]) -> list[str]:
-    """Return lines for people with the confusion matrix and the recall of each class; a summary of many classes."""
-    matrix, class_names = np.asarray(results["confusion_matrix"]), results["class_names"]
-    show = confusion_table if len(class_names) <= MAX_TABLE_CLASSES else confusion_summary
-    return [f"by {_crops(results['scores'][-1]).strip()}:", *show(matrix, class_names).splitlines()]

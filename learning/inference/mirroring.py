@@ -1,29 +1,25 @@
-"""Detect images that must not be mirrored: a network knows the test crops, but not their mirror images."""
+"""Detect images that must not be mirrored: a network recognises the test crops, but not their mirror images."""
 
 import dataclasses
 import math
-from typing import Any
 
 import numpy as np
 
 from datasets.augment.crops import Cropper
 from datasets.dataset import DataSet, Labels, Rows
 
-MIN_Z = 3.0  # standard errors: one test in 700 exceeds it by chance
-MIN_DROP = 0.05  # of the accuracy: a smaller drop is not worth a hint
-
 
 class _Plain(DataSet):
-    """A set whose test crops are not mirrored."""
+    """The same images as another set, with test crops that are not mirrored."""
 
     def __init__(self, whole: DataSet) -> None:
-        vars(self).update(vars(whole))  # its values were checked when that set was made
+        vars(self).update(vars(whole))  # whose values need no second check
         self._crops = dataclasses.replace(whole.crops, reflect=False)
         self._cropper = Cropper(self._images, self._crops, self._sampler, self._channel_sums)
 
 
 class _Mirrored(_Plain):
-    """A set whose batches are mirrored left to right."""
+    """The same images, with batches that are mirrored left to right."""
 
     def batch(
         self, indices: Rows, *, augment: bool = False, is_train: bool = False, epoch: int = 0
@@ -34,20 +30,19 @@ class _Mirrored(_Plain):
 
 
 def halves(dataset: DataSet) -> tuple[DataSet, DataSet]:
-    """Split the ten test crops of every image into the five that are not mirrored and the five that are.
+    """Return two sets of the same images: one with the five test crops as they are, one with the five mirrored.
 
     :param dataset: a set whose crops are mirrored (`Crops.reflect`).
-    :return: two sets of the same images.
     """
     return _Plain(dataset), _Mirrored(dataset)
 
 
 def compare(truth: np.ndarray, plain: np.ndarray, mirrored: np.ndarray) -> dict[str, float]:
-    """Return the accuracy of both halves, and how far the second is below the first.
+    """Return the accuracy of both halves, and how significantly they differ.
 
     :param truth: (N,) classes.
     :param plain: (N, K) predictions of the crops that are not mirrored.
-    :param mirrored: (N, K) predictions of the others.
+    :param mirrored: (N, K) predictions of the mirrored crops.
     :return: plain, mirrored: accuracies; z: the statistic of McNemar's test for pairs, in standard errors, above 0
         if the mirrored half is worse.
     """
@@ -59,17 +54,3 @@ def compare(truth: np.ndarray, plain: np.ndarray, mirrored: np.ndarray) -> dict[
         "mirrored": float(is_right_mirrored.mean()),
         "z": (lost - won) / math.sqrt(lost + won) if lost + won else 0.0,
     }
-
-
-def mirroring_hint(results: dict[str, Any]) -> str | None:
-    """Return what to do if the mirrored half is much worse; None if it is not, or nothing was mirrored.
-
-    :param results: what `learning.inference.evaluation.evaluate` returned; earlier versions gave no 'mirroring'.
-    """
-    found = results.get("mirroring")
-    if not found or found["z"] <= MIN_Z or found["plain"] - found["mirrored"] < MIN_DROP:
-        return None
-    return (
-        f"mirrored crops have an accuracy of {found['mirrored']:.4f}, the others {found['plain']:.4f}: these "
-        "images have a left and a right; train with --data.reflect false"
-    )

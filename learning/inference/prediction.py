@@ -20,7 +20,6 @@ from datasets.storage.atomic import write_csv, write_text
 from learning.inference.trained import load_run
 from learning.runs.directory import RunDirectory
 from models.convnet import ConvNet
-from models.frozen import frozen_session
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +28,7 @@ MOST_CROPS = 10  # of an image
 
 
 class Row(NamedTuple):
-    """The label of one image: classes with probabilities, best first, or the reason why it has no label."""
+    """One image and its classes with probabilities, best first, or the reason why it has none."""
 
     path: str
     classes: tuple[tuple[str, float], ...]
@@ -37,14 +36,14 @@ class Row(NamedTuple):
 
 
 class ImageFile(NamedTuple):
-    """An image to label: its name for people, and a function that reads its bytes or raises DataError."""
+    """An image to label: its name, and a function that reads its bytes or raises DataError."""
 
     name: str
     read: Callable[[], bytes]
 
 
 def image_files(paths: Sequence[str]) -> list[ImageFile]:
-    """Return the files named, and those in the folders and zip archives named, in order.
+    """Return the files at `paths`, and those in the folders and zip archives there, in order.
 
     Folders and archives are listed by the same rules as training data.
 
@@ -58,7 +57,7 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
             names = [file.name for file in source.files()]
             found.extend(ImageFile(str(path / name), partial(source.read, name)) for name in names)
         elif path.exists() or path.is_symlink():
-            # By the rules of a folder: no pipe is waited for, and nothing is read that is too large.
+            # By the rules of a folder, which neither wait for a pipe nor read a file that is too large.
             found.append(ImageFile(str(path), partial(FolderSource(path.parent).read, path.name)))
         else:
             raise DataError(f"there is no file or folder {path}; give images or folders of images")
@@ -70,11 +69,11 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
 def predict_run(
     run: RunDirectory, paths: Sequence[str], *, ten_crop: bool = False, top_k: int = 1
 ) -> Iterator[Row]:
-    """Yield one row for each image, in order, labelled with the weights of a run that count.
+    """Yield one row for each image, in order, labelled with the selected weights of a run.
 
     :param paths: images, and folders and zip archives of images.
-    :param ten_crop: average over all crops of a test, which is slower and better.
-    :param top_k: classes in each row.
+    :param ten_crop: average over all test crops, which is slower and better.
+    :param top_k: number of classes in each row.
     :raises DataError: there are no images.
     """
     files = image_files(paths)
@@ -98,25 +97,18 @@ def predict_files(
     image does not depend on which others can be read.
     """
     data, batch_size = run.config.data, run.config.train.batch_size
-    sess = _session_for_all(sess, model, len(files) * (MOST_CROPS if ten_crop else 1))
+    # One session for all chunks: `predict` would choose one for each chunk, by its size.
+    sess = model.session_for(sess, len(files) * (MOST_CROPS if ten_crop else 1))
     for start in range(0, len(files), CHUNK):
         chunk = files[start : start + CHUNK]
         images, reasons = _decode(chunk, data.image_size, model.input_shape[-1])
-        predictions = iter(())
+        predictions = iter(())  # (K,) for each readable image
         if images:
             dataset = DataSet(np.stack(images), crops=data.crops)
-            pred = model.predict(sess, dataset, batch_size=batch_size, augment_pred=ten_crop)
-            predictions = iter(pred)  # (K,) for each readable image
+            predictions = iter(model.predict(sess, dataset, batch_size=batch_size, augment_pred=ten_crop))
         for file, reason in zip(chunk, reasons, strict=True):
             classes = [] if reason else top_classes(next(predictions), run.class_names, top_k)
             yield Row(file.name, tuple(classes), reason)
-
-
-def _session_for_all(sess: Any, model: ConvNet, num_crops: int) -> Any:
-    """Return the session for all chunks: `ConvNet.predict` would choose one for each chunk, by its size."""
-    if type(model)._predict_crops is not ConvNet._predict_crops:  # it may do anything with the session
-        return sess
-    return frozen_session(sess, model, num_crops)
 
 
 def _decode(files: Sequence[ImageFile], size: int, channels: int) -> tuple[list[np.ndarray], list[str]]:
@@ -138,13 +130,10 @@ def top_classes(probabilities: np.ndarray, class_names: Sequence[str], k: int) -
 
 
 def line(row: Row) -> str:
-    """Format a row for people. A name with control characters is escaped."""
+    """Return a row as text. A name with control characters is escaped."""
     name = row.path if row.path.isprintable() else ascii(row.path)
-    if row.error:
-        return f"{name}\terror: {row.error}"
-    return "\t".join(
-        [name, *(f"{escape_name(label)} {probability:.4f}" for label, probability in row.classes)]
-    )
+    labels = [f"{escape_name(label)} {probability:.4f}" for label, probability in row.classes]
+    return "\t".join([name, f"error: {row.error}"] if row.error else [name, *labels])
 
 
 def require_readable(rows: Sequence[Row]) -> None:
@@ -161,22 +150,18 @@ def require_readable(rows: Sequence[Row]) -> None:
 def write_predictions(path: Path, rows: Sequence[Row]) -> None:
     """Write the rows as CSV (path, class1, probability1, ..., error) or JSON, by the suffix of `path`."""
     if path.suffix == ".json":
-        plain = [
-            {
-                "path": row.path,
-                "classes": [{"name": name, "probability": value} for name, value in row.classes],
-                "error": row.error or None,
-            }
-            for row in rows
-        ]
+        plain = []
+        for row in rows:
+            classes = [{"name": name, "probability": value} for name, value in row.classes]
+            plain.append({"path": row.path, "classes": classes, "error": row.error or None})
         write_text(path, json.dumps(plain, indent=1, ensure_ascii=False))
         return
     most = max(len(row.classes) for row in rows)
     table = []
     for row in rows:
         cells: dict[str, Any] = {"path": row.path}
-        for i in range(most):
-            name, value = row.classes[i] if i < len(row.classes) else ("", "")
-            cells |= {f"class{i + 1}": name, f"probability{i + 1}": value}
+        padded = [*row.classes, *[("", "")] * (most - len(row.classes))]
+        for number, (name, value) in enumerate(padded, start=1):
+            cells |= {f"class{number}": name, f"probability{number}": value}
         table.append({**cells, "error": row.error})
     write_csv(path, table)

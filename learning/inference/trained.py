@@ -1,4 +1,4 @@
-"""Load a trained network: the weights of a run that count, in a session."""
+"""Load a trained network: the selected weights of a run, in a session."""
 
 import logging
 from pathlib import Path
@@ -20,14 +20,11 @@ logger = logging.getLogger(__name__)
 
 
 def load_selected(sess: v1.Session, model: ConvNet, run_path: Path, select: str) -> Usable:
-    """Restore the weights of a run that count: the best or the last.
+    """Restore the selected weights of a run, and return which were restored: see `CheckpointStore.usable`.
 
-    The last also count if no epoch had a score. If the weights are damaged, a warning says so and the newest
-    undamaged ones are restored. A run that is still training may drop a checkpoint between the look at it and the
-    restore; then this looks again.
+    A run that is still training may drop a checkpoint before it is restored; then the search starts again.
 
     :param select: "best" or "last", see `TrainConfig.select`.
-    :return: which weights were restored.
     """
     store = CheckpointStore(run_path, select=select)
     for attempt in range(5):
@@ -51,7 +48,7 @@ def load_run(run: RunDirectory) -> tuple[ConvNet, v1.Session, int]:
     model = build_model(config, run.input_shape, len(run.class_names), mean)
     sess = open_session(model, run.config.train.threads)
     _, epoch, newest = load_selected(sess, model, run.path, run.config.train.select)
-    is_last = newest.global_step == max(CheckpointStore(run.path).steps())  # if not, damage was warned of
+    is_last = newest.global_step == max(CheckpointStore(run.path).steps())  # else a warning named the damage
     if is_last and not run.info.get("published") and not run.is_finished(newest):
         num_epochs = run.config.train.num_epochs
         logger.warning("%s is not finished: %d of %d epochs are trained", run.path, newest.epoch, num_epochs)

@@ -1,4 +1,8 @@
-"""Read a confusion matrix, as numbers and as text; `learning.reports.plots` draws it."""
+"""Read a confusion matrix, as numbers and as text; `learning.reports.plots` draws it.
+
+A matrix has K x K counts: rows are true classes, columns predicted classes; `class_names` are in the same order.
+All functions raise ValueError for another shape, negative or fractional counts, or a different number of names.
+"""
 
 import csv
 import io
@@ -9,15 +13,12 @@ from rich.cells import cell_len
 
 from datasets.errors import escape_name
 
-MAX_TABLE_CLASSES = 20  # for more, a summary is shown instead of the whole matrix
+MAX_TABLE_CLASSES = 20  # with more, a summary is shown
 NUM_SHOWN = 10  # classes and confusions in the summary
 
 
 def checked_counts(matrix: np.ndarray, class_names: Sequence[str] | None = None) -> np.ndarray:
-    """Return the matrix as int64 (K, K).
-
-    :raises ValueError: it is not a matrix of counts, or the number of names differs.
-    """
+    """Return the matrix as int64 (K, K), or raise ValueError."""
     counts = np.asarray(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size:
         raise ValueError(
@@ -33,24 +34,14 @@ def checked_counts(matrix: np.ndarray, class_names: Sequence[str] | None = None)
 
 
 def per_class_recall(matrix: np.ndarray) -> list[float | None]:
-    """Return the share of each class's examples that were recognised, in [0, 1]; None for a class without examples.
-
-    :param matrix: (K, K) integers, 0 or more; row = true class, column = predicted class.
-    :raises ValueError: another shape, negative or fractional counts.
-    """
+    """Return the recognised share of each class's examples, in [0, 1]; None for a class without examples."""
     counts = checked_counts(matrix)
     totals = counts.sum(axis=1)
     return [int(counts[k, k]) / int(total) if total else None for k, total in enumerate(totals)]
 
 
 def confusion_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
-    """Return the matrix as text: a row for each true class, a column for each predicted one, and recall.
-
-    :param matrix: (K, K) integers, 0 or more; row = true class, column = predicted class.
-    :param class_names: K names in the order of the rows.
-    :return: lines of equal width, without a line break at the end.
-    :raises ValueError: another shape, negative or fractional counts, or a different number of names.
-    """
+    """Return the matrix and the recall of each class as text: lines of equal width."""
     counts = checked_counts(matrix, class_names)
     names = [escape_name(name) for name in class_names]
     cells = [["true \\ predicted", *names, "recall"]]
@@ -62,10 +53,7 @@ def confusion_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
 def worst_classes(
     matrix: np.ndarray, class_names: Sequence[str], count: int
 ) -> list[tuple[str, int, float | None]]:
-    """Return at most `count` classes, those with the lowest recall first: name, examples, recall.
-
-    Classes without examples, which have no recall, come last.
-    """
+    """Return at most `count` classes by ascending recall, those without examples last: name, examples, recall."""
     totals = checked_counts(matrix, class_names).sum(axis=1).tolist()
     rows = list(zip(class_names, totals, per_class_recall(matrix), strict=True))
     return sorted(rows, key=lambda row: (row[2] is None, row[2], -row[1]))[:count]
@@ -90,12 +78,7 @@ def top_confusions(
 
 
 def confusion_summary(matrix: np.ndarray, class_names: Sequence[str]) -> str:
-    """Return what stands out of a confusion matrix, as text: the lowest recall, the most frequent confusions.
-
-    :param matrix: (K, K) integers, 0 or more; row = true class, column = predicted class.
-    :param class_names: K names in the order of the rows.
-    :return: lines without a line break at the end.
-    """
+    """Return the lowest recalls and the most frequent confusions as text."""
     worst = [
         [escape_name(name), str(total), f"{recall:.2%}"]
         for name, total, recall in worst_classes(matrix, class_names, NUM_SHOWN)
@@ -105,17 +88,18 @@ def confusion_summary(matrix: np.ndarray, class_names: Sequence[str]) -> str:
         [f"{escape_name(true)} -> {escape_name(predicted)}", str(number), f"{share:.2%}"]
         for true, predicted, number, share in top_confusions(matrix, class_names, NUM_SHOWN)
     ]
-    lines = [f"the lowest recall of {len(class_names)} classes"]
-    lines += _aligned([["true", "images", "recall"], *worst])
-    lines += [
-        "the most frequent confusions",
-        *_aligned([["true -> predicted", "images", "share"], *confused]),
-    ]
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            f"the lowest recall of {len(class_names)} classes",
+            *_aligned([["true", "images", "recall"], *worst]),
+            "the most frequent confusions",
+            *_aligned([["true -> predicted", "images", "share"], *confused]),
+        ]
+    )
 
 
 def confusion_csv(matrix: np.ndarray, class_names: Sequence[str]) -> str:
-    """Return the whole matrix as CSV: a row for each true class, a column for each predicted one."""
+    """Return the whole matrix as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["true \\ predicted", *class_names])
@@ -132,8 +116,7 @@ def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for row in cells:
-        first, *others = (
-            (cell, " " * (width - cell_len(cell))) for cell, width in zip(row, widths, strict=True)
-        )
-        lines.append("  ".join(["".join(first), *(space + cell for cell, space in others)]))
+        spaces = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        others = (space + cell for cell, space in zip(row[1:], spaces[1:], strict=True))
+        lines.append("  ".join([row[0] + spaces[0], *others]))
     return lines

@@ -1,4 +1,4 @@
-"""Write a page for the browser as one HTML file, from sections of tables, text and pictures."""
+"""Write one HTML file from sections of tables, text and images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,43 +16,30 @@ TEMPLATE = "page.html.jinja"
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of a page: a heading, then the table, the text and the images that are given.
+    """A part of a page: a heading, then the table, the text and the images that are given."""
 
-    :ivar heading: shown above, and in the page's list of contents.
-    :ivar columns: the table's header; empty for none.
-    :ivar rows: the table's cells; a number is shown to the right, a fraction with 4 digits, None as a dash.
-    :ivar text: shown as it stands, in letters of equal width.
-    :ivar images: (path relative to the page, caption); a path leads into the page's own folder or below.
-    """
-
-    heading: str
-    columns: Sequence[str] = ()
-    rows: Sequence[Sequence[object]] = ()
-    text: str = ""
-    images: Sequence[tuple[str, str]] = ()
+    heading: str  # also in the table of contents
+    columns: Sequence[str] = ()  # the table's header
+    rows: Sequence[Sequence[object]] = ()  # numbers are right-aligned, with 4 digits; None is a dash
+    text: str = ""  # shown literally, in letters of equal width
+    images: Sequence[tuple[str, str]] = ()  # path relative to the page, in its folder or below; caption
 
 
 def write_page(path: str | Path, *, title: str, sections: Sequence[Section]) -> None:
-    """Write one HTML file that shows a finished run: no scripts, no address outside its own folder.
+    """Write the HTML file `path`, without scripts or addresses outside its folder; images are linked, not copied.
 
-    :param path: the file; the images of the sections are linked, not copied.
-    :param title: shown at the top and as the window's title.
-    :raises ValueError: an image that is not in the page's folder or below, or a row of another length than
-        the table's header.
+    :raises ValueError: an image is not in the page's folder or below, or a row does not fit the table's header.
     """
     for section in sections:
         _check(section)
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
-    )
+    loader, undefined = jinja2.FileSystemLoader(Path(__file__).parent), jinja2.StrictUndefined
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, undefined=undefined)
     environment.filters |= {"digits": _digits, "address": partial(quote, errors="surrogateescape")}
     page = environment.get_template(TEMPLATE).render(title=title, sections=sections)
     write_text(Path(path), page.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _check(section: Section) -> None:
-    """Raise ValueError for a row that does not fit its header, or an image that is elsewhere."""
     for row in section.rows:
         if section.columns and len(row) != len(section.columns):
             raise ValueError(
@@ -68,7 +55,7 @@ def _check(section: Section) -> None:
 
 
 def _digits(number: object) -> str:
-    """Return a number as a cell shows it: scores and losses, one below the other, with 4 digits."""
+    """Return the text of a number in a cell: scores and losses have 4 digits."""
     if not isinstance(number, float | np.floating):
         return str(number)
     usual = number == 0 or 0.01 <= abs(number) < 10

@@ -1,7 +1,7 @@
 """Draw the pictures of a run: learning curves, a confusion matrix, images in a grid.
 
-Each picture is its own matplotlib figure: no pyplot, no backend, no state that another part of the program could
-see. Import this module late, only to draw, because matplotlib takes a while to import.
+Each picture is its own matplotlib figure, without pyplot, a backend or shared state, and is written as PNG. Import
+this module only to draw, because matplotlib takes a while to import.
 """
 
 import math
@@ -14,8 +14,8 @@ import numpy as np
 from learning.reports.confusion import checked_counts
 from learning.reports.drawing import Axes, Figure, MaxNLocator, plain, save, shortened, wrapped
 
-MAX_COUNTED_CLASSES = 30  # above, a cell is too small for its count
-MAX_NAMED_CLASSES = 60  # above, only some classes have their name at the axis
+MAX_COUNTED_CLASSES = 30  # with more, a cell is too small for its count
+MAX_NAMED_CLASSES = 60  # with more, only some classes have their name at the axis
 MAX_GRID_IMAGES = 400
 TRAIN_COLOUR, VAL_COLOUR, RATE_COLOUR = "#4c72b0", "#dd8452", "#55a868"
 
@@ -27,12 +27,11 @@ def draw_learning_curves(
     title: str = "Learning curves",
     best_epoch: int | None = None,
 ) -> None:
-    """Draw loss, scores and learning rate against the epoch, and write the picture.
+    """Draw loss, scores and learning rate against the epoch.
 
     :param history: one row per epoch with epoch (int), learning_rate, train_loss, train_score and val_score
-        (float); a value of None or NaN leaves a gap, a curve without any value is left out.
-    :param path: written as PNG.
-    :param best_epoch: the epoch to mark, None for none.
+        (float); None or NaN leaves a gap, and a curve without any value is left out.
+    :param best_epoch: the epoch to mark, if any.
     :raises ValueError: the history is empty.
     """
     if not history:
@@ -51,7 +50,10 @@ def draw_learning_curves(
         axes.spines[["top", "right"]].set_visible(False)
     if np.nanmax(_values(history, "learning_rate"), initial=0) > 0:
         rate.set_yscale("log", nonpositive="mask")
-    _draw_epoch_axis(rate, epochs)
+    rate.set_xlabel("epoch")
+    rate.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
+    if len(epochs) == 1:  # leave room around it
+        rate.set_xlim(epochs[0] - 1, epochs[0] + 1)
     if best_epoch is not None:
         _mark_best_epoch(loss, score, history, best_epoch)
     if score.get_legend_handles_labels()[0]:
@@ -61,46 +63,32 @@ def draw_learning_curves(
 
 
 def _values(history: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
-    """Return one column of the history as float64 (epochs,), NaN where there is no finite value."""
+    """Return one column of the history as float64 (epochs,), NaN if a value is not finite."""
     values = np.array([math.nan if row.get(key) is None else row[key] for row in history], np.float64)
     return np.where(np.isfinite(values), values, np.nan)
 
 
 def _draw_curve(axes: Axes, epochs: list[int], values: np.ndarray, colour: str, label: str) -> None:
-    """Draw a line with markers, since a single epoch, or one between gaps, has no line."""
+    """Draw a line with markers, because a single epoch, or one between gaps, has no line."""
     if np.isfinite(values).any():
         size = 4.0 if len(epochs) <= 40 else 1.5
         axes.plot(epochs, values, color=colour, label=label, marker="o", markersize=size, linewidth=1.4)
 
 
-def _draw_epoch_axis(axes: Axes, epochs: list[int]) -> None:
-    """Mark whole epochs only, and leave room around a single one."""
-    axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
-    if len(epochs) == 1:
-        axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
-
-
 def _mark_best_epoch(loss: Axes, score: Axes, history: Sequence[Mapping[str, Any]], best_epoch: int) -> None:
     """Draw a vertical line through both panels, and put the score of that epoch into the legend."""
-    keys = ("val_score", "train_score")
-    best = [
-        row[key] for row in history if row["epoch"] == best_epoch for key in keys if row.get(key) is not None
-    ]
+    row = next((row for row in history if row["epoch"] == best_epoch), {})
+    best = [row[key] for key in ("val_score", "train_score") if row.get(key) is not None]
     label = f"best: epoch {best_epoch}" + (f" ({best[0]:.4g})" if best else "")
     for axes in (loss, score):
         axes.axvline(best_epoch, color="0.35", linestyle="--", linewidth=1, label=label)
 
 
 def draw_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], path: str | Path) -> None:
-    """Draw a confusion matrix and write the picture.
+    """Draw a confusion matrix, which `learning.reports.confusion` describes.
 
-    A cell's colour is its share of the true class's examples; its count is written in it up to
-    MAX_COUNTED_CLASSES classes.
+    A cell's colour is its share of the true class's examples; up to MAX_COUNTED_CLASSES classes, cells have counts.
 
-    :param matrix: (K, K) integers, 0 or more; row = true class, column = predicted class.
-    :param class_names: K names in the order of the rows.
-    :param path: written as PNG.
     :raises ValueError: another shape, negative or fractional counts, or a different number of names.
     """
     counts = checked_counts(matrix, class_names)
@@ -119,20 +107,18 @@ def draw_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], path: 
 
 
 def _name_classes(axes: Axes, class_names: Sequence[str]) -> None:
-    """Write the class names at both axes: shortened, and only every n-th if there are too many."""
+    """Write the class names at both axes: shortened, and only every n-th of too many."""
     stride = math.ceil(len(class_names) / MAX_NAMED_CLASSES)
     positions = range(0, len(class_names), stride)
     names = [plain(shortened(class_names[k])) for k in positions]
     size = 10 if len(class_names) <= 12 else 8
-    upright = len(class_names) <= 6 and max(len(name) for name in names) <= 8
+    is_horizontal = len(class_names) <= 6 and max(map(len, names)) <= 8
+    rotation = 0 if is_horizontal else 45 if len(class_names) <= 12 else 90
     axes.set_yticks(positions, names, fontsize=size)
-    if upright:
-        axes.set_xticks(positions, names, fontsize=size)
-    else:
-        axes.set_xticks(positions, names, fontsize=size, rotation=90 if len(class_names) > 12 else 45)
-        if len(class_names) <= 12:
-            for label in axes.get_xticklabels():
-                label.set(ha="right", rotation_mode="anchor")
+    axes.set_xticks(positions, names, fontsize=size, rotation=rotation)
+    if rotation == 45:
+        for label in axes.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
 
 
 def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell_points: float) -> None:
@@ -146,11 +132,10 @@ def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell_point
 def draw_image_grid(
     images: np.ndarray, captions: Sequence[str], path: str | Path, *, columns: int = 8
 ) -> None:
-    """Draw images in rows, each with its caption above, and write the picture.
+    """Draw images in rows, each below its caption.
 
     :param images: (N, H, W, C), C 1 or 3; uint8, or float in [0, 1]; N from 1 to MAX_GRID_IMAGES.
     :param captions: N texts; two lines of each are shown.
-    :param path: written as PNG.
     :param columns: images in a row.
     :raises ValueError: another shape, dtype, value range or number of captions.
     """
@@ -173,7 +158,7 @@ def draw_image_grid(
 
 
 def _checked_images(images: np.ndarray) -> np.ndarray:
-    """Return the images as (N, H, W, 3), with the dtype that they have."""
+    """Return the images as (N, H, W, 3), uint8 or float32."""
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Write the page of a run: an HTML file in its folder that shows the results there."""
+"""Write the page of a run: an HTML file in its folder that shows its results."""
 
 import csv
 import datetime
@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from learning.errors import CheckpointError
-from learning.inference.mirroring import mirroring_hint
 from learning.reports.confusion import top_confusions, worst_classes
 from learning.reports.html import Section, write_page
+from learning.reports.scores import mirroring_hint
 from learning.runs.directory import CONFIG_FILE, RunDirectory
 
 PAGE_FILE = "index.html"
@@ -24,15 +24,18 @@ HISTORY_COLUMNS = {
     "train_score": "score of the last minibatch",
     "val_score": "validation score",
 }
-MAX_LISTED_CLASSES = 50  # with more, the page shows what stands out
-NUM_NAMES = 10  # of classes, that the table of facts lists
+MAX_LISTED_CLASSES = 50  # with more, only the worst are listed
+NUM_NAMES = 10  # classes that the table of facts names
+PICTURES = (  # heading, file, caption
+    ("Confusion matrix", "test-confusion.png", "Counts; the colour is the share of the true class"),
+    ("Training images", "augmented.png", "Some training images as the network sees them in the first epoch"),
+)
 
 
 def write_run_page(folder: Path) -> Path:
-    """Write index.html of a run: scores, learning curves, recall by class, confusion matrix, configuration.
+    """Write index.html of a run: scores, curves, recall, confusion matrix, unreadable files, configuration.
 
-    Images that could not be read are listed too. Parts whose files (history.csv, test.json, a picture) do not
-    exist yet are left out; pictures are linked, not copied.
+    Parts whose files (history.csv, test.json, a picture) do not exist yet are left out.
 
     :param folder: a run directory.
     :return: the page.
@@ -47,14 +50,7 @@ def write_run_page(folder: Path) -> Path:
         sections.append(_learning(history, results.epoch if results else None, curves))
     if results:
         sections = [results.scores, *sections, *results.classes]
-    for heading, name, caption in (
-        ("Confusion matrix", "test-confusion.png", "Counts; the colour is the share of the true class"),
-        (
-            "Training images",
-            "augmented.png",
-            "Some training images as the network sees them in the first epoch",
-        ),
-    ):
+    for heading, name, caption in PICTURES:
         if pictures := _pictures(folder, name, caption):
             sections.append(Section(heading=heading, images=pictures))
     if bad_files := run.info.get("bad_files"):
@@ -80,11 +76,9 @@ def _parsed(path: Path, parse: Callable[[str], Any]) -> Any:
 
 def _parse_history(text: str) -> list[dict[str, Any]]:
     """Return the rows of history.csv, one for each epoch, with None for an empty cell."""
-    rows = [
-        {key: float(row[key]) if row[key] else None for key in HISTORY_COLUMNS}
-        for row in csv.DictReader(text.splitlines())
-    ]
-    return [{**row, "epoch": int(row["epoch"] or 0)} for row in rows]
+    rows = csv.DictReader(text.splitlines())
+    values = [{key: float(row[key]) if row[key] else None for key in HISTORY_COLUMNS} for row in rows]
+    return [{**row, "epoch": int(row["epoch"] or 0)} for row in values]
 
 
 def _parse_timing(text: str) -> str:
@@ -96,11 +90,11 @@ def _parse_timing(text: str) -> str:
 class _Results(NamedTuple):
     epoch: int  # whose weights were tested
     scores: Section  # a row for each way of cropping
-    classes: list[Section]  # recall, and of many classes the confusions
+    classes: list[Section]  # recall, and for many classes the confusions
 
 
 def _parse_results(text: str) -> _Results:
-    """Turn test.json, which holds what `evaluate` returned, the split and the epoch, into sections."""
+    """Return the sections of test.json, which has the results of `evaluate`, the split and the epoch."""
     results = json.loads(text)
     columns = list(results["scores"][0])
     rows = [[entry[column] for column in columns] for entry in results["scores"]]
@@ -110,7 +104,7 @@ def _parse_results(text: str) -> _Results:
 
 
 def _class_sections(results: dict[str, Any]) -> list[Section]:
-    """Show the recall of each class; of many classes the lowest, and the most frequent confusions."""
+    """Return the recall of each class or, for many classes, the lowest and the most frequent confusions."""
     matrix, names = np.array(results["confusion_matrix"], np.int64), results["class_names"]
     if len(names) <= MAX_LISTED_CLASSES:
         rows = list(zip(names, matrix.sum(axis=1).tolist(), results["per_class_recall"], strict=True))
@@ -130,7 +124,7 @@ def _class_sections(results: dict[str, Any]) -> list[Section]:
 
 
 def _facts(run: RunDirectory, training_time: str | None) -> Section:
-    """Say which network was trained on which data, and for how long."""
+    """Return which network was trained on which data, and for how long."""
     info, names = run.info, run.class_names
     listed = ", ".join(names[:NUM_NAMES]) + (", ..." if len(names) > NUM_NAMES else "")
     facts = {
@@ -164,7 +158,7 @@ def _listed(values: Mapping[str, object]) -> str:
 def _learning(
     history: Sequence[Mapping[str, Any]], tested: int | None, curves: list[tuple[str, str]]
 ) -> Section:
-    """Show the curves, and the numbers of the epoch that was tested and of the last one."""
+    """Return the curves, and the numbers of the tested epoch and the last one."""
     named = {history[-1]["epoch"]: ["last"]}
     if tested is not None:
         named.setdefault(tested, []).append("tested")

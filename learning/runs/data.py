@@ -1,7 +1,4 @@
-"""Load the images of a run as it is configured, check them against it, and describe them for its directory.
-
-Imports no TensorFlow.
-"""
+"""Load the images of a run as configured, compare them with it, and describe them; without TensorFlow."""
 
 import dataclasses
 import logging
@@ -29,8 +26,8 @@ def open_data(config: RunConfig, run: RunDirectory | None = None) -> Splits:
     """Load and split the configured data.
 
     :param run: an existing run that was started with the same data.
-    :raises OptionError: an option that the data set does not have.
-    :raises CheckpointError: the data are not those of `run`, or are no longer where they were.
+    :raises OptionError: the data set does not have an option.
+    :raises CheckpointError: the data differ from those of `run`, or are no longer where they were.
     """
     data = config.data
     is_there = config.data_dir is None or data.download or expanded(config.data_dir).exists()
@@ -46,7 +43,7 @@ def open_data(config: RunConfig, run: RunDirectory | None = None) -> Splits:
 
 
 def check_same_data(run: RunDirectory, splits: Splits) -> None:
-    """Raise CheckpointError unless the data are those that the run was started with."""
+    """Raise CheckpointError unless the run was started with these data."""
     if splits.class_names != tuple(map(normal_form, run.class_names)):
         raise CheckpointError(
             f"{run.path} was trained on the classes {shortened(run.class_names)}, the data now have "
@@ -85,9 +82,7 @@ def held_out(splits: Splits) -> tuple[DataSet, str]:
     """Return the set that a finished run is tested on, and its name."""
     if splits.test is not None:
         return splits.test, "test"
-    if splits.val is not None:
-        return splits.val, "validation"
-    return splits.train, "training"
+    return (splits.train, "training") if splits.val is None else (splits.val, "validation")
 
 
 def run_info(splits: Splits, input_shape: tuple[int, ...]) -> dict[str, Any]:
@@ -103,10 +98,7 @@ def run_info(splits: Splits, input_shape: tuple[int, ...]) -> dict[str, Any]:
 
 
 def open_labelled(run: RunDirectory, data_dir: str) -> LabelledSet:
-    """Load labelled images as a test set for a run, with its classes, image size and crops: see `labelled_set`.
-
-    Warn of images that the run was trained on.
-    """
+    """Load labelled images as a test set for a run, see `labelled_set`; warn of images that it was trained on."""
     data = run.config.data
     labelled = labelled_set(data_dir, run.class_names, data, name=data.name)
     num_seen = count_seen(run, labelled.digests)
@@ -123,13 +115,13 @@ def open_labelled(run: RunDirectory, data_dir: str) -> LabelledSet:
 
 
 def _count_in_own_data(run: RunDirectory, data_dir: str, labelled: LabelledSet) -> int:
-    """Count the images that a run was trained on, if these are its data; for runs that keep no digests."""
+    """Count the images that a run without digests was trained on, if `labelled` are its own data."""
     if labelled.dataset.num_examples < sum(run.num_images.values()):
         return 0
     data = dataclasses.replace(run.config.data, download=False)  # counting must not put files there
     path = str(expanded(data_dir).resolve())
     try:
-        with without_warnings():  # of the split, which a test does not use
+        with without_warnings():  # about the split, which a test does not use
             splits = open_data(dataclasses.replace(run.config, data_dir=path, data=data))
     except DataError:  # they cannot be loaded as for that run
         return 0

@@ -18,7 +18,7 @@ import yaml
 from datasets.storage.atomic import TEMPORARY_NAME, write_text
 from datasets.storage.paths import expanded
 from datasets.storage.untrusted import MAX_JSON_BYTES, MAX_YAML_BYTES, parse_json, parse_yaml, read_text
-from learning.checkpoints.state import TrainingState
+from learning.checkpoints.state import CHECKPOINTS, LOSSES_FILE, TrainingState
 from learning.config.run_config import RunConfig, check_names
 from learning.errors import CheckpointError, DirectoryInUseError, StorageError
 from learning.runs.lock import LOCK_FILE, hold
@@ -27,11 +27,9 @@ CONFIG_FILE = "config.yaml"
 INFO_FILE = "run.json"
 DIGESTS_FILE = "train-images.digests"
 HISTORY_FILE = "history.csv"
-MAX_SIDE = 10_000  # pixels of an input; more is no image of this project but an attack on memory
+MAX_SIDE = 10_000  # pixels of an input; a larger one would exhaust the memory
 UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
-CHECKPOINTS = "checkpoints"
-LOSSES_FILE = "losses.float64"  # in it
-# What is in a run directory, and in its folder of checkpoints, before there is one.
+# What a run directory, and its folder of checkpoints, can contain before the first checkpoint.
 _BEFORE_CHECKPOINTS = re.compile(
     rf"{CONFIG_FILE}|{INFO_FILE}|{re.escape(DIGESTS_FILE)}|augmented\.png|{TEMPORARY_NAME.pattern}"
     r"|events\.out\.tfevents\..*|profile-\d+\.(timeline\.json|operations\.csv)"
@@ -43,22 +41,22 @@ logger = logging.getLogger(__name__)
 
 
 class RunDirectory:
-    """A folder with the resolved configuration, what the data were, and all that training leaves there.
+    """A folder with the resolved configuration, a description of the data, and the results of training.
 
     :ivar path: the folder.
     :ivar config: config.yaml, the resolved RunConfig; `train.py --config` reads it too.
     :ivar info: run.json: class_names in the order of the network's outputs, input_shape (h, w, C), num_images,
-        data_fingerprint, versions, started, and once it trains machines, as `learning.machine.identity` has them.
-    :ivar num_images: of each split that there is; empty where run.json does not say.
+        data_fingerprint, versions, started and, once training has begun, machines (see
+        `learning.machine.identity`).
+    :ivar num_images: number of images by split; empty if run.json does not have it.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Open an existing run. CheckpointError where there is none, or it cannot be read."""
+        """Open an existing run. CheckpointError if there is none, or it cannot be read."""
         self.path = expanded(os.fspath(path))
         if not (self.path / CONFIG_FILE).is_file():
-            what = (
-                f"is no run directory: it holds no {CONFIG_FILE}" if self.path.exists() else "does not exist"
-            )
+            is_other = self.path.exists()
+            what = f"is not a run directory: it has no {CONFIG_FILE}" if is_other else "does not exist"
             raise CheckpointError(
                 f"{self.path} {what}; give the folder that train.py made (by default under runs/)"
             )
@@ -80,15 +78,11 @@ class RunDirectory:
 
     @classmethod
     def create(cls, path: Path, config: RunConfig, info: Mapping[str, Any]) -> "RunDirectory":
-        """Write the two files of a new run."""
-        versions = {name: version(name) for name in PACKAGES}
-        facts = {
-            **info,
-            "versions": {"python": platform.python_version(), **versions},
-            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        }
-        text = json.dumps(facts, indent=1)
-        try:  # nobody should train for hours and find the run unreadable
+        """Write config.yaml and run.json of a new run."""
+        versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+        started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        text = json.dumps({**info, "versions": versions, "started": started}, indent=1)
+        try:  # now, rather than after hours of training
             parse_json(text if len(text) <= MAX_JSON_BYTES else "")
         except ValueError as error:
             raise StorageError(
@@ -101,14 +95,14 @@ class RunDirectory:
         return cls(path)
 
     def is_finished(self, state: TrainingState) -> bool:
-        """Whether training came to its end: all epochs, or stopped early as it is configured to."""
+        """Return whether training has reached its end: after all epochs, or by early stopping."""
         stopped = self.config.schedule.should_stop(state.epoch - state.best_epoch)
         return stopped or state.epoch >= self.config.train.num_epochs
 
     def update(self, config: RunConfig, machines: Sequence[Mapping[str, Any]] = ()) -> None:
-        """Keep the configuration of a resumed run, which may be longer or have its data elsewhere.
+        """Save the configuration of a resumed run, which may be longer or have its data elsewhere.
 
-        :param machines: by which the run is computed, from its first update to the next one.
+        :param machines: the machines that computed the run, from its first update to the next one.
         """
         if config != self.config:
             write_config(self.path, config)
@@ -119,15 +113,15 @@ class RunDirectory:
 
 
 def write_config(path: Path, config: RunConfig) -> None:
-    """config.yaml in the folder `path`."""
+    """Write config.yaml in the folder `path`."""
     write_text(path / CONFIG_FILE, yaml.safe_dump(config.as_dict(), sort_keys=False))
 
 
 @contextlib.contextmanager
 def locked(path: Path, *, resumed: bool) -> Iterator[None]:
-    """`hold` a run directory, and see at the start that it can be used.
+    """`hold` a run directory, and check first that it can be used.
 
-    :param resumed: the directory holds the run that is to go on; else it must be empty or absent.
+    :param resumed: the directory has the run to resume; otherwise it must be empty or absent.
     :raises DirectoryInUseError: another process holds it, or it is not empty. StorageError: it cannot be written.
     """
     with hold(path):
@@ -137,10 +131,7 @@ def locked(path: Path, *, resumed: bool) -> Iterator[None]:
 
 
 def _make_way(path: Path) -> None:
-    """Let a fresh run have the directory: what a run left there that saved nothing is removed.
-
-    :raises DirectoryInUseError: it holds anything else.
-    """
+    """Remove a run that saved nothing from the directory. DirectoryInUseError if it contains anything else."""
     entries = [entry for entry in path.iterdir() if entry.name != LOCK_FILE]
     if not entries:
         return
@@ -154,24 +145,24 @@ def _make_way(path: Path) -> None:
 
 
 def _saved_nothing(path: Path, entries: list[Path]) -> bool:
-    """Whether the entries are what a run makes before its first checkpoint, and nothing else."""
+    """Return whether a run before its first checkpoint made all of these entries."""
     try:
         info = parse_json(read_text(path / INFO_FILE, MAX_JSON_BYTES))
     except UNREADABLE:
         return False
     is_run = isinstance(info, dict) and {"class_names", "data_fingerprint", "started"} <= info.keys()
-    return is_run and not info.get("published") and all(map(_is_of_no_worth, entries))
+    return is_run and not info.get("published") and all(map(_is_replaceable, entries))
 
 
-def _is_of_no_worth(entry: Path) -> bool:
-    """Whether something in a run directory is made anew by the next run."""
+def _is_replaceable(entry: Path) -> bool:
+    """Return whether the next run makes an entry of a run directory again."""
     if entry.name == CHECKPOINTS and entry.is_dir() and not entry.is_symlink():
         return all(_NO_CHECKPOINT.fullmatch(inside.name) for inside in entry.iterdir())
     return _BEFORE_CHECKPOINTS.fullmatch(entry.name) is not None and not entry.is_dir()
 
 
 def default_path(recipe: str, root: Path = Path("runs")) -> Path:
-    """runs/<time>-<recipe>, with a number behind it where that exists."""
+    """Return runs/<time>-<recipe>, with a number appended if that exists."""
     base = root / f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe}"
     path, number = base, 2
     while path.exists():
@@ -180,10 +171,9 @@ def default_path(recipe: str, root: Path = Path("runs")) -> Path:
 
 
 def newest_run(root: Path = Path("runs")) -> Path:
-    """The run under `root` whose configuration was written last. CheckpointError where there is none."""
-    runs = [
-        path.parent for path in root.glob(f"*/{CONFIG_FILE}") if any(path.parent.glob("checkpoints/step-*"))
-    ]
+    """Return the run under `root` whose configuration was written last. CheckpointError if there is none."""
+    folders = (path.parent for path in root.glob(f"*/{CONFIG_FILE}"))
+    runs = [folder for folder in folders if any(folder.glob(f"{CHECKPOINTS}/step-*"))]
     if not runs:
         raise CheckpointError(
             f"no run with a checkpoint under {root.resolve()}; train with train.py, or give one with --run"

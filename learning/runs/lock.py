@@ -12,7 +12,7 @@ from datasets.storage.atomic import remove_abandoned
 from learning.errors import DirectoryInUseError, StorageError
 
 LOCK_FILE = ".lock"
-# The directories that each process holds; a process that was forked from it holds none of them.
+# The directories that each process holds; a process forked from it holds none of them.
 _held: set[tuple[int, Path]] = set()
 
 
@@ -20,9 +20,9 @@ _held: set[tuple[int, Path]] = set()
 def hold(path: Path) -> Iterator[None]:
     """Hold a directory for this process, and make it if it does not exist.
 
-    The process may hold it several times at once: train.py does from its first file on, and `Optimizer.train`,
-    which can also be called alone, does again within that. The lock ends with the process, however that ends. A
-    directory that was made here and stayed empty is removed.
+    The process may hold it several times at once: `fit` does from its first file on, and `Optimizer.train`, which
+    can also be called alone, does again inside. The lock ends with the process, however that ends. A directory that
+    was made here and stayed empty is removed.
 
     :raises DirectoryInUseError: another process holds it.
     :raises StorageError: it cannot be written or locked.
@@ -48,21 +48,20 @@ def hold(path: Path) -> Iterator[None]:
         yield
     finally:
         _held.discard(key)
-        if key[0] == os.getpid():  # else a forked process leaves through here, whose parent holds the lock
+        if key[0] == os.getpid():  # else this is a forked process, whose parent holds the lock
             if made:
                 _remove_empty(path)
             lock.release()
 
 
 def _locked(path: Path) -> FileLock:
-    """Take the lock and write into it who holds it. OSError if that fails."""
+    """Take the lock, and write its holder into it. OSError if that fails."""
     lock = FileLock(path / LOCK_FILE, timeout=0, thread_local=False, fallback_to_soft=False)
     try:
         lock.acquire()
     except Timeout as error:
-        raise DirectoryInUseError(
-            f"{path} is in use by {_holder(path)}; wait for it, or choose another"
-        ) from error
+        holder = _holder(path)
+        raise DirectoryInUseError(f"{path} is in use by {holder}; wait for it, or choose another") from error
     with contextlib.suppress(OSError):  # if it cannot be read, the message says 'another process'
         (path / LOCK_FILE).write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
     return lock
@@ -78,7 +77,7 @@ def _holder(path: Path) -> str:
 
 
 def _remove_empty(path: Path) -> None:
-    """Remove a directory that holds only a lock, unless it is in use or gone by now."""
+    """Remove a directory that contains only a lock, unless it is in use or already gone."""
     with contextlib.suppress(OSError):
         if all(entry.name == LOCK_FILE for entry in path.iterdir()):
             (path / LOCK_FILE).unlink(missing_ok=True)

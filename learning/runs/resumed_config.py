@@ -1,4 +1,4 @@
-"""The configuration of a run to resume: its own, with what may change of the options that are given now."""
+"""The configuration of a run to resume: its own, with the given options that may change."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +10,9 @@ from learning.runs.directory import RunDirectory
 
 
 def resumed_config(path: str, given: Mapping[str, Any]) -> RunConfig:
-    """Return the configuration of the run in `path` with the nested values that are given.
+    """Return the configuration of the run in `path` with the nested values `given`.
 
-    :raises CheckpointError: there is no run that can be resumed, or not with these values.
+    :raises CheckpointError: there is no run that can be resumed, or it cannot be resumed with these values.
     """
     run = RunDirectory(path)
     if run.info.get("published"):
@@ -27,7 +27,7 @@ def resumed_config(path: str, given: Mapping[str, Any]) -> RunConfig:
 
 
 def _check_changes(saved: RunConfig, values: Mapping[str, Any]) -> None:
-    """Raise CheckpointError with the options that differ from the run's and must not."""
+    """Raise CheckpointError with the options that may not differ from the run's, but do."""
     before = flatten(saved.as_dict())
     changeable = [*PLACES, *(f"train.{name}" for name in saved.changeable)]
     differing = [

@@ -1,7 +1,7 @@
-"""Keep digests of the images that a run was trained on in its folder, so that a test on the same images is noticed.
+"""Keep digests of a run's training images in its folder, so that a test on the same images is noticed.
 
 The file has 8 bytes for each training image, in ascending order: 200 KB for 25,000 images. The chance that two of
-so many different images have the same digest is 1 in 10^10.
+that many different images have the same digest is 1 in 10^10.
 """
 
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def keep_digests(folder: Path, splits: Splits) -> None:
-    """Write the digests of the training images into a run's folder, unless they are there already.
+    """Write the digests of the training images into a run's folder, unless it has them already.
 
     :raises StorageError: they cannot be written.
     """
@@ -34,9 +34,9 @@ def keep_digests(folder: Path, splits: Splits) -> None:
 
 
 def count_seen(run: RunDirectory, digests: np.ndarray) -> int | None:
-    """Return how many of some images are among the training images of a run, or None if its folder does not say.
+    """Return how many images are among the training images of a run, or None if its folder does not say.
 
-    A file that is damaged or cannot be read does not stop a test: a warning names it.
+    If the file cannot be used, a warning says so, and the test goes on.
 
     :param digests: `datasets.images.duplicates.pixel_digests` of the images, decoded as the run's were.
     """
@@ -59,11 +59,7 @@ def count_seen(run: RunDirectory, digests: np.ndarray) -> int | None:
 
 
 def count_shared(digests: np.ndarray, seen: np.ndarray) -> int:
-    """Return how many of some images are among others.
-
-    :param digests: (N, 16) uint8 of these.
-    :param seen: of the others: (M, 16) uint8, or (M,) of their first 8 bytes.
-    """
+    """Return how many of the `digests`, (N, 16) uint8, are among `seen`: (M, 16) uint8, or (M,) of 8 bytes each."""
     return int(np.isin(_shortened(digests), seen if seen.ndim == 1 else _shortened(seen)).sum())
 
 

@@ -21,8 +21,8 @@ def train() -> None:
     path = Path(arguments.resume or arguments.run_dir or default_path(arguments.config.recipe))
     announce("starting TensorFlow and loading the data ...")
     results = fit(arguments.config, path, resume=arguments.resume is not None)
-    from learning.inference.evaluation import score_lines
     from learning.reports.run_page import PAGE_FILE
+    from learning.reports.scores import score_lines
 
     print("\n".join([*score_lines(results), f"run: {path}", f"page: {path / PAGE_FILE}"]))
 
@@ -35,7 +35,8 @@ def test() -> None:
 
     run = RunDirectory(arguments.run or newest_run())
     announce(f"starting TensorFlow and loading {run.path} ...")
-    from learning.inference.evaluation import detail_lines, evaluate_run, score_lines
+    from learning.inference.evaluation import evaluate_run
+    from learning.reports.scores import detail_lines, score_lines
 
     results, files = evaluate_run(run, arguments.data_dir, arguments.output)
     print("\n".join([f"run: {run.path}", *score_lines(results), *detail_lines(results)]))

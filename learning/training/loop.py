@@ -31,7 +31,8 @@ from learning.schedules import Schedule
 from learning.training.interrupts import SignalGuard
 from learning.training.step import TrainingStep
 from learning.training.watchers import EpochClock, Stopped, Watchers, storage_errors
-from models.convnet import ConvNet, one_hot
+from models.convnet import ConvNet
+from models.inputs import one_hot
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import numpy as np
 from datasets.dataset import DataSet
 from datasets.storage.failures import storage_reason
 from learning.callbacks import Callback, Training
-from models.convnet import one_hot
+from models.inputs import one_hot
 
 IMAGES_FILE = "augmented.png"
 NUM_IMAGES = 32

@@ -12,24 +12,19 @@ from tensorflow.python.eager import context
 
 logger = logging.getLogger(__name__)
 
-# Operations that draw random numbers from a state of their own, which no checkpoint holds.
+# Operations that draw random numbers from their own state, which no checkpoint holds.
 _DRAWS = re.compile("(?!Stateless).*(Random|Multinomial|TruncatedNormal)")
 
 LOSSES = (v1.GraphKeys.LOSSES, v1.GraphKeys.REGULARIZATION_LOSSES)
-COLLECTIONS = (
-    v1.GraphKeys.GLOBAL_VARIABLES,
-    v1.GraphKeys.TRAINABLE_VARIABLES,
-    v1.GraphKeys.UPDATE_OPS,
-    *LOSSES,
-)
+COLLECTIONS = (v1.GraphKeys.GLOBAL_VARIABLES, v1.GraphKeys.UPDATE_OPS, *LOSSES)
 
 
 def current_graph() -> tf.Graph:
     """Return the current graph: that of the enclosing `with graph.as_default():`, else the default graph.
 
-    Outside of any such block TensorFlow 2 computes eagerly, and calls of TF1 such as `tf.train.Saver()` fail. A
-    program that has computed nothing eagerly until then is a TF1 program, so eager execution is switched off for
-    it, as `tf.compat.v1.disable_eager_execution()` does. In a program that has, it stays.
+    Outside of such a block TensorFlow 2 computes eagerly, and TF1 calls such as `tf.train.Saver()` fail. A program
+    that has computed nothing eagerly so far is a TF1 program, so eager execution is switched off for it, as
+    `tf.compat.v1.disable_eager_execution()` does; in any other program it stays on.
     """
     if tf.executing_eagerly() and not _has_computed_eagerly():
         v1.disable_eager_execution()
@@ -38,15 +33,15 @@ def current_graph() -> tf.Graph:
 
 
 def _has_computed_eagerly() -> bool:
-    """Whether TensorFlow's eager runtime has been started; there is no public way to ask."""
+    """Return whether TensorFlow's eager runtime has been started; there is no public way to ask."""
     started = context.context_safe()
     return started is not None and started._context_handle is not None
 
 
 def global_step() -> tf.Variable:
-    """Return the graph's global step, which all of its networks share. It is made if there is none.
+    """Return the graph's global step, which all of its networks share; create it if there is none.
 
-    Then it is a resource variable in any mode: a reference variable would be read by every prediction, even if only
+    It is created as a resource variable in any mode: every prediction would read a reference variable, even if only
     the weights were restored.
     """
     with v1.variable_scope(v1.get_variable_scope(), use_resource=True, auxiliary_name_scope=False):
@@ -55,7 +50,7 @@ def global_step() -> tf.Variable:
 
 @contextlib.contextmanager
 def seeded(graph: tf.Graph, seed: int) -> Iterator[None]:
-    """Let `graph` have this seed inside, and its own again afterwards: it may be the graph of a whole program."""
+    """Set the seed of `graph` inside the block, and its old one afterwards: the graph may be a whole program's."""
     before, graph.seed = graph.seed, seed
     try:
         yield
@@ -64,7 +59,7 @@ def seeded(graph: tf.Graph, seed: int) -> Iterator[None]:
 
 
 class AddedItems:
-    """What is added to the collections of the current graph from now on."""
+    """The items that are added to the collections of the current graph after this object was made."""
 
     def __init__(self) -> None:
         self._known = {name: {id(item) for item in v1.get_collection(name)} for name in COLLECTIONS}
@@ -77,7 +72,7 @@ class AddedItems:
 
 
 def operations_behind(tensor: tf.Tensor) -> list[tf.Operation]:
-    """Return the operations that `tensor` is computed from, its own among them."""
+    """Return the operations that `tensor` is computed from, including its own."""
     found, waiting = dict[str, tf.Operation](), [tensor.op]
     while waiting:
         op = waiting.pop()
@@ -94,7 +89,7 @@ def not_contained(tensors: Iterable[tf.Tensor], total: tf.Tensor) -> list[tf.Ten
 
 
 def variables_behind(*tensors: tf.Tensor) -> list[tf.Variable]:
-    """Return the variables of the graph that these tensors are computed from, in the order of their making."""
+    """Return the variables of the graph that these tensors are computed from, in order of creation."""
     names = {op.name for tensor in tensors for op in operations_behind(tensor)}
     return [variable for variable in v1.global_variables() if variable.op.name in names]
 
@@ -102,7 +97,7 @@ def variables_behind(*tensors: tf.Tensor) -> list[tf.Variable]:
 def random_operations(
     graph: tf.Graph, operations: Iterable[tf.Operation], skipped: str | None = None
 ) -> list[str]:
-    """Return the names of those operations that draw random numbers, also inside of the functions they call.
+    """Return the names of the operations that draw random numbers, also inside the functions that they call.
 
     :param skipped: the attribute of the operations whose function is never called.
     """
@@ -115,8 +110,8 @@ def random_operations(
 
 
 def _nodes(graph: tf.Graph, functions: list[str]) -> Iterator[tuple[str, Any]]:
-    """The nodes of these functions and of all that they call, each with its function's name."""
-    if not functions:
+    """Yield the nodes of these functions and of all that they call, each with its function's name."""
+    if not functions:  # then the whole graph need not be converted
         return
     bodies = {body.signature.name: body for body in graph.as_graph_def().library.function}
     seen, waiting = set[str](), list(functions)
@@ -130,7 +125,7 @@ def _nodes(graph: tf.Graph, functions: list[str]) -> Iterator[tuple[str, Any]]:
 
 
 def _functions_of(node: Any, skipped: str | None = None) -> list[str]:
-    """The functions that a node calls, such as the branches of a condition."""
+    """Return the functions that a node calls, such as the branches of a condition."""
     values = [value for name, value in node.attr.items() if name != skipped]
     called = [value.func for value in values if value.HasField("func")]
     return [function.name for function in [*called, *(f for value in values for f in value.list.func)]]

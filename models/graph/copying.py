@@ -1,4 +1,4 @@
-"""A copy of part of a graph with `is_train` false: only what depends on it is copied, into the same graph."""
+"""Copy a part of a graph, into the same graph, with `is_train` false: only what depends on it is copied."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,20 +8,20 @@ import tensorflow as tf
 from models.graph.building import random_operations
 
 SWITCHES = frozenset({"Switch", "RefSwitch"})
-# Stateful only because they may read a variable; what else their functions do is looked at.
+# Stateful only because they may read a variable; their functions are searched for anything else.
 CALLS = frozenset({"If", "While", "StatefulPartitionedCall"})
 LOOPS = frozenset({"Enter", "RefEnter", "Exit", "RefExit", "NextIteration", "RefNextIteration", "LoopCond"})
 
 
 class Unsupported(Exception):
-    """The prediction graph holds something that cannot be copied without changing what it does."""
+    """The prediction graph has an operation that would do something else if it were copied."""
 
 
 class GraphCopy:
     """Replacements of the tensors that depend on `is_train`; all others stay as they are.
 
-    A conditional of TensorFlow 1 is Switch and Merge operations around both branches: it is resolved here, and the
-    branch that training takes is not copied. One of TensorFlow 2 is a single operation: the runtime resolves it.
+    A conditional of TensorFlow 1 has Switch and Merge operations around both branches: it is resolved here, and the
+    branch for training is not copied. In TensorFlow 2 it is a single operation, which the runtime resolves.
     """
 
     def __init__(self, is_train: tf.Tensor) -> None:
@@ -62,7 +62,7 @@ class GraphCopy:
     def create(
         self, op: tf.Operation, inputs: Sequence[tf.Tensor], controls: Sequence[tf.Operation]
     ) -> tf.Operation:
-        """An operation like `op` on other inputs."""
+        """Create an operation like `op` on other inputs."""
         tensors = [*op.inputs, *op.outputs]
         if op.type in LOOPS or any(tensor.dtype != tensor.dtype.base_dtype for tensor in tensors):
             raise Unsupported(f"{op.type} {op.name}")
@@ -74,11 +74,11 @@ class GraphCopy:
             copy = op.graph.create_op(
                 op.type, inputs, dtypes, name=op.name, attrs=attributes, op_def=op.op_def
             )
-        copy._original_op = op  # an error in the copy is told by the line that made the original
+        copy._original_op = op  # an error in the copy names the line that made the original
         return copy
 
     def _is_harmless_call(self, op: tf.Operation, inputs: Sequence[tf.Tensor]) -> bool:
-        """Whether it calls functions, none of which draws random numbers from a state of its own."""
+        """Return whether `op` calls functions, none of which draws random numbers from its own state."""
         if op.type not in CALLS:
             return False
         skipped = "then_branch" if op.type == "If" and inputs[0] is self._false else None

@@ -1,4 +1,4 @@
-"""What Linux says about the processor, and which of its instructions the kernels of oneDNN may use."""
+"""Read from Linux what the processor is, and which of its instructions the kernels of oneDNN may use."""
 
 import os
 import platform
@@ -6,18 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
-# Those that decide how fast a product of matrices is, and its last bits.
+# The instructions that decide how fast a matrix product is, and its last bits.
 INSTRUCTIONS = (
-    "avx2",
-    "avx_vnni",
-    "avx512f",
-    "avx512_vnni",
-    "avx512_bf16",
-    "amx_tile",
-    "amx_int8",
-    "amx_bf16",
+    *("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16"),
+    *("amx_tile", "amx_int8", "amx_bf16"),
 )
-# oneDNN's limits that take some of them away; what is not listed (DEFAULT, ALL, AMX, AVX10) leaves them all.
+# oneDNN's limits that exclude some of them; others (DEFAULT, ALL, AMX, AVX10) exclude none.
 LIMITS = {
     "SSE41": INSTRUCTIONS[:0],
     "AVX": INSTRUCTIONS[:0],
@@ -33,7 +27,7 @@ LIMIT_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # the second is th
 
 
 def processor_facts(key: str) -> list[str]:
-    """The values of `key` ("model name", "flags"), one for each logical processor; empty on other systems."""
+    """Return the values of `key` ("model name", "flags"), one for each logical processor; none on other systems."""
     if not CPU_INFO.is_file():
         return []
     pairs = (line.partition(":") for line in CPU_INFO.read_text(encoding="utf-8").splitlines())
@@ -41,30 +35,28 @@ def processor_facts(key: str) -> list[str]:
 
 
 def processor_name() -> str:
-    """As its maker calls it; where that is not known, the system's word for the architecture."""
+    """Return the manufacturer's name of the processor or, if that is not known, the system's architecture."""
     return (processor_facts("model name") or [platform.processor() or platform.machine()])[0]
 
 
 def usable_cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def instructions() -> list[str]:
-    """Those of INSTRUCTIONS that the processor has; none where the system does not say."""
+    """Return those of INSTRUCTIONS that the processor has; none if the system does not say."""
     flags = " ".join(processor_facts("flags")[:1]).split()
     return [name for name in INSTRUCTIONS if name in flags]
 
 
 def onednn_limit(environment: Mapping[str, str]) -> str | None:
-    """The instruction set that these variables hold oneDNN to, in capitals; None without one."""
-    for variable in LIMIT_VARIABLES:
-        if variable in environment:
-            return environment[variable].upper()
-    return None
+    """Return the instruction set that the environment limits oneDNN to, in capitals; None if it does not."""
+    limits = (environment[name].upper() for name in LIMIT_VARIABLES if name in environment)
+    return next(limits, None)
 
 
 def usable_instructions(environment: Mapping[str, str]) -> list[str]:
-    """Those of the processor's INSTRUCTIONS that oneDNN may use under the limit."""
+    """Return those of the processor's INSTRUCTIONS that oneDNN may use under its limit."""
     allowed = LIMITS.get(onednn_limit(environment) or "", INSTRUCTIONS)
     return [name for name in instructions() if name in allowed]

@@ -1,4 +1,4 @@
-"""Import TensorFlow without Keras, and without its notes, which are shown only if something fails."""
+"""Import TensorFlow without Keras, and without its notes, unless the import fails."""
 
 import contextlib
 import os
@@ -11,10 +11,10 @@ KERAS_SWITCH = "TF_USE_LEGACY_KERAS"
 
 @contextlib.contextmanager
 def importing_tensorflow() -> Iterator[None]:
-    """Let TensorFlow be imported and look for GPUs inside, quietly and in two thirds of the time.
+    """Import TensorFlow and look for GPUs in this block: it is quiet and takes a third less time.
 
-    TensorFlow imports Keras at once, and with it what Keras finds installed (matplotlib, scikit-learn), unless it
-    is told that an older Keras is used. Nothing here needs Keras; `tf.keras` works as usual after the import.
+    TensorFlow imports Keras, and with it whatever Keras finds installed (matplotlib, scikit-learn), unless it is
+    told to use an older Keras. Nothing here needs Keras; `tf.keras` works as usual after the import.
     """
     before = os.environ.get(KERAS_SWITCH)
     os.environ.setdefault(KERAS_SWITCH, "1")
@@ -30,9 +30,9 @@ def importing_tensorflow() -> Iterator[None]:
 def _native_stderr_held() -> Iterator[None]:
     """Hold what native code writes to stderr; show it if the block raises.
 
-    TensorFlow prints notes about oneDNN and absent GPU drivers which no log level silences.
+    No log level silences TensorFlow's notes about oneDNN and absent GPU drivers.
     """
-    if sys.stderr is None:  # it is closed, and nobody sees what comes
+    if sys.stderr is None:  # it is closed
         yield
         return
     sys.stderr.flush()

@@ -195,7 +195,7 @@ def test_scores_of_other_weights_are_not_published(finished, tmp_path, scores):
     if scores is not None:
         (run.path / "test.json").write_text(scores)
     with pytest.raises(
-        CheckpointError, match=r"no scores of the weights that count, those of epoch \d; .*test.py"
+        CheckpointError, match=r"no scores of the selected weights, those of epoch \d; .*test.py"
     ):
         publish(run, tmp_path / "new")
     assert not (tmp_path / "new").exists()

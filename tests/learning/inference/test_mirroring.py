@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from datasets.dataset import DataSet
-from learning.inference.evaluation import evaluate, score_lines
-from learning.inference.mirroring import MIN_DROP, MIN_Z, compare, halves, mirroring_hint
+from learning.inference.evaluation import evaluate
+from learning.inference.mirroring import compare, halves
+from learning.reports.scores import MIN_DROP, MIN_Z, mirroring_hint, score_lines
 from models.nn import ConvNet
 from tests.conftest import make_set, tiny_model
 

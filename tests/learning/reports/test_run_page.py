@@ -234,7 +234,7 @@ class TestRunPage:
         assert write_run_page(path).read_bytes() == first
 
     def test_a_folder_that_is_no_run(self, tmp_path):
-        with pytest.raises(CheckpointError, match=r"is no run directory: it holds no config.yaml; give"):
+        with pytest.raises(CheckpointError, match=r"is not a run directory: it has no config.yaml; give"):
             write_run_page(tmp_path)
         assert not list(tmp_path.iterdir())
 
