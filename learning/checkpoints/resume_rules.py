@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from datasets.dataset import DataSet
+from datasets.options.loading import Crops
 from learning.config.run_config import RunConfig
 from learning.evaluators import Evaluator
 from learning.schedules import warmup_of
@@ -58,14 +59,15 @@ def _digest(dataset: DataSet) -> str:
 def differences(fixed: Mapping[str, Any], saved: Mapping[str, Any]) -> list[str]:
     """Describe the values that differ from the saved ones.
 
-    Values that only one of the two records has, including fields of the crops, are ignored, since versions differ.
+    Values that only one of the two records has are ignored, since versions differ. Options of the crops that an
+    earlier version did not save have their defaults.
     """
     found = []
+    defaults = dataclasses.asdict(Crops())
     for key in (key for key in saved if key in fixed):
         now, was = fixed[key], saved[key]
         if key == "crops":
-            shared = [name for name in now if name in was]
-            now, was = {name: now[name] for name in shared}, {name: was[name] for name in shared}
+            was = {name: was.get(name, defaults.get(name)) for name in now}
         if now != was:
             found.append(f"{key} is {now!r}, was {was!r}")
     return found

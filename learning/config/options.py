@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from datasets.catalogue import DATASETS
 from datasets.options.fields import FRACTION, NOT_NEGATIVE, POSITIVE, CheckedOptions, Range, option
 from datasets.options.loading import LoadOptions
+from models.catalogue import MODELS
 
 FACTOR = Range(lambda value: 0 < value <= 1, "above 0 and at most 1")  # so that a rate never rises
 SEED = Range(lambda value: 0 <= value < 2**31, "zero or a positive number below 2147483648")
@@ -18,7 +20,7 @@ class DataConfig(LoadOptions):
 
     section = "data"
 
-    name: str = option("folder", "folder (one folder per class), asirra, cifar10, mnist or digits")
+    name: str = option("folder", f"{', '.join(DATASETS)}; folder: one folder per class")
     mean: Literal["channel", "pixel"] = option(
         "channel", "what is subtracted: the mean of each channel, or of each pixel of the centre crops"
     )
@@ -35,8 +37,7 @@ class ModelConfig(CheckedOptions):
 
     name: str = option(
         "smallnet",
-        "alexnet, resnet18 to resnet152, resnet20 to resnet110 (for 32x32 pixels), resnet, mini-resnet, smallnet, "
-        "or the dotted path of your own ConvNet subclass",
+        f"{', '.join(MODELS)}, or the dotted path of your own ConvNet subclass",
     )
     weight_decay: float = option(0.0005, "L2 coefficient", NOT_NEGATIVE)
     weight_decay_on: Literal["all", "weights"] = option("all", "decay all trained variables, or only weights")

@@ -7,8 +7,10 @@ import pytest
 
 from datasets.options.fields import options_of
 from learning.config.command_line import SHORT_NAMES, parse_train
+from learning.config.options import TrainConfig
 from learning.config.run_config import SECTIONS, RunConfig
 from learning.errors import UsageError
+from learning.evaluators import EVALUATORS
 
 OPTIONS = [
     (f"{section}.{name}", declared)
@@ -145,3 +147,8 @@ def test_a_recipe_may_leave_to_the_command_line_what_it_lacks(tmp_path):
 def test_what_is_wrong_with_a_command_line_is_said(words, message):
     with pytest.raises(UsageError, match=re.escape(message)):
         parse_train(words)
+
+
+def test_the_help_of_the_evaluator_names_every_one():
+    text = TrainConfig.__dataclass_fields__["evaluator"].metadata["help"]
+    assert [name for name in EVALUATORS if name not in text] == []
