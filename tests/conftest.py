@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 import benchmarks  # noqa: F401  (before TensorFlow, see there)
 from learning.machine import kernels
-from models.runtime import cpu as processor
+from models.runtime import cpu
 
 with kernels.choosing_kernels():  # the tests compute as the scripts do
     import tensorflow as tf
@@ -136,15 +136,15 @@ def one_torch_thread():
 
 
 @pytest.fixture
-def cpu(monkeypatch, tmp_path):
+def cpu_with(monkeypatch, tmp_path):
     """A processor with these flags; None: a system that does not say."""
 
     def make(flags):
         path = tmp_path / "cpuinfo"
         if flags is not None:
             path.write_text(f"model name\t: Some CPU\nflags\t\t: {flags}\nmodel name\t: Some CPU\n")
-        monkeypatch.setattr(processor, "CPU_INFO", path)
-        for variable in (*processor.LIMIT_VARIABLES, kernels.SWITCH):
+        monkeypatch.setattr(cpu, "CPU_INFO", path)
+        for variable in (*cpu.LIMIT_VARIABLES, kernels.SWITCH):
             monkeypatch.delenv(variable, raising=False)
 
     return make

@@ -27,7 +27,7 @@ from learning.fit import build_training
 from learning.inference.trained import load_run
 from learning.machine.session import open_session
 from learning.publish import finished_state, publish
-from learning.runs import data as run_data
+from learning.runs.data import open_data, run_info
 from learning.runs.directory import RunDirectory
 from learning.runs.seen_images import keep_digests
 from learning.training.network import build_model
@@ -54,10 +54,10 @@ def finished(tmp_path_factory):
         schedule=ScheduleConfig(name="cosine"),
         train=TrainConfig(batch_size=512, num_epochs=3, augment_pred=False),
     )
-    splits = run_data.open_data(config)
+    splits = open_data(config)
     optimizer = build_training(config, splits)
     path = tmp_path_factory.mktemp("publish") / "run"
-    run = RunDirectory.create(path, config, run_data.run_info(splits, (10, 10, 1)))
+    run = RunDirectory.create(path, config, run_info(splits, (10, 10, 1)))
     keep_digests(path, splits)
     with open_session(optimizer.model) as sess:
         optimizer.train(sess, path, verbose=False)
@@ -100,7 +100,7 @@ def predictions(run, dataset):
 
 def test_predictions_are_those_of_the_run_to_the_bit(published):
     run, small = published
-    test_set = run_data.open_data(small.config, small).test
+    test_set = open_data(small.config, small).test
     (before, epoch), (after, small_epoch) = predictions(run, test_set), predictions(small, test_set)
     assert epoch == small_epoch
     assert (epoch == 3) == (run.config.train.select == "last")

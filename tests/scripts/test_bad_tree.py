@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.check.command import main as check
+from datasets.check import command
 from tests.bad_tree import KINDS, ROOT, Said, compare, is_equal, photographs, run
 from tests.support.planted import NAMES, ODD, UNREADABLE
 
@@ -39,7 +39,7 @@ def call(tmp_path, monkeypatch):
         try:
             with contextlib.redirect_stdout(stdout):
                 if arguments[0] == "-m":
-                    return Said(check(arguments[2:]), stdout.getvalue(), stderr.getvalue())
+                    return Said(command.main(arguments[2:]), stdout.getvalue(), stderr.getvalue())
                 monkeypatch.setattr(sys, "argv", list(arguments))
                 runpy.run_path(str(ROOT / arguments[0]), run_name="called")["main"]()
         finally:

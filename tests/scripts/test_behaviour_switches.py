@@ -4,13 +4,14 @@
 switched one by one.
 """
 
-import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+PYTEST = find_spec("pytest.__main__").origin
 TESTS = Path(__file__).resolve().parents[1]
 SUITES = (
     "models/test_nets.py",
@@ -45,24 +46,38 @@ SINGLE_SWITCHES = (
 )
 
 
-def run_suites(switch, *suites):
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
-    command += ["-k", "not bfloat16 and not the_other_kernels"]  # the latter is a process of its own
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
-    done = subprocess.run(
-        [*command, *(str(TESTS / suite) for suite in suites)],
-        capture_output=True, text=True, cwd=TESTS.parent, env={**environment, "SESSIONNET_TEST_SWITCH": switch},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-6000:]
+# The child has no worker of pytest-xdist, but the environment of one.
+PREPARE = """
+import os
+import tensorflow.compat.v1 as v1
+
+for name in [name for name in os.environ if name.startswith("PYTEST_")]:
+    del os.environ[name]
+v1.{switch}()
+"""
 
 
-def test_the_contract_suites_pass_after_disable_v2_behavior():
-    run_suites("disable_v2_behavior", *SUITES)
+@pytest.fixture
+def run_suites(call_script):
+    """Run test files after one of the switches, in a fork of a process that has imported TensorFlow."""
+
+    def run(switch, suites):
+        options = ["-p", "no:cacheprovider"]
+        options += ["-k", "not bfloat16 and not the_other_kernels"]  # the latter starts a process of its own
+        files = [TESTS / suite for suite in suites]
+        done = call_script(PYTEST, *options, *files, cwd=TESTS.parent, prepare=PREPARE.format(switch=switch))
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+
+    return run
+
+
+def test_the_contract_suites_pass_after_disable_v2_behavior(run_suites):
+    run_suites("disable_v2_behavior", SUITES)
 
 
 @pytest.mark.parametrize("switch", SINGLE_SWITCHES)
-def test_a_part_of_them_passes_after_each_switch_alone(switch):
-    run_suites(switch, *PART)
+def test_a_part_of_them_passes_after_each_switch_alone(run_suites, switch):
+    run_suites(switch, PART)
 
 
 MIXED = """

@@ -1,15 +1,15 @@
 """Which errors end a script in one line, and which are shown as the defects that they are."""
 
 import errno
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.cache import store as cache
+from datasets.cache import store
 from datasets.errors import StorageError
 from datasets.folder import load_folder
-from datasets.image_files import folder_or_zip as sources
 from datasets.storage import atomic
 from learning.terminal.command import run_script
 
@@ -66,13 +66,13 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.fault(33)
 def test_too_many_open_files_make_no_image_a_bad_one(folder, monkeypatch):
-    monkeypatch.setattr(sources.Path, "read_bytes", raising(OSError(errno.EMFILE, "Too many open files")))
+    monkeypatch.setattr(Path, "read_bytes", raising(OSError(errno.EMFILE, "Too many open files")))
     with pytest.raises(StorageError, match="cannot be read .Too many open files.; close other programs"):
         load_folder(folder, image_size=8, crop_size=8)
 
 
 @pytest.mark.fault(33)
 def test_a_full_cache_is_no_fault_of_the_images(folder, monkeypatch):
-    monkeypatch.setattr(cache, "build_entry", raising(OSError(errno.ENOSPC, "No space left on device")))
+    monkeypatch.setattr(store, "build_entry", raising(OSError(errno.ENOSPC, "No space left on device")))
     with pytest.raises(StorageError, match="No space left on device.*--data.cache_dir"):
         load_folder(folder, image_size=8, crop_size=8)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.check import command as check
+from datasets.check import command
 from learning import publish
 from tests.support.hostile_names import NAMES
 
@@ -66,7 +66,7 @@ def try_all(folder, name, monkeypatch):
     published = Path("published") / name
     call(publish.main, "--", run, published)
     assert (published / "run.json").exists()
-    call(check.main, "--", images)
+    call(command.main, "--", images)
     assert json.loads((run / "test.json").read_text())["epoch"] in (1, 2)
     assert (run / "index.html").exists() and list(run.glob("events.*"))
     assert {path.name for path in folder.iterdir()} == {"cache", "images", "runs", "out", "published"}

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.check import command as check
-from datasets.check import inspection
+from datasets.check import command, inspection
 from datasets.check.inspection import ODDITIES, Findings, Record, inspect, odd_about
 from datasets.check.report import report_of
 from datasets.errors import DataError
@@ -129,7 +128,7 @@ BAD = {"cat/empty.png": b"", "cat/page.jpg": b"<html>", "dog/cut.png": encoded(p
 def test_unreadable_files_are_listed_with_their_reasons_and_exit_3(tmp_path, capsys):
     root = write(tmp_path / "pets", good("cat", "dog") | BAD)
     (root / "cat" / "line\nbreak.png").symlink_to("absent")
-    assert check.main([str(root)]) == 3
+    assert command.main([str(root)]) == 3
     out = capsys.readouterr().out
     assert "4 images can be read, 4 cannot" in out
     assert "  'cat/empty.png': the file is empty\n" in out
@@ -161,7 +160,7 @@ def test_nothing_is_changed_and_the_report_holds_everything(tmp_path, capsys, mo
                 archive.writestr(f"pets/{name}", content)
     before = snapshot(tmp_path)
     json_file = tmp_path / "report.json"
-    assert check.main([str(source), "--json", str(json_file)]) == 3
+    assert command.main([str(source), "--json", str(json_file)]) == 3
     report = json.loads(json_file.read_text())
     json_file.unlink()
     assert snapshot(tmp_path) == before
@@ -234,7 +233,7 @@ def test_cats_and_dogs_in_their_own_forms(tmp_path, names, counts):
 
 
 def test_a_layout_that_no_loader_takes_is_told_and_everything_is_looked_at(tmp_path, capsys):
-    assert check.main([str(write(tmp_path, good("cat", "dog") | {"logo.png": encoded(pixels(7))}))]) == 3
+    assert command.main([str(write(tmp_path, good("cat", "dog") | {"logo.png": encoded(pixels(7))}))]) == 3
     out = capsys.readouterr().out
     assert "5 images can be read, 0 cannot" in out
     assert "not ready for training: 1 of 5 images" in out
@@ -269,7 +268,7 @@ def test_a_class_without_images_is_told(tmp_path, capsys, caplog, kind):
     root = write(tmp_path / "pets", good("alpha", "beta", count=30))
     (root / "gamma").mkdir()
     write(root / "gamma", files)
-    assert check.main([str(root)]) == code
+    assert command.main([str(root)]) == code
     assert re.search(said, capsys.readouterr().out)
     assert caplog.records == []  # each thing is said once, in the report
 
@@ -305,7 +304,7 @@ def test_sets_in_their_official_form(tmp_path, make, images, classes):
 )
 def test_errors_are_one_line_with_an_exit_code(tmp_path, monkeypatch, capsys, arguments, code, message):
     monkeypatch.chdir(tmp_path)
-    assert check.main(arguments) == code
+    assert command.main(arguments) == code
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("datasets.check: ")
@@ -317,19 +316,19 @@ def test_a_zip_archive_of_another_name_is_one(tmp_path):
     with zipfile.ZipFile(tmp_path / "photos", "w") as archive:
         for name, content in good("cat", "dog").items():
             archive.writestr(name, content)
-    assert check.main([str(tmp_path / "photos")]) == 0
+    assert command.main([str(tmp_path / "photos")]) == 0
 
 
 def test_a_report_that_cannot_be_written_leaves_nothing(tmp_path, capsys):
     root = write(tmp_path / "pets", good("cat", "dog"))
     (tmp_path / "report").mkdir()
-    assert check.main([str(root), "--json", str(tmp_path / "report")]) == 6
+    assert command.main([str(root), "--json", str(tmp_path / "report")]) == 6
     assert "cannot be written to" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pets", "report"]
 
 
 def test_debug_shows_the_traceback(capsys):
-    assert check.main(["nowhere", "--debug"]) == 3
+    assert command.main(["nowhere", "--debug"]) == 3
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -338,7 +337,7 @@ def test_too_little_memory_is_no_unreadable_file(tmp_path, monkeypatch, capsys):
         raise MemoryError
 
     monkeypatch.setattr(inspection, "inspect_image", exhausted)
-    assert check.main([str(write(tmp_path, good("cat", "dog")))]) == 6
+    assert command.main([str(write(tmp_path, good("cat", "dog")))]) == 6
     assert "out of memory" in capsys.readouterr().err
 
 
@@ -384,7 +383,7 @@ def test_a_name_that_the_terminal_lacks_is_escaped(tmp_path, monkeypatch):
         write(tmp_path, {f"{name}/0.png": encoded(Image.fromarray(pixels(len(name))))})
     buffer = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, "ascii"))
-    assert check.main([str(tmp_path)]) == 0
+    assert command.main([str(tmp_path)]) == 0
     assert b"caf\\xe9 1, th\\udce9 1" in buffer.getvalue()
 
 
@@ -395,8 +394,8 @@ def test_a_report_that_cannot_be_printed_is_in_its_file(tmp_path, monkeypatch, c
     arguments = [str(tmp_path / "images"), "--json", str(tmp_path / "report.json")]
     with open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stdout", full)
-        assert check.main(arguments) == 6
+        assert command.main(arguments) == 6
     assert "the report cannot be printed (No space left on device)" in capsys.readouterr().err
     assert json.loads((tmp_path / "report.json").read_text())["images"]
     monkeypatch.setattr(sys, "stdout", None)
-    assert check.main(arguments) == 0
+    assert command.main(arguments) == 0

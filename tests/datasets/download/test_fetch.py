@@ -13,9 +13,8 @@ from urllib3.exceptions import ReadTimeoutError
 from datasets.asirra import load_asirra
 from datasets.catalogue import DATASETS, DataSetEntry
 from datasets.cifar10 import load_cifar10
-from datasets.download import fetch as download
 from datasets.download import transfer, verification
-from datasets.download.fetch import fetch
+from datasets.download.fetch import EARLIER, _held, fetch
 from datasets.download.known_files import OfficialFile
 from datasets.download.verification import check_official
 from datasets.errors import DataError, OptionError, StorageError
@@ -53,7 +52,7 @@ def server(running, monkeypatch):
     """The server, trusted, with one file that is the data set `x`."""
     server, certificate = running
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    monkeypatch.setattr(download, "WAITS", ())
+    monkeypatch.setattr("datasets.download.fetch.WAITS", ())
     monkeypatch.setattr(transfer, "TIMEOUT", 300)  # a busy machine takes its time to shake hands
     server.behaviour = "good"
     server.ranges.clear()
@@ -72,7 +71,7 @@ def folder(tmp_path):
 def waits(monkeypatch):
     """The waits between two tries, which are noted and not waited for."""
     waited = []
-    monkeypatch.setattr(download, "time", SimpleNamespace(sleep=waited.append))
+    monkeypatch.setattr("datasets.download.fetch.time", SimpleNamespace(sleep=waited.append))
     return waited
 
 
@@ -163,7 +162,7 @@ def test_what_goes_wrong_is_told_and_the_next_try_works(server, folder, monkeypa
 def test_a_cut_transfer_is_tried_again_and_gone_on_with(
     server, folder, monkeypatch, caplog, waits, allowed, tries
 ):
-    monkeypatch.setattr(download, "WAITS", allowed)
+    monkeypatch.setattr("datasets.download.fetch.WAITS", allowed)
     server.behaviour = "cut twice"
     if tries == 3:
         assert fetch("x", folder).read_bytes() == CONTENT
@@ -181,7 +180,7 @@ def test_a_cut_transfer_is_tried_again_and_gone_on_with(
 
 @pytest.mark.fault(15)
 def test_a_stalled_transfer_is_tried_again(server, folder, monkeypatch, waits):
-    monkeypatch.setattr(download, "WAITS", (2,))
+    monkeypatch.setattr("datasets.download.fetch.WAITS", (2,))
     wait_no_longer(monkeypatch)
     server.behaviour = "stall"
     with pytest.raises(DataError, match=r"timed out.*what came is kept"):
@@ -194,7 +193,7 @@ def test_a_stalled_transfer_is_tried_again(server, folder, monkeypatch, waits):
 def test_what_another_try_would_not_mend_is_not_tried_again(
     server, folder, monkeypatch, caplog, waits, behaviour
 ):
-    monkeypatch.setattr(download, "WAITS", (2,))
+    monkeypatch.setattr("datasets.download.fetch.WAITS", (2,))
     server.behaviour = behaviour
     with pytest.raises(DataError):
         fetch("x", folder)
@@ -326,15 +325,15 @@ def test_a_killed_download_is_gone_on_with(server, folder):
 
 @pytest.mark.fault(15)
 def test_the_lock_file_stays_for_whoever_has_it_open(tmp_path):
-    with download._held(tmp_path / "x.part"):
+    with _held(tmp_path / "x.part"):
         first = (tmp_path / "x.part.lock").stat().st_ino
     assert (tmp_path / "x.part.lock").stat().st_ino == first
-    with download._held(tmp_path / "x.part"):
+    with _held(tmp_path / "x.part"):
         assert (tmp_path / "x.part.lock").stat().st_ino == first
 
 
 def test_a_process_that_was_faster_is_believed(server, folder, monkeypatch):
-    real = download._held
+    real = _held
 
     def slow(part):
         fetched.start()
@@ -342,7 +341,9 @@ def test_a_process_that_was_faster_is_believed(server, folder, monkeypatch):
         return real(part)
 
     fetched = threading.Thread(target=lambda: fetch("x", folder))
-    monkeypatch.setattr(download, "_held", lambda part: real(part) if fetched.ident else slow(part))
+    monkeypatch.setattr(
+        "datasets.download.fetch._held", lambda part: real(part) if fetched.ident else slow(part)
+    )
     assert fetch("x", folder).read_bytes() == CONTENT
     assert names_in(folder) == ["x.bin"]
     assert server.ranges == [None]
@@ -411,7 +412,7 @@ def test_the_archive_that_earlier_versions_fetched_is_used_where_it_is(server, t
     earlier = server.add("cifar-10-python.tar.gz", archive.read_bytes())
     binary = server.add("cifar-10-binary.tar.gz", b"x")
     change_entry(monkeypatch, "cifar10", downloads=(binary,), verified=(earlier, binary))
-    monkeypatch.setitem(download.EARLIER, "cifar10", earlier)
+    monkeypatch.setitem(EARLIER, "cifar10", earlier)
     assert fetch("cifar10", tmp_path / "new") == tmp_path / "new" / binary.name
     (tmp_path / "old").mkdir()
     archive.rename(tmp_path / "old" / earlier.name)

@@ -3,12 +3,13 @@ import io
 import logging
 import os
 import zipfile
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from datasets.errors import DataError, StorageError
-from datasets.image_files import folder_or_zip as sources
+from datasets.image_files import folder_or_zip
 from datasets.image_files.folder_or_zip import open_source
 from datasets.images.decode import ImageError, read_image
 from datasets.images.formats import IMAGE_SUFFIXES, SUFFIXES
@@ -215,7 +216,7 @@ def test_files_with_a_known_suffix_are_not_opened_for_a_listing(tmp_path, monkey
     def refuse(start):
         raise AssertionError("opened")
 
-    monkeypatch.setattr(sources, "kind_by_start", refuse)
+    monkeypatch.setattr(folder_or_zip, "kind_by_start", refuse)
     assert names_of(open_source(tmp_path)) == ["a.jpg"]
 
 
@@ -229,8 +230,8 @@ def test_of_many_files_with_one_unknown_suffix_the_first_tell_the_kind(tmp_path,
     if packed:
         path = zipped(tmp_path / "a.zip", content)
     starts = []
-    real = sources.kind_by_start
-    monkeypatch.setattr(sources, "kind_by_start", lambda start: starts.append(start) or real(start))
+    real = folder_or_zip.kind_by_start
+    monkeypatch.setattr(folder_or_zip, "kind_by_start", lambda start: starts.append(start) or real(start))
     source = open_source(path)
     assert names_of(source) == ["b/000.xyz"]
     assert len(source.others()) == 139
@@ -247,8 +248,8 @@ def test_a_file_without_a_suffix_that_cannot_be_opened_is_listed_and_fails_when_
     def fail(*args, **kwargs):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(sources, "open", fail, raising=False)
-    monkeypatch.setattr(sources.Path, "read_bytes", fail)
+    monkeypatch.setattr(folder_or_zip, "open", fail, raising=False)
+    monkeypatch.setattr(Path, "read_bytes", fail)
     source = open_source(tmp_path)
     assert names_of(source) == ["cat/1"]
     with pytest.raises(ImageError, match=rf"cannot be read \({os.strerror(code)}\)"):
@@ -262,7 +263,7 @@ def test_too_many_open_files_while_listing_are_no_fault_of_a_file(tmp_path, monk
     def fail(*args, **kwargs):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(sources, "open", fail, raising=False)
+    monkeypatch.setattr(folder_or_zip, "open", fail, raising=False)
     with pytest.raises(StorageError, match="'.*1' cannot be read .*; close other programs"):
         open_source(tmp_path)
 

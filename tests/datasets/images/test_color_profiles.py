@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from datasets.images import color_profiles as profiles
+from datasets.images import color_profiles
 from datasets.images.decode import inspect_image, read_image, read_resized
 from tests.support.made_profiles import BLUE, GREEN, RED, profile
 
@@ -109,8 +109,8 @@ def test_threads_convert_alike():
 
 
 def test_a_pillow_without_littlecms_says_so_once(monkeypatch, caplog):
-    monkeypatch.setattr(profiles.features, "check", lambda name: False)
-    profiles._warn_of_missing_library.cache_clear()
+    monkeypatch.setattr(color_profiles.features, "check", lambda name: False)
+    color_profiles._warn_of_missing_library.cache_clear()
     data = encoded(RAMP, icc_profile=profile("linear"))
     with caplog.at_level(logging.WARNING):
         for _ in range(3):

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from datasets.images import decode as images
-from datasets.images import formats
+from datasets.images import decode, formats
 from datasets.images.decode import ImageError, read_image, read_resized, resize_image
 from tests.support import bombs
 
@@ -234,7 +233,7 @@ def test_pillows_warnings_stay_inside_and_others_come_through():
 
 
 def test_no_format_that_runs_a_program_is_opened():
-    assert not {"EPS", "PS", "PDF", "WMF", "SPIDER"} & set(images._FORMATS)
+    assert not {"EPS", "PS", "PDF", "WMF", "SPIDER"} & set(decode._FORMATS)
 
 
 @pytest.mark.fault(35)

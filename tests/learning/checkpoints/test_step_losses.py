@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from learning.checkpoints import step_losses as losses
 from learning.checkpoints.state import TrainingState
 from learning.checkpoints.step_losses import LossFile
 from learning.checkpoints.store import CheckpointStore
@@ -147,7 +146,7 @@ def test_losses_are_on_the_disk_before_the_checkpoint_and_a_failure_harms_none(t
     saved = file.put(state_of([1.0, 2.0], 1))
     synced = []
     with monkeypatch.context() as patch:
-        patch.setattr(losses.os, "fsync", lambda descriptor: synced.append(1) or fail())
+        patch.setattr(os, "fsync", lambda descriptor: synced.append(1) or fail())
         with pytest.raises(OSError, match="full"):
             file.put(state_of([1.0, 2.0, 3.0, 4.0], 2))
     assert synced

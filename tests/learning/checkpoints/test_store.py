@@ -16,14 +16,12 @@ import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from datasets.storage import atomic
 from datasets.storage.failures import is_storage_failure
 from datasets.storage.untrusted import read_text
-from learning.checkpoints import store as checkpoints
 from learning.checkpoints.checksums import CHECKSUMS_FILE, find_damage, write_checksums
 from learning.checkpoints.saved_variables import restore
 from learning.checkpoints.state import TrainingState
-from learning.checkpoints.store import CheckpointStore
+from learning.checkpoints.store import PREFIX, CheckpointStore
 from learning.errors import CheckpointError, StorageError
 from tests.support.fuzzing import damaged, often
 
@@ -166,7 +164,8 @@ def test_a_save_that_fails_says_so_and_keeps_the_earlier_one(tmp_path, saved, mo
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(atomic if step == "fsync_path" else checkpoints, step, full)
+        module = "datasets.storage.atomic" if step == "fsync_path" else "learning.checkpoints.store"
+        patch.setattr(f"{module}.{step}", full)
         with pytest.raises(
             StorageError, match=r"No space left on device \(\d+ MiB free\); the earlier ones are"
         ):
@@ -183,7 +182,7 @@ def test_an_error_that_is_none_of_the_disk_is_not_called_one(tmp_path, saved, mo
     def fail(*args):
         raise error
 
-    monkeypatch.setattr(checkpoints, "write_checksums", fail)
+    monkeypatch.setattr("learning.checkpoints.store.write_checksums", fail)
     with pytest.raises(type(error)) as raised:
         saved[2](CheckpointStore(tmp_path), 4)
     assert raised.value is error
@@ -632,4 +631,4 @@ def test_the_store_reads_nothing_but_its_folders(tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint in"):
         CheckpointStore(tmp_path).newest_state()
     assert CheckpointStore(tmp_path).steps() == []
-    assert checkpoints.PREFIX == "model.ckpt"
+    assert PREFIX == "model.ckpt"

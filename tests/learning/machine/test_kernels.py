@@ -16,10 +16,9 @@ from learning.checkpoints.state import TrainingState
 from learning.checkpoints.store import CheckpointStore
 from learning.errors import CheckpointError
 from learning.evaluators import AccuracyEvaluator
-from learning.machine import identity as machine
-from learning.machine import kernels
+from learning.machine import identity, kernels
 from learning.optimizers import MomentumOptimizer
-from models.runtime import cpu as processor
+from models.runtime import cpu
 from tests.conftest import make_set, tiny_model
 
 ZEN_3 = ["avx2"]
@@ -58,13 +57,13 @@ def test_what_tensorflow_takes(environment, has, expected):
 
 
 def test_what_tensorflow_takes_here():
-    has = processor.instructions()
+    has = cpu.instructions()
     environment = {**kernels.kernel_variables(os.environ, has), **os.environ}
     assert kernels.kernels_taken(environment, has) in (kernels.kernels(), kernels.UNKNOWN)
 
 
-def test_the_environment_is_changed_for_the_import_alone(cpu, monkeypatch):
-    cpu("fpu avx2 fma")
+def test_the_environment_is_changed_for_the_import_alone(cpu_with, monkeypatch):
+    cpu_with("fpu avx2 fma")
     before = dict(os.environ)
     with kernels.choosing_kernels():
         assert {**before, "TF_ENABLE_ONEDNN_OPTS": "1"} == os.environ
@@ -111,25 +110,25 @@ def test_what_tensorflow_says_is_what_it_computes_with():
         ({"DNNL_MAX_CPU_ISA": "SSE41", "ONEDNN_MAX_CPU_ISA": "AVX2"}, ["avx2"]),
     ],
 )
-def test_a_limit_leaves_some_instructions(environment, expected, cpu):
-    cpu("fpu avx2 avx512f avx512_bf16 avx512_vnni")
-    assert processor.usable_instructions(environment) == expected
+def test_a_limit_leaves_some_instructions(environment, expected, cpu_with):
+    cpu_with("fpu avx2 avx512f avx512_bf16 avx512_vnni")
+    assert cpu.usable_instructions(environment) == expected
 
 
-def test_a_system_that_does_not_say_has_a_name_and_no_instructions(cpu):
-    cpu(None)
-    assert processor.instructions() == []
-    assert processor.processor_name()
+def test_a_system_that_does_not_say_has_a_name_and_no_instructions(cpu_with):
+    cpu_with(None)
+    assert cpu.instructions() == []
+    assert cpu.processor_name()
 
 
 # the record
 
 
-def test_the_machine_is_recorded(cpu, session, monkeypatch):
-    cpu("fpu avx2 fma")
+def test_the_machine_is_recorded(cpu_with, session, monkeypatch):
+    cpu_with("fpu avx2 fma")
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "avx")
-    monkeypatch.setattr(machine, "version", {"sessionnet": "1.2"}.get)
-    found = machine.machine(session(tiny_model()))
+    monkeypatch.setattr(identity, "version", {"sessionnet": "1.2"}.get)
+    found = identity.machine(session(tiny_model()))
     assert found == {
         "processor": "Some CPU",
         "instructions": ["avx2"],
@@ -146,8 +145,8 @@ def test_the_machine_is_recorded(cpu, session, monkeypatch):
     def unknown(name):
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(machine, "version", unknown)  # it runs from its folder
-    assert machine.machine(session(tiny_model()))["sessionnet"] is None
+    monkeypatch.setattr(identity, "version", unknown)  # it runs from its folder
+    assert identity.machine(session(tiny_model()))["sessionnet"] is None
 
 
 def train(folder, num_epochs, threads, **options):
@@ -194,9 +193,9 @@ def test_a_run_of_an_earlier_version_goes_on_without_a_word(tmp_path, caplog):
 
 def test_only_what_both_records_know_is_compared():
     machines = [{"from_step": 0, "threads": 2, "of another version": 1}]
-    assert machine.note_machine(machines, {"threads": 2, "kernels": "Eigen"}, 5) == []
+    assert identity.note_machine(machines, {"threads": 2, "kernels": "Eigen"}, 5) == []
     assert len(machines) == 1
-    assert machine.note_machine(machines, {"threads": 4}, 5) == ["threads is 4, was 2"]
+    assert identity.note_machine(machines, {"threads": 4}, 5) == ["threads is 4, was 2"]
     assert machines[1] == {"from_step": 5, "threads": 4}
 
 
@@ -243,19 +242,19 @@ def test_the_scripts_import_chooses_the_kernels_and_a_resume_with_others_says_so
 
 
 @pytest.fixture
-def advice(cpu, monkeypatch, caplog):
+def advice(cpu_with, monkeypatch, caplog):
     """What `advise_kernels` says with these flags, kernels and variables, asked twice."""
 
     def call(flags, computes_by, **variables):
-        cpu(flags)
+        cpu_with(flags)
         for variable, value in variables.items():
             monkeypatch.setenv(variable, value)
-        monkeypatch.setattr(machine, "kernels", lambda: computes_by)
-        machine.advise_kernels.cache_clear()
+        monkeypatch.setattr(identity, "kernels", lambda: computes_by)
+        identity.advise_kernels.cache_clear()
         caplog.clear()
         for _ in range(2):
-            machine.advise_kernels()
-        machine.advise_kernels.cache_clear()
+            identity.advise_kernels()
+        identity.advise_kernels.cache_clear()
         assert all(record.levelno == logging.WARNING for record in caplog.records)
         return [record.getMessage() for record in caplog.records]
 

@@ -9,7 +9,7 @@ from learning.config.run_config import ModelConfig, RunConfig
 from learning.errors import UsageError
 from learning.machine import precision
 from learning.training.network import build_model
-from models.runtime import cpu as processor
+from models.runtime import cpu
 
 AUTO = RunConfig(model=ModelConfig(precision="auto"))
 
@@ -17,7 +17,7 @@ AUTO = RunConfig(model=ModelConfig(precision="auto"))
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
     """A machine: flags of its processor, its GPUs, each by its compute capability, and TensorFlow's kernels."""
-    for variable in processor.LIMIT_VARIABLES:
+    for variable in cpu.LIMIT_VARIABLES:
         monkeypatch.delenv(variable, raising=False)
 
     def make(flags=None, capabilities=(), computes_by="oneDNN"):
@@ -27,7 +27,7 @@ def machine(monkeypatch, tmp_path):
             path.write_text(
                 f"processor\t: 0\nmodel name\t: a processor\nflags\t\t: {flags}\n", encoding="utf-8"
             )
-        monkeypatch.setattr(processor, "CPU_INFO", path)
+        monkeypatch.setattr(cpu, "CPU_INFO", path)
         monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: list(capabilities))
         monkeypatch.setattr(
             tf.config.experimental, "get_device_details", lambda gpu: {"compute_capability": gpu}

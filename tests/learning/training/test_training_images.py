@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from datasets.dataset import DataSet
-from learning.reports import plots as report
+from learning.reports import plots
 from learning.training.training_images import TrainingImages
 
 
@@ -32,13 +32,13 @@ def train_set():
 
 
 def test_the_training_images_are_drawn_beside_the_work(train_set, tmp_path, monkeypatch):
-    draw, may_draw = report.draw_image_grid, threading.Event()
+    draw, may_draw = plots.draw_image_grid, threading.Event()
 
     def draw_later(*arguments):
         assert may_draw.wait(300)
         draw(*arguments)
 
-    monkeypatch.setattr(report, "draw_image_grid", draw_later)
+    monkeypatch.setattr(plots, "draw_image_grid", draw_later)
     with drawing(train_set, tmp_path):
         assert not (tmp_path / "augmented.png").exists()
         may_draw.set()
@@ -59,7 +59,7 @@ def test_a_picture_that_cannot_be_written_ends_no_training(train_set, tmp_path, 
     def fail(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(report, "draw_image_grid", fail)
+    monkeypatch.setattr(plots, "draw_image_grid", fail)
     done = []
     with caplog.at_level(logging.WARNING), drawing(train_set, tmp_path):
         done.append("training")
@@ -70,7 +70,7 @@ def test_a_picture_that_cannot_be_written_ends_no_training(train_set, tmp_path, 
 def test_the_captions_of_class_numbers_are_the_names(tmp_path, monkeypatch):
     images = np.zeros((4, 8, 8, 3), np.uint8)
     drawn = []
-    monkeypatch.setattr(report, "draw_image_grid", lambda images, captions, path: drawn.append(captions))
+    monkeypatch.setattr(plots, "draw_image_grid", lambda images, captions, path: drawn.append(captions))
     for labels in ([0, 1, 1, 0], [[1, 0], [0.2, 0.8], [0, 1], [0.6, 0.4]]):  # numbers, shares
         train_set = DataSet(images, np.array(labels), class_names=["cat", "dog"], crop_size=6)
         with drawing(train_set, tmp_path, augment=False):
