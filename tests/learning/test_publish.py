@@ -1,4 +1,4 @@
-"""Publishing a finished run: a small folder that predicts as the run does, and cannot be resumed."""
+"""learning/publish.py: a published run predicts as the run does, and cannot be resumed."""
 
 import dataclasses
 import json
@@ -46,7 +46,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run of three epochs of two updates, made as by train.py but for the pictures; the last is not the best."""
+    """Train a run of three epochs of two updates, without pictures; its last epoch is not its best."""
     config = RunConfig(
         data=DataConfig(name="digits", image_size=12, crop_size=10, channels=1, reflect=False),
         model=ModelConfig(name="smallnet", options={"width": 2}),
@@ -73,7 +73,7 @@ def finished(tmp_path_factory):
 
 
 def write_scores(run):
-    """A test.json of the weights that count."""
+    """Write a test.json for the weights that count."""
     store = CheckpointStore(run.path, select=run.config.train.select)
     _, epoch = store.selected(store.newest_state())
     (run.path / "test.json").write_text(json.dumps({"num_images": 359, "epoch": epoch}))
@@ -81,7 +81,7 @@ def write_scores(run):
 
 @pytest.fixture(scope="module", params=["best", "last"])
 def published(request, finished, tmp_path_factory):
-    """A run that is tested with the best or the last weights, and the folder that was made of it."""
+    """Publish a run that is tested with its best or last weights; returns the run and the folder."""
     root = tmp_path_factory.mktemp(request.param)
     run = RunDirectory(shutil.copytree(finished.path, root / "run"))
     train_config = dataclasses.replace(run.config.train, select=request.param)
@@ -92,7 +92,7 @@ def published(request, finished, tmp_path_factory):
 
 
 def predictions(run, dataset):
-    """Of the run's own weights, with one crop and with all, and the epoch that they are from."""
+    """Return the run's predictions with one crop and with all, and the epoch of the weights."""
     model, sess, epoch = load_run(run)
     with sess:
         return [model.predict(sess, dataset, augment_pred=many) for many in (False, True)], epoch
@@ -108,7 +108,7 @@ def test_predictions_are_those_of_the_run_to_the_bit(published):
         np.testing.assert_array_equal(one, other)
 
 
-def test_nothing_is_there_but_what_testing_needs(published):
+def test_a_published_run_has_only_the_files_that_testing_needs(published):
     run, small = published
     (step,) = CheckpointStore(small.path).steps()
     files = {str(path.relative_to(small.path)) for path in small.path.rglob("*") if path.is_file()}

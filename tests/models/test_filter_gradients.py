@@ -24,7 +24,7 @@ CASES = [  # height, width, side, stride, padding
 
 
 def gradients(x, filters, upstream, stride, padding):
-    """Those of TensorFlow and those of the products: [(fh, fw, ic, oc), (fh, fw, ic, oc)]."""
+    """Return TensorFlow's gradient and that of the products: [(fh, fw, ic, oc), (fh, fw, ic, oc)]."""
     with tf.Graph().as_default(), v1.Session() as sess:
         images = v1.placeholder(x.dtype, [None, *x.shape[1:]])
         weights = tf.constant(filters)
@@ -113,7 +113,7 @@ def test_images_of_unknown_size_keep_the_kernel():
 
 
 def test_a_step_through_a_net_agrees_with_the_kernels(cpu_with, monkeypatch):
-    """ResNet's strided block with PyTorch's padding, both ways: loss and every gradient."""
+    """Compare loss and gradients of ResNet's strided block with PyTorch's padding."""
     cpu_with("avx2 avx512f")
     images = np.random.default_rng(0).integers(0, 256, size=(2, 28, 28, 3), dtype=np.uint8)
     options = {"stages": (1, 1), "widths": (32, 128), "padding": "SYMMETRIC"}

@@ -1,4 +1,4 @@
-"""models/frozen.py: predictions by the frozen copy are the model's own, never stale, and in nobody's way."""
+"""models/frozen.py: the frozen copy predicts as the model does, is never stale, and disturbs nothing."""
 
 import gc
 import os
@@ -121,13 +121,13 @@ def test_float_images(session):
     np.testing.assert_allclose(model.predict(sess, floats), as_built(model, sess, dataset), atol=1e-5)
 
 
-class TestInNobodysWay:
+class TestSideEffects:
     def ready(self, session, model):
         sess = session(model)
         shake(model, sess)
         return sess, make_set(NUM_IMAGES, num_classes=3)
 
-    def test_the_graph_grows_once_and_by_no_variable(self, session):
+    def test_the_graph_grows_once_and_without_new_variables(self, session):
         model = build("smallnet")
         sess, dataset = self.ready(session, model)
         variables = model.graph.get_collection(v1.GraphKeys.GLOBAL_VARIABLES)
@@ -138,7 +138,7 @@ class TestInNobodysWay:
         assert len(model.graph.get_operations()) == size
         assert model.graph.get_collection(v1.GraphKeys.GLOBAL_VARIABLES) == variables
 
-    def test_nothing_is_kept_between_calls_nor_behind_the_model(self):
+    def test_nothing_is_kept_between_calls_or_after_the_model(self):
         model = build("basic")
         with v1.Session(graph=model.graph) as sess:
             shake(model, sess)
@@ -158,7 +158,7 @@ class TestInNobodysWay:
         model.predict(sess, make_set(num_images, num_classes=3), augment_pred=False)
         assert len(model.graph.get_operations()) == size
 
-    def test_a_net_without_batch_norm_is_left_alone(self):
+    def test_a_net_without_batch_norm_is_not_copied(self):
         with tf.Graph().as_default():
             model = AlexNet((67, 67, 3), 2, dropout_prob=0.5)
         size = len(model.graph.get_operations())
@@ -176,7 +176,7 @@ class TestInNobodysWay:
         with v1.Session(graph=model.graph) as sess:
             assert frozen_session(sess, model, 1000) is sess
 
-    def test_a_session_on_a_graph_that_may_not_grow(self):
+    def test_a_session_on_a_graph_that_cannot_grow(self):
         model = build("basic")
         config = v1.ConfigProto()
         config.experimental.optimize_for_static_graph = True

@@ -1,4 +1,4 @@
-"""A short version of the tree of photographs with damaged files among them."""
+"""A short version of tests/bad_tree.py."""
 
 import contextlib
 import io
@@ -18,7 +18,7 @@ from tests.support.planted import NAMES, ODD, UNREADABLE
 
 @pytest.fixture(scope="module")
 def made_photos(tmp_path_factory):
-    """Sixty pictures with enough in them that each cut and each flipped bit meets their pixels."""
+    """Write sixty pictures with enough detail that every cut or flipped bit changes pixels."""
     root = tmp_path_factory.mktemp("made")
     rng = np.random.default_rng(0)
     for number in range(60):
@@ -29,7 +29,7 @@ def made_photos(tmp_path_factory):
 
 @pytest.fixture
 def call(tmp_path, monkeypatch):
-    """Runs a script in this process, for TensorFlow takes seconds to start."""
+    """Run a script in this process, because TensorFlow takes seconds to start."""
     monkeypatch.setenv("SESSIONNET_CACHE", str(tmp_path / "cache"))
 
     def call_main(arguments):

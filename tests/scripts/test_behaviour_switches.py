@@ -1,7 +1,6 @@
-"""The contract suites again, in processes in which TensorFlow was switched back to the ways of TF1.
+"""The contract suites in processes in which TensorFlow was switched back to TF1 behaviour.
 
-`tf.disable_v2_behavior()` is the usual first line of a program that was moved to TensorFlow 2; its parts can be
-switched one by one.
+`tf.disable_v2_behavior()` is the usual first line of a TF1 program on TensorFlow 2; it combines several switches.
 """
 
 import subprocess
@@ -14,13 +13,16 @@ import pytest
 PYTEST = find_spec("pytest.__main__").origin
 TESTS = Path(__file__).resolve().parents[1]
 SUITES = (
-    "models/test_nets.py",
+    "models/test_alexnet.py",
+    "models/test_catalogue.py",
+    "models/test_convnet.py",
     "models/test_layers.py",
+    "models/test_smallnet.py",
     "models/test_subclasses.py",
     "learning/training/test_loop.py::TestContract",
-    "learning/training/test_loop.py::TestUpdateRules",
     "learning/training/test_loop.py::TestLearningRate",
     "learning/training/test_loop.py::TestResume::test_is_exact",
+    "learning/test_optimizers.py",
     "learning/test_schedules.py",
     "learning/checkpoints/test_store.py",
     "models/test_filter_gradients.py",
@@ -33,9 +35,9 @@ PART = (
     "models/test_subclasses.py::TestLosses",
     "models/test_subclasses.py::TestVariables",
     "models/test_subclasses.py::TestErrors",
-    "models/test_nets.py::TestPredict",
-    "models/test_nets.py::TestContract::test_builds_trains_saves_restores_and_predicts[smallnet-float32]",
-    "models/test_nets.py::TestContract::test_builds_trains_saves_restores_and_predicts[resnet20-float32]",
+    "models/test_convnet.py::TestPredict",
+    "models/test_catalogue.py::TestContract::test_builds_trains_saves_restores_and_predicts[smallnet-float32]",
+    "models/test_catalogue.py::TestContract::test_builds_trains_saves_restores_and_predicts[resnet20-float32]",
     "learning/training/test_loop.py::TestResume::test_is_exact[MomentumOptimizer]",
 )
 SINGLE_SWITCHES = (
@@ -76,7 +78,7 @@ def test_the_contract_suites_pass_after_disable_v2_behavior(run_suites):
 
 
 @pytest.mark.parametrize("switch", SINGLE_SWITCHES)
-def test_a_part_of_them_passes_after_each_switch_alone(run_suites, switch):
+def test_a_part_of_them_passes_after_each_single_switch(run_suites, switch):
     run_suites(switch, PART)
 
 
@@ -107,7 +109,7 @@ assert double(tf.constant(3)).numpy() == 6
 """
 
 
-def test_a_program_that_has_used_keras_and_functions_goes_on_with_them(tmp_path):
+def test_a_program_that_has_used_keras_and_functions_can_still_use_them(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", MIXED, tmp_path], capture_output=True, text=True, cwd=TESTS.parent
     )

@@ -1,4 +1,4 @@
-"""Every script on runs and images under names that a program may misread."""
+"""Every script works with runs and images under names that a program could misread."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from PIL import Image
 
 from datasets.check import command
 from learning import publish
-from tests.support.hostile_names import NAMES
+from tests.support.planted import FOLDER_NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 # Everything at once, as one name of a folder, as long as a name can be.
@@ -49,7 +49,7 @@ def make_images(folder):
 
 
 def try_all(folder, name, monkeypatch):
-    """Every script, with relative paths, then the same run by an absolute path."""
+    """Call every script with relative paths, then on the same run by an absolute path."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SESSIONNET_CACHE", str(folder / "cache" / name))
     images, run = Path("images") / name, Path("runs") / name
@@ -79,6 +79,6 @@ def test_every_script_works_there(tmp_path, monkeypatch):
 
 @pytest.mark.long
 @pytest.mark.fault(43)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FOLDER_NAMES)
 def test_every_script_works_under_every_name(tmp_path, monkeypatch, name):
     try_all(tmp_path, name, monkeypatch)

@@ -45,7 +45,7 @@ def run(script, *arguments, cwd=None, timeout=600):
 
 @pytest.fixture
 def leave_after_a_line(call_script, tmp_path):
-    """Calls a script, reads one line of its output and closes the pipe; returns its exit code."""
+    """Call a script, read one line of its output and close the pipe; returns its exit code."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
 
@@ -63,7 +63,7 @@ def leave_after_a_line(call_script, tmp_path):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A labelled folder: red and blue pictures of several sizes and formats, and one file that is no image."""
+    """Make a labelled folder: red and blue pictures of several sizes and formats, and one damaged file."""
     root = tmp_path_factory.mktemp("photos")
     rng = np.random.default_rng(0)
     for label, channel in (("blue", 2), ("red", 0)):
@@ -85,7 +85,7 @@ def trained(folder, tmp_path_factory):
     return run_dir, done
 
 
-def test_a_reader_that_leaves_stops_no_training(leave_after_a_line, folder, tmp_path):
+def test_a_closed_pipe_does_not_stop_training(leave_after_a_line, folder, tmp_path):
     where = ["--data-dir", folder, "--run-dir", tmp_path / "run"]
     narrow = ["--model.options.width", 2]
     code = leave_after_a_line("train.py", *where, "--train.num_epochs", 2, *SMALL, *narrow)
@@ -93,7 +93,7 @@ def test_a_reader_that_leaves_stops_no_training(leave_after_a_line, folder, tmp_
     assert json.loads((tmp_path / "run" / "test.json").read_text())["scores"]
 
 
-def test_a_reader_that_leaves_does_not_cost_the_file(leave_after_a_line, trained, folder, tmp_path):
+def test_a_closed_pipe_does_not_lose_the_file(leave_after_a_line, trained, folder, tmp_path):
     output = tmp_path / "rows.csv"
     assert leave_after_a_line("predict.py", "--run", trained[0], folder / "blue", "--output", output) == 0
     assert len(output.read_text().splitlines()) == 1 + 30
@@ -214,7 +214,7 @@ def exit_code_of(monkeypatch, script, *arguments, stdout):
 
 @pytest.fixture(scope="module")
 def accents(folder, tmp_path_factory):
-    """A folder of two classes: one has a letter that ASCII lacks in its name, one a byte that is no text."""
+    """Make a folder of two classes whose names have a letter outside ASCII and an undecodable byte."""
     root = os.fsencode(tmp_path_factory.mktemp("accents"))
     for name, like in ((b"caf\xc3\xa9", "red"), (b"th\xe9", "blue")):
         shutil.copytree(os.fsencode(folder / like), os.path.join(root, name))
@@ -222,7 +222,7 @@ def accents(folder, tmp_path_factory):
 
 
 @pytest.mark.fault(46)
-def test_names_that_the_terminal_lacks_cost_no_result(accents, tmp_path, monkeypatch):
+def test_names_that_the_terminal_cannot_print_lose_no_result(accents, tmp_path, monkeypatch):
     def printed(script, *arguments):
         buffer = io.BytesIO()
         stream = io.TextIOWrapper(buffer, "ascii")
@@ -241,7 +241,7 @@ def test_names_that_the_terminal_lacks_cost_no_result(accents, tmp_path, monkeyp
 
 @pytest.mark.fault(46)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is had as Linux has it")
-def test_a_full_disk_under_the_output_stops_no_script_whose_files_count(
+def test_a_full_disk_under_the_output_does_not_stop_the_scripts(
     trained, folder, tmp_path, monkeypatch, capfd
 ):
     run_dir, rows = tmp_path / "run", tmp_path / "rows.json"
@@ -272,6 +272,7 @@ OFFICIAL_SETS = {
 }
 
 
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize("name", OFFICIAL_SETS)
 def test_a_run_on_an_official_set_is_tested_on_its_files_and_on_images(
     name, tmp_path, monkeypatch, capsys, caplog
@@ -306,6 +307,7 @@ def test_a_run_on_an_official_set_is_tested_on_its_files_and_on_images(
     assert "trained on" not in caplog.text
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_set_is_downloaded_once_and_verified_in_every_script(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SESSIONNET_CACHE", str(tmp_path / "cache"))
     run_dir, fetched = tmp_path / "run", tmp_path / "cache" / "downloads" / "mnist"
@@ -340,14 +342,14 @@ def test_a_set_is_downloaded_once_and_verified_in_every_script(tmp_path, monkeyp
             call(monkeypatch, script, *arguments)
 
 
-def test_testing_on_the_training_images_is_said(call_script, trained, folder):
+def test_testing_on_the_training_images_is_reported(call_script, trained, folder):
     done = call_script("test.py", "--run", trained[0], "--data-dir", folder)
     assert done.returncode == 0
     assert done.stderr.count("images tested here are also in the training set of the run") == 1
 
 
 @pytest.mark.fault(11)
-def test_no_pipe_is_waited_for_and_no_device_read_to_its_end(tmp_path):
+def test_pipes_and_devices_are_not_read(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "zeros.jpg").symlink_to("/dev/zero")
     for file in image_files([str(tmp_path / "pipe.jpg"), str(tmp_path / "zeros.jpg")]):
@@ -364,7 +366,7 @@ def test_predict_with_nothing_readable(call_script, trained, folder, tmp_path):
     assert json.loads(output.read_text())[0]["classes"] == []
 
 
-def test_a_net_of_ones_own_is_trained_by_its_dotted_path(call_script, folder, tmp_path):
+def test_a_users_own_net_is_trained_by_its_dotted_path(call_script, folder, tmp_path):
     (tmp_path / "my_nets.py").write_text(
         "import tensorflow as tf\n"
         "from models.layers import fc_layer, global_average_pool\n"
@@ -399,7 +401,7 @@ TrainingLoop._step = step_and_interrupt
 
 
 @pytest.mark.fault(38)
-def test_ctrl_c_saves_and_resume_goes_on(call_script, tmp_path):
+def test_ctrl_c_saves_and_resume_continues(call_script, tmp_path):
     run_dir = tmp_path / "run"
     small = ["--data.image_size", 12, "--data.crop_size", 10, "--model.options.width", 2]
     epochs = ["--train.num_epochs", 4, "--train.batch_size", 512]  # of two updates
@@ -414,7 +416,8 @@ def test_ctrl_c_saves_and_resume_goes_on(call_script, tmp_path):
     assert len((run_dir / "history.csv").read_text().splitlines()) == 1 + 4
 
 
-def test_a_longer_run_keeps_its_length_whatever_happens_to_it(folder, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("without_pictures")
+def test_an_extended_run_keeps_its_new_length_after_a_crash(folder, tmp_path, monkeypatch):
     run_dir = tmp_path / "run"
     call(
         monkeypatch, "train.py", "--data-dir", folder, "--run-dir", run_dir, *SMALL,
@@ -533,7 +536,7 @@ def test_resume_with_other_images(call_script, trained, folder, tmp_path):
 
 
 @pytest.mark.fault(25)
-def test_runs_that_are_none(tmp_path):
+def test_folders_that_are_not_runs(tmp_path):
     assert refused("--resume", tmp_path)[0] == 4
     code, stderr = refused(script="test.py", cwd=tmp_path)
     assert code == 4
@@ -588,7 +591,7 @@ def test_missing_data(call_script, tmp_path):
     assert list((tmp_path / "runs").iterdir()) == []
 
 
-def test_help_and_a_bad_number_are_answered_without_what_is_slow_to_import():
+def test_help_and_a_bad_number_need_no_slow_imports():
     code = (
         "import sys; from learning.config.command_line import parse_train; from learning.errors import UsageError\n"
         "for arguments in (['--train.batch_size', '0'], ['--help']):\n"
@@ -600,7 +603,7 @@ def test_help_and_a_bad_number_are_answered_without_what_is_slow_to_import():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_help_lists_everything_and_starts_no_tensorflow():
+def test_help_lists_everything_without_importing_tensorflow():
     code = (
         "import atexit, runpy, sys\n"
         "atexit.register(lambda: print('tensorflow' in sys.modules))\n"

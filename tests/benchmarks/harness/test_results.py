@@ -1,4 +1,4 @@
-"""What rates say: values worked out by hand."""
+"""benchmarks/harness/results.py: statistics of rates, worked out by hand."""
 
 import json
 
@@ -21,7 +21,7 @@ flags\t\t: fpu avx2 amx_tile avx512_bf16
 
 @pytest.fixture
 def cpu_info(tmp_path, monkeypatch):
-    """What a Linux with two cores says of them."""
+    """Write /proc/cpuinfo of a machine with two cores."""
     path = tmp_path / "cpuinfo"
     path.write_text(CPU_INFO)
     monkeypatch.setattr(cpu, "CPU_INFO", path)

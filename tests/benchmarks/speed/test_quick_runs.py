@@ -1,4 +1,4 @@
-"""That every benchmark works: with --quick, all contestants at toy size."""
+"""Every benchmark runs with --quick: all contestants at toy size."""
 
 import importlib.util
 import json
@@ -23,7 +23,7 @@ PEERS = ["torch", "keras"] if HAS_TORCH else ["keras"]
 
 @pytest.fixture
 def quick(tmp_path, one_torch_thread):
-    """Runs a benchmark with --quick and gives the figures that it wrote."""
+    """Run a benchmark with --quick and return the figures that it wrote."""
 
     def call(main, *words):
         path = tmp_path / "figures.json"
@@ -34,7 +34,7 @@ def quick(tmp_path, one_torch_thread):
 
 
 def left_out(found):
-    """Who could not take part, but for torch where there is none."""
+    """Return the contestants that failed, except torch where it is not installed."""
     return {name for name in found["left_out"] if HAS_TORCH or "torch" not in name}
 
 

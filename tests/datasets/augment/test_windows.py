@@ -7,7 +7,7 @@ from datasets.augment import windows
 
 
 def numbered(num_images=2, height=4, width=5, channels=3, dtype=np.uint8):
-    """Images whose every value is different (as far as the dtype goes)."""
+    """Return images in which all values differ, as far as the dtype allows."""
     size = num_images * height * width * channels
     return np.arange(size).reshape(num_images, height, width, channels).astype(dtype)
 

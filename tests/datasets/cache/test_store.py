@@ -281,7 +281,7 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
 
 @pytest.fixture
 def no_choice(monkeypatch, tmp_path):
-    """Nobody says where the cache is; temporary folders are made in tmp_path."""
+    """Leave the cache folder unset; temporary folders are created in tmp_path."""
     for name in ("SESSIONNET_CACHE", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -337,7 +337,7 @@ def test_without_a_home_downloads_ask_for_a_folder(no_choice, monkeypatch):
 
 
 @pytest.mark.fault(35)
-def test_too_little_memory_is_no_bad_file_and_leaves_nothing_behind(folder, monkeypatch):
+def test_too_little_memory_is_not_a_bad_file_and_leaves_no_files(folder, monkeypatch):
     def exhausted(*args, **options):
         raise MemoryError
 

@@ -60,7 +60,7 @@ def turned_in_words():
 
 
 def deep_colour():
-    """A PNG with three channels of 16 bits, which Pillow does not write."""
+    """Return a PNG with three channels of 16 bits, which Pillow cannot write."""
 
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -101,7 +101,7 @@ ODD = {  # file name: content, kinds
 
 @pytest.mark.fault(3, 4, 5, 6)
 @pytest.mark.parametrize("name", ODD)
-def test_what_is_odd_is_told_and_the_pixels_are_those_that_are_read(name):
+def test_odd_values_are_reported_and_the_pixels_are_those_read(name):
     content, kinds = ODD[name]
     found, facts = inspect_image(content)
     assert set(odd_about(facts, name)) == set(kinds)
@@ -112,7 +112,7 @@ def test_every_kind_of_oddity_is_tried():
     assert {kind for _, kinds in ODD.values() for kind in kinds} == set(ODDITIES)
 
 
-def test_frames_that_make_no_sense_do_not_make_the_first_unreadable(monkeypatch):
+def test_invalid_later_frames_do_not_make_the_first_unreadable(monkeypatch):
     def broken(image):
         raise ValueError("damaged")
 
@@ -201,7 +201,7 @@ def test_nothing_is_changed_and_the_report_holds_everything(tmp_path, capsys, mo
     assert "in formats that are not decoded: 1" in out
 
 
-def test_labels_that_contradict_each_other_come_before_what_train_and_test_share():
+def test_contradictory_labels_come_before_shared_images():
     def record(name, part, label, digest):
         return Record(name, part, label, 8, 6, (), digest)
 
@@ -232,7 +232,7 @@ def test_cats_and_dogs_in_their_own_forms(tmp_path, names, counts):
     assert (report["counts"], report["layout"], report["duplicates"]) == (counts, None, [])
 
 
-def test_a_layout_that_no_loader_takes_is_told_and_everything_is_looked_at(tmp_path, capsys):
+def test_a_layout_that_no_loader_reads_is_reported_and_all_images_are_checked(tmp_path, capsys):
     assert command.main([str(write(tmp_path, good("cat", "dog") | {"logo.png": encoded(pixels(7))}))]) == 3
     out = capsys.readouterr().out
     assert "5 images can be read, 0 cannot" in out
@@ -263,7 +263,7 @@ GAMMA = {  # what a third class holds beside two good ones: the files, and what 
 
 @pytest.mark.fault(8, 47)
 @pytest.mark.parametrize("kind", GAMMA)
-def test_a_class_without_images_is_told(tmp_path, capsys, caplog, kind):
+def test_a_class_without_images_is_reported(tmp_path, capsys, caplog, kind):
     files, code, said = GAMMA[kind]
     root = write(tmp_path / "pets", good("alpha", "beta", count=30))
     (root / "gamma").mkdir()
@@ -332,7 +332,7 @@ def test_debug_shows_the_traceback(capsys):
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_too_little_memory_is_no_unreadable_file(tmp_path, monkeypatch, capsys):
+def test_too_little_memory_is_not_an_unreadable_file(tmp_path, monkeypatch, capsys):
     def exhausted(data):
         raise MemoryError
 
@@ -353,7 +353,7 @@ def test_as_a_command_without_tensorflow(tmp_path):
     assert "4 images can be read, 0 cannot" in done.stdout
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path):
+def test_a_closed_pipe_is_not_an_error(tmp_path):
     root = write(tmp_path / "pets", good("cat", "dog"))
     reader, writer = os.pipe()
     os.close(reader)
@@ -363,7 +363,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-def test_many_images_are_reported_in_their_order_whatever_the_threads(tmp_path):
+def test_many_images_are_reported_in_order_with_any_number_of_threads(tmp_path):
     root = write(tmp_path, good("a", "b", count=40))
     names = [record.name for record in inspect(root, workers=4).records]
     assert names == sorted(names)

@@ -111,7 +111,7 @@ def test_the_stamp_changes_with_the_content_even_if_the_time_is_put_back(tmp_pat
 
 
 @pytest.mark.fault(9)
-def test_a_missing_path_lists_what_is_beside_it(tmp_path):
+def test_a_missing_path_lists_its_neighbours(tmp_path):
     write(tmp_path, "pets.zip")
     with pytest.raises(DataError, match=r"no folder or zip archive at '.*pest.zip' \(in '.*': 'pets.zip'\)"):
         open_source(tmp_path / "pest.zip")
@@ -120,7 +120,7 @@ def test_a_missing_path_lists_what_is_beside_it(tmp_path):
 
 
 @pytest.mark.fault(14)
-def test_what_is_no_archive_or_a_cut_one_is_an_error(tmp_path):
+def test_a_file_that_is_not_a_complete_archive_is_an_error(tmp_path):
     whole = zipped(tmp_path / "a.zip", {"a.jpg": b"x" * 1000}).read_bytes()
     for content in (b"", b"text", whole[:-30]):
         write(tmp_path, "b.zip", content=content)
@@ -129,7 +129,7 @@ def test_what_is_no_archive_or_a_cut_one_is_an_error(tmp_path):
 
 
 @pytest.mark.fault(14)
-def test_a_damaged_member_fails_alone(tmp_path):
+def test_a_damaged_member_does_not_affect_the_others(tmp_path):
     path = zipped(tmp_path / "a.zip", {"a.jpg": b"first" * 20, "b.jpg": b"second"})
     data = bytearray(path.read_bytes())
     data[37] ^= 0xFF  # inside the first member's compressed bytes
@@ -141,14 +141,14 @@ def test_a_damaged_member_fails_alone(tmp_path):
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_members_that_are_packed_otherwise_than_by_deflate_say_so(tmp_path, method):
+def test_members_with_another_compression_than_deflate_are_refused(tmp_path, method):
     with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
         archive.writestr("a.jpg", b"first" * 20)
     with pytest.raises(ImageError, match="another method than deflate; pack the archive anew"):
         open_source(tmp_path / "a.zip").read("a.jpg")
 
 
-def test_images_that_are_not_decoded_are_listed_apart(tmp_path):
+def test_undecoded_images_are_listed_separately(tmp_path):
     write(
         tmp_path / "a",
         "cat/b.HEIC",
@@ -257,7 +257,7 @@ def test_a_file_without_a_suffix_that_cannot_be_opened_is_listed_and_fails_when_
 
 
 @pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE])
-def test_too_many_open_files_while_listing_are_no_fault_of_a_file(tmp_path, monkeypatch, code):
+def test_too_many_open_files_while_listing_are_not_blamed_on_a_file(tmp_path, monkeypatch, code):
     write(tmp_path, "cat/1")
 
     def fail(*args, **kwargs):
@@ -277,7 +277,7 @@ def test_the_topmost_of_empty_folders_are_listed(tmp_path):
     assert open_source(archive).empty_folders() == ["a"]
 
 
-def test_a_folder_with_archives_and_no_images_is_its_train_zip(tmp_path, caplog):
+def test_a_folder_with_archives_but_no_images_stands_for_its_train_zip(tmp_path, caplog):
     zipped(tmp_path / "Train.zip", {"train/cat.0.jpg": b"c"})
     write(tmp_path, "test1.zip", "sampleSubmission.csv")
     with caplog.at_level(logging.INFO):
@@ -288,7 +288,7 @@ def test_a_folder_with_archives_and_no_images_is_its_train_zip(tmp_path, caplog)
     assert names_of(open_source(tmp_path)) == ["one.jpg"]
 
 
-def test_a_folder_with_other_archives_alone_names_them(tmp_path):
+def test_a_folder_with_only_other_archives_names_them(tmp_path):
     write(tmp_path, "pets.zip", "test1.zip", "._train.zip")
     with pytest.raises(
         DataError, match=r"but archives \('pets.zip', 'test1.zip'\); give the path of the one"

@@ -30,7 +30,7 @@ def srgb_of(linear):
 @pytest.mark.fault(4)
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
 @pytest.mark.parametrize("name", ["linear", "GIMP built-in Linear sRGB", "sRGB-elle-V2-g10.icc"])
-def test_linear_light_becomes_srgb_whatever_the_name_of_its_profile(form, name):
+def test_linear_light_becomes_srgb_for_any_profile_name(form, name):
     found = read_image(encoded(RAMP, form, icc_profile=profile(name)))
     np.testing.assert_allclose(found, srgb_of(RAMP), atol=2)
 
@@ -67,7 +67,7 @@ def test_grey_of_sixteen_bits_with_a_profile(form):
 
 @pytest.mark.fault(4)
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_what_is_transparent_lies_on_white_whatever_the_profile(mode):
+def test_transparent_pixels_lie_on_white_with_any_profile(mode):
     space = "GRAY" if mode == "LA" else "RGB "
     picture = Image.new("RGBA", (2, 1), (55, 55, 55, 255))
     picture.putpixel((1, 0), (55, 55, 55, 0))

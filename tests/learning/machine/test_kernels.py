@@ -1,4 +1,4 @@
-"""Which kernels compute a run: the switch before TensorFlow is imported, the record, a resume with others."""
+"""learning/machine/kernels.py: the switch before TensorFlow is imported, the record, a resume with others."""
 
 import json
 import logging
@@ -20,6 +20,9 @@ from learning.machine import identity, kernels
 from learning.optimizers import MomentumOptimizer
 from models.runtime import cpu
 from tests.conftest import make_set, tiny_model
+
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 ZEN_3 = ["avx2"]
 
@@ -62,7 +65,7 @@ def test_what_tensorflow_takes_here():
     assert kernels.kernels_taken(environment, has) in (kernels.kernels(), kernels.UNKNOWN)
 
 
-def test_the_environment_is_changed_for_the_import_alone(cpu_with, monkeypatch):
+def test_the_environment_is_changed_only_during_the_import(cpu_with, monkeypatch):
     cpu_with("fpu avx2 fma")
     before = dict(os.environ)
     with kernels.choosing_kernels():
@@ -75,7 +78,7 @@ def test_the_environment_is_changed_for_the_import_alone(cpu_with, monkeypatch):
 
 
 def convolution_ops():
-    """The operations of a convolution as they are computed."""
+    """Return the operations that compute a convolution."""
     with tf.Graph().as_default() as graph:
         x, filters = (v1.placeholder(tf.float32, size) for size in ([1, 8, 8, 8], [3, 3, 8, 8]))
         y = tf.nn.conv2d(x, filters, 1, "SAME")
@@ -87,7 +90,7 @@ def convolution_ops():
 
 
 def with_onednn(ops):
-    """Whether an operation is oneDNN's: TensorFlow calls them by the library's names, old or new."""
+    """Return whether an operation is oneDNN's, by the library's old or new name."""
     return any(name in op.lower() for op in ops for name in ("mkl", "onednn"))
 
 
@@ -115,7 +118,7 @@ def test_a_limit_leaves_some_instructions(environment, expected, cpu_with):
     assert cpu.usable_instructions(environment) == expected
 
 
-def test_a_system_that_does_not_say_has_a_name_and_no_instructions(cpu_with):
+def test_an_unknown_processor_has_a_name_and_no_instructions(cpu_with):
     cpu_with(None)
     assert cpu.instructions() == []
     assert cpu.processor_name()
@@ -150,7 +153,7 @@ def test_the_machine_is_recorded(cpu_with, session, monkeypatch):
 
 
 def train(folder, num_epochs, threads, **options):
-    """Start or go on; the optimizer."""
+    """Train or resume; returns the optimizer."""
     model = tiny_model()
     hp = {"batch_size": 16, "num_epochs": num_epochs}
     optimizer = MomentumOptimizer(model, make_set(), AccuracyEvaluator(), **hp)
@@ -165,7 +168,7 @@ def said(caplog):
 
 
 @pytest.mark.fault(49)
-def test_a_resume_with_other_threads_goes_on_says_so_and_is_recorded(tmp_path, caplog):
+def test_a_resume_with_other_threads_is_reported_and_recorded(tmp_path, caplog):
     train(tmp_path, 1, threads=1)
     assert said(caplog) == []
     train(tmp_path, 2, threads=2, resume=True)
@@ -179,7 +182,7 @@ def test_a_resume_with_other_threads_goes_on_says_so_and_is_recorded(tmp_path, c
 
 
 @pytest.mark.fault(49)
-def test_a_run_of_an_earlier_version_goes_on_without_a_word(tmp_path, caplog):
+def test_a_run_of_an_earlier_version_resumes_silently(tmp_path, caplog):
     train(tmp_path, 1, threads=1)
     path = next(tmp_path.glob("checkpoints/step-*")) / "state.json"
     state = json.loads(path.read_text())
@@ -199,7 +202,7 @@ def test_only_what_both_records_know_is_compared():
     assert machines[1] == {"from_step": 5, "threads": 4}
 
 
-def test_a_record_that_is_none_is_refused():
+def test_an_invalid_record_is_refused():
     text = TrainingState().to_json().replace('"machines": []', '"machines": [1]')
     with pytest.raises(CheckpointError, match="machines holds something that is not of type dict"):
         TrainingState.from_json(text, "state.json")
@@ -243,7 +246,7 @@ def test_the_scripts_import_chooses_the_kernels_and_a_resume_with_others_says_so
 
 @pytest.fixture
 def advice(cpu_with, monkeypatch, caplog):
-    """What `advise_kernels` says with these flags, kernels and variables, asked twice."""
+    """Return what `advise_kernels` logs in two calls with these flags, kernels and variables."""
 
     def call(flags, computes_by, **variables):
         cpu_with(flags)
@@ -261,7 +264,7 @@ def advice(cpu_with, monkeypatch, caplog):
     return call
 
 
-def test_a_program_that_lacks_the_faster_kernels_is_told_once(advice):
+def test_a_program_without_the_faster_kernels_is_told_once(advice):
     [told] = advice("fpu avx2", "Eigen")
     assert "set TF_ENABLE_ONEDNN_OPTS=1 in the environment before TensorFlow is imported" in told
     assert advice("fpu avx2", "oneDNN") == []

@@ -1,4 +1,4 @@
-"""learning/training/training_images.py: the picture of some training images does not hold up training."""
+"""learning/training/training_images.py: the picture of training images does not delay training."""
 
 import logging
 import threading
@@ -16,7 +16,7 @@ from learning.training.training_images import TrainingImages
 
 @contextmanager
 def drawing(train_set, folder, *, augment=True):
-    """Training in a folder, as the callback sees it begin and end."""
+    """Call the callback as training in a folder does, at the start and the end."""
     train = SimpleNamespace(augment_train=augment)
     training = SimpleNamespace(save_dir=folder, config=SimpleNamespace(train=train))
     callback = TrainingImages(train_set)
@@ -31,7 +31,7 @@ def train_set():
     return DataSet(images, np.eye(2, dtype=np.uint8)[[0, 1, 0]], class_names=("cat", "dog"))
 
 
-def test_the_training_images_are_drawn_beside_the_work(train_set, tmp_path, monkeypatch):
+def test_the_training_images_are_drawn_in_the_background(train_set, tmp_path, monkeypatch):
     draw, may_draw = plots.draw_image_grid, threading.Event()
 
     def draw_later(*arguments):
@@ -47,7 +47,7 @@ def test_the_training_images_are_drawn_beside_the_work(train_set, tmp_path, monk
     assert train_set.cursor == {"epochs_completed": 0, "index_in_epoch": 0}
 
 
-def test_a_picture_that_is_there_stays(train_set, tmp_path):
+def test_an_existing_picture_stays(train_set, tmp_path):
     path = tmp_path / "augmented.png"
     path.write_bytes(b"the old one")
     with drawing(train_set, tmp_path):
@@ -55,7 +55,7 @@ def test_a_picture_that_is_there_stays(train_set, tmp_path):
     assert path.read_bytes() == b"the old one"
 
 
-def test_a_picture_that_cannot_be_written_ends_no_training(train_set, tmp_path, monkeypatch, caplog):
+def test_a_picture_that_cannot_be_written_does_not_end_training(train_set, tmp_path, monkeypatch, caplog):
     def fail(*arguments):
         raise OSError(28, "No space left on device")
 
