@@ -1,4 +1,9 @@
-"""Set the environment of the tests and of the processes that they start."""
+"""Set the environment of the tests and of the processes that they start.
+
+The tests mirror the packages. Suites over many modules have their own names: damaged files and bombs for every
+reader (tests/datasets), networks against peers and in TF1 style (tests/models), scripts as users call them
+(tests/scripts), and the project's own files (tests/project).
+"""
 
 import os
 from pathlib import Path

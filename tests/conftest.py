@@ -27,7 +27,7 @@ from learning.reports import plots
 from models.catalogue import MODELS, model_class
 from models.layers import batch_norm, conv_layer, dropout, fc_layer, global_average_pool
 from models.nn import ConvNet
-from tests.support.warm_scripts import warm_scripts
+from tests.support.scripts import warm_scripts
 
 # Without time limits of hypothesis, which a busy machine would break.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -63,7 +63,11 @@ def tiny_model(seed=0, **options):
 
 
 def pytest_collection_modifyitems(items):
-    """Skip tests in bfloat16, by mark or parameter, where TensorFlow cannot compute in it."""
+    """Run the longest files first, and skip tests in bfloat16 where TensorFlow cannot compute in it.
+
+    Of several workers, none is then left with a long file at the end.
+    """
+    items.sort(key=lambda item: "/scripts/" not in item.nodeid)
     fails = pytest.mark.skipif(bfloat16_fails(), reason="ONEDNN_MAX_CPU_ISA leaves oneDNN no bfloat16")
     for item in items:
         values = item.callspec.params.values() if hasattr(item, "callspec") else ()
@@ -133,7 +137,7 @@ def without_pictures(monkeypatch):
 
 @pytest.fixture(scope="session")
 def call_script():
-    """Call a script in a process that has imported TensorFlow already: see tests/support/warm_scripts.py."""
+    """Call a script in a process that has imported TensorFlow already: see tests/support/scripts.py."""
     with warm_scripts() as call:
         yield call
 

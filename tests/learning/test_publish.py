@@ -2,9 +2,7 @@
 
 import dataclasses
 import json
-import runpy
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +29,8 @@ from learning.runs.data import open_data, run_info
 from learning.runs.directory import RunDirectory
 from learning.runs.seen_images import keep_digests
 from learning.training.network import build_model
+from tests.support.scripts import call_main
 
-ROOT = Path(__file__).resolve().parents[2]
 FILES = {
     "config.yaml",
     "run.json",
@@ -130,9 +128,8 @@ def test_a_published_run_has_only_the_files_that_testing_needs(published):
 def test_a_test_leaves_a_published_run_as_it_is(published, tmp_path, monkeypatch, capsys):
     _, small = published
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["test.py", "--run", str(small.path)])
     before = {path: path.read_bytes() for path in small.path.rglob("*") if path.is_file()}
-    runpy.run_path(str(ROOT / "test.py"), run_name="called")["main"]()
+    call_main("test.py", "--run", small.path)
     assert {path: path.read_bytes() for path in small.path.rglob("*") if path.is_file()} == before
     folder = Path("runs", "tests", "tiny")
     assert f"written: {folder / 'test.json'}, test-confusion.png" in capsys.readouterr().out

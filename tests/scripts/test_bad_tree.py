@@ -4,15 +4,13 @@ import contextlib
 import io
 import logging
 import random
-import runpy
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from datasets.check import command
-from tests.bad_tree import KINDS, ROOT, Said, compare, is_equal, photographs, run
+from tests.bad_tree import KINDS, Said, compare, is_equal, photographs, run
 from tests.support.planted import NAMES, ODD, UNREADABLE
 
 
@@ -40,8 +38,7 @@ def call(tmp_path, monkeypatch):
             with contextlib.redirect_stdout(stdout):
                 if arguments[0] == "-m":
                     return Said(command.main(arguments[2:]), stdout.getvalue(), stderr.getvalue())
-                monkeypatch.setattr(sys, "argv", list(arguments))
-                runpy.run_path(str(ROOT / arguments[0]), run_name="called")["main"]()
+                call_main(*arguments)
         finally:
             logging.getLogger().removeHandler(handler)
         return Said(0, stdout.getvalue(), stderr.getvalue())

@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import shutil
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from learning.config.run_config import ModelConfig, RunConfig
 from learning.errors import CheckpointError, UsageError
 from learning.training.interrupts import SignalGuard
 from learning.training.network import build_model
+from tests.support.scripts import call_main
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
 
@@ -25,18 +25,11 @@ TINY = ["--data.image_size", "12", "--data.crop_size", "10", "--model.options.wi
 SHORT = ["--train.num_epochs", "3", "--train.batch_size", "512", "--train.keep_checkpoints", "3"]
 
 
-def call(script, *arguments):
-    """Call a script's main in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [script, *map(str, arguments)])
-        runpy.run_path(str(ROOT / script), run_name="called")["main"]()
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """Train three epochs on the digits and mark the second as the best."""
     path = tmp_path_factory.mktemp("faults") / "run"
-    call("train.py", "--run-dir", path, *TINY, *SHORT)
+    call_main("train.py", "--run-dir", path, *TINY, *SHORT)
     store = CheckpointStore(path)
     for step in store.steps()[1:]:
         state = store.read_state(step)
@@ -63,12 +56,12 @@ def damage(run_dir, number):
 
 @pytest.mark.fault(29)
 def test_testing_with_a_damaged_newest_checkpoint_uses_the_best_before_it(run_dir, capsys, caplog):
-    call("test.py", "--run", run_dir)
+    call_main("test.py", "--run", run_dir)
     assert "weights of epoch 2" in capsys.readouterr().out
     assert not caplog.records
     before = json.loads((run_dir / "test.json").read_text())["confusion_matrix"]
     name = damage(run_dir, -1)
-    call("test.py", "--run", run_dir)
+    call_main("test.py", "--run", run_dir)
     assert "weights of epoch 2" in capsys.readouterr().out
     assert json.loads((run_dir / "test.json").read_text())["confusion_matrix"] == before
     (record,) = caplog.records
@@ -78,7 +71,7 @@ def test_testing_with_a_damaged_newest_checkpoint_uses_the_best_before_it(run_di
 @pytest.mark.fault(29)
 def test_testing_with_damaged_best_weights_says_which_it_uses(run_dir, capsys, caplog):
     damage(run_dir, 1)
-    call("test.py", "--run", run_dir)
+    call_main("test.py", "--run", run_dir)
     assert "weights of epoch 3" in capsys.readouterr().out
     assert json.loads((run_dir / "test.json").read_text())["epoch"] == 3
     (record,) = caplog.records
@@ -93,7 +86,7 @@ def test_with_only_damaged_checkpoints_all_scripts_stop(run_dir, tmp_path, scrip
     arguments = {"test.py": ["--run", run_dir], "train.py": ["--resume", run_dir]}
     before = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
     with pytest.raises(CheckpointError, match="no checkpoint can be used: .*; restore one of them") as raised:
-        call(script, *arguments.get(script, ["--run", run_dir, tmp_path / "image.png"]))
+        call_main(script, *arguments.get(script, ["--run", run_dir, tmp_path / "image.png"]))
     assert all(name in str(raised.value) for name in names)
     assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == before
 
@@ -104,7 +97,7 @@ def test_without_a_checkpoint_nothing_is_tested(run_dir, tmp_path, script):
     shutil.rmtree(run_dir / "checkpoints")
     (tmp_path / "image.png").write_bytes(b"")
     with pytest.raises(CheckpointError, match="no checkpoint in .*; choose another run with --run") as raised:
-        call(script, "--run", run_dir, *([tmp_path / "image.png"] if script == "predict.py" else []))
+        call_main(script, "--run", run_dir, *([tmp_path / "image.png"] if script == "predict.py" else []))
     assert raised.value.exit_code == 4
 
 

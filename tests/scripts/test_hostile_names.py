@@ -2,8 +2,6 @@
 
 import json
 import os
-import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ from PIL import Image
 from datasets.check import command
 from learning import publish
 from tests.support.planted import FOLDER_NAMES
+from tests.support.scripts import call_main
 
 ROOT = Path(__file__).resolve().parents[2]
 # Everything at once, as one name of a folder, as long as a name can be.
@@ -27,15 +26,6 @@ OPTIONS = [
     "--schedule.name",
     "patience",
 ]
-
-
-def call(main, *arguments):
-    """Call the `main` of a script or module in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["script", *map(str, arguments)])
-        if isinstance(main, str):
-            main = runpy.run_path(str(ROOT / main), run_name="called")["main"]
-        main()
 
 
 def make_images(folder):
@@ -54,19 +44,21 @@ def try_all(folder, name, monkeypatch):
     monkeypatch.setenv("SESSIONNET_CACHE", str(folder / "cache" / name))
     images, run = Path("images") / name, Path("runs") / name
     make_images(images)
-    call("train.py", f"--run-dir={run}", f"--data-dir={images}", *OPTIONS, "--train.num_epochs", "1",
+    call_main("train.py", f"--run-dir={run}", f"--data-dir={images}", *OPTIONS, "--train.num_epochs", "1",
          "--train.tensorboard", "true", "--model.options.width", "2")  # fmt: skip
-    call("train.py", f"--resume={folder / run}", "--train.num_epochs", "2", f"--data-dir={folder / images}")
-    call("test.py", f"--run={run}")
-    call("test.py", f"--run={folder / run}", f"--data-dir={images}")
+    call_main(
+        "train.py", f"--resume={folder / run}", "--train.num_epochs", "2", f"--data-dir={folder / images}"
+    )
+    call_main("test.py", f"--run={run}")
+    call_main("test.py", f"--run={folder / run}", f"--data-dir={images}")
     output = Path("out") / name / f"{name[:50]}.json"
     output.parent.mkdir(parents=True)
-    call("predict.py", f"--run={run}", f"--output={output}", "--", images)
+    call_main("predict.py", f"--run={run}", f"--output={output}", "--", images)
     assert len(json.loads(output.read_text())) == 24
     published = Path("published") / name
-    call(publish.main, "--", run, published)
+    call_main(publish.main, "--", run, published)
     assert (published / "run.json").exists()
-    call(command.main, "--", images)
+    call_main(command.main, "--", images)
     assert json.loads((run / "test.json").read_text())["epoch"] in (1, 2)
     assert (run / "index.html").exists() and list(run.glob("events.*"))
     assert {path.name for path in folder.iterdir()} == {"cache", "images", "runs", "out", "published"}

@@ -1,10 +1,12 @@
-"""Call scripts quickly: a server imports TensorFlow once and forks for every call.
+"""Call scripts without waiting for TensorFlow: in this process, or in forks of one that has imported it.
+
+    call_main("train.py", "--run-dir", path)
 
     with warm_scripts() as call:
         done = call("train.py", "--run-dir", path)
 
-Each call is a process with its own arguments, streams and exit code, as with `subprocess.run`. The server never
-opens a session. Tests of imports call `python script.py` itself.
+A fork has its own arguments, streams and exit code, as with `subprocess.run`; the process that forks never opens a
+session. Tests of imports call `python script.py` itself.
 """
 
 import contextlib
@@ -20,10 +22,21 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 600  # seconds after which a call counts as hanging
 Done = subprocess.CompletedProcess[str]
+
+
+def call_main(script: str | Callable[[], object], *arguments: object) -> None:
+    """Call the `main` of a script, or a function, in this process with these arguments."""
+    with mock.patch.object(sys, "argv", [str(script), *map(str, arguments)]):
+        (
+            runpy.run_path(str(ROOT / script), run_name="called")["main"]
+            if isinstance(script, str)
+            else script
+        )()
 
 
 @contextlib.contextmanager
@@ -33,7 +46,7 @@ def warm_scripts() -> Iterator[Callable[..., Done]]:
     It takes the script and its arguments; `cwd`; `prepare`, code that the process runs first; `pipe`, a named pipe
     that gets what would be returned as texts.
     """
-    command = [sys.executable, "-m", "tests.support.warm_scripts"]
+    command = [sys.executable, "-m", "tests.support.scripts"]
     one_thread = {
         **os.environ,
         "OPENBLAS_NUM_THREADS": "1",
