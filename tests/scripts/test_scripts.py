@@ -117,12 +117,12 @@ def test_train_prints_both_scores_and_where_the_run_lies(trained):
 
 
 @pytest.mark.fault(26)
-def test_test_repeats_the_scores_also_after_the_run_was_moved(trained):
+def test_test_repeats_the_scores_also_after_the_run_was_moved(call_script, trained):
     run_dir, _ = trained
     first = json.loads((run_dir / "test.json").read_text())
     moved = run_dir.rename(run_dir.with_name("moved"))
     try:
-        done = run("test.py", "--run", moved)
+        done = call_script("test.py", "--run", moved)
         assert done.returncode == 0, done.stderr
         again = json.loads((moved / "test.json").read_text())
     finally:
@@ -230,6 +230,7 @@ def test_names_that_the_terminal_cannot_print_lose_no_result(accents, tmp_path, 
     assert len(told.splitlines()) == len(rows.read_text().splitlines()) - 1 == 61
 
 
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.fault(46)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is had as Linux has it")
 def test_a_full_disk_under_the_output_does_not_stop_the_scripts(
