@@ -32,6 +32,7 @@ def test_a_layer(snippet):
             exec(snippet, known)  # noqa: S102
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_the_lines_of_training_one_after_the_other(tmp_path):
     with tf.Graph().as_default() as graph, v1.Session(graph=graph) as sess:
         data = make_set(8, size=8, crop=8)
