@@ -1,9 +1,11 @@
-"""What the tests share: tiny networks, tiny images, a session that is closed."""
+"""Fixtures and helpers of the tests: tiny networks, tiny images, sessions."""
 
+import contextlib
 import functools
 import os
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -13,31 +15,27 @@ from hypothesis import HealthCheck, settings
 
 import benchmarks  # noqa: F401  (before TensorFlow, see there)
 from learning.machine import kernels
-from models.runtime import cpu as processor
+from models.runtime import cpu
 
 with kernels.choosing_kernels():  # the tests compute as the scripts do
     import tensorflow as tf
     import tensorflow.compat.v1 as v1
 
-# test_behaviour_switches.py runs suites again after one of TensorFlow's switches back to the ways of TF1.
-SWITCH = os.environ.get("SESSIONNET_TEST_SWITCH")
-if SWITCH:
-    getattr(v1, SWITCH)()
-
 from datasets.dataset import DataSet
 from learning.machine.precision import bfloat16_fails
+from learning.reports import plots
 from models.catalogue import MODELS, model_class
 from models.layers import batch_norm, conv_layer, dropout, fc_layer, global_average_pool
 from models.nn import ConvNet
-from tests.support.warm_scripts import warm_scripts
+from tests.support.scripts import warm_scripts
 
-# Nor does hypothesis look at a clock: how long an example takes says nothing on a busy machine.
+# Without time limits of hypothesis, which a busy machine would break.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 
 class TinyNet(ConvNet):
-    """One convolution with batch norm and dropout: everything that has a state, in a few milliseconds."""
+    """One convolution with batch norm and dropout: everything that has a state."""
 
     def _build_model(self, dropout_prob=0.0, width=4):
         with v1.variable_scope("conv1"):
@@ -49,7 +47,7 @@ class TinyNet(ConvNet):
 
 
 def make_set(num_images=48, size=12, crop=10, num_classes=2, seed=0, **options):
-    """Images whose class shows in their brightness: (N, size, size, 3) uint8, one-hot labels."""
+    """Return images whose brightness tells their class: (N, size, size, 3) uint8, with one-hot labels."""
     rng = np.random.default_rng(seed)
     classes = np.arange(num_images) % num_classes
     levels = 40 + 170 * classes / max(1, num_classes - 1)
@@ -59,13 +57,17 @@ def make_set(num_images=48, size=12, crop=10, num_classes=2, seed=0, **options):
 
 
 def tiny_model(seed=0, **options):
-    """A TinyNet for `make_set`'s crops in a graph of its own."""
+    """Build a TinyNet for the crops of `make_set` in its own graph."""
     with tf.Graph().as_default():
         return TinyNet((10, 10, 3), 2, seed=seed, **options)
 
 
 def pytest_collection_modifyitems(items):
-    """Skip what computes in bfloat16 where TensorFlow fails in it: by its mark, or by its precision or dtype."""
+    """Run the longest files first, and skip tests in bfloat16 where TensorFlow cannot compute in it.
+
+    Of several workers, none is then left with a long file at the end.
+    """
+    items.sort(key=lambda item: "/scripts/" not in item.nodeid)
     fails = pytest.mark.skipif(bfloat16_fails(), reason="ONEDNN_MAX_CPU_ISA leaves oneDNN no bfloat16")
     for item in items:
         values = item.callspec.params.values() if hasattr(item, "callspec") else ()
@@ -78,7 +80,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Escape file names that are no text in what a test printed and logged: xdist sends reports as UTF-8."""
+    """Escape undecodable file names in captured output, because xdist sends reports as UTF-8."""
     report = yield
     report.sections = [
         (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
@@ -88,7 +90,7 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_the_tests(tmp_path_factory):
-    """Decoded images are kept where no user has any, nor another session of tests."""
+    """Keep decoded images in a cache of this test session."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SESSIONNET_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -96,36 +98,53 @@ def cache_of_the_tests(tmp_path_factory):
 
 @functools.cache
 def whole_net(name):
-    """A net of the catalogue at the size of its data set, built once for all the tests that only look at it."""
+    """Build a net of the catalogue at its own size, once for all tests that only read its graph."""
     with tf.Graph().as_default():
         return model_class(name)(MODELS[name].input_shape, MODELS[name].num_classes)
+
+
+@contextlib.contextmanager
+def sessions():
+    """Open sessions by model, each with one thread; all are closed at the end."""
+    with contextlib.ExitStack() as stack:
+        config = v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
+
+        def open_session(model):
+            sess = v1.Session(graph=model.graph, config=config)
+            stack.callback(sess.close)
+            return sess
+
+        yield open_session
 
 
 @pytest.fixture
 def session():
     """Open sessions by model; all are closed at the end."""
-    opened = []
+    with sessions() as open_session:
+        yield open_session
 
-    def open_session(model):
-        config = v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
-        opened.append(v1.Session(graph=model.graph, config=config))
-        return opened[-1]
 
-    yield open_session
-    for sess in opened:
-        sess.close()
+@pytest.fixture
+def without_pictures(monkeypatch):
+    """Leave empty files instead of drawing, which takes half of the time of a tiny training."""
+
+    def touch(*arguments, **options):
+        Path(arguments[-1]).touch()
+
+    for name in ("draw_learning_curves", "draw_confusion_matrix", "draw_image_grid"):
+        monkeypatch.setattr(plots, name, touch)
 
 
 @pytest.fixture(scope="session")
 def call_script():
-    """Calls a script in a process that need not start TensorFlow: see tests/support/warm_scripts.py."""
+    """Call a script in a process that has imported TensorFlow already: see tests/support/scripts.py."""
     with warm_scripts() as call:
         yield call
 
 
 @pytest.fixture
 def one_torch_thread():
-    """PyTorch, where it is installed, with one thread: small nets take longer with more where others work too."""
+    """Let PyTorch use one thread: on a busy machine, small nets take longer with more."""
     torch = import_module("torch") if find_spec("torch") else None
     before = torch.get_num_threads() if torch else 0
     if torch:
@@ -136,15 +155,15 @@ def one_torch_thread():
 
 
 @pytest.fixture
-def cpu(monkeypatch, tmp_path):
-    """A processor with these flags; None: a system that does not say."""
+def cpu_with(monkeypatch, tmp_path):
+    """Pretend that the processor has these flags; None for a system without /proc/cpuinfo."""
 
     def make(flags):
         path = tmp_path / "cpuinfo"
         if flags is not None:
             path.write_text(f"model name\t: Some CPU\nflags\t\t: {flags}\nmodel name\t: Some CPU\n")
-        monkeypatch.setattr(processor, "CPU_INFO", path)
-        for variable in (*processor.LIMIT_VARIABLES, kernels.SWITCH):
+        monkeypatch.setattr(cpu, "CPU_INFO", path)
+        for variable in (*cpu.LIMIT_VARIABLES, kernels.SWITCH):
             monkeypatch.delenv(variable, raising=False)
 
     return make

@@ -1,4 +1,4 @@
-"""Kill a training run at random moments, resume it each time, compare the end with a run left in peace.
+"""Kill a training run at random moments, resume it each time, and compare it with an uninterrupted run.
 
     python -m tests.kill_and_resume FOLDER [--kills 12] [--seed 0]
 
@@ -77,7 +77,7 @@ def finish(folder: Path) -> None:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """What a run that has come to its end left."""
+    """Return the digests of a finished run."""
     return json.loads((folder / "digests.json").read_text())
 
 

@@ -63,7 +63,7 @@ def test_the_summary_has_the_least_and_the_largest_median_of_each_processor(monk
     ]
 
 
-def test_a_row_of_a_processor_with_avx2_alone():
+def test_a_row_of_a_processor_with_only_avx2():
     rates = {"project": 300.0, "torch float32": 250.0, "keras float32": 150.0, "keras float32 oneDNN": 280.0}
     case = {
         **CASE,
@@ -108,18 +108,18 @@ def test_without_a_peer_there_is_no_ratio():
     assert text.splitlines()[-1].endswith("|  |  | 1.3 |")
 
 
-def test_how_often_was_measured_is_said():
+def test_the_number_of_measurements_is_reported():
     said = performance.machine({"environment": ENVIRONMENT, "options": {"rounds": 3, "seconds": 2.5}})
     assert said.endswith("2026-01-02; 3 rounds of 2.5 s; load before 0.2.")
 
 
-def test_what_it_ran_on_is_said():
+def test_the_page_says_what_the_run_ran_on():
     assert performance.machine({"environment": ENVIRONMENT}) == (
         "a processor, 2 cores, 2 threads, avx2; python 3.11, numpy 2.0; 2026-01-02; load before 0.2."
     )
 
 
-def test_what_was_played_and_left_out_is_said():
+def test_limits_and_skipped_precisions_are_reported():
     said = performance.machine({"environment": AVX2, "left_out_precisions": {"bfloat16": "it is emulated"}})
     limited = "limited to avx2 (it has avx2, avx512_bf16), oneDNN kernels in TensorFlow"
     assert said.startswith(f"a processor, 2 cores, 2 threads, {limited}; ")
@@ -156,7 +156,7 @@ def test_a_part_has_a_table_for_each_of_its_files(monkeypatch, tmp_path):
     assert "| digits | all | float32 | 0.5000 | 0.7500 |" in lines
 
 
-def test_memory_is_told_in_megabytes_or_why_it_is_not_known():
+def test_memory_is_reported_in_megabytes_or_with_the_reason_why_it_is_unknown():
     row = {"contestant": "project", "precision": "float32", "peak_bytes": 1_234_567_890}
     failed = {"contestant": "torch", "precision": "float32", "left_out": "no such module"}
     assert memory.table({"peaks": [row, failed]}).splitlines()[2:] == [
@@ -165,7 +165,7 @@ def test_memory_is_told_in_megabytes_or_why_it_is_not_known():
     ]
 
 
-def test_growth_is_told_over_all_sizes_and_the_two_largest():
+def test_growth_is_reported_over_all_sizes_and_the_two_largest():
     row = {"size": 1000, "images_per_second": 500.0, "seconds": 2.0, "peak_bytes": 3e6}
     found = {
         "rows": [row],
@@ -179,7 +179,7 @@ def test_growth_is_told_over_all_sizes_and_the_two_largest():
     ]
 
 
-def test_an_epoch_stands_beside_its_bare_step_and_pytorch():
+def test_the_table_compares_an_epoch_with_a_bare_step_and_pytorch():
     rates = {
         "project": [30.0, 36.0],
         epoch.BARE: [40.0, 40.0],

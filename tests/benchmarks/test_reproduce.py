@@ -111,7 +111,7 @@ def test_add_copies_the_files_of_a_finished_run_unchanged(tmp_path, monkeypatch)
     assert [path.name for path in results.iterdir()] == ["digits"]
 
 
-def test_what_a_run_did_otherwise_than_its_recipe_is_told():
+def test_differences_between_a_run_and_its_recipe_are_reported():
     arguments = ["--config", "digits", "--data-dir", "elsewhere"]
     assert reproduce.deviations(parse_train(arguments).config, "digits") == []
     other = parse_train([*arguments, "--train.num_epochs", "1", "--model.options", "{width: 5}"]).config
@@ -135,7 +135,7 @@ def test_what_a_machine_took_for_precision_auto_is_not_a_deviation():
     assert reproduce.deviations(taken, "resnet-asirra") == []
 
 
-def test_add_refuses_what_is_no_run(tmp_path):
+def test_add_refuses_a_folder_that_is_not_a_run(tmp_path):
     with pytest.raises(CheckpointError, match="no run directory"):
         reproduce.add(tmp_path, None, tmp_path / "results")
 

@@ -71,7 +71,7 @@ def test_a_labelled_test_folder_is_the_test_set(tmp_path):
 
 @pytest.mark.fault(9)
 @pytest.mark.parametrize("name", ["cow.1.jpg", "category.1.jpg", "1.jpg", "cat"])
-def test_a_file_that_is_neither_is_an_error_and_no_dog(tmp_path, name):
+def test_a_file_that_is_neither_cat_nor_dog_is_an_error(tmp_path, name):
     root = make({**flat(), name + ".png": 0}, tmp_path / "pets")
     if name == "cat":  # cat.png follows the rule
         assert asirra.read_asirra_subset(root, **options(tmp_path))[0].shape[0] == 21

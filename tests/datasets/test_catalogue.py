@@ -1,4 +1,4 @@
-"""The table of data sets: each row fits the loader that it names."""
+"""datasets/catalogue.py: each row fits the loader that it names."""
 
 import dataclasses
 import pkgutil

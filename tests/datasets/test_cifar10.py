@@ -207,7 +207,7 @@ def batch_with(**changes):
         (b"cos\nsystem\n(U\x04echotR.", r"asks for os.system, .* nothing of it ran"),
     ],
 )
-def test_a_batch_that_is_none(folder, content, message):
+def test_an_invalid_batch(folder, content, message):
     (folder / "test_batch").write_bytes(content)
     if message is None:
         assert load_cifar10(folder).test.num_examples == 20
@@ -224,7 +224,7 @@ def test_a_batch_that_is_none(folder, content, message):
         (bytes([11]) + bytes(3072), r"has a label beyond 0\.\.9"),
     ],
 )
-def test_a_binary_batch_that_is_none(parts, tmp_path, content, message):
+def test_an_invalid_binary_batch(parts, tmp_path, content, message):
     folder = write_binary_batches(tmp_path, parts)
     (folder / "test_batch.bin").write_bytes(content)
     refused(folder, message)
@@ -241,14 +241,14 @@ def test_a_batch_of_a_huge_size_is_not_read(folder, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_batch_that_may_not_be_read(folder):
+def test_a_batch_without_read_permission(folder):
     (folder / "test_batch").chmod(0)
     refused(folder, "test_batch' cannot be read .*; check its permissions")
 
 
 @pytest.mark.fault(14)
 @pytest.mark.parametrize("mode", ["w:gz", "w"])
-def test_no_beginning_of_an_archive_is_an_archive(folder, tmp_path, mode):
+def test_a_truncated_archive_is_refused(folder, tmp_path, mode):
     whole = pack(folder, tmp_path / "whole.tar", mode).read_bytes()
     for size in (0, 1, 100, 600, len(whole) // 2, len(whole) - 20_000):
         (tmp_path / "cut.tar").write_bytes(whole[:size])
@@ -280,7 +280,7 @@ def member(name, content=b"", **attributes):
 
 
 def hostile_archive(folder, path, *members):
-    """The good batches, and before them whatever else."""
+    """Return an archive with other members before the valid batches."""
     with tarfile.open(path, "w:gz") as archive:
         for info, content in members:
             archive.addfile(info, content)
@@ -308,7 +308,7 @@ def test_members_that_lead_elsewhere_are_never_written(folder, tmp_path):
 
 
 @pytest.mark.fault(16)
-def test_an_archive_of_links_alone_lacks_its_batches(tmp_path):
+def test_an_archive_of_links_lacks_its_batches(tmp_path):
     with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as archive:
         for name in BATCHES:
             archive.addfile(member(name, type=tarfile.SYMTYPE, linkname="/etc/passwd")[0])

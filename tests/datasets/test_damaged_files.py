@@ -1,6 +1,6 @@
-"""Damaged files of every kind, the same ones in each run: each is read, or refused in one line.
+"""Damaged files of every kind, the same in each run: each is read, or refused in one line.
 
-`FUZZ=50 python -m pytest tests/datasets/test_damaged_files.py` goes on fifty times as long.
+`FUZZ=50 python -m pytest tests/datasets/test_damaged_files.py` tries fifty times as many.
 """
 
 import gzip
@@ -192,9 +192,7 @@ def test_any_binary_batch_is_read_as_it_is_or_refused(tmp_path_factory, records,
     stop=st.integers(0, 8),
     seed=st.integers(0, 2**64),
 )
-def test_every_image_comes_once_an_epoch_whatever_the_batches_and_wherever_it_is_resumed(
-    num_images, batch_sizes, stop, seed
-):
+def test_every_image_comes_once_per_epoch_for_any_batches_and_resume(num_images, batch_sizes, stop, seed):
     def new_set():
         return DataSet(
             np.zeros((num_images, 2, 2, 1), np.uint8), np.arange(num_images), crop_size=1, seed=seed

@@ -261,7 +261,7 @@ def test_pixel_mean_of_many_images_and_of_rows():
     np.testing.assert_allclose(DataSet(rows, crop_size=6, padding=1).pixel_mean, expected)
 
 
-def test_fake_data_is_the_same_each_time_and_costs_no_images():
+def test_fake_data_is_the_same_each_time_and_needs_no_images():
     dataset = make_set(5)
     images, labels = dataset.next_batch(7, fake_data=True)
     assert images.shape == (7, 6, 6, 3)

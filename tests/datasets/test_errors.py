@@ -45,7 +45,7 @@ def test_a_long_list_is_shortened():
     assert shortened("abcdefg", limit=3) == "'a', 'b', 'c' and 4 more"
 
 
-def test_this_room_imports_neither_tensorflow_nor_its_neighbours():
+def test_datasets_imports_neither_tensorflow_nor_the_other_packages():
     for path in Path(datasets.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -16,7 +16,7 @@ def picture(level):
 
 
 def fill(root, folders, num_images=10):
-    """Images in folders; each is of one level of grey, which tells its class: 10, 20, 30, ..."""
+    """Write images in folders; the grey level of an image tells its class: 10, 20, 30, ..."""
     for number, folder in enumerate(folders):
         (root / folder).mkdir(parents=True)
         for i in range(num_images):
@@ -111,7 +111,7 @@ def test_bad_files_are_reported(tmp_path):
 
 @pytest.mark.fault(1, 47)
 @pytest.mark.parametrize("part", ["", "train/"])
-def test_a_class_of_which_no_image_can_be_read_is_refused_however_few_these_are(tmp_path, part):
+def test_a_class_without_a_readable_image_is_refused_however_few_images_it_has(tmp_path, part):
     root = fill(tmp_path / "pets", [f"{part}{name}" for name in ("cat", "dog")], 50)
     (root / part / "fox").mkdir()
     for i in range(2):
@@ -135,7 +135,7 @@ def test_a_class_that_cannot_be_read_in_another_part_is_a_warning(tmp_path, capl
 
 
 @pytest.mark.fault(47)
-def test_a_sample_with_none_but_damaged_images_of_a_class_is_a_warning(tmp_path, caplog):
+def test_a_sample_with_only_damaged_images_of_a_class_is_a_warning(tmp_path, caplog):
     root = fill(tmp_path / "pets", ["cat", "dog"], 60)
     fill(root, ["fox"], 4)
     options = {"sample_size": 40, "val_fraction": 0, "test_fraction": 0}
@@ -174,7 +174,7 @@ def test_options_reach_every_part(tmp_path):
 
 
 @pytest.mark.fault(9)
-def test_no_images_says_what_was_found(tmp_path):
+def test_without_images_the_message_lists_what_was_found(tmp_path):
     (tmp_path / "pets" / "cat").mkdir(parents=True)
     (tmp_path / "pets" / "read.me").write_text("")
     with pytest.raises(DataError, match=r"no images in '.*pets' \(found: 'cat', 'read.me'\)") as error:
@@ -230,7 +230,7 @@ def test_impossible_options_are_refused_before_anything_is_decoded(tmp_path, opt
 
 @pytest.mark.fault(12, 23)
 def test_the_fingerprint_of_ordinary_images_is_that_of_older_versions(tmp_path):
-    """Runs that were started with an older version can only then be resumed."""
+    """Otherwise runs of an older version could not be resumed."""
     root = fill(tmp_path / "pets", ["cat", "dog"])
     grey, deep = (np.arange(64, dtype=dtype).reshape(8, 8) for dtype in (np.uint8, np.uint16))
     for name, pixels in (("cat/grey.png", grey), ("dog/deep.png", deep * 1000)):

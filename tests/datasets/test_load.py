@@ -174,7 +174,7 @@ def test_a_third_animal_is_a_mismatch(tmp_path):
 
 @pytest.mark.fault(10)
 @pytest.mark.parametrize("folder", ["wolf", "zoo/wolf", "train/wolf"])
-def test_a_folder_of_another_class_is_one_whatever_its_files_are_called(tmp_path, folder):
+def test_a_third_folder_is_a_class_whatever_its_files_are_called(tmp_path, folder):
     with pytest.raises(ClassMismatchError, match="'wolf'"):
         labelled(make(tmp_path / "pets", f"{folder}/dog.1.jpg", f"{folder}/dog.2.jpg"), ("cat", "dog"))
 
@@ -287,7 +287,7 @@ def test_a_class_in_another_case_than_the_models_is_explained(tmp_path):
 
 
 @pytest.mark.fault(47)
-def test_a_test_set_with_a_class_that_cannot_be_read_warns_as_of_a_class_that_is_missing(tmp_path, caplog):
+def test_a_test_class_without_a_readable_image_warns_like_a_missing_class(tmp_path, caplog):
     root = make(tmp_path / "x", *folders("a", num_images=30))
     (root / "b").mkdir()
     (root / "b" / "0.png").write_bytes(b"")

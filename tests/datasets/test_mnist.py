@@ -85,7 +85,7 @@ def test_a_missing_file_is_named(folder, name):
     refused(folder, rf"there is no {name}\(.gz\) in '.*mnist'; give the folder that holds the four files")
 
 
-def test_images_are_no_mnist(tmp_path):
+def test_images_are_not_mnist(tmp_path):
     (tmp_path / "0").mkdir()
     Image.new("L", (28, 28)).save(tmp_path / "0" / "0.png")
     assert not holds_mnist(tmp_path)
@@ -115,7 +115,7 @@ HEADER = b"\0\0\x08\x03" + struct.pack(">3I", 3, 28, 28)
     ],
 )
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_file_that_is_no_idx_file_of_its_size(tmp_path, content, message, packed):
+def test_a_file_that_is_not_an_idx_file_of_its_size(tmp_path, content, message, packed):
     path = tmp_path / ("x.gz" if packed else "x")
     path.write_bytes(gzip.compress(content) if packed else content)
     with pytest.raises(DataError, match=message):
@@ -129,7 +129,7 @@ def test_an_idx_file_is_read_as_it_was_written(tmp_path, array):
 
 
 @pytest.mark.fault(14)
-def test_no_beginning_of_a_packed_file_is_a_file(tmp_path):
+def test_a_truncated_packed_file_is_refused(tmp_path):
     whole = gzip.compress(idx(mnist_parts(3)["train"][0]))
     for size in range(0, len(whole), 7):
         (tmp_path / "x.gz").write_bytes(whole[:size])

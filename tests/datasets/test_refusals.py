@@ -1,4 +1,4 @@
-"""What is refused takes no memory worth speaking of, measured in a process of its own."""
+"""Refusing bombs takes little memory, measured in a separate process."""
 
 import json
 import subprocess
@@ -42,6 +42,6 @@ assert (result["said"], read["said"]) == ("refused", "")
 
 
 @pytest.mark.skipif(not (PROC / "clear_refs").exists(), reason="the peak of the memory is asked of Linux")
-def test_the_measurement_sees_memory_that_is_taken_for_a_moment():
+def test_the_measurement_sees_memory_used_for_a_moment():
     done = subprocess.run([sys.executable, "-c", MEASURED], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -24,7 +24,7 @@ def test_parts_are_disjoint_complete_and_stratified():
     assert [int(LABELS[part].sum()) for part in parts] == [24, 8, 8]
 
 
-def test_the_order_of_the_listing_is_no_matter():
+def test_the_order_of_the_listing_does_not_matter():
     shuffled = np.random.default_rng(0).permutation(100)
     listed = [NAMES[i] for i in shuffled]
     for a, b in zip(split(), split(listed, LABELS[shuffled]), strict=True):

@@ -15,7 +15,9 @@ from learning.errors import Interrupted, NonFiniteError, StorageError
 from learning.evaluators import AccuracyEvaluator
 from learning.optimizers import MomentumOptimizer
 from learning.training.record import History
-from tests.conftest import make_set, tiny_model
+from tests.conftest import make_set, sessions, tiny_model
+
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 HP = {
     "batch_size": 16,
@@ -61,25 +63,33 @@ class Failing(Callback):
             raise self.error
 
 
+def train_in(folder, session, *callbacks, **options):
+    """Train a tiny net with callbacks; returns the optimizer and the results."""
+    model = tiny_model(dropout_prob=0.3)
+    hp = {**HP, **{key: options.pop(key) for key in HP.keys() & options.keys()}}
+    optimizer = MomentumOptimizer(model, make_set(48), AccuracyEvaluator(), make_set(20, seed=1), **hp)
+    options = {"verbose": False, "details": True, **options}
+    return optimizer, optimizer.train(session(model), folder, callbacks=callbacks, **options)
+
+
 @pytest.fixture
 def train(session, tmp_path):
-    """Train a tiny net with callbacks; returns the optimizer and the results."""
+    """Train in the directory `run`."""
+    return lambda *callbacks, name="run", **options: train_in(tmp_path / name, session, *callbacks, **options)
 
-    def call(*callbacks, name="run", **options):
-        model = tiny_model(dropout_prob=0.3)
-        hp = {**HP, **{key: options.pop(key) for key in HP.keys() & options.keys()}}
-        optimizer = MomentumOptimizer(model, make_set(48), AccuracyEvaluator(), make_set(20, seed=1), **hp)
-        options = {"verbose": False, "details": True, **options}
-        return optimizer, optimizer.train(session(model), tmp_path / name, callbacks=callbacks, **options)
 
-    return call
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A run without callbacks: the optimizer and the results."""
+    with sessions() as open_session:
+        yield train_in(tmp_path_factory.mktemp("plain"), open_session)
 
 
 EPOCH = ["on_step"] * 3 + ["on_epoch"]
 
 
 class TestWhatIsSeen:
-    def test_every_event_comes_with_what_it_is_about(self, train, tmp_path):
+    def test_every_event_comes_with_its_data(self, train, tmp_path):
         noting = Noting()
         optimizer, results = train(noting)
         assert noting.events == ["on_start", *EPOCH, *EPOCH, "on_stop"]
@@ -112,7 +122,7 @@ class TestWhatIsSeen:
         assert stop.best_epoch == optimizer.state.best_epoch
         assert stop.machines[0]["from_step"] == 0
 
-    def test_an_epoch_is_saved_before_it_is_told(self, train, tmp_path):
+    def test_an_epoch_is_saved_before_its_event(self, train, tmp_path):
         class Looking(Callback):
             def on_epoch(self, training):
                 found.append(CheckpointStore(training.save_dir).newest_state().epoch)
@@ -121,7 +131,7 @@ class TestWhatIsSeen:
         train(Looking())
         assert found == [1, 2]
 
-    def test_a_resumed_run_and_one_that_is_finished_are_told(self, train):
+    def test_callbacks_see_whether_a_run_is_resumed_or_finished(self, train):
         train(num_epochs=1)
         resumed, finished = Noting(), Noting()
         train(resumed, resume=True)
@@ -132,7 +142,7 @@ class TestWhatIsSeen:
         assert finished.events == ["on_start", "on_stop"]
         assert [training.stopped for _, training in finished.seen] == ["finished", "finished"]
 
-    def test_how_training_stopped_is_told(self, train):
+    def test_callbacks_see_how_training_stopped(self, train):
         class Signalling(Callback):
             def on_step(self, training):
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -146,7 +156,7 @@ class TestWhatIsSeen:
             train(failed, name="failed", init_learning_rate=1e38)
         assert failed.seen[-1][1].stopped == "failed"
 
-    def test_lines_are_shown_only_if_training_is_verbose(self, train, capsys):
+    def test_lines_are_printed_only_if_training_is_verbose(self, train, capsys):
         class Saying(Callback):
             def on_epoch(self, training):
                 training.say(f"[{training.epoch}] is [bold]done[/bold] :cat:")
@@ -156,7 +166,7 @@ class TestWhatIsSeen:
         train(Saying(), num_epochs=1, verbose=True, name="verbose")
         assert capsys.readouterr().out.splitlines()[-1] == "[1] is [bold]done[/bold] :cat:"
 
-    def test_a_traced_update_has_its_stats_and_no_other(self, train):
+    def test_only_a_traced_update_has_stats(self, train, plain):
         class Tracing(Noting):
             def on_step(self, training):
                 super().on_step(training)
@@ -164,13 +174,13 @@ class TestWhatIsSeen:
                     training.trace_next_step()
 
         tracing = Tracing()
-        assert train(tracing)[1] == train(name="plain")[1]
+        assert train(tracing)[1] == plain[1]
         traced = [training.global_step for _, training in tracing.seen if training.step_stats is not None]
         assert set(traced) == {3}
 
 
 class TestNothingIsChanged:
-    def test_the_numbers_are_those_without_callbacks(self, train):
+    def test_callbacks_do_not_change_the_numbers(self, train, plain):
         class Reading(Callback):
             def on_step(self, training):
                 training.sess.run(training.model.trainable_variables)
@@ -178,11 +188,10 @@ class TestNothingIsChanged:
                 np.random.default_rng().random()
 
         optimizer, results = train(Reading())
-        plain, expected = train(name="plain")
-        assert results == expected
-        assert optimizer.state == plain.state
+        assert results == plain[1]
+        assert optimizer.state == plain[0].state
 
-    def test_what_is_seen_cannot_be_changed(self, train):
+    def test_callbacks_cannot_change_what_they_see(self, train, plain):
         class Changing(Callback):
             def on_epoch(self, training):
                 for name in [field.name for field in dataclasses.fields(training)] + ["score"]:
@@ -194,7 +203,7 @@ class TestNothingIsChanged:
                 tried.append(training.epoch)
 
         tried = []
-        assert train(Changing())[1] == train(name="plain")[1]
+        assert train(Changing())[1] == plain[1]
         assert tried == [1, 2]
 
     def test_a_snapshot_stays_as_it_was(self, train):
@@ -209,9 +218,8 @@ class TestFailures:
         [("on_step", 2, 2), ("on_step", 3, 3), ("on_epoch", 3, 3), ("on_stop", 6, 6)],
     )
     def test_an_error_ends_training_after_the_checkpoint_and_the_run_can_be_resumed(
-        self, train, tmp_path, event, step, saved
+        self, train, plain, tmp_path, event, step, saved
     ):
-        whole, expected = train(name="whole")
         failing, noting = Failing(event, step), Noting()
         with pytest.raises(ZeroDivisionError, match="mine") as raised:
             train(failing, noting)
@@ -221,9 +229,11 @@ class TestFailures:
         assert noting.events[-1] == "on_stop"
         assert noting.seen[-1][1].stopped == ("finished" if event == "on_stop" else "failed")
         resumed, results = train(resume=True)
-        assert results == expected
-        assert resumed.state == whole.state
-        histories = [(tmp_path / name / "history.csv").read_bytes() for name in ("run", "whole")]
+        assert results == plain[1]
+        assert resumed.state == plain[0].state
+        histories = [
+            (folder / "history.csv").read_bytes() for folder in (tmp_path / "run", plain[0].save_dir)
+        ]
         assert histories[0] == histories[1]
 
     def test_the_other_callbacks_are_called_too(self, train, tmp_path):

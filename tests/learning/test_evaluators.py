@@ -34,7 +34,7 @@ def evaluator(request):
 
 @pytest.fixture
 def labels():
-    """Every class 25 times."""
+    """Return every class 25 times."""
     return np.random.default_rng(0).permutation(np.arange(200) % NUM_CLASSES)
 
 
@@ -44,7 +44,7 @@ def random_predictions():
 
 
 def perfect_predictions(labels, num_classes=NUM_CLASSES):
-    """Nearly all of the probability on the true class."""
+    """Return predictions with nearly all probability on the true class."""
     one_hot = np.eye(num_classes)[labels]
     return (0.99 * one_hot + 0.01 / num_classes).astype(np.float32)
 
@@ -85,7 +85,7 @@ class TestContract:
 
     @pytest.mark.fault(40)
     @pytest.mark.parametrize("curr", [math.nan, math.inf, -math.inf])
-    def test_score_that_is_not_finite_never_wins(self, evaluator, curr):
+    def test_a_score_that_is_not_finite_never_wins(self, evaluator, curr):
         for best in (0.5, evaluator.worst_score, math.nan):
             assert evaluator.is_better(curr, best) is False
 
@@ -124,11 +124,11 @@ class TestContract:
         assert math.isnan(score) == (evaluator.name == "roc_auc")
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
-    def test_prediction_that_is_not_finite_scores_nan(self, evaluator, labels, random_predictions, value):
+    def test_a_prediction_that_is_not_finite_scores_nan(self, evaluator, labels, random_predictions, value):
         random_predictions[3, 2] = value
         assert math.isnan(evaluator.score(labels, random_predictions))
 
-    def test_arrays_are_left_alone(self, evaluator, labels, random_predictions):
+    def test_arrays_are_returned_unchanged(self, evaluator, labels, random_predictions):
         copies = labels.copy(), random_predictions.copy()
         evaluator.score(labels, random_predictions)
         np.testing.assert_array_equal(labels, copies[0])
@@ -150,7 +150,7 @@ class TestContract:
             (np.array([0, 1, -1]), np.zeros((3, 8)), "classes -1 to 1.*give indices from 0 to 7"),
         ],
     )
-    def test_what_does_not_fit_is_said(self, evaluator, y_true, y_pred, message):
+    def test_the_message_says_what_does_not_fit(self, evaluator, y_true, y_pred, message):
         with pytest.raises(ValueError, match=message):
             evaluator.score(y_true, y_pred)
 
@@ -264,7 +264,7 @@ class TestCheckLabels:
         evaluator.check_labels(labels, self.NAMES)
         evaluator.check_labels(np.eye(NUM_CLASSES)[labels], self.NAMES)
 
-    def test_what_passes_has_a_finite_score_and_what_is_refused_has_none(self, evaluator, labels):
+    def test_accepted_inputs_have_a_finite_score_and_refused_ones_none(self, evaluator, labels):
         some = labels[labels > 1]
         score = evaluator.score(some, perfect_predictions(some))
         if math.isnan(score):

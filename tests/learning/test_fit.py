@@ -33,7 +33,7 @@ def shorter(num_epochs):
 
 
 def without_times(results):
-    """The results of a test, without the seconds that it took."""
+    """Return the results of a test without its duration."""
     scores = [{key: value for key, value in entry.items() if key != "seconds"} for entry in results["scores"]]
     return {**results, "scores": scores}
 

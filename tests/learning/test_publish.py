@@ -1,10 +1,8 @@
-"""Publishing a finished run: a small folder that predicts as the run does, and cannot be resumed."""
+"""learning/publish.py: a published run predicts as the run does, and cannot be resumed."""
 
 import dataclasses
 import json
-import runpy
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +25,12 @@ from learning.fit import build_training
 from learning.inference.trained import load_run
 from learning.machine.session import open_session
 from learning.publish import finished_state, publish
-from learning.runs import data as run_data
+from learning.runs.data import open_data, run_info
 from learning.runs.directory import RunDirectory
 from learning.runs.seen_images import keep_digests
 from learning.training.network import build_model
+from tests.support.scripts import call_main
 
-ROOT = Path(__file__).resolve().parents[2]
 FILES = {
     "config.yaml",
     "run.json",
@@ -46,7 +44,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run of three epochs of two updates, made as by train.py but for the pictures; the last is not the best."""
+    """Train a run of three epochs of two updates, without pictures; its last epoch is not its best."""
     config = RunConfig(
         data=DataConfig(name="digits", image_size=12, crop_size=10, channels=1, reflect=False),
         model=ModelConfig(name="smallnet", options={"width": 2}),
@@ -54,10 +52,10 @@ def finished(tmp_path_factory):
         schedule=ScheduleConfig(name="cosine"),
         train=TrainConfig(batch_size=512, num_epochs=3, augment_pred=False),
     )
-    splits = run_data.open_data(config)
+    splits = open_data(config)
     optimizer = build_training(config, splits)
     path = tmp_path_factory.mktemp("publish") / "run"
-    run = RunDirectory.create(path, config, run_data.run_info(splits, (10, 10, 1)))
+    run = RunDirectory.create(path, config, run_info(splits, (10, 10, 1)))
     keep_digests(path, splits)
     with open_session(optimizer.model) as sess:
         optimizer.train(sess, path, verbose=False)
@@ -73,7 +71,7 @@ def finished(tmp_path_factory):
 
 
 def write_scores(run):
-    """A test.json of the weights that count."""
+    """Write a test.json for the weights that count."""
     store = CheckpointStore(run.path, select=run.config.train.select)
     _, epoch = store.selected(store.newest_state())
     (run.path / "test.json").write_text(json.dumps({"num_images": 359, "epoch": epoch}))
@@ -81,7 +79,7 @@ def write_scores(run):
 
 @pytest.fixture(scope="module", params=["best", "last"])
 def published(request, finished, tmp_path_factory):
-    """A run that is tested with the best or the last weights, and the folder that was made of it."""
+    """Publish a run that is tested with its best or last weights; returns the run and the folder."""
     root = tmp_path_factory.mktemp(request.param)
     run = RunDirectory(shutil.copytree(finished.path, root / "run"))
     train_config = dataclasses.replace(run.config.train, select=request.param)
@@ -92,7 +90,7 @@ def published(request, finished, tmp_path_factory):
 
 
 def predictions(run, dataset):
-    """Of the run's own weights, with one crop and with all, and the epoch that they are from."""
+    """Return the run's predictions with one crop and with all, and the epoch of the weights."""
     model, sess, epoch = load_run(run)
     with sess:
         return [model.predict(sess, dataset, augment_pred=many) for many in (False, True)], epoch
@@ -100,7 +98,7 @@ def predictions(run, dataset):
 
 def test_predictions_are_those_of_the_run_to_the_bit(published):
     run, small = published
-    test_set = run_data.open_data(small.config, small).test
+    test_set = open_data(small.config, small).test
     (before, epoch), (after, small_epoch) = predictions(run, test_set), predictions(small, test_set)
     assert epoch == small_epoch
     assert (epoch == 3) == (run.config.train.select == "last")
@@ -108,7 +106,7 @@ def test_predictions_are_those_of_the_run_to_the_bit(published):
         np.testing.assert_array_equal(one, other)
 
 
-def test_nothing_is_there_but_what_testing_needs(published):
+def test_a_published_run_has_only_the_files_that_testing_needs(published):
     run, small = published
     (step,) = CheckpointStore(small.path).steps()
     files = {str(path.relative_to(small.path)) for path in small.path.rglob("*") if path.is_file()}
@@ -130,9 +128,8 @@ def test_nothing_is_there_but_what_testing_needs(published):
 def test_a_test_leaves_a_published_run_as_it_is(published, tmp_path, monkeypatch, capsys):
     _, small = published
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["test.py", "--run", str(small.path)])
     before = {path: path.read_bytes() for path in small.path.rglob("*") if path.is_file()}
-    runpy.run_path(str(ROOT / "test.py"), run_name="called")["main"]()
+    call_main("test.py", "--run", small.path)
     assert {path: path.read_bytes() for path in small.path.rglob("*") if path.is_file()} == before
     folder = Path("runs", "tests", "tiny")
     assert f"written: {folder / 'test.json'}, test-confusion.png" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Learning rates worked out by hand, and what holds for every schedule whatever its arguments."""
+"""Learning rates worked out by hand, and properties of every schedule."""
 
 import json
 import math
@@ -99,7 +99,7 @@ class TestSetting:
         assert schedule.learning_rate(0) == 0.1
 
     @pytest.mark.parametrize("name", FUNCTIONS_OF_THE_STEP)
-    def test_function_of_the_step_has_no_rate_to_set(self, name):
+    def test_a_schedule_of_the_step_has_no_rate_to_set(self, name):
         with pytest.raises(TypeError, match=r"is a function of the step.*use the schedule 'patience'"):
             make(name).set_learning_rate(0.5)
 
@@ -247,7 +247,7 @@ class TestEarlyStopping:
         schedule = ScheduleConfig(early_stopping_patience=3)
         assert [schedule.should_stop(epochs) for epochs in range(6)] == [False] * 4 + [True] * 2
 
-    def test_none_never_stops(self):
+    def test_without_a_patience_training_never_stops(self):
         assert not ScheduleConfig().should_stop(10**9)
 
     @pytest.mark.parametrize("patience", [-1, 1.0, "3", True])
@@ -267,7 +267,7 @@ factors = st.floats(0.01, 0.99)
 
 @st.composite
 def step_schedules(draw) -> tuple[Schedule, float, int]:
-    """A function of the step, its initial rate and its warm-up."""
+    """Draw a schedule of the step, its initial rate and its warm-up."""
     rate, warmup_steps = draw(rates), draw(st.integers(0, 20))
     if draw(st.booleans()):
         boundaries = draw(st.sets(st.integers(max(1, warmup_steps), 200), max_size=5))

@@ -24,7 +24,7 @@ CASES = [  # height, width, side, stride, padding
 
 
 def gradients(x, filters, upstream, stride, padding):
-    """Those of TensorFlow and those of the products: [(fh, fw, ic, oc), (fh, fw, ic, oc)]."""
+    """Return TensorFlow's gradient and that of the products: [(fh, fw, ic, oc), (fh, fw, ic, oc)]."""
     with tf.Graph().as_default(), v1.Session() as sess:
         images = v1.placeholder(x.dtype, [None, *x.shape[1:]])
         weights = tf.constant(filters)
@@ -85,8 +85,8 @@ def test_bfloat16_is_as_near_to_float32_as_tensorflows_own():
         ("avx2 avx512f", 14, 3, (16, 128), 2, False),
     ],
 )
-def test_conv2d_takes_the_products_where_they_pay(cpu, flags, size, side, depths, stride, pays):
-    cpu(flags)
+def test_conv2d_takes_the_products_where_they_pay(cpu_with, flags, size, side, depths, stride, pays):
+    cpu_with(flags)
     with tf.Graph().as_default() as graph:
         x = v1.placeholder(tf.float32, [None, size, size, depths[0]])
         filters = v1.get_variable("weights", [side, side, *depths], use_resource=True)
@@ -112,9 +112,9 @@ def test_images_of_unknown_size_keep_the_kernel():
         assert "_gradient_op_type" not in layers.conv2d(x, tf.zeros([3, 3, 512, 512]), 1).op.node_def.attr
 
 
-def test_a_step_through_a_net_agrees_with_the_kernels(cpu, monkeypatch):
-    """ResNet's strided block with PyTorch's padding, both ways: loss and every gradient."""
-    cpu("avx2 avx512f")
+def test_a_step_through_a_net_agrees_with_the_kernels(cpu_with, monkeypatch):
+    """Compare loss and gradients of ResNet's strided block with PyTorch's padding."""
+    cpu_with("avx2 avx512f")
     images = np.random.default_rng(0).integers(0, 256, size=(2, 28, 28, 3), dtype=np.uint8)
     options = {"stages": (1, 1), "widths": (32, 128), "padding": "SYMMETRIC"}
     found = []

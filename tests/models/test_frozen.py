@@ -1,4 +1,4 @@
-"""models/frozen.py: predictions by the frozen copy are the model's own, never stale, and in nobody's way."""
+"""models/frozen.py: the frozen copy predicts as the model does, is never stale, and disturbs nothing."""
 
 import gc
 import os
@@ -27,9 +27,6 @@ from tests.support.frozen_nets import (
 )
 from tests.support.other_process import ROOT
 
-# A loop of TensorFlow 1 is not copied.
-FOLDED = set(NETS) - ({"Noise"} if v1.control_flow_v2_enabled() else {"Noise", "Loop"})
-
 
 @pytest.mark.parametrize(
     ("name", "precision"),
@@ -41,7 +38,7 @@ FOLDED = set(NETS) - ({"Noise"} if v1.control_flow_v2_enabled() else {"Noise", "
 def test_the_probabilities_are_those_of_the_model(name, precision, session):
     model = build(name, precision)
     assert largest_difference(name, precision, session(model), model) < CLOSE[precision]
-    assert (model._frozen.pred is not None) == (name in FOLDED)
+    assert (model._frozen.pred is not None) == (name != "Noise")
 
 
 def test_with_control_flow_and_variables_of_tensorflow_1_and_the_other_kernels():
@@ -50,7 +47,7 @@ def test_with_control_flow_and_variables_of_tensorflow_1_and_the_other_kernels()
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = {line.split()[0]: line.split(maxsplit=2)[2] for line in done.stdout.splitlines()}
-    assert found == dict.fromkeys(CONDITIONAL, "folded") | {"Loop": "as built"}
+    assert found == dict.fromkeys(CONDITIONAL, "folded") | {"Loop": "as built"}  # loops of TF1 are not copied
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -121,13 +118,13 @@ def test_float_images(session):
     np.testing.assert_allclose(model.predict(sess, floats), as_built(model, sess, dataset), atol=1e-5)
 
 
-class TestInNobodysWay:
+class TestSideEffects:
     def ready(self, session, model):
         sess = session(model)
         shake(model, sess)
         return sess, make_set(NUM_IMAGES, num_classes=3)
 
-    def test_the_graph_grows_once_and_by_no_variable(self, session):
+    def test_the_graph_grows_once_and_without_new_variables(self, session):
         model = build("smallnet")
         sess, dataset = self.ready(session, model)
         variables = model.graph.get_collection(v1.GraphKeys.GLOBAL_VARIABLES)
@@ -138,7 +135,7 @@ class TestInNobodysWay:
         assert len(model.graph.get_operations()) == size
         assert model.graph.get_collection(v1.GraphKeys.GLOBAL_VARIABLES) == variables
 
-    def test_nothing_is_kept_between_calls_nor_behind_the_model(self):
+    def test_nothing_is_kept_between_calls_or_after_the_model(self):
         model = build("basic")
         with v1.Session(graph=model.graph) as sess:
             shake(model, sess)
@@ -158,7 +155,7 @@ class TestInNobodysWay:
         model.predict(sess, make_set(num_images, num_classes=3), augment_pred=False)
         assert len(model.graph.get_operations()) == size
 
-    def test_a_net_without_batch_norm_is_left_alone(self):
+    def test_a_net_without_batch_norm_is_not_copied(self):
         with tf.Graph().as_default():
             model = AlexNet((67, 67, 3), 2, dropout_prob=0.5)
         size = len(model.graph.get_operations())
@@ -176,7 +173,7 @@ class TestInNobodysWay:
         with v1.Session(graph=model.graph) as sess:
             assert frozen_session(sess, model, 1000) is sess
 
-    def test_a_session_on_a_graph_that_may_not_grow(self):
+    def test_a_session_on_a_graph_that_cannot_grow(self):
         model = build("basic")
         config = v1.ConfigProto()
         config.experimental.optimize_for_static_graph = True

@@ -1,4 +1,4 @@
-"""The layers against values worked out by hand."""
+"""models/layers.py against values worked out by hand."""
 
 import numpy as np
 import pytest
@@ -95,7 +95,7 @@ class TestSymmetricPadding:
         np.testing.assert_array_equal(symmetric_1, same_1)
         np.testing.assert_array_equal(symmetric_1[0, 0, :, 0], [14, 24, 30, 22])
 
-    def test_a_5_by_5_filter_has_two_zeros_and_a_1_by_1_has_none(self):
+    def test_a_5_by_5_filter_is_padded_by_two_zeros_and_a_1_by_1_by_none(self):
         def build():
             x = tf.constant(self.X)
             return [layers.conv2d(x, tf.ones([side, side, 1, 1]), 2, padding="SYMMETRIC") for side in (5, 1)]

@@ -19,6 +19,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from models.nn import AlexNet, ResNet18, ResNet20, ResNet50
+from tests.support import peer_names
 
 CLASSES = 7
 IN_EVALUATION, IN_TRAINING = 1e-4, 1e-3  # the largest difference allowed
@@ -84,7 +85,7 @@ class Ours:
         return self.sess.run([self.model.logits, self.model.pred], self.model.feed(self.images))
 
     def train(self):
-        """Loss, gradients and moving statistics of one step."""
+        """Return loss, gradients and moving statistics of one step."""
         feed = self.model.feed(self.images, self.labels, is_train=True)
         loss, gradients, _ = self.sess.run([self.model.loss, self.gradients, self.model.update_ops], feed)
         return loss, gradients, self.sess.run(self.moving)
@@ -101,7 +102,7 @@ def random_value(name, shape, rng):
 
 
 def far_value(name, shapes, rng):
-    """A beta of at least four gammas: of either sign inside a branch, positive where branch and shortcut meet."""
+    """Return betas of at least four gammas: of either sign inside a branch, positive at its end."""
     block, _, layer = name.removesuffix("/beta").rpartition("/")
     ends = layer == "shortcut" or (block and f"{block}/conv{int(layer[-1]) + 1}/beta" not in shapes)
     sign = 1 if ends else rng.choice([-1, 1], shapes[name])
@@ -115,13 +116,13 @@ def build(net, side, batch, session, **options):
 
 
 def difference(ours, theirs, scale=None):
-    """The measure of this module; `scale` stands for the peer's largest value where that is rounding alone."""
+    """Return the measure of this module; `scale` replaces the peer's largest value where that is only rounding."""
     scale = np.abs(theirs).max() if scale is None else scale
     return np.abs(np.asarray(ours, np.float64) - theirs).max() / scale
 
 
 def gradient_differences(ours, theirs):
-    """By variable; those of one number per channel on the scale of the layer's largest such gradient."""
+    """Return differences by variable; those of vectors on the scale of the layer's largest vector gradient."""
     differences = {}
     for name, gradient in theirs.items():
         scope, _, kind = name.rpartition("/")
@@ -132,7 +133,7 @@ def gradient_differences(ours, theirs):
 
 
 def check(**differences):
-    """Every difference, a number or one for each variable, is within the limit of its part."""
+    """Assert that every difference, a number or one per variable, is within its limit."""
     for part, found in differences.items():
         limit = IN_EVALUATION if part == "logits" else IN_TRAINING
         worst = max(found.items(), key=lambda item: item[1]) if isinstance(found, dict) else ("", found)
@@ -208,16 +209,15 @@ def torch_resnet(block, stages, widths=(64, 128, 256, 512), **options):
 def test_pytorch(net, side, batch, options, make_peer, session, one_torch_thread):
     torch = pytest.importorskip("torch")
     from benchmarks.peers import torch_nets
-    from tests.support import peers_torch
 
     ours = build(net, side, batch, session, weight_decay=1e-4, **options)
     peer = make_peer(torch_nets)
 
     def converted(name, value):
-        return peers_torch.to_torch(value, (256, 2, 2) if name == "fc6/weights" else None)
+        return peer_names.to_torch(value, (256, 2, 2) if name == "fc6/weights" else None)
 
     def load(values):
-        state = {peers_torch.torch_name(name): converted(name, value) for name, value in values.items()}
+        state = {peer_names.torch_name(name): converted(name, value) for name, value in values.items()}
         counts = {name: value for name, value in peer.state_dict().items() if "num_batches" in name}
         peer.load_state_dict({**state, **counts}, strict=True)
 
@@ -241,10 +241,10 @@ def test_pytorch(net, side, batch, options, make_peer, session, one_torch_thread
         loss=difference(our_loss, loss.item()),
         gradients=gradient_differences(
             {name: converted(name, gradient).numpy() for name, gradient in our_gradients.items()},
-            {name: parameters[peers_torch.torch_name(name)].grad.numpy() for name in our_gradients},
+            {name: parameters[peer_names.torch_name(name)].grad.numpy() for name in our_gradients},
         ),
         moving_statistics={
-            name: difference(value, buffers[peers_torch.torch_name(name)].numpy())
+            name: difference(value, buffers[peer_names.torch_name(name)].numpy())
             for name, value in our_moving.items()
         }
         or 0.0,
@@ -255,12 +255,11 @@ def test_keras_resnet20_of_the_cifar_post(session):
     import keras
 
     from benchmarks.peers import keras_nets
-    from tests.support import peers_keras
 
     # l2(0.0001) is 0.0001 * sum(w ** 2); here the sum is halved, and biases and norms have no decay in Keras
     ours = build(ResNet20, 32, 4, session, weight_decay=0.0002, weight_decay_on="weights", **POST_CIFAR)
     peer = keras_nets.cifar_post_resnet20(CLASSES)
-    variables = {name: peers_keras.keras_variable(peer, name) for name in ours.variables}
+    variables = {name: peer_names.keras_variable(peer, name) for name in ours.variables}
 
     def load(values):
         for name, value in values.items():
@@ -304,7 +303,7 @@ def test_keras_resnet20_of_the_cifar_post(session):
 
 
 def values_in_the_batch(ours, name):
-    """How many numbers a channel's statistics are taken of: N * H * W behind the stem and each stage."""
+    """Return the number of values in a channel's statistics: N * H * W after the stem and each stage."""
     stage = name.split("/")[0]
     side = {"stem": 32, "stage1": 16, "stage2": 8, "stage3": 4}[stage]
     return len(ours.images) * side * side
@@ -312,7 +311,7 @@ def values_in_the_batch(ours, name):
 
 @pytest.mark.parametrize("library", ["tensorflow", "torch"])
 def test_the_moving_variance_is_that_of_a_sample(library):
-    """Two values, 1 and 3: variance 1 as it normalises, 2 as it is remembered."""
+    """For the values 1 and 3, the variance is 1 for normalising and 2 in the moving statistics."""
     if library == "torch":
         torch = pytest.importorskip("torch")
         norm = torch.nn.BatchNorm2d(1, momentum=1.0)

@@ -1,4 +1,4 @@
-"""The ResNet family: parameter counts, shapes and variants against numbers derived without it."""
+"""models/resnet.py: parameter counts, shapes and variants against independently derived numbers."""
 
 from inspect import getattr_static
 
@@ -21,7 +21,7 @@ def build(model, input_shape=(8, 8, 3), classes=3, **options):
 
 
 def small(**options):
-    """Two stages of one basic block on 8x8 images: the shortest net with a shortcut of each kind."""
+    """Build two stages of one basic block on 8x8 images: the shortest net with each kind of shortcut."""
     return build(ResNet, **{"stages": (1, 1), "widths": (4, 8), "stem": "cifar", **options})
 
 
@@ -33,14 +33,14 @@ def initialised(session, model):
 
 
 def size(model, prefix="", trainable=True):
-    """How many numbers the variables under `prefix` hold, preprocessing left out."""
+    """Return the number of values in the variables under `prefix`, without preprocessing."""
     variables = model.trainable_variables if trainable else model.variables
     names = [(v.op.name, v.shape.num_elements()) for v in variables]
     return sum(n for name, n in names if name.startswith(prefix) and not name.startswith("preprocessing/"))
 
 
 def convolution(model, scope):
-    """The Conv2D operation that takes the weights of `scope`."""
+    """Return the Conv2D operation that uses the weights of `scope`."""
     return next(
         op
         for op in model.graph.get_operations()
@@ -53,7 +53,7 @@ def output(model, scope):
 
 
 def additions(model):
-    """The additions of the blocks; drawing initial values adds too, but not to images."""
+    """Return the additions of the blocks, without those in initialisers."""
     return [
         op.name
         for op in model.graph.get_operations()
@@ -64,7 +64,7 @@ def additions(model):
 
 
 def conv_norm(side, channels, filters):
-    """Parameters of a convolution without biases and of the normalisation after it."""
+    """Return the parameters of a convolution without biases and of the normalisation after it."""
     return side * side * channels * filters + 2 * filters
 
 
@@ -119,7 +119,7 @@ class TestImageNetNets:
             (ResNet50, 16, 25_557_032, [(64, 256), (256, 512), (512, 1024), (1024, 2048)]),
         ],
     )
-    def test_the_plain_twin_lacks_the_shortcuts_alone(self, net, blocks, parameters, projections):
+    def test_the_plain_twin_lacks_only_the_shortcuts(self, net, blocks, parameters, projections):
         model = build(net, (64, 64, 3), 1000, is_plain=True, zero_init_last_gamma=True)
         assert model.num_parameters == parameters - sum(conv_norm(1, *sizes) for sizes in projections)
         assert not [v.op.name for v in model.variables if "shortcut" in v.op.name]
@@ -265,7 +265,7 @@ def test_first_stage_stride():
     ]
 
 
-def test_conv_biases_are_in_every_convolution_or_in_none():
+def test_conv_biases_are_in_all_convolutions_or_none():
     def names(model):
         return {v.op.name.rpartition("/")[0] for v in model.variables if v.op.name.endswith("/biases")}
 
@@ -305,7 +305,7 @@ class TestPadding:
         images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
         return initialised(session, model).run(model.d["features"], model.feed(images))
 
-    def test_it_matters_where_the_stride_is_2_alone(self, session):
+    def test_it_matters_only_where_the_stride_is_2(self, session):
         one_stage = {"stages": (1,), "widths": (4,)}
         same, symmetric = (self.features(session, padding=p, **one_stage) for p in ("SAME", "SYMMETRIC"))
         np.testing.assert_array_equal(same, symmetric)

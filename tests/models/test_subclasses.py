@@ -1,4 +1,4 @@
-"""Networks written in the ways of TF1 programs: they keep working, or the error says what to write."""
+"""Networks written as in TF1 programs work, or the error says what to write instead."""
 
 import numpy as np
 import pytest
@@ -12,12 +12,14 @@ from models.layers import batch_norm, conv_layer, fc_layer
 from models.nn import ConvNet
 from tests.conftest import TinyNet, make_set, tiny_model
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 SHAPE = (4, 4, 3)
 PIXELS = 48  # values of one image
 
 
 class Linear(ConvNet):
-    """One matrix of ones under a name of its own, created as TF1 programs do it."""
+    """One matrix of ones with an unusual name, created as in TF1 programs."""
 
     def _build_model(self, **kwargs):
         weights = v1.get_variable("W", [PIXELS, self.num_classes], initializer=v1.ones_initializer())
@@ -30,7 +32,7 @@ def built(network, **options):
 
 
 def value(model, session, tensor):
-    """A tensor for two black images, whose logits are equal: their cross-entropy is log(2)."""
+    """Evaluate a tensor for two black images, whose logits are equal: their cross-entropy is log(2)."""
     sess = session(model)
     with model.graph.as_default():
         sess.run(v1.global_variables_initializer())
@@ -38,7 +40,7 @@ def value(model, session, tensor):
 
 
 def trained(model, session, folder, evaluator=None, **options):
-    """The optimizer after two updates on 16 images, and its results."""
+    """Train for two updates on 16 images; returns the optimizer and the results."""
     options = {"batch_size": 8, "num_epochs": 1, "init_learning_rate": 0.01, **options}
     train_set = options.pop("train_set", None) or make_set(16, size=4, crop=4)
     optimizer = MomentumOptimizer(model, train_set, evaluator or AccuracyEvaluator(), **options)
@@ -56,7 +58,7 @@ class TestLosses:
         model = built(Net)
         assert value(model, session, model.loss) == pytest.approx(np.log(2) + 1.5, rel=1e-6)
 
-    def test_so_is_a_loss_that_was_added_to_the_graph(self, session):
+    def test_a_loss_added_to_the_graph_is_part_of_the_loss(self, session):
         class Net(Linear):
             def _build_model(self):
                 v1.losses.add_loss(tf.constant(2.0))
@@ -65,7 +67,7 @@ class TestLosses:
         model = built(Net)
         assert value(model, session, model.loss) == pytest.approx(np.log(2) + 2, rel=1e-6)
 
-    def test_what_a_loss_of_ones_own_holds_already_counts_once(self, session):
+    def test_losses_that_a_users_own_loss_includes_count_once(self, session):
         class Net(Linear):
             def _build_model(self, **kwargs):
                 v1.losses.add_loss(tf.constant(2.0))
@@ -103,7 +105,7 @@ class TestLosses:
 
 
 class TestVariables:
-    def test_integer_variables_are_trained_beside_and_saved(self, session, tmp_path):
+    def test_integer_variables_are_updated_and_saved(self, session, tmp_path):
         class Net(Linear):
             def _build_model(self):
                 counter = v1.get_variable("counter", [], tf.int32, v1.zeros_initializer(), trainable=False)
@@ -115,7 +117,7 @@ class TestVariables:
         assert saved.get_tensor("counter") == 2  # an update op of one's own runs with every update
         assert optimizer.state.global_step == 2
 
-    def test_options_may_be_popped_and_the_mean_is_that_of_pixels_in_0_to_1(self):
+    def test_options_can_be_popped_and_the_mean_is_that_of_pixels_in_0_to_1(self):
         found = {}
 
         class Net(Linear):
@@ -140,7 +142,7 @@ class TestVariables:
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2], ids=["plain", "in a branch", "in a branch of a branch"])
-def test_random_numbers_that_no_checkpoint_holds_are_told(depth, caplog):
+def test_random_numbers_without_a_saved_state_give_a_warning(depth, caplog):
     class Net(Linear):
         def _build_model(self, **kwargs):
             d = super()._build_model()
@@ -158,10 +160,10 @@ def test_random_numbers_that_no_checkpoint_holds_are_told(depth, caplog):
 
 
 class TestWeightsOfTheSession:
-    """What was restored before training is trained on."""
+    """Restored weights are trained on."""
 
     @pytest.mark.fault(51)
-    def test_restored_weights_are_trained_on_and_it_is_said(self, session, tmp_path, caplog):
+    def test_restored_weights_are_trained_on_with_a_message(self, session, tmp_path, caplog):
         trained(built(Linear), session, tmp_path / "first", num_epochs=3)
         saved = tf.train.load_checkpoint(str(tmp_path / "first" / "model.ckpt")).get_tensor("W")
         model = built(Linear)
@@ -225,7 +227,7 @@ class TestLabelsAndImages:
         )
         assert losses == others
 
-    def test_an_evaluator_in_the_way_of_the_post_gets_one_hot_labels(self, session, tmp_path):
+    def test_an_evaluator_written_as_in_the_post_gets_one_hot_labels(self, session, tmp_path):
         class Post(Evaluator):
             worst_score, mode = 0.0, "max"
 
@@ -240,7 +242,7 @@ class TestLabelsAndImages:
         _, results = trained(built(Linear), session, tmp_path, Post(), train_set=numbers, val_set=numbers)
         assert 0 <= results["eval_scores"][0] <= 1
 
-    def test_a_class_number_that_is_none_is_named(self):
+    def test_an_invalid_class_number_is_named(self):
         model = built(Linear)
         images = np.zeros((3, *SHAPE), np.uint8)
         with pytest.raises(
@@ -291,7 +293,7 @@ class TestSlim:
 
 
 class TestErrors:
-    """What goes wrong in a network of one's own is told with its line and the cure."""
+    """An error in a user's own network is reported with its line and the fix."""
 
     def refused(self, build, **options):
         class Net(ConvNet):
@@ -344,7 +346,7 @@ class TestErrors:
                 TinyNet((10, 10, 3), 2)
         assert tiny.graph is not tiny_model().graph
 
-    def test_an_option_of_a_network_of_the_library_is_told_as_it_is(self):
+    def test_a_wrong_option_of_the_projects_networks_keeps_its_message(self):
         def build(net):
             return {"logits": fc_layer(tf.reshape(net.inputs, [-1, PIXELS]), 2)}
 

@@ -1,4 +1,4 @@
-"""The table of a network: against published multiply-adds, and a tiny net by hand."""
+"""models/summary.py: the table against published multiply-adds, and a tiny net by hand."""
 
 import io
 import os
@@ -165,7 +165,7 @@ class TestMain:
         assert done.stderr.startswith("python -m models.summary: error: unknown model 'resnet51'")
         assert done.stderr.count("\n") == 1
 
-    def test_a_process_of_its_own_writes_nothing_but_the_table_or_one_line(self):
+    def test_the_program_prints_only_the_table_or_one_line(self):
         code = (
             "from models.summary import main\n"
             "main(['smallnet'])\n"

@@ -18,7 +18,7 @@ NEEDED = ("benchmarks", "configs", "datasets", "learning", "models", "tests")
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of what the examples change and need."""
+    """Copy the files that the examples change and need."""
     for name in NEEDED:
         ignored = shutil.ignore_patterns("__pycache__", "results")
         shutil.copytree(ROOT / name, tmp_path / "copy" / name, ignore=ignored)

@@ -1,4 +1,4 @@
-"""Every fault has a test, and both the page and the list of tests are up to date."""
+"""Every fault has a test, and the page and the list of tests are up to date."""
 
 import json
 
@@ -21,7 +21,7 @@ def test_the_page_and_the_list_of_tests_are_up_to_date():
     assert faults.PROOFS.read_text(encoding="utf-8") == faults.proofs_text(), "run python -m tests.faults"
 
 
-def test_the_long_runs_are_told_from_their_files(tmp_path):
+def test_the_long_runs_are_described_from_their_files(tmp_path):
     assert faults.long_runs(tmp_path)[1::2] == ["  - not run yet"] * 2
     phase = {"kills": 12, "runs": 2, "different": 1, "seconds": 120.0}
     disk = {"way": "tmpfs", "cycles": 8, "damaged": 0, "different": 0, "seconds": 9.0}
@@ -39,7 +39,7 @@ def test_the_long_runs_are_told_from_their_files(tmp_path):
     assert text.count("named 2 of 3 unreadable files, and 0 readable ones") == 4
 
 
-def test_marks_are_found_in_functions_methods_and_beside_other_marks(tmp_path):
+def test_marks_are_found_in_functions_methods_and_among_other_marks(tmp_path):
     (tmp_path / "test_x.py").write_text(
         "import absent\n"
         "@pytest.mark.parametrize('a', [1])\n@pytest.mark.fault(3, 4)\ndef test_a(a): pass\n"

@@ -1,6 +1,6 @@
 """The product never runs the content of a file, and no test depends on the time.
 
-ruff finds most of the refused calls, and this module the others. Tests wait for events: one that looked at a clock
+ruff finds most of the refused calls, and this module the others. Tests wait for events: a test that used the clock
 would fail on a busy machine.
 """
 
@@ -122,7 +122,7 @@ def test_the_product_has_no_refused_call():
     assert {path.name: findings(path.read_text()) for path in PRODUCT if findings(path.read_text())} == {}
 
 
-def test_the_product_has_none_of_what_ruff_refuses_and_hides_none():
+def test_the_product_has_no_ruff_violation_and_suppresses_none():
     assert ruff("--select", "S,E722", "--ignore", "S404,S603,S607", *map(str, PRODUCT)) == []
     hidden = re.compile(r"noqa(?!: (?!S)[A-Z]+\d+)|ruff: noqa")
     assert [path.name for path in PRODUCT if hidden.search(path.read_text())] == []
@@ -199,7 +199,7 @@ def test_what_only_reads_is_let_through(code):
     assert findings(code) == []
 
 
-def test_no_test_looks_at_a_clock():
+def test_tests_do_not_use_the_clock():
     others = [path for path in TESTS if path.name not in MAY_USE_CLOCKS | {Path(__file__).name}]
     assert {path.name: clocks(path.read_text()) for path in others if clocks(path.read_text())} == {}
 

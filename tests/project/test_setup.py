@@ -25,7 +25,7 @@ def options():
     return parser
 
 
-def test_the_recipes_are_installed_beside_the_packages(options):
+def test_the_recipes_are_installed_with_the_packages(options):
     assert CONFIGS == ROOT / "configs"
     # `find:` would leave out configs, which has no __init__.py.
     assert options["options"]["packages"] == "find_namespace:"
@@ -68,7 +68,7 @@ def test_every_library_that_the_product_imports_is_declared(options):
     assert missing == {}
 
 
-def test_whatever_lies_in_a_package_is_installed(options):
+def test_all_files_of_a_package_are_installed(options):
     data = options["options.package_data"]
     others = {
         path

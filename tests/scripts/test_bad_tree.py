@@ -1,24 +1,22 @@
-"""A short version of the tree of photographs with damaged files among them."""
+"""A short version of tests/bad_tree.py."""
 
 import contextlib
 import io
 import logging
 import random
-import runpy
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.check.command import main as check
-from tests.bad_tree import KINDS, ROOT, Said, compare, is_equal, photographs, run
+from datasets.check import command
+from tests.bad_tree import KINDS, Said, compare, is_equal, photographs, run
 from tests.support.planted import NAMES, ODD, UNREADABLE
 
 
 @pytest.fixture(scope="module")
 def made_photos(tmp_path_factory):
-    """Sixty pictures with enough in them that each cut and each flipped bit meets their pixels."""
+    """Write sixty pictures with enough detail that every cut or flipped bit changes pixels."""
     root = tmp_path_factory.mktemp("made")
     rng = np.random.default_rng(0)
     for number in range(60):
@@ -29,7 +27,7 @@ def made_photos(tmp_path_factory):
 
 @pytest.fixture
 def call(tmp_path, monkeypatch):
-    """Runs a script in this process, for TensorFlow takes seconds to start."""
+    """Run a script in this process, because TensorFlow takes seconds to start."""
     monkeypatch.setenv("SESSIONNET_CACHE", str(tmp_path / "cache"))
 
     def call_main(arguments):
@@ -39,9 +37,8 @@ def call(tmp_path, monkeypatch):
         try:
             with contextlib.redirect_stdout(stdout):
                 if arguments[0] == "-m":
-                    return Said(check(arguments[2:]), stdout.getvalue(), stderr.getvalue())
-                monkeypatch.setattr(sys, "argv", list(arguments))
-                runpy.run_path(str(ROOT / arguments[0]), run_name="called")["main"]()
+                    return Said(command.main(arguments[2:]), stdout.getvalue(), stderr.getvalue())
+                call_main(*arguments)
         finally:
             logging.getLogger().removeHandler(handler)
         return Said(0, stdout.getvalue(), stderr.getvalue())

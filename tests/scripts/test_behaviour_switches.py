@@ -1,30 +1,33 @@
-"""The contract suites again, in processes in which TensorFlow was switched back to the ways of TF1.
+"""The contract suites in processes in which TensorFlow was switched back to TF1 behaviour.
 
-`tf.disable_v2_behavior()` is the usual first line of a program that was moved to TensorFlow 2; its parts can be
-switched one by one.
+`tf.disable_v2_behavior()` is the usual first line of a TF1 program on TensorFlow 2; it combines several switches.
 """
 
-import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+PYTEST = find_spec("pytest.__main__").origin
 TESTS = Path(__file__).resolve().parents[1]
+# Tests that a switch can affect. Predictions by models/frozen.py are compared in tests.support.frozen_nets.
 SUITES = (
-    "models/test_nets.py",
+    "models/test_catalogue.py",
+    "models/test_convnet.py",
     "models/test_layers.py",
+    "models/test_smallnet.py",
     "models/test_subclasses.py",
     "learning/training/test_loop.py::TestContract",
-    "learning/training/test_loop.py::TestUpdateRules",
-    "learning/training/test_loop.py::TestLearningRate",
+    "learning/training/test_loop.py::TestLearningRate::test_a_users_own_rule_written_as_in_the_post",
     "learning/training/test_loop.py::TestResume::test_is_exact",
+    "learning/test_optimizers.py",
     "learning/test_schedules.py",
     "learning/checkpoints/test_store.py",
     "models/test_filter_gradients.py",
     "scripts/test_porting.py",
-    "models/test_frozen.py",
+    "models/test_frozen.py::TestSideEffects",
 )
 # Nets with every kind of layer, prediction, one exact resume: what a single switch could break.
 PART = (
@@ -32,9 +35,9 @@ PART = (
     "models/test_subclasses.py::TestLosses",
     "models/test_subclasses.py::TestVariables",
     "models/test_subclasses.py::TestErrors",
-    "models/test_nets.py::TestPredict",
-    "models/test_nets.py::TestContract::test_builds_trains_saves_restores_and_predicts[smallnet-float32]",
-    "models/test_nets.py::TestContract::test_builds_trains_saves_restores_and_predicts[resnet20-float32]",
+    "models/test_convnet.py::TestPredict",
+    "models/test_catalogue.py::TestContract::test_builds_trains_saves_restores_and_predicts[smallnet-float32]",
+    "models/test_catalogue.py::TestContract::test_builds_trains_saves_restores_and_predicts[resnet20-float32]",
     "learning/training/test_loop.py::TestResume::test_is_exact[MomentumOptimizer]",
 )
 SINGLE_SWITCHES = (
@@ -45,24 +48,37 @@ SINGLE_SWITCHES = (
 )
 
 
-def run_suites(switch, *suites):
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
-    command += ["-k", "not bfloat16 and not the_other_kernels"]  # the latter is a process of its own
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
-    done = subprocess.run(
-        [*command, *(str(TESTS / suite) for suite in suites)],
-        capture_output=True, text=True, cwd=TESTS.parent, env={**environment, "SESSIONNET_TEST_SWITCH": switch},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-6000:]
+# The fork inherits the environment of a pytest-xdist worker, which it is not.
+PREPARE = """
+import os
+import tensorflow.compat.v1 as v1
+
+for name in [name for name in os.environ if name.startswith("PYTEST_")]:
+    del os.environ[name]
+v1.{switch}()
+"""
 
 
-def test_the_contract_suites_pass_after_disable_v2_behavior():
-    run_suites("disable_v2_behavior", *SUITES)
+@pytest.fixture
+def run_suites(call_script):
+    """Run test files after one of the switches, in a fork of a process that has imported TensorFlow."""
+
+    def run(switch, suites):
+        options = ["-p", "no:cacheprovider", "-k", "not bfloat16 and not two_trainings"]
+        files = [TESTS / suite for suite in suites]
+        done = call_script(PYTEST, *options, *files, cwd=TESTS.parent, prepare=PREPARE.format(switch=switch))
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+
+    return run
+
+
+def test_the_contract_suites_pass_after_disable_v2_behavior(run_suites):
+    run_suites("disable_v2_behavior", SUITES)
 
 
 @pytest.mark.parametrize("switch", SINGLE_SWITCHES)
-def test_a_part_of_them_passes_after_each_switch_alone(switch):
-    run_suites(switch, *PART)
+def test_a_part_of_them_passes_after_each_single_switch(run_suites, switch):
+    run_suites(switch, PART)
 
 
 MIXED = """
@@ -92,7 +108,7 @@ assert double(tf.constant(3)).numpy() == 6
 """
 
 
-def test_a_program_that_has_used_keras_and_functions_goes_on_with_them(tmp_path):
+def test_a_program_that_has_used_keras_and_functions_can_still_use_them(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", MIXED, tmp_path], capture_output=True, text=True, cwd=TESTS.parent
     )

@@ -1,4 +1,4 @@
-"""The programs in examples/ run as they stand, one after the other in this process."""
+"""The programs in examples/ run unchanged."""
 
 import re
 import runpy

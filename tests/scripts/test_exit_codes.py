@@ -1,21 +1,21 @@
-"""Which errors end a script in one line, and which are shown as the defects that they are."""
+"""Expected errors end a script with one line; others show a traceback."""
 
 import errno
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.cache import store as cache
+from datasets.cache import store
 from datasets.errors import StorageError
 from datasets.folder import load_folder
-from datasets.image_files import folder_or_zip as sources
 from datasets.storage import atomic
 from learning.terminal.command import run_script
 
 
 def ended(main, capsys):
-    """The exit code of a script, and what it says on stderr."""
+    """Return the exit code of a script and its output on stderr."""
     with pytest.raises(SystemExit) as ended:
         run_script(main)
     return ended.value.code, capsys.readouterr().err
@@ -54,7 +54,7 @@ def test_other_errors_of_the_system_are_defects(capsys, error):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder of images of two classes, and a cache of the test's own."""
+    """Make a folder of images of two classes, with a separate cache."""
     monkeypatch.setenv("SESSIONNET_CACHE", str(tmp_path / "cache"))
     for name in ("a", "b"):
         (tmp_path / "images" / name).mkdir(parents=True)
@@ -65,14 +65,14 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.fault(33)
-def test_too_many_open_files_make_no_image_a_bad_one(folder, monkeypatch):
-    monkeypatch.setattr(sources.Path, "read_bytes", raising(OSError(errno.EMFILE, "Too many open files")))
+def test_too_many_open_files_are_not_blamed_on_an_image(folder, monkeypatch):
+    monkeypatch.setattr(Path, "read_bytes", raising(OSError(errno.EMFILE, "Too many open files")))
     with pytest.raises(StorageError, match="cannot be read .Too many open files.; close other programs"):
         load_folder(folder, image_size=8, crop_size=8)
 
 
 @pytest.mark.fault(33)
-def test_a_full_cache_is_no_fault_of_the_images(folder, monkeypatch):
-    monkeypatch.setattr(cache, "build_entry", raising(OSError(errno.ENOSPC, "No space left on device")))
+def test_a_full_cache_is_not_blamed_on_the_images(folder, monkeypatch):
+    monkeypatch.setattr(store, "build_entry", raising(OSError(errno.ENOSPC, "No space left on device")))
     with pytest.raises(StorageError, match="No space left on device.*--data.cache_dir"):
         load_folder(folder, image_size=8, crop_size=8)

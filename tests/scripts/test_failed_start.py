@@ -1,4 +1,4 @@
-"""A run that fails before its first checkpoint: one line, and a directory that can be used again."""
+"""A run that fails before its first checkpoint ends with one line, and its directory can be used again."""
 
 import runpy
 import sys
@@ -10,6 +10,8 @@ from learning.config.run_config import RunConfig
 from learning.errors import DirectoryInUseError
 from learning.runs.directory import RunDirectory, locked
 from learning.terminal.command import run_script
+
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 ROOT = Path(__file__).resolve().parents[2]
 NETS = """
@@ -52,7 +54,7 @@ def train(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.fault(22)
-def test_a_network_that_fails_when_it_runs_is_told_by_its_line_and_the_directory_is_used_again(
+def test_a_network_that_fails_when_it_runs_is_reported_with_its_line_and_the_directory_is_reused(
     train, tmp_path, caplog
 ):
     code, said = train("Net", "--model.options.broken", "true")
@@ -77,7 +79,7 @@ def test_a_network_that_fails_when_it_runs_is_told_by_its_line_and_the_directory
 
 
 def leave_a_run(path):
-    """What a killed run leaves before its first checkpoint, with everything that may be there."""
+    """Make all files that a run killed before its first checkpoint can leave."""
     RunDirectory.create(path, RunConfig(), INFO)
     for name in (
         "augmented.png",
@@ -92,7 +94,7 @@ def leave_a_run(path):
 
 
 @pytest.mark.fault(22, 32)
-def test_what_a_run_left_that_saved_nothing_makes_way(tmp_path):
+def test_a_run_that_saved_nothing_is_replaced(tmp_path):
     leave_a_run(tmp_path)
     with locked(tmp_path, resumed=False):
         assert [path.name for path in tmp_path.iterdir()] == [".lock"]
@@ -107,7 +109,7 @@ def test_what_a_run_left_that_saved_nothing_makes_way(tmp_path):
         *("checkpoints", "augmented.png/mine"),
     ],
 )
-def test_what_may_be_of_worth_is_never_removed(tmp_path, kept):
+def test_files_that_could_matter_are_never_removed(tmp_path, kept):
     if kept == "augmented.png/mine":
         RunDirectory.create(tmp_path, RunConfig(), INFO)
     elif kept == "checkpoints":
@@ -129,7 +131,7 @@ def test_what_may_be_of_worth_is_never_removed(tmp_path, kept):
 @pytest.mark.parametrize(
     "text", [None, "", "{}", '["class_names"]', '{"class_names": 1}', '{"published": true}']
 )
-def test_a_folder_with_a_configuration_alone_is_a_users(tmp_path, text):
+def test_a_folder_with_only_a_configuration_belongs_to_the_user(tmp_path, text):
     RunDirectory.create(tmp_path, RunConfig(), INFO)
     if text is None:
         (tmp_path / "run.json").unlink()

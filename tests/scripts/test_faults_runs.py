@@ -1,8 +1,7 @@
-"""Faults as who calls the scripts meets them: damaged checkpoints, too little memory, a second Ctrl-C."""
+"""Faults of scripts: damaged checkpoints, too little memory, a second Ctrl-C."""
 
 import json
 import os
-import runpy
 import shutil
 import signal
 import subprocess
@@ -17,24 +16,20 @@ from learning.config.run_config import ModelConfig, RunConfig
 from learning.errors import CheckpointError, UsageError
 from learning.training.interrupts import SignalGuard
 from learning.training.network import build_model
+from tests.support.scripts import call_main
+
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ["--data.image_size", "12", "--data.crop_size", "10", "--model.options.width", "2"]
 SHORT = ["--train.num_epochs", "3", "--train.batch_size", "512", "--train.keep_checkpoints", "3"]
 
 
-def call(script, *arguments):
-    """Call a script's main in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [script, *map(str, arguments)])
-        runpy.run_path(str(ROOT / script), run_name="called")["main"]()
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run of three epochs on the digits, of which the second is the best."""
+    """Train three epochs on the digits and mark the second as the best."""
     path = tmp_path_factory.mktemp("faults") / "run"
-    call("train.py", "--run-dir", path, *TINY, *SHORT)
+    call_main("train.py", "--run-dir", path, *TINY, *SHORT)
     store = CheckpointStore(path)
     for step in store.steps()[1:]:
         state = store.read_state(step)
@@ -61,12 +56,12 @@ def damage(run_dir, number):
 
 @pytest.mark.fault(29)
 def test_testing_with_a_damaged_newest_checkpoint_uses_the_best_before_it(run_dir, capsys, caplog):
-    call("test.py", "--run", run_dir)
+    call_main("test.py", "--run", run_dir)
     assert "weights of epoch 2" in capsys.readouterr().out
     assert not caplog.records
     before = json.loads((run_dir / "test.json").read_text())["confusion_matrix"]
     name = damage(run_dir, -1)
-    call("test.py", "--run", run_dir)
+    call_main("test.py", "--run", run_dir)
     assert "weights of epoch 2" in capsys.readouterr().out
     assert json.loads((run_dir / "test.json").read_text())["confusion_matrix"] == before
     (record,) = caplog.records
@@ -76,7 +71,7 @@ def test_testing_with_a_damaged_newest_checkpoint_uses_the_best_before_it(run_di
 @pytest.mark.fault(29)
 def test_testing_with_damaged_best_weights_says_which_it_uses(run_dir, capsys, caplog):
     damage(run_dir, 1)
-    call("test.py", "--run", run_dir)
+    call_main("test.py", "--run", run_dir)
     assert "weights of epoch 3" in capsys.readouterr().out
     assert json.loads((run_dir / "test.json").read_text())["epoch"] == 3
     (record,) = caplog.records
@@ -85,13 +80,13 @@ def test_testing_with_damaged_best_weights_says_which_it_uses(run_dir, capsys, c
 
 @pytest.mark.fault(31)
 @pytest.mark.parametrize("script", ["test.py", "predict.py", "train.py"])
-def test_with_damaged_checkpoints_alone_no_script_goes_on(run_dir, tmp_path, script):
+def test_with_only_damaged_checkpoints_all_scripts_stop(run_dir, tmp_path, script):
     names = [damage(run_dir, number) for number in range(3)]
     (tmp_path / "image.png").write_bytes(b"")
     arguments = {"test.py": ["--run", run_dir], "train.py": ["--resume", run_dir]}
     before = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
     with pytest.raises(CheckpointError, match="no checkpoint can be used: .*; restore one of them") as raised:
-        call(script, *arguments.get(script, ["--run", run_dir, tmp_path / "image.png"]))
+        call_main(script, *arguments.get(script, ["--run", run_dir, tmp_path / "image.png"]))
     assert all(name in str(raised.value) for name in names)
     assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == before
 
@@ -102,13 +97,13 @@ def test_without_a_checkpoint_nothing_is_tested(run_dir, tmp_path, script):
     shutil.rmtree(run_dir / "checkpoints")
     (tmp_path / "image.png").write_bytes(b"")
     with pytest.raises(CheckpointError, match="no checkpoint in .*; choose another run with --run") as raised:
-        call(script, "--run", run_dir, *([tmp_path / "image.png"] if script == "predict.py" else []))
+        call_main(script, "--run", run_dir, *([tmp_path / "image.png"] if script == "predict.py" else []))
     assert raised.value.exit_code == 4
 
 
 @pytest.mark.fault(19)
 @pytest.mark.parametrize("value", ["train.batch_size=0", "train.num_epochs=-1", "data.crop_size=64"])
-def test_an_impossible_value_is_found_without_tensorflow(value):
+def test_an_impossible_value_is_refused_without_tensorflow(value):
     name, _, text = value.partition("=")
     code = (
         "import sys; from learning.config.command_line import parse_train; from learning.errors import UsageError\n"
@@ -122,7 +117,7 @@ def test_an_impossible_value_is_found_without_tensorflow(value):
 
 @pytest.mark.fault(42)
 @pytest.mark.parametrize("name", ["os.system", "collections.Counter", "models.convnet.np"])
-def test_a_configuration_can_call_nothing_but_networks(name):
+def test_a_configuration_can_call_only_networks(name):
     config = RunConfig(model=ModelConfig(name=name))
     with pytest.raises(UsageError, match=f"'{name}' is not a ConvNet subclass"):
         build_model(config, (10, 10, 3), 2)
@@ -147,7 +142,7 @@ def test_a_second_signal_ends_the_process_at_once(number):
 
 
 @pytest.mark.fault(38)
-def test_a_terminal_may_hang_up_twice_and_nohup_is_respected():
+def test_a_terminal_can_hang_up_twice_and_nohup_is_respected():
     with SignalGuard() as signals:
         signal.raise_signal(signal.SIGHUP)
         signal.raise_signal(signal.SIGHUP)

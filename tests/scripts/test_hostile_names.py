@@ -1,18 +1,17 @@
-"""Every script on runs and images under names that a program may misread."""
+"""Every script works with runs and images under names that a program could misread."""
 
 import json
 import os
-import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.check import command as check
+from datasets.check import command
 from learning import publish
-from tests.support.hostile_names import NAMES
+from tests.support.planted import FOLDER_NAMES
+from tests.support.scripts import call_main
 
 ROOT = Path(__file__).resolve().parents[2]
 # Everything at once, as one name of a folder, as long as a name can be.
@@ -29,15 +28,6 @@ OPTIONS = [
 ]
 
 
-def call(main, *arguments):
-    """Call the `main` of a script or module in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["script", *map(str, arguments)])
-        if isinstance(main, str):
-            main = runpy.run_path(str(ROOT / main), run_name="called")["main"]
-        main()
-
-
 def make_images(folder):
     """Two classes of twelve images each, dark and bright, under `folder`."""
     rng = np.random.default_rng(0)
@@ -49,24 +39,26 @@ def make_images(folder):
 
 
 def try_all(folder, name, monkeypatch):
-    """Every script, with relative paths, then the same run by an absolute path."""
+    """Call every script with relative paths, then on the same run by an absolute path."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SESSIONNET_CACHE", str(folder / "cache" / name))
     images, run = Path("images") / name, Path("runs") / name
     make_images(images)
-    call("train.py", f"--run-dir={run}", f"--data-dir={images}", *OPTIONS, "--train.num_epochs", "1",
+    call_main("train.py", f"--run-dir={run}", f"--data-dir={images}", *OPTIONS, "--train.num_epochs", "1",
          "--train.tensorboard", "true", "--model.options.width", "2")  # fmt: skip
-    call("train.py", f"--resume={folder / run}", "--train.num_epochs", "2", f"--data-dir={folder / images}")
-    call("test.py", f"--run={run}")
-    call("test.py", f"--run={folder / run}", f"--data-dir={images}")
+    call_main(
+        "train.py", f"--resume={folder / run}", "--train.num_epochs", "2", f"--data-dir={folder / images}"
+    )
+    call_main("test.py", f"--run={run}")
+    call_main("test.py", f"--run={folder / run}", f"--data-dir={images}")
     output = Path("out") / name / f"{name[:50]}.json"
     output.parent.mkdir(parents=True)
-    call("predict.py", f"--run={run}", f"--output={output}", "--", images)
+    call_main("predict.py", f"--run={run}", f"--output={output}", "--", images)
     assert len(json.loads(output.read_text())) == 24
     published = Path("published") / name
-    call(publish.main, "--", run, published)
+    call_main(publish.main, "--", run, published)
     assert (published / "run.json").exists()
-    call(check.main, "--", images)
+    call_main(command.main, "--", images)
     assert json.loads((run / "test.json").read_text())["epoch"] in (1, 2)
     assert (run / "index.html").exists() and list(run.glob("events.*"))
     assert {path.name for path in folder.iterdir()} == {"cache", "images", "runs", "out", "published"}
@@ -79,6 +71,6 @@ def test_every_script_works_there(tmp_path, monkeypatch):
 
 @pytest.mark.long
 @pytest.mark.fault(43)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FOLDER_NAMES)
 def test_every_script_works_under_every_name(tmp_path, monkeypatch, name):
     try_all(tmp_path, name, monkeypatch)

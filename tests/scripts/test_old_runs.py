@@ -1,7 +1,7 @@
-"""Runs that earlier versions left: this version tests, predicts and resumes them with their results.
+"""Runs of earlier versions are tested, predicted and resumed with their results.
 
-To the bit they are compared by `python -m tests.old_runs compare COMMIT`, on one machine with both versions; here
-the results come from another machine, so figures have a tolerance for its kernels.
+`python -m tests.old_runs compare COMMIT` compares them to the bit, on one machine with both versions. Here the
+results come from another machine, so figures have a tolerance for its kernels.
 """
 
 import csv
@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.old_runs import EPOCHS_RESUMED, ROOT, digit_files
+from tests.support.scripts import call_main
+
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 ARCHIVES = sorted((ROOT / "tests" / "data").glob("*.zip"))
 ONE_IMAGE = 0.035  # of some sixty that are scored: more than one label of another kernel is a defect
@@ -21,7 +24,7 @@ ONE_IMAGE = 0.035  # of some sixty that are scored: more than one label of anoth
 
 @pytest.fixture(scope="module", params=ARCHIVES, ids=lambda path: path.stem)
 def kept(request, tmp_path_factory):
-    """The folder with the run, and what its own version made of it."""
+    """Unpack the run, and the results of its own version."""
     folder = tmp_path_factory.mktemp("kept")
     with zipfile.ZipFile(request.param) as archive:
         archive.extractall(folder)
@@ -41,24 +44,21 @@ def test_there_are_runs_of_two_versions():
     assert len(ARCHIVES) == 2
 
 
-def test_is_tested_with_the_scores_of_its_own_version(kept, tmp_path, call_script):
-    done = call_script("test.py", "--run", kept / "run", "--output", tmp_path)
-    assert done.returncode == 0, done.stderr
+def test_has_the_test_scores_of_its_own_version(kept, tmp_path):
+    call_main("test.py", "--run", kept / "run", "--output", tmp_path)
     assert accuracies(tmp_path / "test.json") == pytest.approx(accuracies(kept / "test.json"), abs=ONE_IMAGE)
 
 
-def test_predicts_as_its_own_version(kept, tmp_path, call_script):
+def test_predicts_the_labels_of_its_own_version(kept, tmp_path):
     files = digit_files(tmp_path / "digits")
-    done = call_script("predict.py", files, "--run", kept / "run", "--output", tmp_path / "out.csv")
-    assert done.returncode == 0, done.stderr
+    call_main("predict.py", files, "--run", kept / "run", "--output", tmp_path / "out.csv")
     found, expected = rows(tmp_path / "out.csv"), rows(kept / "predictions.csv")
     assert [Path(row["path"]).name for row in found] == [Path(row["path"]).name for row in expected]
     assert sum(row["class1"] != other["class1"] for row, other in zip(found, expected, strict=True)) <= 1
 
 
-def test_is_resumed_to_the_end_of_its_own_version(kept, call_script):
-    done = call_script("train.py", "--resume", kept / "run", "--train.num_epochs", EPOCHS_RESUMED)
-    assert done.returncode == 0, done.stderr
+def test_resumes_to_the_results_of_its_own_version(kept):
+    call_main("train.py", "--resume", kept / "run", "--train.num_epochs", EPOCHS_RESUMED)
     found, expected = rows(kept / "run" / "history.csv"), rows(kept / "resumed" / "history.csv")
     assert len(found) == len(expected) == EPOCHS_RESUMED
     for row, other in zip(found, expected, strict=True):

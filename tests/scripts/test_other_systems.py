@@ -1,4 +1,4 @@
-"""The product where there is nothing of POSIX: hidden here, after the libraries that look for it are loaded."""
+"""The product works without POSIX, which is hidden after the libraries that use it are loaded."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""docs/porting.md: what it tells to write is run, line by line, and its errors are those that TensorFlow gives."""
+"""docs/porting.md: its lines of code run, and its errors are those of TensorFlow."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ IMPORTS = next(block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DO
 
 
 def snippets(heading):
-    """The right column of the table under a heading, without its backticks."""
+    """Return the right column of the table under a heading, without backticks."""
     section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("| ")][2:]
     return [re.fullmatch(r"\| .* \| `(.*)` \|", row)[1] for row in rows]
@@ -32,6 +32,7 @@ def test_a_layer(snippet):
             exec(snippet, known)  # noqa: S102
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_the_lines_of_training_one_after_the_other(tmp_path):
     with tf.Graph().as_default() as graph, v1.Session(graph=graph) as sess:
         data = make_set(8, size=8, crop=8)

@@ -1,7 +1,6 @@
-"""The AlexNet post's own way of working, and the defects of its code that are not kept."""
+"""The AlexNet post's scripts work, without the defects of its code."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -95,15 +94,20 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("way", ["import_alone", "disable_v2_behavior"])
-def test_the_scripts_of_the_post_run_as_they_stand(way, asirra_dir, tmp_path):
-    """In processes of their own: module level, default graph, session, Saver, in both ways of running TF1 code."""
+def test_the_scripts_of_the_post_run_as_they_stand(way, asirra_dir, tmp_path, call_script):
+    """At module level, with the default graph, in both ways to run TF1 code on TensorFlow 2.
+
+    Only a process that has imported nothing yet shows that the project can be imported after the switch.
+    """
     save_dir = tmp_path / "saved"
     save_dir.mkdir()
 
     def run(script):
-        command = [sys.executable, ROOT / "tests" / "post" / script, way, asirra_dir, save_dir]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+        command = [ROOT / "tests" / "post" / script, way, asirra_dir, save_dir]
+        if way == "import_alone":
+            done = call_script(*command, cwd=tmp_path)
+        else:
+            done = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 0, done.stderr[-3000:]
         return json.loads(done.stdout.splitlines()[-1])
 
@@ -115,10 +119,11 @@ def test_the_scripts_of_the_post_run_as_they_stand(way, asirra_dir, tmp_path):
 
 
 class TestDefects:
-    """Each is shown gone, here or where its module is tested.
+    """The defects of the post's code are gone.
 
-    Dropout after fc7 and the decay of biases: test_models.py. Momentum, the best score and the learning rate's
-    state: test_training.py.
+    Others are tested with their modules: dropout after fc7 in tests/models/test_alexnet.py, the decay of biases in
+    test_convnet.py, momentum in tests/learning/test_optimizers.py, the best score and the state of the learning
+    rate in tests/learning/training/test_loop.py.
     """
 
     def test_predict_on_a_set_of_a_multiple_of_the_batch_size(self):
@@ -129,14 +134,14 @@ class TestDefects:
             pred = model.predict(sess, dataset.DataSet(images), batch_size=2, augment_pred=False)
         assert pred.shape == (4, 2)
 
-    def test_the_last_offset_is_picked_and_equal_sizes_are_no_error(self):
+    def test_the_last_offset_is_picked_and_equal_sizes_are_allowed(self):
         rng = np.random.default_rng(0)
         ramp = np.broadcast_to(np.arange(4, dtype=np.uint8)[:, None, None], (200, 4, 4, 1))
         tops = dataset.random_crop_reflect(ramp, 2, rng=rng)[:, 0, 0, 0]
         assert set(tops.tolist()) == {0, 1, 2}
         assert dataset.random_crop_reflect(ramp, 4, rng=rng, reflect=False).tolist() == ramp.tolist()
 
-    def test_a_file_that_is_neither_cat_nor_dog_is_no_dog(self, asirra_dir):
+    def test_a_file_that_is_neither_cat_nor_dog_is_refused(self, asirra_dir):
         (asirra_dir / "cat.1.jpg").rename(asirra_dir / "bird.1.jpg")
         with pytest.raises(DataError, match=r"bird\.1\.jpg"):
             dataset.read_asirra_subset(str(asirra_dir))

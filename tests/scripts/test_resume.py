@@ -1,4 +1,4 @@
-"""kill -9 at random moments: the resumed run equals the uninterrupted one to the bit."""
+"""After kill -9 at random moments, the resumed run equals an uninterrupted one to the bit."""
 
 import json
 import os

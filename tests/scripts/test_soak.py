@@ -1,4 +1,4 @@
-"""A short version of the soak."""
+"""A short version of tests/soak.py."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Small files that claim, or unpack to, far more than they are."""
+"""Small files that claim or unpack to a huge size."""
 
 import gzip
 import io

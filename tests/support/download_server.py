@@ -1,4 +1,4 @@
-"""A server on this machine that speaks https with a certificate of its own, and lies in every way that is asked."""
+"""A local https server with its own certificate that misbehaves as asked."""
 
 import contextlib
 import hashlib
@@ -34,7 +34,7 @@ class Server(ThreadingHTTPServer):
 
 @contextlib.contextmanager
 def serving(folder):
-    """A running server, and the path of the certificate that it is to be trusted by."""
+    """Run a server; yields it and the path of its certificate."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)

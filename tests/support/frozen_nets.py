@@ -1,9 +1,9 @@
-"""Small nets of every kind, and whether `predict` gives what their own graphs give.
+"""Small nets of every kind, and a comparison of `predict` with their own graphs.
 
     python -m tests.support.frozen_nets
 
-compares them in a process that has called `disable_v2_behavior`: TensorFlow 1's control flow and, where a net does
-not ask for another kind, reference variables.
+compares them after `disable_v2_behavior`: with TensorFlow 1's control flow and, unless a net asks otherwise,
+reference variables.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ NUM_IMAGES = FEWEST_CROPS // 10 + 1  # with their ten crops enough for the copy
 
 
 class OwnNet(ConvNet):
-    """One convolution with batch norm, then what a subclass puts behind it."""
+    """One convolution with batch norm, then the layers of a subclass."""
 
     def behind(self, x):
         """Go on from (N, 10, 10, 4) in the shape of x."""
@@ -96,7 +96,7 @@ class Loop(OwnNet):
 
 
 class Noise(OwnNet):
-    """Random numbers with a state where predictions are computed."""
+    """Stateful random numbers in the prediction."""
 
     def behind(self, x):
         return x + 1e-9 * tf.random.normal(tf.shape(x), dtype=x.dtype)
@@ -122,7 +122,7 @@ CONDITIONAL = ("basic", "smallnet", "Branches", "Nested", "OwnNorm", "Loop")  # 
 
 
 def build(name, precision="float32"):
-    """The net of that name in a graph of its own."""
+    """Build the net of that name in its own graph."""
     with tf.Graph().as_default():
         return NETS[name](precision)
 
@@ -150,13 +150,13 @@ def shake(model, sess):
 
 
 def as_built(model, sess, dataset):
-    """The mean over ten crops of what the model's own graph gives, (N, K)."""
+    """Return the mean over ten crops of the model's own graph, (N, K)."""
     crops = corner_center_crop_reflect(dataset.images, model.input_shape[0])  # (N, 10, h, w, C)
     return np.stack([sess.run(model.pred, model.feed(image)).mean(axis=0) for image in crops])
 
 
 def largest_difference(name, precision, sess, model):
-    """Between `predict` and the model's own graph, of a probability."""
+    """Return the largest difference of a probability between `predict` and the model's own graph."""
     shake(model, sess)
     dataset = make_set(NUM_IMAGES, num_classes=3)
     expected = as_built(model, sess, dataset)
@@ -165,7 +165,7 @@ def largest_difference(name, precision, sess, model):
 
 
 def operations(sess, pred, feed):
-    """What the runtime computes `pred` with, after its own optimisation: how many of each type."""
+    """Count the operations by type that compute `pred` after the runtime's optimisation."""
     metadata = v1.RunMetadata()
     sess.run(pred, feed, options=v1.RunOptions(output_partition_graphs=True), run_metadata=metadata)
     return Counter(

@@ -1,4 +1,4 @@
-"""What tests with damaged input share: the damage, and for how long it goes on."""
+"""Damaged input: the kinds of damage, and the number of cases."""
 
 import os
 
@@ -6,12 +6,12 @@ FACTOR = int(os.environ.get("FUZZ", "1"))  # FUZZ=50 python -m pytest ...: fifty
 
 
 def often(count):
-    """So many cases, or FUZZ times as many."""
+    """Return `count`, times FUZZ if that is set."""
     return count * FACTOR
 
 
 def damaged(whole, rng):
-    """One of the ways in which files break: flipped, cut, with a hole, a piece twice, foreign bytes, or zeros."""
+    """Damage bytes: flip, cut, remove, repeat, insert foreign bytes, or zero a piece."""
     data = bytearray(whole)
     start, stop = sorted(rng.integers(0, len(data) + 1, 2).tolist())
     way = rng.integers(0, 6)

@@ -1,4 +1,4 @@
-"""Colour profiles (ICC.1, version 2) made by hand: sRGB's primaries with any curve, and their grey."""
+"""Colour profiles (ICC.1, version 2) written by hand, with any tone curve."""
 
 import struct
 

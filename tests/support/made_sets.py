@@ -1,4 +1,4 @@
-"""Small files in the official forms of CIFAR-10 and MNIST, made by writers of the tests' own."""
+"""Small files in the official formats of CIFAR-10 and MNIST."""
 
 import dataclasses
 import gzip
@@ -19,7 +19,7 @@ def change_entry(monkeypatch, name, **fields):
 
 
 def python2_pickle(value):
-    """Protocol 2 as Python 2 and its NumPy wrote it: every string is a byte string."""
+    """Pickle with protocol 2 as Python 2 and its NumPy did: every string is a byte string."""
     return b"\x80\x02" + _written(value) + b"."
 
 

@@ -1,4 +1,4 @@
-"""A second process for the tests of the lock. Not a fork: this one may have threads."""
+"""A second process for the tests of the lock; not a fork, because this process can have threads."""
 
 import contextlib
 import subprocess
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @contextlib.contextmanager
 def holder(path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A process that holds `path`, if it can, until the end of the block; and the first line that it says."""
+    """Start a process that tries to hold `path` until the end of the block; yields it and its first line."""
     command = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT

@@ -1,7 +1,7 @@
-"""What a folder of photographs may hold beside them: files that cannot be read, odd ones that can, and rubbish.
+"""Files and names that users have: unreadable files, odd files that can be read, rubbish, names that mislead.
 
-Each kind makes its files out of a real photograph. Where a system cannot have a kind (an unreadable file for the
-superuser, a name that is no text), the kind is left out and that is said.
+Each kind makes its files from a real photograph. Where a system cannot have a kind (an unreadable file for the
+superuser, an undecodable name), the kind is left out and reported.
 """
 
 import io
@@ -26,7 +26,7 @@ def packed(photo: Photo, form: str, **options) -> bytes:
 
 
 def cut(form: str, share: float, **options) -> Content:
-    """A file that ends after a share of its bytes."""
+    """Return a function that keeps a share of a file's bytes."""
 
     def content(photo: Photo) -> bytes:
         whole = packed(photo, form, **options)
@@ -132,6 +132,25 @@ NAMES: dict[str, str] = {  # what stands in a name, and is no reason to leave a 
     "long": "x" * 240,
 }
 
+# Names of folders that a program may misread.
+FOLDER_NAMES = [
+    "lr=[0.1]",
+    "[",
+    "a]b",
+    "back\\slash",
+    "a*b?c",
+    "{x} %s %d #1",
+    "'single' \"double\"",
+    "new\nline",
+    " spaces ",
+    "Übung 日本",
+    os.fsdecode(b"bytes \xff\xfe"),
+    "x" * 200,
+    "-dash",
+    "~nobody",
+    "$HOME `id` & ; |",
+]
+
 
 def rotated(photo: Photo) -> bytes:
     exif = Image.Exif()
@@ -153,7 +172,7 @@ def extraneous(photo: Photo) -> bytes:
 
 
 def flipped(photo: Photo) -> bytes:
-    """A bit of the pixels' code is wrong, and no marker comes or goes by it."""
+    """Flip a bit of the compressed pixels without adding or removing a marker."""
     whole = bytearray(packed(photo, "JPEG"))
     middle = next(i for i in range(len(whole) // 2, len(whole)) if max(whole[i - 1 : i + 2]) < 0xFE)
     whole[middle] ^= 1
@@ -183,7 +202,7 @@ ODD: dict[str, tuple[str, Content]] = {
 
 
 def plant_rubbish(root: Path, labels: list[str]) -> None:
-    """What file managers, notebooks and people leave behind, and what must be passed over without a word."""
+    """Add files of file managers and notebooks, which must be ignored silently."""
     for name in (".ipynb_checkpoints", "__MACOSX", "empty", ".hidden"):
         (root / name).mkdir()
     for name in ("Thumbs.db", "desktop.ini", ".DS_Store", "notes.txt", ".ipynb_checkpoints/a-checkpoint.jpg"):

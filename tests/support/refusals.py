@@ -1,4 +1,4 @@
-"""The memory that refusing each kind of bomb takes.
+"""Measure the memory that refusing each kind of bomb takes.
 
     python -m tests.support.refusals FOLDER
 
@@ -45,7 +45,7 @@ def memory(key: str) -> int:
 
 
 def forget_peak() -> None:
-    """Let VmHWM be what the process has now."""
+    """Reset VmHWM to the current memory."""
     (PROC / "clear_refs").write_text("5")
 
 
@@ -174,7 +174,7 @@ def _run(path: Path) -> Path:
 
 
 def measure(kinds: dict[str, Refuse]) -> dict[str, dict[str, Any]]:
-    """The error of each kind, or an empty text, and the peak of the memory above that at the beginning."""
+    """Return for each kind its error, or an empty text, and the peak memory above that at the start."""
     results = {}
     before = memory("VmRSS")
     for name, refuse in kinds.items():

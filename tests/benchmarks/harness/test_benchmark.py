@@ -1,4 +1,4 @@
-"""The options of a benchmark, its files and its table."""
+"""benchmarks/harness/benchmark.py: the options, files and tables of a benchmark."""
 
 import json
 import subprocess
@@ -72,7 +72,7 @@ def test_what_quick_sets():
     assert conditions(arguments)["options"] == {"quick": True, "rounds": 1, "threads": 0}
 
 
-def test_what_is_measured_once_has_no_rounds():
+def test_a_single_measurement_has_no_rounds():
     once = make(rounds=None, seconds=None)
     assert "rounds" not in once.parse(["--quick"])
     with pytest.raises(UsageError, match="--rounds"):
@@ -108,7 +108,7 @@ def test_an_unknown_command_is_named(monkeypatch):
         command.main()
 
 
-def test_the_libraries_are_imported_by_the_contestants_alone():
+def test_the_libraries_are_imported_only_by_the_contestants():
     code = (
         "import sys; from benchmarks import __main__ as command; command.listing(); "
         "print({'tensorflow', 'torch', 'keras'} & set(sys.modules))"

@@ -1,4 +1,4 @@
-"""What is measured on, and with which kernels each contestant computes."""
+"""benchmarks/harness/hardware.py: the machine, and the kernels of each contestant."""
 
 import os
 
@@ -10,9 +10,9 @@ from learning.machine.kernels import SWITCH
 
 
 @pytest.fixture
-def avx512(cpu, monkeypatch):
+def avx512(cpu_with, monkeypatch):
     """A processor with AVX-512 and bfloat16, without a limit."""
-    cpu("fpu avx2 avx512f avx512_vnni avx512_bf16")
+    cpu_with("fpu avx2 avx512f avx512_vnni avx512_bf16")
     for variable in hardware.LIMITS["avx2"]:
         monkeypatch.setenv(variable, "")  # so that what is set in the test goes again
         monkeypatch.delenv(variable)
@@ -38,8 +38,8 @@ def test_a_processor_limited_to_avx2(avx512):
     assert found["peer_kernels"] == "Eigen"
 
 
-def test_a_processor_with_no_more_has_no_limit(cpu, monkeypatch):
-    cpu("fpu avx2")
+def test_a_processor_without_avx512_has_no_limit(cpu_with, monkeypatch):
+    cpu_with("fpu avx2")
     for variable, value in hardware.LIMITS["avx2"].items():
         monkeypatch.setenv(variable, value)
     assert results.environment(threads=1)["played"] is None
@@ -63,8 +63,8 @@ def test_what_torch_compiles_is_limited_too(avx512, monkeypatch):
     assert str(isa) == "avx2"
 
 
-def test_what_the_user_has_decided_is_the_projects_and_no_peers(cpu, monkeypatch):
-    cpu("fpu avx2")
+def test_the_users_choice_applies_to_the_project_but_not_its_peers(cpu_with, monkeypatch):
+    cpu_with("fpu avx2")
     for switch, ours in (("0", "Eigen"), ("1", "oneDNN")):
         monkeypatch.setenv(SWITCH, switch)
         assert hardware.project_kernels() == ours
@@ -78,8 +78,8 @@ def test_bfloat16_is_emulated_where_the_user_has_switched_onednn_off(avx512, mon
     assert "oneDNN kernels are off" in hardware.emulation()
 
 
-def test_nothing_is_said_to_tensorflow_on_an_unknown_processor(cpu):
-    cpu(None)
+def test_tensorflow_chooses_by_itself_on_an_unknown_processor(cpu_with):
+    cpu_with(None)
     assert hardware.project_kernels() == hardware.facts()["peer_kernels"] == "unknown"
     assert SWITCH not in hardware.peer_environment()
     assert not hardware.leaves_onednn_off()
@@ -88,9 +88,9 @@ def test_nothing_is_said_to_tensorflow_on_an_unknown_processor(cpu):
 @pytest.mark.parametrize(("onednn", "expected"), [(False, None), (True, "1")])
 @pytest.mark.parametrize("exported", [None, "0"])
 def test_a_peer_imports_tensorflow_with_its_kernels_and_leaves_the_environment(
-    cpu, monkeypatch, onednn, expected, exported
+    cpu_with, monkeypatch, onednn, expected, exported
 ):
-    cpu("fpu avx2")
+    cpu_with("fpu avx2")
     if exported is not None:
         monkeypatch.setenv(SWITCH, exported)
     seen = []
@@ -108,7 +108,7 @@ def test_a_peer_does_not_compute_under_the_name_of_other_kernels(monkeypatch):
 
 
 def noting(seen, importing):
-    """`__import__` that keeps what the switch is when TensorFlow is imported."""
+    """Import, and note the value of the switch when TensorFlow is imported."""
 
     def call(name, *arguments):
         if name == "tensorflow":

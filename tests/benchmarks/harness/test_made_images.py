@@ -1,4 +1,4 @@
-"""Images that are made for a measurement."""
+"""benchmarks/harness/made_images.py: images for measurements."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Who takes part where networks are measured, what a step costs, and the ceiling of the machine."""
+"""benchmarks/harness/nets.py: the contestants, the cost of a step, and the machine's ceiling."""
 
 import pytest
 

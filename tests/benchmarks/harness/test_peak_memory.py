@@ -1,4 +1,4 @@
-"""The memory that processes have for themselves."""
+"""benchmarks/harness/peak_memory.py: the private memory of processes."""
 
 import subprocess
 import sys
@@ -48,7 +48,7 @@ def test_a_fresh_process_does_the_work():
     assert call_fresh(dict, {"a": 1}, quick=True) == {"a": 1}
 
 
-def test_where_memory_cannot_be_measured_it_is_said(monkeypatch, tmp_path):
+def test_memory_that_cannot_be_measured_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setattr(peak_memory, "PROC", tmp_path)
     with pytest.raises(DataError, match="run this on Linux"):
         call_fresh(dict, quick=True)

@@ -1,4 +1,4 @@
-"""What rates say: values worked out by hand."""
+"""benchmarks/harness/results.py: statistics of rates, worked out by hand."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.harness import results
 from benchmarks.harness.turns import PROJECT
-from models.runtime import cpu as processor
+from models.runtime import cpu
 
 RATES = {PROJECT: [30.0, 40.0, 20.0], "peer": [10.0, 20.0, 40.0], "other": [5.0, 5.0, 100.0]}
 CPU_INFO = """processor\t: 0
@@ -21,10 +21,10 @@ flags\t\t: fpu avx2 amx_tile avx512_bf16
 
 @pytest.fixture
 def cpu_info(tmp_path, monkeypatch):
-    """What a Linux with two cores says of them."""
+    """Write /proc/cpuinfo of a machine with two cores."""
     path = tmp_path / "cpuinfo"
     path.write_text(CPU_INFO)
-    monkeypatch.setattr(processor, "CPU_INFO", path)
+    monkeypatch.setattr(cpu, "CPU_INFO", path)
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1}, raising=False)
     return path
 

@@ -1,4 +1,4 @@
-"""Contestants of a measurement: whose turn it is, how long a turn is, and what happens to those that fail."""
+"""benchmarks/harness/turns.py: the order and length of turns, and contestants that fail."""
 
 import os
 import pickle
@@ -24,7 +24,7 @@ def test_after_two_rounds_all_have_had_the_same_mean_position():
 
 
 def counting(calls, name, images=1):
-    """A step that notes in `calls` whose it was."""
+    """Return a step that appends its name to `calls`."""
 
     def step():
         calls.append(name)
@@ -69,7 +69,7 @@ def here(contestants, **options):
     return measure(contestants, **{"rounds": 1, "seconds": 0.0, "in_processes": False, **options})
 
 
-def test_who_comes_first_moves_on_and_every_second_round_goes_backwards():
+def test_the_first_turn_rotates_and_every_second_round_is_reversed():
     calls = []
     contestants = {name: Contestant(counting, (calls, name)) for name in (PROJECT, "b", "c")}
     rates, failures = here(contestants, rounds=4, warm_steps=2)
@@ -139,7 +139,7 @@ def no_pause(monkeypatch):
     monkeypatch.setattr(turns, "PAUSE", 0.0)
 
 
-def test_every_contestant_has_its_own_process(no_pause):
+def test_every_contestant_runs_in_its_own_process(no_pause):
     rates, failures = measure(
         {
             PROJECT: Contestant(counting, ([], PROJECT, 5)),
@@ -176,7 +176,7 @@ def test_a_contestant_that_takes_too_long_is_ended(monkeypatch):
 
 
 def raising_unpicklable():
-    """Builds nothing, for a reason that cannot be sent to another process."""
+    """Raise an error that cannot be pickled."""
     raise Unpicklable("here")
 
 

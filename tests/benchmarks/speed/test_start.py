@@ -1,4 +1,4 @@
-"""Starting processes until their first update."""
+"""benchmarks/speed/start.py: the time from the start of a process to its first update."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from benchmarks.speed import start
 
 @pytest.fixture
 def stub(monkeypatch, tmp_path):
-    """Puts a script in the place of one that is started; gives the file to which it may write words."""
+    """Replace the script that is started; returns the file that it can write words to."""
 
     def write(path, text):
         script = tmp_path / path
@@ -61,7 +61,7 @@ def test_the_peer_of_the_start_says_when_its_step_is_done(capsys):
     assert start.MARK in capsys.readouterr().out
 
 
-def test_starts_are_told_in_seconds():
+def test_starts_are_reported_in_seconds():
     found = start.summary_of_starts({"project": [0.25, 0.5, 0.125], "keras": [0.125, 0.5, 0.25]}, {})
     assert found["seconds"]["project"] == {"median": 4, "min": 2, "max": 8}
     assert found["ratio"] == {"median": 1, "min": 0.5, "max": 2}

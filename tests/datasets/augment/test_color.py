@@ -6,7 +6,7 @@ from datasets.images.array_rows import ImageRows
 
 
 def colored(num_images=20, side=6, seed=0):
-    """Pixels whose channels go together, so that the three components differ."""
+    """Return pixels with correlated channels, so that the three components differ."""
     rng = np.random.default_rng(seed)
     mixed = rng.normal(size=(num_images, side, side, 3)) @ [[40, 30, 20], [0, 15, -10], [3, 0, 5]]
     return np.clip(mixed + 128, 0, 255).astype(np.uint8)

@@ -6,7 +6,7 @@ from datasets.augment.sampling import Sampler
 from datasets.augment.windows import draw_crops
 
 
-def test_every_epoch_has_an_order_of_its_own_that_only_the_seed_decides():
+def test_every_epoch_has_its_own_order_determined_by_the_seed():
     first, again, other = Sampler(20, 1), Sampler(20, 1), Sampler(20, 2)
     orders = [first.order(epoch).tolist() for epoch in range(3)]
     assert all(sorted(order) == list(range(20)) for order in orders)
@@ -33,7 +33,7 @@ def test_windows_are_those_of_draw_crops_and_not_of_the_order():
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_colour_multiples_are_standard_normal_and_of_their_epoch_alone():
+def test_colour_multiples_are_standard_normal_and_depend_on_the_epoch():
     sampler = Sampler(5000, 3)
     first = color_multiples(sampler, 0)
     assert first.shape == (5000, 3)

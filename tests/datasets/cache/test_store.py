@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.cache import build as cache_build
-from datasets.cache import store as cache
+from datasets.cache import build, store
 from datasets.cache.store import load_images
 from datasets.errors import DataError, StorageError
 from datasets.image_files.folder_or_zip import open_source
@@ -59,7 +58,7 @@ def decoded(monkeypatch):
         count.append(1)
         return read_resized(*args, **options)
 
-    monkeypatch.setattr(cache_build, "read_resized", counting)
+    monkeypatch.setattr(build, "read_resized", counting)
     return count
 
 
@@ -233,7 +232,7 @@ def test_a_full_disk_leaves_nothing_behind(folder, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cache_build, "_to_disk", full)
+    monkeypatch.setattr(build, "_to_disk", full)
     with pytest.raises(StorageError, match="No space left on device"):
         load(folder)
     assert list((folder.parent / "cache").iterdir()) == []
@@ -242,11 +241,11 @@ def test_a_full_disk_leaves_nothing_behind(folder, monkeypatch):
 def test_builders_of_the_same_entry_at_once_all_end_well(folder):
     results, start = [], threading.Barrier(4)
 
-    def build():
+    def load():
         start.wait()
         results.append(load(folder, workers=1))
 
-    threads = [threading.Thread(target=build) for _ in range(4)]
+    threads = [threading.Thread(target=load) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -259,7 +258,7 @@ def test_builders_of_the_same_entry_at_once_all_end_well(folder):
 @pytest.mark.fault(32)
 def test_what_a_killed_build_left_is_removed_once_it_is_old(folder):
     root = folder.parent / "cache"
-    for name, age in (("tmp-old", 2 * cache._ABANDONED), ("tmp-new", 0)):
+    for name, age in (("tmp-old", 2 * store._ABANDONED), ("tmp-new", 0)):
         path = root / name
         path.mkdir(parents=True)
         (path / "images.npy").write_bytes(b"x")
@@ -282,7 +281,7 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
 
 @pytest.fixture
 def no_choice(monkeypatch, tmp_path):
-    """Nobody says where the cache is; temporary folders are made in tmp_path."""
+    """Leave the cache folder unset; temporary folders are created in tmp_path."""
     for name in ("SESSIONNET_CACHE", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -338,11 +337,11 @@ def test_without_a_home_downloads_ask_for_a_folder(no_choice, monkeypatch):
 
 
 @pytest.mark.fault(35)
-def test_too_little_memory_is_no_bad_file_and_leaves_nothing_behind(folder, monkeypatch):
+def test_too_little_memory_is_not_a_bad_file_and_leaves_no_files(folder, monkeypatch):
     def exhausted(*args, **options):
         raise MemoryError
 
-    monkeypatch.setattr(cache_build, "read_resized", exhausted)
+    monkeypatch.setattr(build, "read_resized", exhausted)
     with pytest.raises(MemoryError):
         load(folder, max_bad_fraction=1.0)
     assert list((folder.parent / "cache").iterdir()) == []

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.check import command as check
-from datasets.check import inspection
+from datasets.check import command, inspection
 from datasets.check.inspection import ODDITIES, Findings, Record, inspect, odd_about
 from datasets.check.report import report_of
 from datasets.errors import DataError
@@ -61,7 +60,7 @@ def turned_in_words():
 
 
 def deep_colour():
-    """A PNG with three channels of 16 bits, which Pillow does not write."""
+    """Return a PNG with three channels of 16 bits, which Pillow cannot write."""
 
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -102,7 +101,7 @@ ODD = {  # file name: content, kinds
 
 @pytest.mark.fault(3, 4, 5, 6)
 @pytest.mark.parametrize("name", ODD)
-def test_what_is_odd_is_told_and_the_pixels_are_those_that_are_read(name):
+def test_odd_values_are_reported_and_the_pixels_are_those_read(name):
     content, kinds = ODD[name]
     found, facts = inspect_image(content)
     assert set(odd_about(facts, name)) == set(kinds)
@@ -113,7 +112,7 @@ def test_every_kind_of_oddity_is_tried():
     assert {kind for _, kinds in ODD.values() for kind in kinds} == set(ODDITIES)
 
 
-def test_frames_that_make_no_sense_do_not_make_the_first_unreadable(monkeypatch):
+def test_invalid_later_frames_do_not_make_the_first_unreadable(monkeypatch):
     def broken(image):
         raise ValueError("damaged")
 
@@ -129,7 +128,7 @@ BAD = {"cat/empty.png": b"", "cat/page.jpg": b"<html>", "dog/cut.png": encoded(p
 def test_unreadable_files_are_listed_with_their_reasons_and_exit_3(tmp_path, capsys):
     root = write(tmp_path / "pets", good("cat", "dog") | BAD)
     (root / "cat" / "line\nbreak.png").symlink_to("absent")
-    assert check.main([str(root)]) == 3
+    assert command.main([str(root)]) == 3
     out = capsys.readouterr().out
     assert "4 images can be read, 4 cannot" in out
     assert "  'cat/empty.png': the file is empty\n" in out
@@ -161,7 +160,7 @@ def test_nothing_is_changed_and_the_report_holds_everything(tmp_path, capsys, mo
                 archive.writestr(f"pets/{name}", content)
     before = snapshot(tmp_path)
     json_file = tmp_path / "report.json"
-    assert check.main([str(source), "--json", str(json_file)]) == 3
+    assert command.main([str(source), "--json", str(json_file)]) == 3
     report = json.loads(json_file.read_text())
     json_file.unlink()
     assert snapshot(tmp_path) == before
@@ -202,7 +201,7 @@ def test_nothing_is_changed_and_the_report_holds_everything(tmp_path, capsys, mo
     assert "in formats that are not decoded: 1" in out
 
 
-def test_labels_that_contradict_each_other_come_before_what_train_and_test_share():
+def test_contradictory_labels_come_before_shared_images():
     def record(name, part, label, digest):
         return Record(name, part, label, 8, 6, (), digest)
 
@@ -233,8 +232,8 @@ def test_cats_and_dogs_in_their_own_forms(tmp_path, names, counts):
     assert (report["counts"], report["layout"], report["duplicates"]) == (counts, None, [])
 
 
-def test_a_layout_that_no_loader_takes_is_told_and_everything_is_looked_at(tmp_path, capsys):
-    assert check.main([str(write(tmp_path, good("cat", "dog") | {"logo.png": encoded(pixels(7))}))]) == 3
+def test_a_layout_that_no_loader_reads_is_reported_and_all_images_are_checked(tmp_path, capsys):
+    assert command.main([str(write(tmp_path, good("cat", "dog") | {"logo.png": encoded(pixels(7))}))]) == 3
     out = capsys.readouterr().out
     assert "5 images can be read, 0 cannot" in out
     assert "not ready for training: 1 of 5 images" in out
@@ -264,12 +263,12 @@ GAMMA = {  # what a third class holds beside two good ones: the files, and what 
 
 @pytest.mark.fault(8, 47)
 @pytest.mark.parametrize("kind", GAMMA)
-def test_a_class_without_images_is_told(tmp_path, capsys, caplog, kind):
+def test_a_class_without_images_is_reported(tmp_path, capsys, caplog, kind):
     files, code, said = GAMMA[kind]
     root = write(tmp_path / "pets", good("alpha", "beta", count=30))
     (root / "gamma").mkdir()
     write(root / "gamma", files)
-    assert check.main([str(root)]) == code
+    assert command.main([str(root)]) == code
     assert re.search(said, capsys.readouterr().out)
     assert caplog.records == []  # each thing is said once, in the report
 
@@ -305,7 +304,7 @@ def test_sets_in_their_official_form(tmp_path, make, images, classes):
 )
 def test_errors_are_one_line_with_an_exit_code(tmp_path, monkeypatch, capsys, arguments, code, message):
     monkeypatch.chdir(tmp_path)
-    assert check.main(arguments) == code
+    assert command.main(arguments) == code
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("datasets.check: ")
@@ -317,28 +316,28 @@ def test_a_zip_archive_of_another_name_is_one(tmp_path):
     with zipfile.ZipFile(tmp_path / "photos", "w") as archive:
         for name, content in good("cat", "dog").items():
             archive.writestr(name, content)
-    assert check.main([str(tmp_path / "photos")]) == 0
+    assert command.main([str(tmp_path / "photos")]) == 0
 
 
 def test_a_report_that_cannot_be_written_leaves_nothing(tmp_path, capsys):
     root = write(tmp_path / "pets", good("cat", "dog"))
     (tmp_path / "report").mkdir()
-    assert check.main([str(root), "--json", str(tmp_path / "report")]) == 6
+    assert command.main([str(root), "--json", str(tmp_path / "report")]) == 6
     assert "cannot be written to" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pets", "report"]
 
 
 def test_debug_shows_the_traceback(capsys):
-    assert check.main(["nowhere", "--debug"]) == 3
+    assert command.main(["nowhere", "--debug"]) == 3
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_too_little_memory_is_no_unreadable_file(tmp_path, monkeypatch, capsys):
+def test_too_little_memory_is_not_an_unreadable_file(tmp_path, monkeypatch, capsys):
     def exhausted(data):
         raise MemoryError
 
     monkeypatch.setattr(inspection, "inspect_image", exhausted)
-    assert check.main([str(write(tmp_path, good("cat", "dog")))]) == 6
+    assert command.main([str(write(tmp_path, good("cat", "dog")))]) == 6
     assert "out of memory" in capsys.readouterr().err
 
 
@@ -354,7 +353,7 @@ def test_as_a_command_without_tensorflow(tmp_path):
     assert "4 images can be read, 0 cannot" in done.stdout
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path):
+def test_a_closed_pipe_is_not_an_error(tmp_path):
     root = write(tmp_path / "pets", good("cat", "dog"))
     reader, writer = os.pipe()
     os.close(reader)
@@ -364,7 +363,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-def test_many_images_are_reported_in_their_order_whatever_the_threads(tmp_path):
+def test_many_images_are_reported_in_order_with_any_number_of_threads(tmp_path):
     root = write(tmp_path, good("a", "b", count=40))
     names = [record.name for record in inspect(root, workers=4).records]
     assert names == sorted(names)
@@ -384,7 +383,7 @@ def test_a_name_that_the_terminal_lacks_is_escaped(tmp_path, monkeypatch):
         write(tmp_path, {f"{name}/0.png": encoded(Image.fromarray(pixels(len(name))))})
     buffer = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, "ascii"))
-    assert check.main([str(tmp_path)]) == 0
+    assert command.main([str(tmp_path)]) == 0
     assert b"caf\\xe9 1, th\\udce9 1" in buffer.getvalue()
 
 
@@ -395,8 +394,8 @@ def test_a_report_that_cannot_be_printed_is_in_its_file(tmp_path, monkeypatch, c
     arguments = [str(tmp_path / "images"), "--json", str(tmp_path / "report.json")]
     with open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stdout", full)
-        assert check.main(arguments) == 6
+        assert command.main(arguments) == 6
     assert "the report cannot be printed (No space left on device)" in capsys.readouterr().err
     assert json.loads((tmp_path / "report.json").read_text())["images"]
     monkeypatch.setattr(sys, "stdout", None)
-    assert check.main(arguments) == 0
+    assert command.main(arguments) == 0

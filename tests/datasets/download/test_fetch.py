@@ -13,9 +13,8 @@ from urllib3.exceptions import ReadTimeoutError
 from datasets.asirra import load_asirra
 from datasets.catalogue import DATASETS, DataSetEntry
 from datasets.cifar10 import load_cifar10
-from datasets.download import fetch as download
 from datasets.download import transfer, verification
-from datasets.download.fetch import fetch
+from datasets.download.fetch import EARLIER, _held, fetch
 from datasets.download.known_files import OfficialFile
 from datasets.download.verification import check_official
 from datasets.errors import DataError, OptionError, StorageError
@@ -53,7 +52,7 @@ def server(running, monkeypatch):
     """The server, trusted, with one file that is the data set `x`."""
     server, certificate = running
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    monkeypatch.setattr(download, "WAITS", ())
+    monkeypatch.setattr("datasets.download.fetch.WAITS", ())
     monkeypatch.setattr(transfer, "TIMEOUT", 300)  # a busy machine takes its time to shake hands
     server.behaviour = "good"
     server.ranges.clear()
@@ -70,14 +69,14 @@ def folder(tmp_path):
 
 @pytest.fixture
 def waits(monkeypatch):
-    """The waits between two tries, which are noted and not waited for."""
+    """Note the waits between two attempts instead of waiting."""
     waited = []
-    monkeypatch.setattr(download, "time", SimpleNamespace(sleep=waited.append))
+    monkeypatch.setattr("datasets.download.fetch.time", SimpleNamespace(sleep=waited.append))
     return waited
 
 
 def wait_no_longer(patch):
-    """Let the read time out that would wait for the second half of a stalled answer."""
+    """Let the read of a stalled answer time out at once."""
     pieces = transfer._pieces
 
     def pieces_of_a_half(raw):
@@ -92,7 +91,7 @@ def wait_no_longer(patch):
 
 
 def names_in(folder):
-    """The names of the files in a folder, but for the locks, which stay."""
+    """Return the names of the files in a folder, without locks."""
     return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 
@@ -136,7 +135,7 @@ BROKEN = {  # behaviour: message, bytes that are kept
 
 @pytest.mark.fault(14, 15)
 @pytest.mark.parametrize("behaviour", BROKEN)
-def test_what_goes_wrong_is_told_and_the_next_try_works(server, folder, monkeypatch, behaviour):
+def test_an_error_is_reported_and_the_next_attempt_works(server, folder, monkeypatch, behaviour):
     message, kept = BROKEN[behaviour]
     if behaviour == "redirect /absent":
         behaviour = "redirect /moved/absent"
@@ -163,7 +162,7 @@ def test_what_goes_wrong_is_told_and_the_next_try_works(server, folder, monkeypa
 def test_a_cut_transfer_is_tried_again_and_gone_on_with(
     server, folder, monkeypatch, caplog, waits, allowed, tries
 ):
-    monkeypatch.setattr(download, "WAITS", allowed)
+    monkeypatch.setattr("datasets.download.fetch.WAITS", allowed)
     server.behaviour = "cut twice"
     if tries == 3:
         assert fetch("x", folder).read_bytes() == CONTENT
@@ -181,7 +180,7 @@ def test_a_cut_transfer_is_tried_again_and_gone_on_with(
 
 @pytest.mark.fault(15)
 def test_a_stalled_transfer_is_tried_again(server, folder, monkeypatch, waits):
-    monkeypatch.setattr(download, "WAITS", (2,))
+    monkeypatch.setattr("datasets.download.fetch.WAITS", (2,))
     wait_no_longer(monkeypatch)
     server.behaviour = "stall"
     with pytest.raises(DataError, match=r"timed out.*what came is kept"):
@@ -194,7 +193,7 @@ def test_a_stalled_transfer_is_tried_again(server, folder, monkeypatch, waits):
 def test_what_another_try_would_not_mend_is_not_tried_again(
     server, folder, monkeypatch, caplog, waits, behaviour
 ):
-    monkeypatch.setattr(download, "WAITS", (2,))
+    monkeypatch.setattr("datasets.download.fetch.WAITS", (2,))
     server.behaviour = behaviour
     with pytest.raises(DataError):
         fetch("x", folder)
@@ -246,7 +245,7 @@ def test_a_packed_file_is_not_unpacked_on_its_way(server, folder):
 @pytest.mark.fault(15)
 @pytest.mark.parametrize("behaviour", ["good", "no ranges"])
 @pytest.mark.parametrize("size", [0, 1, 2_000_000, 2_999_999, 3_000_000, 3_000_001])
-def test_what_is_there_is_gone_on_with(server, folder, behaviour, size):
+def test_a_partial_download_is_continued(server, folder, behaviour, size):
     folder.mkdir(parents=True)
     (folder / "x.bin.part").write_bytes((CONTENT + b"x")[:size])
     server.behaviour = behaviour
@@ -326,15 +325,15 @@ def test_a_killed_download_is_gone_on_with(server, folder):
 
 @pytest.mark.fault(15)
 def test_the_lock_file_stays_for_whoever_has_it_open(tmp_path):
-    with download._held(tmp_path / "x.part"):
+    with _held(tmp_path / "x.part"):
         first = (tmp_path / "x.part.lock").stat().st_ino
     assert (tmp_path / "x.part.lock").stat().st_ino == first
-    with download._held(tmp_path / "x.part"):
+    with _held(tmp_path / "x.part"):
         assert (tmp_path / "x.part.lock").stat().st_ino == first
 
 
-def test_a_process_that_was_faster_is_believed(server, folder, monkeypatch):
-    real = download._held
+def test_a_file_completed_by_another_process_is_used(server, folder, monkeypatch):
+    real = _held
 
     def slow(part):
         fetched.start()
@@ -342,7 +341,9 @@ def test_a_process_that_was_faster_is_believed(server, folder, monkeypatch):
         return real(part)
 
     fetched = threading.Thread(target=lambda: fetch("x", folder))
-    monkeypatch.setattr(download, "_held", lambda part: real(part) if fetched.ident else slow(part))
+    monkeypatch.setattr(
+        "datasets.download.fetch._held", lambda part: real(part) if fetched.ident else slow(part)
+    )
     assert fetch("x", folder).read_bytes() == CONTENT
     assert names_in(folder) == ["x.bin"]
     assert server.ranges == [None]
@@ -359,14 +360,14 @@ def test_a_folder_that_cannot_be_written(server, tmp_path):
 
 @pytest.mark.fault(33)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
-def test_a_full_disk_is_no_fault_of_the_server(server, folder):
+def test_a_full_disk_is_not_blamed_on_the_server(server, folder):
     folder.mkdir(parents=True)
     (folder / "x.bin.part").symlink_to("/dev/full")
     with pytest.raises(StorageError, match="No space left on device"):
         fetch("x", folder)
 
 
-def test_a_bar_is_shown_on_a_terminal_alone(server, folder, monkeypatch, capfd):
+def test_a_bar_is_shown_only_on_a_terminal(server, folder, monkeypatch, capfd):
     shown = []
     monkeypatch.setattr("rich.progress.Progress.update", lambda bar, task, completed: shown.append(completed))
     fetch("x", folder)
@@ -383,7 +384,7 @@ def test_a_bar_is_shown_on_a_terminal_alone(server, folder, monkeypatch, capfd):
 # the loaders
 
 
-def test_every_set_with_files_of_ones_own_can_be_downloaded():
+def test_every_set_with_official_files_can_be_downloaded():
     assert {name for name, entry in DATASETS.items() if entry.downloads} == DATASETS.keys() - {
         "digits",
         "folder",
@@ -411,7 +412,7 @@ def test_the_archive_that_earlier_versions_fetched_is_used_where_it_is(server, t
     earlier = server.add("cifar-10-python.tar.gz", archive.read_bytes())
     binary = server.add("cifar-10-binary.tar.gz", b"x")
     change_entry(monkeypatch, "cifar10", downloads=(binary,), verified=(earlier, binary))
-    monkeypatch.setitem(download.EARLIER, "cifar10", earlier)
+    monkeypatch.setitem(EARLIER, "cifar10", earlier)
     assert fetch("cifar10", tmp_path / "new") == tmp_path / "new" / binary.name
     (tmp_path / "old").mkdir()
     archive.rename(tmp_path / "old" / earlier.name)
@@ -424,7 +425,7 @@ def test_the_archive_that_earlier_versions_fetched_is_used_where_it_is(server, t
         fetch("cifar10", tmp_path / "old")
 
 
-def test_without_a_path_the_way_is_told():
+def test_without_a_path_the_message_says_how_to_give_one():
     for load in (load_asirra, load_cifar10, load_mnist):
         with pytest.raises(OptionError, match="needs the path .*, or fetch them with --download"):
             load()

@@ -3,12 +3,13 @@ import io
 import logging
 import os
 import zipfile
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from datasets.errors import DataError, StorageError
-from datasets.image_files import folder_or_zip as sources
+from datasets.image_files import folder_or_zip
 from datasets.image_files.folder_or_zip import open_source
 from datasets.images.decode import ImageError, read_image
 from datasets.images.formats import IMAGE_SUFFIXES, SUFFIXES
@@ -110,7 +111,7 @@ def test_the_stamp_changes_with_the_content_even_if_the_time_is_put_back(tmp_pat
 
 
 @pytest.mark.fault(9)
-def test_a_missing_path_lists_what_is_beside_it(tmp_path):
+def test_a_missing_path_lists_its_neighbours(tmp_path):
     write(tmp_path, "pets.zip")
     with pytest.raises(DataError, match=r"no folder or zip archive at '.*pest.zip' \(in '.*': 'pets.zip'\)"):
         open_source(tmp_path / "pest.zip")
@@ -119,7 +120,7 @@ def test_a_missing_path_lists_what_is_beside_it(tmp_path):
 
 
 @pytest.mark.fault(14)
-def test_what_is_no_archive_or_a_cut_one_is_an_error(tmp_path):
+def test_a_file_that_is_not_a_complete_archive_is_an_error(tmp_path):
     whole = zipped(tmp_path / "a.zip", {"a.jpg": b"x" * 1000}).read_bytes()
     for content in (b"", b"text", whole[:-30]):
         write(tmp_path, "b.zip", content=content)
@@ -128,7 +129,7 @@ def test_what_is_no_archive_or_a_cut_one_is_an_error(tmp_path):
 
 
 @pytest.mark.fault(14)
-def test_a_damaged_member_fails_alone(tmp_path):
+def test_a_damaged_member_does_not_affect_the_others(tmp_path):
     path = zipped(tmp_path / "a.zip", {"a.jpg": b"first" * 20, "b.jpg": b"second"})
     data = bytearray(path.read_bytes())
     data[37] ^= 0xFF  # inside the first member's compressed bytes
@@ -140,14 +141,14 @@ def test_a_damaged_member_fails_alone(tmp_path):
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_members_that_are_packed_otherwise_than_by_deflate_say_so(tmp_path, method):
+def test_members_with_another_compression_than_deflate_are_refused(tmp_path, method):
     with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
         archive.writestr("a.jpg", b"first" * 20)
     with pytest.raises(ImageError, match="another method than deflate; pack the archive anew"):
         open_source(tmp_path / "a.zip").read("a.jpg")
 
 
-def test_images_that_are_not_decoded_are_listed_apart(tmp_path):
+def test_undecoded_images_are_listed_separately(tmp_path):
     write(
         tmp_path / "a",
         "cat/b.HEIC",
@@ -215,7 +216,7 @@ def test_files_with_a_known_suffix_are_not_opened_for_a_listing(tmp_path, monkey
     def refuse(start):
         raise AssertionError("opened")
 
-    monkeypatch.setattr(sources, "kind_by_start", refuse)
+    monkeypatch.setattr(folder_or_zip, "kind_by_start", refuse)
     assert names_of(open_source(tmp_path)) == ["a.jpg"]
 
 
@@ -229,8 +230,8 @@ def test_of_many_files_with_one_unknown_suffix_the_first_tell_the_kind(tmp_path,
     if packed:
         path = zipped(tmp_path / "a.zip", content)
     starts = []
-    real = sources.kind_by_start
-    monkeypatch.setattr(sources, "kind_by_start", lambda start: starts.append(start) or real(start))
+    real = folder_or_zip.kind_by_start
+    monkeypatch.setattr(folder_or_zip, "kind_by_start", lambda start: starts.append(start) or real(start))
     source = open_source(path)
     assert names_of(source) == ["b/000.xyz"]
     assert len(source.others()) == 139
@@ -247,8 +248,8 @@ def test_a_file_without_a_suffix_that_cannot_be_opened_is_listed_and_fails_when_
     def fail(*args, **kwargs):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(sources, "open", fail, raising=False)
-    monkeypatch.setattr(sources.Path, "read_bytes", fail)
+    monkeypatch.setattr(folder_or_zip, "open", fail, raising=False)
+    monkeypatch.setattr(Path, "read_bytes", fail)
     source = open_source(tmp_path)
     assert names_of(source) == ["cat/1"]
     with pytest.raises(ImageError, match=rf"cannot be read \({os.strerror(code)}\)"):
@@ -256,13 +257,13 @@ def test_a_file_without_a_suffix_that_cannot_be_opened_is_listed_and_fails_when_
 
 
 @pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE])
-def test_too_many_open_files_while_listing_are_no_fault_of_a_file(tmp_path, monkeypatch, code):
+def test_too_many_open_files_while_listing_are_not_blamed_on_a_file(tmp_path, monkeypatch, code):
     write(tmp_path, "cat/1")
 
     def fail(*args, **kwargs):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(sources, "open", fail, raising=False)
+    monkeypatch.setattr(folder_or_zip, "open", fail, raising=False)
     with pytest.raises(StorageError, match="'.*1' cannot be read .*; close other programs"):
         open_source(tmp_path)
 
@@ -276,7 +277,7 @@ def test_the_topmost_of_empty_folders_are_listed(tmp_path):
     assert open_source(archive).empty_folders() == ["a"]
 
 
-def test_a_folder_with_archives_and_no_images_is_its_train_zip(tmp_path, caplog):
+def test_a_folder_with_archives_but_no_images_stands_for_its_train_zip(tmp_path, caplog):
     zipped(tmp_path / "Train.zip", {"train/cat.0.jpg": b"c"})
     write(tmp_path, "test1.zip", "sampleSubmission.csv")
     with caplog.at_level(logging.INFO):
@@ -287,7 +288,7 @@ def test_a_folder_with_archives_and_no_images_is_its_train_zip(tmp_path, caplog)
     assert names_of(open_source(tmp_path)) == ["one.jpg"]
 
 
-def test_a_folder_with_other_archives_alone_names_them(tmp_path):
+def test_a_folder_with_only_other_archives_names_them(tmp_path):
     write(tmp_path, "pets.zip", "test1.zip", "._train.zip")
     with pytest.raises(
         DataError, match=r"but archives \('pets.zip', 'test1.zip'\); give the path of the one"

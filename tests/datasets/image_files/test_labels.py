@@ -1,4 +1,4 @@
-"""Listing looks at names alone: the files of these tests are empty."""
+"""Listing depends only on names, so the files of these tests are empty."""
 
 import logging
 
@@ -41,7 +41,7 @@ def test_a_test_folder_with_some_labels_must_have_all(tmp_path):
         list_labelled(tree(tmp_path, "train/a/0.png", "test/a/0.png", "test/1.png"))
 
 
-def test_a_rule_of_ones_own(tmp_path):
+def test_a_users_own_rule(tmp_path):
     listing = list_labelled(tree(tmp_path, "cat.1.jpg", "dog.7.jpg"), lambda parts: parts[-1].split(".")[0])
     assert listing == {"whole": [("cat.1.jpg", "cat"), ("dog.7.jpg", "dog")]}
 
@@ -61,14 +61,14 @@ def test_parts_have_several_names(tmp_path, train, val, test):
 @pytest.mark.parametrize(
     ("enclosing", "other"), [("", "held_out/a/0.png"), ("pets/", "held_out/a/0.png"), ("", "logo.png")]
 )
-def test_parts_beside_something_else_are_an_error(tmp_path, enclosing, other):
+def test_parts_next_to_other_folders_are_an_error(tmp_path, enclosing, other):
     source = tree(tmp_path, f"{enclosing}train/a/0.png", f"{enclosing}val/a/0.png", enclosing + other)
     message = rf"'train', 'val' is named like a part .* '{other.split('/')[0]}' beside it is not"
     with pytest.raises(DataError, match=message):
         list_labelled(source)
 
 
-def test_parts_with_cats_and_dogs_beside_something_else_are_an_error(tmp_path):
+def test_parts_with_cats_and_dogs_next_to_other_folders_are_an_error(tmp_path):
     source = tree(tmp_path, "train/cat.0.jpg", "train/dog.0.jpg", "more/cat.1.jpg")
     with pytest.raises(DataError, match="'more' beside it is not; call the parts train, val and test"):
         list_labelled(source, class_of_pet)
@@ -80,20 +80,20 @@ def test_folders_without_images_do_not_count(tmp_path):
     assert list_labelled(source) == {"train": [("train/a/0.png", "a")]}
 
 
-def test_a_part_name_without_folders_inside_is_a_class_beside_other_classes(tmp_path):
+def test_a_split_name_without_folders_inside_is_a_class_like_the_others(tmp_path):
     assert list_labelled(tree(tmp_path, "train/0.png", "car/0.png")) == {
         "whole": [("car/0.png", "car"), ("train/0.png", "train")]
     }
 
 
-def test_parts_alone_are_no_classes(tmp_path):
+def test_parts_alone_are_not_classes(tmp_path):
     source = tree(tmp_path, "train/0.png", "validation/0.png")
     with pytest.raises(DataError, match=r"'train', 'validation' .* holds no classes; place .*NAME.jpg$"):
         list_labelled(source)
 
 
 @pytest.mark.parametrize("names", [["cat.0.jpg", "dog.0.jpg"], ["train/cat.0.jpg", "test1/1.jpg"]])
-def test_cats_and_dogs_in_no_folder_lead_to_asirra(tmp_path, names):
+def test_cats_and_dogs_without_folders_lead_to_asirra(tmp_path, names):
     with pytest.raises(DataError, match="are read with --data.name asirra$"):
         list_labelled(tree(tmp_path, *names))
 
@@ -103,7 +103,7 @@ def test_other_names_do_not_lead_to_asirra(tmp_path):
         list_labelled(tree(tmp_path, "cat.0.jpg", "cow.0.jpg"))
 
 
-def test_images_that_are_not_decoded_are_counted_and_named(tmp_path, caplog):
+def test_undecoded_images_are_counted_and_named(tmp_path, caplog):
     source = tree(tmp_path, "a/0.png", "b/0.png", "b/1.HEIC", "b/2.jxl", "logo.svg")
     assert list_labelled(source) == {"whole": [("a/0.png", "a"), ("b/0.png", "b")]}
     (record,) = caplog.records
@@ -116,9 +116,7 @@ def test_images_that_are_not_decoded_are_counted_and_named(tmp_path, caplog):
 
 
 @pytest.mark.fault(47)
-def test_files_that_are_not_images_are_named_in_one_line_and_warned_of_where_they_may_be_some(
-    tmp_path, caplog
-):
+def test_files_that_are_not_images_are_listed_with_a_warning_if_they_could_be(tmp_path, caplog):
     names = [f"a/{i}.xml" for i in range(20)]
     source = tree(tmp_path, "a/0.png", "b/0.png", "labels.csv", "b/notes", "b/Thumbs.db", *names)
     with caplog.at_level(logging.INFO):
@@ -165,7 +163,7 @@ def test_a_class_whose_files_are_all_of_another_kind_is_an_error(tmp_path, names
         (["train/cat/0.png", "train/dog/0.png", "val/labels.csv"], "'val' has"),
     ],
 )
-def test_folders_of_files_that_are_known_to_be_no_images_are_a_warning(tmp_path, caplog, names, lost):
+def test_folders_without_any_image_files_are_a_warning(tmp_path, caplog, names, lost):
     listing = list_labelled(tree(tmp_path, *names))
     assert [name for files in listing.values() for name, _ in files] == names[:2]
     (message,) = (record.getMessage() for record in caplog.records)
@@ -202,7 +200,7 @@ COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
     ],
 )
 @pytest.mark.parametrize("part", ["", "val/"])
-def test_names_that_are_taken_for_each_other_are_an_error(tmp_path, part, one, other, message):
+def test_names_that_could_be_confused_are_an_error(tmp_path, part, one, other, message):
     names = {f"{part}{one}/0.png", f"{part}{other}/0.png", f"{part}dog/0.png"}
     if part:
         names |= {"train/dog/0.png", f"train/{one}/0.png"}
@@ -243,7 +241,7 @@ def test_a_name_in_another_case_in_another_part_says_so(tmp_path):
         class_names_of(source, list_labelled(source))
 
 
-def test_single_letters_are_told_apart_by_their_case(tmp_path):
+def test_single_letters_are_distinguished_by_case(tmp_path):
     source = tree(tmp_path, "A/0.png", "a/0.png")
     if len(source.files()) < 2:
         pytest.skip("this file system takes the two names for one")

@@ -60,7 +60,7 @@ def test_means_over_several_chunks():
         rows.mean(axis=1)
 
 
-def test_rows_that_are_not_there_are_refused(base):
+def test_missing_rows_are_refused(base):
     with pytest.raises(IndexError, match="that has 20"):
         ImageRows(base, [20])
 

@@ -21,7 +21,7 @@ def tiff(values, **options):
 
 
 def packed_twelve_bits(values):
-    """A TIFF of 12 bits a sample, two samples in three bytes, as cameras for microscopes write it."""
+    """Return a TIFF with 12 bits per sample, two samples in three bytes, as microscope cameras write it."""
     body = b"".join(
         bytes([a >> 4, (a & 15) << 4 | b >> 8, b & 255]) for a, b in values.reshape(-1, 2).tolist()
     )
@@ -162,11 +162,11 @@ def test_colours_of_too_few_bits_are_refused():
         [(SMAX, 2, 2, "x", True)],
     ],
 )
-def test_a_statement_that_makes_no_sense_is_none(tags):
+def test_an_invalid_statement_is_ignored(tags):
     assert grey(tiff(np.array([[0, 0.2, 1]], np.float32), extratags=tags)) == [[0, 51, 255]]
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1e-42), (-3e38, 3e38)])
-def test_a_range_without_an_end_is_no_error(low, high):
+def test_an_open_range_is_valid(low, high):
     tags = [(SMIN, 11, 1, low, True), (SMAX, 11, 1, high, True)]
     assert read_image(tiff(np.array([[0, 0.2, 3e38]], np.float32), extratags=tags)).shape == (1, 3, 3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from datasets.images import color_profiles as profiles
+from datasets.images import color_profiles
 from datasets.images.decode import inspect_image, read_image, read_resized
 from tests.support.made_profiles import BLUE, GREEN, RED, profile
 
@@ -30,7 +30,7 @@ def srgb_of(linear):
 @pytest.mark.fault(4)
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
 @pytest.mark.parametrize("name", ["linear", "GIMP built-in Linear sRGB", "sRGB-elle-V2-g10.icc"])
-def test_linear_light_becomes_srgb_whatever_the_name_of_its_profile(form, name):
+def test_linear_light_becomes_srgb_for_any_profile_name(form, name):
     found = read_image(encoded(RAMP, form, icc_profile=profile(name)))
     np.testing.assert_allclose(found, srgb_of(RAMP), atol=2)
 
@@ -67,7 +67,7 @@ def test_grey_of_sixteen_bits_with_a_profile(form):
 
 @pytest.mark.fault(4)
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_what_is_transparent_lies_on_white_whatever_the_profile(mode):
+def test_transparent_pixels_lie_on_white_with_any_profile(mode):
     space = "GRAY" if mode == "LA" else "RGB "
     picture = Image.new("RGBA", (2, 1), (55, 55, 55, 255))
     picture.putpixel((1, 0), (55, 55, 55, 0))
@@ -109,8 +109,8 @@ def test_threads_convert_alike():
 
 
 def test_a_pillow_without_littlecms_says_so_once(monkeypatch, caplog):
-    monkeypatch.setattr(profiles.features, "check", lambda name: False)
-    profiles._warn_of_missing_library.cache_clear()
+    monkeypatch.setattr(color_profiles.features, "check", lambda name: False)
+    color_profiles._warn_of_missing_library.cache_clear()
     data = encoded(RAMP, icc_profile=profile("linear"))
     with caplog.at_level(logging.WARNING):
         for _ in range(3):

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from skimage.color import rgb2ycbcr
+from skimage.data import astronaut
+from skimage.transform import resize
 
-from datasets.images import decode as images
-from datasets.images import formats
+from datasets.images import decode, formats
 from datasets.images.decode import ImageError, read_image, read_resized, resize_image
 from tests.support import bombs
 
@@ -181,7 +183,7 @@ def test_an_image_of_many_pixels_is_refused_before_it_takes_memory(side):
 
 
 @pytest.mark.fault(2)
-def test_extraneous_bytes_before_the_end_marker_do_no_harm():
+def test_extraneous_bytes_before_the_end_marker_are_ignored():
     data = WHOLE[:-2] + b"\x00" * 50 + WHOLE[-2:]
     np.testing.assert_array_equal(read_image(data), read_image(WHOLE))
 
@@ -221,7 +223,7 @@ def test_other_numbers_of_channels_are_refused():
         read_image(WHOLE, channels=4)
 
 
-def test_pillows_warnings_stay_inside_and_others_come_through():
+def test_only_pillows_warnings_are_hidden():
     broken_exif = encoded(smooth(), exif=b"Exif\x00\x00II*\x00\x08\x00\x00\x00\xff\x00" + b"\x01" * 40)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -233,13 +235,13 @@ def test_pillows_warnings_stay_inside_and_others_come_through():
     assert len(results) == 40
 
 
-def test_no_format_that_runs_a_program_is_opened():
-    assert not {"EPS", "PS", "PDF", "WMF", "SPIDER"} & set(images._FORMATS)
+def test_formats_that_run_a_program_are_not_opened():
+    assert not {"EPS", "PS", "PDF", "WMF", "SPIDER"} & set(decode._FORMATS)
 
 
 @pytest.mark.fault(35)
 @pytest.mark.parametrize("step", ["load", "convert", "getexif"])
-def test_too_little_memory_is_no_damaged_image(monkeypatch, step):
+def test_too_little_memory_is_not_a_damaged_image(monkeypatch, step):
     def exhausted(*args):
         raise MemoryError
 
@@ -248,7 +250,7 @@ def test_too_little_memory_is_no_damaged_image(monkeypatch, step):
         read_image(WHOLE)
 
 
-def test_a_decoder_without_memory_is_no_damaged_image(monkeypatch):
+def test_a_decoder_without_memory_is_not_a_damaged_image(monkeypatch):
     def exhausted(*args):
         raise OSError(f"{Image.core.getcodecstatus(-9)} when reading image file")
 
@@ -257,7 +259,7 @@ def test_a_decoder_without_memory_is_no_damaged_image(monkeypatch):
         read_image(WHOLE)
 
 
-def test_no_suffix_is_both_decoded_and_not():
+def test_a_suffix_is_either_decoded_or_not():
     kinds = formats.IMAGE_SUFFIXES, formats.UNDECODED_SUFFIXES, formats._OTHER_SUFFIXES
     assert len(frozenset().union(*kinds)) == sum(map(len, kinds))
 
@@ -284,3 +286,31 @@ def test_a_pillow_without_avif_leaves_it_undecoded(monkeypatch):
         finally:
             patched.undo()
             importlib.reload(formats)
+
+
+# Grey and resized, against scikit-image, which computes both in its own way.
+@pytest.fixture(scope="module")
+def photograph():
+    return astronaut()[:256, 100:356]  # (256, 256, 3), a face
+
+
+def test_grey_is_the_luma_of_itu_r_601(photograph):
+    file = io.BytesIO()
+    Image.fromarray(photograph).save(file, "PNG")
+    luma = (rgb2ycbcr(photograph)[..., :1] - 16) / 219 * 255  # it gives the range of video, 16 to 235
+    np.testing.assert_allclose(read_image(file.getvalue(), channels=1), luma, atol=1)
+
+
+@pytest.mark.parametrize("size", [(512, 512), (300, 700)])
+def test_enlarging_is_bilinear_between_the_centres_of_pixels(photograph, size):
+    expected = resize(photograph, size, order=1, mode="edge", anti_aliasing=False, preserve_range=True)
+    np.testing.assert_allclose(resize_image(photograph, *size), expected, atol=1)
+
+
+@pytest.mark.parametrize("size", [(128, 128), (64, 100), (32, 32)])
+def test_shrinking_is_antialiased(photograph, size):
+    expected = resize(photograph, size, order=1, anti_aliasing=True, preserve_range=True)
+    aliased = resize(photograph, size, order=1, anti_aliasing=False, preserve_range=True)
+    found = resize_image(photograph, *size).astype(float)
+    assert np.abs(found - expected).mean() < 2.5  # another filter, of the same width
+    assert np.abs(found - expected).mean() < 0.6 * np.abs(found - aliased).mean()

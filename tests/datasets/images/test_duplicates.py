@@ -35,7 +35,7 @@ def test_a_digest_tells_pixels_and_sizes_apart():
 
 
 def tree(root, copies):
-    """train, val and test of different images; copies: {name: name of the one that it is a copy of}."""
+    """train, val and test of different images; copies: {name of a copy: name of its original}."""
     for part in ("train", "val", "test"):
         for label in "ab":
             (root / part / label).mkdir(parents=True)
@@ -53,7 +53,7 @@ def load(root):
 
 @pytest.mark.fault(13)
 @pytest.mark.parametrize("warm", [False, True])
-def test_images_of_other_parts_that_are_also_in_train_are_counted(tmp_path, caplog, warm):
+def test_images_that_are_also_in_train_are_counted(tmp_path, caplog, warm):
     copies = {f"test/{label}/{i}.png": f"train/{label}/{i}.png" for label in "ab" for i in range(2)}
     copies |= {"test/a/5.png": "train/b/5.png", "val/a/0.png": "train/a/3.png", "val/b/0.png": "test/b/4.png"}
     root = tree(tmp_path / "pets", copies)
@@ -71,13 +71,13 @@ def test_images_of_other_parts_that_are_also_in_train_are_counted(tmp_path, capl
 
 
 @pytest.mark.fault(13)
-def test_different_images_are_no_reason_to_warn(tmp_path, caplog):
+def test_different_images_give_no_warning(tmp_path, caplog):
     load(tree(tmp_path / "pets", {"train/a/1.png": "train/a/0.png", "test/b/1.png": "test/a/0.png"}))
     assert caplog.records == []
 
 
 @pytest.mark.fault(13)
-def test_a_split_by_the_seed_that_parts_equal_images_is_told(tmp_path, caplog):
+def test_a_random_split_that_separates_equal_images_is_reported(tmp_path, caplog):
     for label in "ab":
         (tmp_path / "pets" / label).mkdir(parents=True)
         for i in range(10):

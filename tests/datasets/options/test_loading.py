@@ -56,7 +56,7 @@ def test_a_path_becomes_text():
         ({"crop": 8}, "there is no option 'crop'; did you mean 'crop_size'?"),
     ],
 )
-def test_what_no_images_can_satisfy_is_named(options, message):
+def test_options_that_no_images_can_satisfy_are_named(options, message):
     with pytest.raises(OptionError, match=message.replace("?", r"\?")) as error:
         changed(LoadOptions(), options)
     assert error.value.exit_code == 2

@@ -1,4 +1,4 @@
-"""The one parser of all scripts."""
+"""datasets/options/script_parser.py: the parser of all scripts."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Values of declared options that are given as text."""
+"""datasets/options/text_values.py: options given as text."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -96,7 +96,7 @@ def test_a_wrong_value_is_named(values, message):
     assert str(raised.value) == message
 
 
-def test_pairs_become_sections_and_the_last_of_a_name_wins(tmp_path):
+def test_pairs_become_sections_and_the_last_value_of_a_name_wins(tmp_path):
     (tmp_path / "cake.yaml").write_text("eggs: 4\niced: true\n")
     given = [
         ("cake.eggs", "3"),

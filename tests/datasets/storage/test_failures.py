@@ -6,7 +6,7 @@ from datasets.errors import StorageError
 from datasets.storage.failures import storage_errors
 
 
-def test_a_failure_of_storage_is_told_with_the_reason_and_what_to_do(tmp_path):
+def test_a_storage_failure_says_why_and_what_to_do(tmp_path):
     with (
         pytest.raises(
             StorageError, match=r"^cannot write x: No space left \(\d+ MiB free\); make room$"
@@ -26,7 +26,7 @@ def test_other_errors_pass(tmp_path, error):
     assert raised.value is error
 
 
-def test_a_folder_that_is_gone_explains_no_error_of_the_program(tmp_path):
+def test_a_missing_folder_does_not_hide_an_error_of_the_program(tmp_path):
     with pytest.raises(LookupError), storage_errors(tmp_path / "gone", "cannot write x", "make room"):
         raise LookupError
     with pytest.raises(StorageError), storage_errors(tmp_path / "gone", "cannot write x", "make room"):

@@ -1,4 +1,4 @@
-"""datasets/files.py: digests of files."""
+"""datasets/storage/paths.py: digests of files."""
 
 import hashlib
 

@@ -55,7 +55,7 @@ def test_a_single_array_and_an_empty_one():
 
 
 class Gadget:
-    """Calls whatever it is given when the ordinary reader reads it."""
+    """Calls a function when it is unpickled by the ordinary reader."""
 
     def __init__(self, function, *arguments):
         self.call = function, arguments
@@ -123,17 +123,17 @@ FORTRAN = np.asfortranarray(np.arange(12, dtype=np.uint8).reshape(3, 4))
     ],
 )
 @pytest.mark.parametrize("protocol", [2, 4])
-def test_arrays_of_anything_but_bytes_are_refused(array, message, protocol):
+def test_only_byte_arrays_are_accepted(array, message, protocol):
     with pytest.raises(DataError, match=message):
         load_plain_pickle(pickle.dumps({"data": array}, protocol), "x")
 
 
-def test_numpys_own_form_of_protocol_5_is_refused_in_words():
+def test_numpys_own_form_of_protocol_5_is_refused_with_a_message():
     with pytest.raises(DataError, match=r"asks for numpy\S*\._frombuffer, which has no place in a data file"):
         load_plain_pickle(pickle.dumps(BATCH, 5), "x")
 
 
-def test_no_prefix_of_a_batch_is_a_batch():
+def test_a_truncated_batch_is_refused():
     content = python2_pickle(BATCH)
     for size in range(len(content)):
         with pytest.raises(DataError, match="^'x' (is not a pickle|asks for)"):
@@ -172,7 +172,7 @@ ARRAY = b"cnumpy.core.multiarray\n_reconstruct\n)R"
         b"\x80\x02" + ARRAY + b"(K\x01J\xff\xff\xff\x7f\x85cnumpy\ndtype\n(U\x02u1tR\x89U\x01xtb.",  # a shape
     ],
 )
-def test_huge_sizes_take_no_memory(content):
+def test_huge_sizes_are_refused_before_memory_is_used(content):
     tracemalloc.start()
     try:
         load_plain_pickle(content, "x")
@@ -217,7 +217,7 @@ def test_operations_that_plain_data_do_not_need_are_refused(operation):
     "name",
     [b"_codecs\nencode\n", b"numpy\ndtype\n", b"numpy\nndarray\n", b"numpy.core.multiarray\n_reconstruct\n"],
 )
-def test_no_pickle_changes_what_stands_for_a_function(name):
+def test_a_pickle_cannot_change_a_stand_in_for_a_function(name):
     before = {c: dict(vars(c)) for c in (plain_pickle._Array, plain_pickle._Dtype, plain_pickle._Encoder)}
     for state in (b"}U\x0c__defaults__(U\x05utf-8tsb.", b"N}U\x04evilK\x01s\x86b."):
         with pytest.raises(DataError):

@@ -1,4 +1,4 @@
-"""The losses of all updates: once on the disk, exact after a resume, and no condition for one."""
+"""The losses of all updates: written once, exact after a resume, and not needed for one."""
 
 import errno
 import json
@@ -9,28 +9,29 @@ from pathlib import Path
 
 import pytest
 
-from learning.checkpoints import step_losses as losses
 from learning.checkpoints.state import TrainingState
 from learning.checkpoints.step_losses import LossFile
 from learning.checkpoints.store import CheckpointStore
 from learning.errors import CheckpointError, StorageError
-from tests.learning.training.test_loop import assert_same_state, train
+from tests.support.tiny_training import assert_same_state, train
+
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 STEPS = 4  # updates of an epoch of `train`
 
 
 def state_of(values, num_epochs):
-    """A state whose last `len(values) - 2 * num_epochs` losses are of an epoch that goes on."""
+    """Return a state whose last `len(values) - 2 * num_epochs` losses belong to an unfinished epoch."""
     history = [{"epoch": epoch, "step": 2 * epoch} for epoch in range(1, num_epochs + 1)]
     return TrainingState(global_step=len(values), step_losses=list(values), history=history)
 
 
 def doubles(path):
-    """The file as any program may read it."""
+    """Read the file as another program would."""
     return [value for (value,) in struct.iter_unpack("<d", path.read_bytes())]
 
 
-def test_losses_come_once_into_the_file_and_the_rest_into_the_checkpoint(tmp_path):
+def test_each_loss_is_written_once_to_the_file_or_the_checkpoint(tmp_path):
     values = [0.1, 1 / 3, -0.0, 1e-300, 7.0]
     file = LossFile(tmp_path / "losses")
     first = file.put(state_of(values[:3], 1))
@@ -45,7 +46,7 @@ def test_losses_come_once_into_the_file_and_the_rest_into_the_checkpoint(tmp_pat
         assert saved.earlier_losses == {}
 
 
-def test_what_an_older_checkpoint_does_not_know_is_overwritten(tmp_path):
+def test_losses_after_an_older_checkpoint_are_overwritten(tmp_path):
     file = LossFile(tmp_path / "losses")
     older = file.put(state_of([1.0, 2.0], 1))
     file.put(state_of([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3))
@@ -57,7 +58,7 @@ def test_what_an_older_checkpoint_does_not_know_is_overwritten(tmp_path):
 
 @pytest.mark.fault(29)
 @pytest.mark.parametrize("damage", ["missing", "short", "flipped", "a folder"])
-def test_losses_that_are_lost_are_nan_and_said(tmp_path, caplog, damage):
+def test_lost_losses_become_nan_with_a_message(tmp_path, caplog, damage):
     path = tmp_path / "losses"
     saved = LossFile(path).put(state_of([1.0, 2.0, 3.0], 1))
     content = path.read_bytes()
@@ -78,7 +79,7 @@ def test_losses_that_are_lost_are_nan_and_said(tmp_path, caplog, damage):
 
 @pytest.mark.fault(29)
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE])
-def test_losses_that_cannot_be_read_now_are_not_given_up(tmp_path, monkeypatch, number):
+def test_losses_that_cannot_be_read_now_are_kept(tmp_path, monkeypatch, number):
     path = tmp_path / "losses"
     saved = LossFile(path).put(state_of([1.0, 2.0, 3.0], 1))
 
@@ -96,7 +97,7 @@ def test_losses_that_cannot_be_read_now_are_not_given_up(tmp_path, monkeypatch, 
 
 @pytest.mark.fault(42)
 @pytest.mark.parametrize("kind", ["link", "pipe"])
-def test_losses_are_neither_read_nor_written_through_anything_but_a_file(tmp_path, kind):
+def test_losses_are_read_and_written_only_through_regular_files(tmp_path, kind):
     path, outside = tmp_path / "losses", tmp_path / "outside"
     saved = LossFile(outside).put(state_of([1.0, 2.0], 1))
     content = outside.read_bytes()
@@ -109,7 +110,7 @@ def test_losses_are_neither_read_nor_written_through_anything_but_a_file(tmp_pat
 
 
 @pytest.mark.fault(29)
-def test_without_its_losses_a_run_goes_on_to_the_same_weights(session, tmp_path):
+def test_a_run_without_its_losses_resumes_to_the_same_weights(session, tmp_path):
     whole = train(session, tmp_path / "whole", num_epochs=3)
     train(session, tmp_path / "run", num_epochs=2)
     path = CheckpointStore(tmp_path / "run").losses.path
@@ -124,7 +125,7 @@ def test_without_its_losses_a_run_goes_on_to_the_same_weights(session, tmp_path)
 
 
 @pytest.mark.fault(27)
-def test_a_run_of_an_earlier_version_goes_on_to_the_same_bits(session, tmp_path):
+def test_a_run_of_an_earlier_version_resumes_to_the_same_bits(session, tmp_path):
     whole = train(session, tmp_path / "whole", num_epochs=3, save_every_steps=3)
     train(session, tmp_path / "run", num_epochs=2, save_every_steps=3)
     store = CheckpointStore(tmp_path / "run")
@@ -142,12 +143,12 @@ def test_a_run_of_an_earlier_version_goes_on_to_the_same_bits(session, tmp_path)
 
 
 @pytest.mark.fault(28, 33)
-def test_losses_are_on_the_disk_before_the_checkpoint_and_a_failure_harms_none(tmp_path, monkeypatch):
+def test_losses_are_on_the_disk_before_the_checkpoint_and_a_failure_loses_none(tmp_path, monkeypatch):
     file = LossFile(tmp_path / "losses")
     saved = file.put(state_of([1.0, 2.0], 1))
     synced = []
     with monkeypatch.context() as patch:
-        patch.setattr(losses.os, "fsync", lambda descriptor: synced.append(1) or fail())
+        patch.setattr(os, "fsync", lambda descriptor: synced.append(1) or fail())
         with pytest.raises(OSError, match="full"):
             file.put(state_of([1.0, 2.0, 3.0, 4.0], 2))
     assert synced
@@ -187,6 +188,6 @@ def test_earlier_losses_that_do_not_fit_the_history_are_refused(global_step, cou
 
 
 @pytest.mark.fault(42)
-def test_a_history_of_anything_but_numbers_is_refused():
+def test_a_history_with_other_values_than_numbers_is_refused():
     with pytest.raises(CheckpointError, match="here: history holds"):
         TrainingState.from_json('{"history": [{"step": 4, "val_score": [1]}]}', "here")

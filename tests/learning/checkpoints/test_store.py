@@ -16,14 +16,12 @@ import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from datasets.storage import atomic
 from datasets.storage.failures import is_storage_failure
 from datasets.storage.untrusted import read_text
-from learning.checkpoints import store as checkpoints
 from learning.checkpoints.checksums import CHECKSUMS_FILE, find_damage, write_checksums
 from learning.checkpoints.saved_variables import restore
 from learning.checkpoints.state import TrainingState
-from learning.checkpoints.store import CheckpointStore
+from learning.checkpoints.store import PREFIX, CheckpointStore
 from learning.errors import CheckpointError, StorageError
 from tests.support.fuzzing import damaged, often
 
@@ -55,7 +53,7 @@ def test_newest_and_best_are_kept(tmp_path, saved):
     assert not list(store.folder.glob(".*"))
 
 
-def test_each_checkpoint_that_is_kept_has_the_best_of_its_time(tmp_path, saved):
+def test_the_best_checkpoint_before_each_kept_one_is_kept_too(tmp_path, saved):
     _, _, save = saved
     for step, best in ((1, 1), (2, 1), (3, 1), (4, 4)):
         # as a resumed run does, each save knows nothing of those before
@@ -108,7 +106,7 @@ def test_where_nothing_was_better_than_nothing_the_last_weights_count(tmp_path, 
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """Raised in place of killing the process."""
 
 
 @pytest.mark.fault(28, 32, 34)
@@ -166,7 +164,8 @@ def test_a_save_that_fails_says_so_and_keeps_the_earlier_one(tmp_path, saved, mo
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(atomic if step == "fsync_path" else checkpoints, step, full)
+        module = "datasets.storage.atomic" if step == "fsync_path" else "learning.checkpoints.store"
+        patch.setattr(f"{module}.{step}", full)
         with pytest.raises(
             StorageError, match=r"No space left on device \(\d+ MiB free\); the earlier ones are"
         ):
@@ -179,11 +178,11 @@ def test_a_save_that_fails_says_so_and_keeps_the_earlier_one(tmp_path, saved, mo
 
 @pytest.mark.fault(33)
 @pytest.mark.parametrize("error", [FileExistsError(errno.EEXIST, "File exists"), OSError("of a user's code")])
-def test_an_error_that_is_none_of_the_disk_is_not_called_one(tmp_path, saved, monkeypatch, error):
+def test_an_error_that_the_disk_did_not_cause_is_not_called_a_disk_error(tmp_path, saved, monkeypatch, error):
     def fail(*args):
         raise error
 
-    monkeypatch.setattr(checkpoints, "write_checksums", fail)
+    monkeypatch.setattr("learning.checkpoints.store.write_checksums", fail)
     with pytest.raises(type(error)) as raised:
         saved[2](CheckpointStore(tmp_path), 4)
     assert raised.value is error
@@ -336,7 +335,7 @@ def test_where_every_checkpoint_is_damaged_all_are_listed(tmp_path, saved, caplo
 
 @pytest.mark.fault(29, 31)
 @pytest.mark.parametrize("summed", [True, False])
-def test_whatever_happens_to_its_files_a_checkpoint_is_whole_or_passed_over(tmp_path, saved, summed):
+def test_a_damaged_checkpoint_is_skipped_whatever_the_damage(tmp_path, saved, summed):
     sess, variable, save = saved
     store, rng = CheckpointStore(tmp_path), np.random.default_rng(0)
     for step in (3, 8):
@@ -356,7 +355,7 @@ def test_whatever_happens_to_its_files_a_checkpoint_is_whole_or_passed_over(tmp_
 
 @pytest.mark.fault(29, 34)
 @pytest.mark.parametrize("damage", [lambda folder: flip(next(folder.glob("*.data-*"))), shutil.rmtree])
-def test_damaged_best_weights_are_replaced_by_the_newest_and_that_is_said(tmp_path, saved, caplog, damage):
+def test_damaged_best_weights_are_replaced_by_the_newest_with_a_message(tmp_path, saved, caplog, damage):
     _, _, save = saved
     store = CheckpointStore(tmp_path)
     for step in (2, 4, 6):
@@ -371,7 +370,7 @@ def test_damaged_best_weights_are_replaced_by_the_newest_and_that_is_said(tmp_pa
 
 
 @pytest.mark.fault(29)
-def test_damaged_checkpoints_do_not_stand_in_the_way_of_their_steps(tmp_path, saved, caplog):
+def test_the_steps_of_damaged_checkpoints_can_be_saved_again(tmp_path, saved, caplog):
     sess, variable, save = saved
     store = CheckpointStore(tmp_path, keep=3)
     for step in (2, 4, 6):
@@ -463,7 +462,7 @@ def test_a_pipe_in_a_checkpoint_is_not_waited_for(tmp_path, saved):
 
 
 @pytest.mark.fault(42)
-def test_a_graph_beside_the_variables_is_never_imported(tmp_path, saved, monkeypatch):
+def test_a_saved_graph_is_never_imported(tmp_path, saved, monkeypatch):
     sess, variable, save = saved
     store = CheckpointStore(tmp_path)
     folder = save(store, 1)
@@ -489,7 +488,7 @@ def test_no_pointer_file_is_looked_at(tmp_path, saved, text):
 
 
 @pytest.mark.fault(37)
-def test_who_reads_while_a_run_goes_on_sees_one_whole_checkpoint(tmp_path, saved, caplog):
+def test_a_reader_of_a_running_training_sees_one_complete_checkpoint(tmp_path, saved, caplog):
     _, _, save = saved
     store = CheckpointStore(tmp_path, keep=1)
     stopped, looked = threading.Event(), threading.Event()
@@ -543,7 +542,7 @@ def test_damaged_data_is_a_checkpoint_error(tmp_path, saved, damage):
 
 @pytest.mark.fault(29)
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EMFILE])
-def test_a_checkpoint_that_may_not_be_read_is_not_damaged(tmp_path, saved, monkeypatch, number):
+def test_a_checkpoint_without_read_permission_is_not_damaged(tmp_path, saved, monkeypatch, number):
     _, _, save = saved
     store = CheckpointStore(tmp_path)
     save(store, 1)
@@ -616,7 +615,7 @@ class TestState:
         assert state.history[0]["train_loss"] == 1.5
 
 
-def test_the_store_reads_nothing_but_its_folders(tmp_path):
+def test_the_store_reads_only_its_folders(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     for name in (
         "step-x",
@@ -632,4 +631,4 @@ def test_the_store_reads_nothing_but_its_folders(tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint in"):
         CheckpointStore(tmp_path).newest_state()
     assert CheckpointStore(tmp_path).steps() == []
-    assert checkpoints.PREFIX == "model.ckpt"
+    assert PREFIX == "model.ckpt"

@@ -1,4 +1,4 @@
-"""Paths that TensorFlow would misread: checkpoints are written and read there all the same, and nothing is left."""
+"""Checkpoints can be written and read under paths that TensorFlow would misread, and no files are left."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ import tensorflow.compat.v1 as v1
 from learning.checkpoints.saved_variables import find_unreadable, restore, save
 from learning.checkpoints.tensorflow_paths import is_plain, plain_folder
 from learning.errors import CheckpointError, StorageError
-from tests.support.hostile_names import NAMES
+from tests.support.planted import FOLDER_NAMES
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def opened():
 
 @pytest.fixture
 def temporary(tmp_path, monkeypatch):
-    """The folder for temporary files, of the test's own."""
+    """Use a separate folder for temporary files."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -41,7 +41,7 @@ def without_links(*args, **options):
 
 @pytest.mark.fault(43)
 @pytest.mark.parametrize("links", [True, False])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FOLDER_NAMES)
 def test_a_checkpoint_is_read_where_it_was_written(opened, temporary, tmp_path, monkeypatch, name, links):
     sess, variable, saver = opened
     if not links:

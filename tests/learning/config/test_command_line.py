@@ -101,7 +101,7 @@ def test_options_of_the_network_are_added_to_the_recipes_and_an_empty_mapping_cl
     assert parse_train([*recipe, *words]).config.model.options == options
 
 
-def test_a_section_may_be_a_file(tmp_path):
+def test_a_section_can_be_a_file(tmp_path):
     (tmp_path / "sizes.yaml").write_text("image_size: 64\ncrop_size: 48\n")
     data = parse_train(["--data", str(tmp_path / "sizes.yaml"), "--data.crop_size", "40"]).config.data
     assert (data.image_size, data.crop_size, data.channels) == (64, 40, 1)
@@ -122,7 +122,7 @@ def test_a_value_is_refused_in_the_same_words_wherever_it_stands(tmp_path):
         assert str(raised.value) == before + message
 
 
-def test_a_recipe_may_leave_to_the_command_line_what_it_lacks(tmp_path):
+def test_the_command_line_can_complete_a_recipe_that_is_invalid_alone(tmp_path):
     (tmp_path / "own.yaml").write_text("optimizer: {epsilon: 1e-7}\ndata: {name: folder, image_size: 30}\n")
     words = ["--config", str(tmp_path / "own.yaml")]
     with pytest.raises(UsageError, match="data.crop_size is 227; it must be at most data.image_size, 30"):
@@ -144,7 +144,7 @@ def test_a_recipe_may_leave_to_the_command_line_what_it_lacks(tmp_path):
         ),
     ],
 )
-def test_what_is_wrong_with_a_command_line_is_said(words, message):
+def test_a_wrong_command_line_is_explained(words, message):
     with pytest.raises(UsageError, match=re.escape(message)):
         parse_train(words)
 

@@ -1,4 +1,4 @@
-"""Recipes: the one that a command line starts from, and what it leaves to its data set."""
+"""learning/config/recipes.py: the recipe of a command line, and the defaults of its data set."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def test_the_recipe_of_a_data_set_is_one_for_it_and_the_page_of_data_names_it():
 
 
 @pytest.mark.parametrize("name", sorted(DATASETS))
-def test_every_data_set_has_a_recipe_of_its_own_where_none_is_named(name):
+def test_every_data_set_has_a_default_recipe(name):
     data_dir = [] if name == "digits" else ["--data-dir", "images"]
     config = parse_train(["--data.name", name, *data_dir]).config
     assert (config.recipe, config.data.name) == (DATASETS[name].recipe, name)
@@ -106,7 +106,7 @@ def test_a_tilde_is_the_users_home(tmp_path, monkeypatch):
     assert arguments.run_dir == str(tmp_path / "runs" / "a")
 
 
-def test_a_file_of_ones_own_is_not_taken_for_a_recipe_with_a_similar_name(tmp_path, monkeypatch):
+def test_a_users_own_file_is_not_taken_for_a_recipe_with_a_similar_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits").mkdir()
     (tmp_path / "digits.v2.yaml").write_text("data: {name: digits}\ntrain: {batch_size: 3}\n")
@@ -117,7 +117,7 @@ def test_a_file_of_ones_own_is_not_taken_for_a_recipe_with_a_similar_name(tmp_pa
         parse_train(["--config", "digits.json"])
 
 
-def test_a_recipe_may_be_named_without_its_suffix(tmp_path):
+def test_a_recipe_can_be_named_without_its_suffix(tmp_path):
     (tmp_path / "few.yaml").write_text("train: {batch_size: 3}\n")
     assert parse_train(["--config", str(tmp_path / "few"), "--data-dir", "x"]).config.train.batch_size == 3
 
@@ -142,7 +142,7 @@ def test_help_shows_the_values_of_the_recipe_asked_for(arguments, recipe, tmp_pa
     assert f"epochs of num_examples // batch_size updates. (type: int, default: {epochs})" in shown
 
 
-def test_help_with_a_recipe_that_is_not_there_says_so(tmp_path, monkeypatch):
+def test_help_with_a_missing_recipe_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="there is no recipe nowhere"):
         parse_train(["--config", "nowhere", "--help"])

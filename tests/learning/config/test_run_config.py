@@ -124,7 +124,7 @@ def test_steps_need_boundaries():
         ScheduleConfig(name="steps")
 
 
-def test_numbers_of_numpy_become_those_that_a_checkpoint_can_hold():
+def test_numpy_numbers_become_pythons():
     config = TrainConfig(
         batch_size=np.int64(3), score_threshold=np.float32(0.5), augment_pred=np.bool_(False)
     )
@@ -134,7 +134,7 @@ def test_numbers_of_numpy_become_those_that_a_checkpoint_can_hold():
 
 
 @pytest.mark.parametrize("options", [{"num_epochs": 10**400}, {"score_threshold": 10**400}])
-def test_a_number_without_end_is_allowed_or_refused_but_no_crash(options):
+def test_an_infinite_number_is_accepted_or_refused_without_a_crash(options):
     with contextlib.suppress(ValueError):
         TrainConfig(**options)
 

@@ -1,4 +1,4 @@
-"""learning/inference/evaluation.py: what a test leaves and prints, also for more classes than a person can read."""
+"""learning/inference/evaluation.py: the files and output of a test, also with very many classes."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ NUM_CLASSES = 1200
 
 @pytest.fixture(scope="module")
 def results():
-    """Of 1,200 classes with 10 images each, all recognised but for some of class 7 and of class 1003."""
+    """Results for 1,200 classes of 10 images, all correct except some of classes 7 and 1003."""
     matrix = 10 * np.eye(NUM_CLASSES, dtype=np.int64)
     matrix[7, [7, 8, 1199]] = 1, 6, 3
     matrix[1003, [1003, 1002]] = 6, 4
@@ -118,7 +118,7 @@ def test_the_results_of_a_published_run_lie_elsewhere(tmp_path, monkeypatch):
 
 
 @pytest.mark.fault(33)
-def test_results_that_cannot_be_written_are_no_traceback(tmp_path):
+def test_results_that_cannot_be_written_give_no_traceback(tmp_path):
     results = {"class_names": ["a", "b"], "confusion_matrix": [[1, 0], [0, 1]]}
     with pytest.raises(StorageError, match=r"cannot write the results in .*: No such file .*; make room"):
         write_results(results, tmp_path / "gone", "test")

@@ -1,4 +1,4 @@
-"""learning/inference/mirroring.py: images that have a left and a right are told from those that have none."""
+"""learning/inference/mirroring.py: finds out whether left and right matter in the images."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from tests.conftest import make_set, tiny_model
 
 
 class LeftIsBright(ConvNet):
-    """Class 1 for what is brighter on the left, class 0 for what is brighter on the right; nothing is trained."""
+    """Predicts class 1 for images brighter on the left, class 0 for those brighter on the right, untrained."""
 
     def _build_model(self):
         columns = tf.reduce_mean(self.inputs, axis=[1, 3])  # (N, w)
@@ -23,7 +23,7 @@ class LeftIsBright(ConvNet):
 
 
 def arrows(count=40, *, size=12, **options):
-    """Images that are bright on the right (class 0) or on the left (class 1)."""
+    """Return images that are bright on the right (class 0) or on the left (class 1)."""
     images, labels = np.full((count, size, size, 3), 60, np.uint8), np.arange(count) % 2
     images[labels == 0, :, size // 2 :] = images[labels == 1, :, : size // 2] = 200
     return DataSet(images, np.eye(2, dtype=np.uint8)[labels], crop_size=10, **options)
@@ -65,7 +65,7 @@ def test_no_hint(session, options):
     assert len(score_lines(results)) == 3
 
 
-def test_results_of_before_have_no_hint():
+def test_earlier_results_have_no_hint():
     assert mirroring_hint({"scores": []}) is None
 
 
@@ -79,7 +79,7 @@ def test_both_halves_together_are_all_crops(session, crop):
     assert plain.num_crops == mirrored.num_crops == dataset.num_crops // 2
 
 
-def test_labels_may_be_class_numbers(session):
+def test_labels_can_be_class_numbers(session):
     one_hot_set = arrows(reflect=True)
     numbers = DataSet(one_hot_set.images, np.argmax(one_hot_set.labels, axis=1), crop_size=10)
     with tf.Graph().as_default():
@@ -93,7 +93,7 @@ def test_labels_may_be_class_numbers(session):
     assert found["mirroring"] == expected["mirroring"]
 
 
-def test_the_halves_of_float_images_look_at_no_pixel_again(monkeypatch):
+def test_the_halves_of_float_images_are_not_checked_again(monkeypatch):
     whole = DataSet(np.random.default_rng(0).random((5, 8, 8, 3)), crop_size=6)
     monkeypatch.setattr(DataSet, "_check_images", lambda self: pytest.fail("the pixels were checked before"))
     plain, mirrored = halves(whole)
@@ -132,6 +132,6 @@ def test_compare_is_mcnemars_test():
         (0.5, 0.9, -9.0, False),
     ],
 )
-def test_a_drop_counts_if_it_is_large_and_no_chance(plain, mirrored, z, is_told):
+def test_a_drop_counts_if_it_is_large_and_not_by_chance(plain, mirrored, z, is_told):
     hint = mirroring_hint({"mirroring": {"plain": plain, "mirrored": mirrored, "z": z}})
     assert (hint is not None) == is_told

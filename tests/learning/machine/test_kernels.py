@@ -1,4 +1,4 @@
-"""Which kernels compute a run: the switch before TensorFlow is imported, the record, a resume with others."""
+"""learning/machine/kernels.py: the switch before TensorFlow is imported, the record, a resume with others."""
 
 import json
 import logging
@@ -16,11 +16,13 @@ from learning.checkpoints.state import TrainingState
 from learning.checkpoints.store import CheckpointStore
 from learning.errors import CheckpointError
 from learning.evaluators import AccuracyEvaluator
-from learning.machine import identity as machine
-from learning.machine import kernels
+from learning.machine import identity, kernels
 from learning.optimizers import MomentumOptimizer
-from models.runtime import cpu as processor
+from models.runtime import cpu
 from tests.conftest import make_set, tiny_model
+
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 ZEN_3 = ["avx2"]
 
@@ -58,13 +60,13 @@ def test_what_tensorflow_takes(environment, has, expected):
 
 
 def test_what_tensorflow_takes_here():
-    has = processor.instructions()
+    has = cpu.instructions()
     environment = {**kernels.kernel_variables(os.environ, has), **os.environ}
     assert kernels.kernels_taken(environment, has) in (kernels.kernels(), kernels.UNKNOWN)
 
 
-def test_the_environment_is_changed_for_the_import_alone(cpu, monkeypatch):
-    cpu("fpu avx2 fma")
+def test_the_environment_is_changed_only_during_the_import(cpu_with, monkeypatch):
+    cpu_with("fpu avx2 fma")
     before = dict(os.environ)
     with kernels.choosing_kernels():
         assert {**before, "TF_ENABLE_ONEDNN_OPTS": "1"} == os.environ
@@ -76,7 +78,7 @@ def test_the_environment_is_changed_for_the_import_alone(cpu, monkeypatch):
 
 
 def convolution_ops():
-    """The operations of a convolution as they are computed."""
+    """Return the operations that compute a convolution."""
     with tf.Graph().as_default() as graph:
         x, filters = (v1.placeholder(tf.float32, size) for size in ([1, 8, 8, 8], [3, 3, 8, 8]))
         y = tf.nn.conv2d(x, filters, 1, "SAME")
@@ -88,7 +90,7 @@ def convolution_ops():
 
 
 def with_onednn(ops):
-    """Whether an operation is oneDNN's: TensorFlow calls them by the library's names, old or new."""
+    """Return whether an operation is oneDNN's, by the library's old or new name."""
     return any(name in op.lower() for op in ops for name in ("mkl", "onednn"))
 
 
@@ -111,25 +113,25 @@ def test_what_tensorflow_says_is_what_it_computes_with():
         ({"DNNL_MAX_CPU_ISA": "SSE41", "ONEDNN_MAX_CPU_ISA": "AVX2"}, ["avx2"]),
     ],
 )
-def test_a_limit_leaves_some_instructions(environment, expected, cpu):
-    cpu("fpu avx2 avx512f avx512_bf16 avx512_vnni")
-    assert processor.usable_instructions(environment) == expected
+def test_a_limit_leaves_some_instructions(environment, expected, cpu_with):
+    cpu_with("fpu avx2 avx512f avx512_bf16 avx512_vnni")
+    assert cpu.usable_instructions(environment) == expected
 
 
-def test_a_system_that_does_not_say_has_a_name_and_no_instructions(cpu):
-    cpu(None)
-    assert processor.instructions() == []
-    assert processor.processor_name()
+def test_an_unknown_processor_has_a_name_and_no_instructions(cpu_with):
+    cpu_with(None)
+    assert cpu.instructions() == []
+    assert cpu.processor_name()
 
 
 # the record
 
 
-def test_the_machine_is_recorded(cpu, session, monkeypatch):
-    cpu("fpu avx2 fma")
+def test_the_machine_is_recorded(cpu_with, session, monkeypatch):
+    cpu_with("fpu avx2 fma")
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "avx")
-    monkeypatch.setattr(machine, "version", {"sessionnet": "1.2"}.get)
-    found = machine.machine(session(tiny_model()))
+    monkeypatch.setattr(identity, "version", {"sessionnet": "1.2"}.get)
+    found = identity.machine(session(tiny_model()))
     assert found == {
         "processor": "Some CPU",
         "instructions": ["avx2"],
@@ -146,12 +148,12 @@ def test_the_machine_is_recorded(cpu, session, monkeypatch):
     def unknown(name):
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(machine, "version", unknown)  # it runs from its folder
-    assert machine.machine(session(tiny_model()))["sessionnet"] is None
+    monkeypatch.setattr(identity, "version", unknown)  # it runs from its folder
+    assert identity.machine(session(tiny_model()))["sessionnet"] is None
 
 
 def train(folder, num_epochs, threads, **options):
-    """Start or go on; the optimizer."""
+    """Train or resume; returns the optimizer."""
     model = tiny_model()
     hp = {"batch_size": 16, "num_epochs": num_epochs}
     optimizer = MomentumOptimizer(model, make_set(), AccuracyEvaluator(), **hp)
@@ -166,7 +168,7 @@ def said(caplog):
 
 
 @pytest.mark.fault(49)
-def test_a_resume_with_other_threads_goes_on_says_so_and_is_recorded(tmp_path, caplog):
+def test_a_resume_with_other_threads_is_reported_and_recorded(tmp_path, caplog):
     train(tmp_path, 1, threads=1)
     assert said(caplog) == []
     train(tmp_path, 2, threads=2, resume=True)
@@ -180,7 +182,7 @@ def test_a_resume_with_other_threads_goes_on_says_so_and_is_recorded(tmp_path, c
 
 
 @pytest.mark.fault(49)
-def test_a_run_of_an_earlier_version_goes_on_without_a_word(tmp_path, caplog):
+def test_a_run_of_an_earlier_version_resumes_silently(tmp_path, caplog):
     train(tmp_path, 1, threads=1)
     path = next(tmp_path.glob("checkpoints/step-*")) / "state.json"
     state = json.loads(path.read_text())
@@ -194,13 +196,13 @@ def test_a_run_of_an_earlier_version_goes_on_without_a_word(tmp_path, caplog):
 
 def test_only_what_both_records_know_is_compared():
     machines = [{"from_step": 0, "threads": 2, "of another version": 1}]
-    assert machine.note_machine(machines, {"threads": 2, "kernels": "Eigen"}, 5) == []
+    assert identity.note_machine(machines, {"threads": 2, "kernels": "Eigen"}, 5) == []
     assert len(machines) == 1
-    assert machine.note_machine(machines, {"threads": 4}, 5) == ["threads is 4, was 2"]
+    assert identity.note_machine(machines, {"threads": 4}, 5) == ["threads is 4, was 2"]
     assert machines[1] == {"from_step": 5, "threads": 4}
 
 
-def test_a_record_that_is_none_is_refused():
+def test_an_invalid_record_is_refused():
     text = TrainingState().to_json().replace('"machines": []', '"machines": [1]')
     with pytest.raises(CheckpointError, match="machines holds something that is not of type dict"):
         TrainingState.from_json(text, "state.json")
@@ -243,26 +245,26 @@ def test_the_scripts_import_chooses_the_kernels_and_a_resume_with_others_says_so
 
 
 @pytest.fixture
-def advice(cpu, monkeypatch, caplog):
-    """What `advise_kernels` says with these flags, kernels and variables, asked twice."""
+def advice(cpu_with, monkeypatch, caplog):
+    """Return what `advise_kernels` logs in two calls with these flags, kernels and variables."""
 
     def call(flags, computes_by, **variables):
-        cpu(flags)
+        cpu_with(flags)
         for variable, value in variables.items():
             monkeypatch.setenv(variable, value)
-        monkeypatch.setattr(machine, "kernels", lambda: computes_by)
-        machine.advise_kernels.cache_clear()
+        monkeypatch.setattr(identity, "kernels", lambda: computes_by)
+        identity.advise_kernels.cache_clear()
         caplog.clear()
         for _ in range(2):
-            machine.advise_kernels()
-        machine.advise_kernels.cache_clear()
+            identity.advise_kernels()
+        identity.advise_kernels.cache_clear()
         assert all(record.levelno == logging.WARNING for record in caplog.records)
         return [record.getMessage() for record in caplog.records]
 
     return call
 
 
-def test_a_program_that_lacks_the_faster_kernels_is_told_once(advice):
+def test_a_program_without_the_faster_kernels_is_told_once(advice):
     [told] = advice("fpu avx2", "Eigen")
     assert "set TF_ENABLE_ONEDNN_OPTS=1 in the environment before TensorFlow is imported" in told
     assert advice("fpu avx2", "oneDNN") == []

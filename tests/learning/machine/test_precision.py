@@ -1,4 +1,4 @@
-"""learning/machine/precision.py: what auto takes on which machine."""
+"""learning/machine/precision.py: the precision that auto chooses on each machine."""
 
 import dataclasses
 
@@ -9,15 +9,15 @@ from learning.config.run_config import ModelConfig, RunConfig
 from learning.errors import UsageError
 from learning.machine import precision
 from learning.training.network import build_model
-from models.runtime import cpu as processor
+from models.runtime import cpu
 
 AUTO = RunConfig(model=ModelConfig(precision="auto"))
 
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """A machine: flags of its processor, its GPUs, each by its compute capability, and TensorFlow's kernels."""
-    for variable in processor.LIMIT_VARIABLES:
+    """Pretend a machine: flags of its processor, compute capabilities of its GPUs, TensorFlow's kernels."""
+    for variable in cpu.LIMIT_VARIABLES:
         monkeypatch.delenv(variable, raising=False)
 
     def make(flags=None, capabilities=(), computes_by="oneDNN"):
@@ -27,7 +27,7 @@ def machine(monkeypatch, tmp_path):
             path.write_text(
                 f"processor\t: 0\nmodel name\t: a processor\nflags\t\t: {flags}\n", encoding="utf-8"
             )
-        monkeypatch.setattr(processor, "CPU_INFO", path)
+        monkeypatch.setattr(cpu, "CPU_INFO", path)
         monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: list(capabilities))
         monkeypatch.setattr(
             tf.config.experimental, "get_device_details", lambda gpu: {"compute_capability": gpu}
@@ -82,7 +82,7 @@ def test_auto_looks_at_what_the_kernels_use(machine, monkeypatch, limit, compute
 
 @pytest.fixture
 def warnings(caplog):
-    """What is logged, from the first time on that emulation is warned of in this process."""
+    """Return what is logged, as if emulation had not been warned of in this process."""
     precision._warn_of_emulation.cache_clear()
     yield lambda: [record.getMessage() for record in caplog.records]
     precision._warn_of_emulation.cache_clear()
@@ -102,7 +102,7 @@ def test_emulated_bfloat16_is_a_warning_and_only_one(machine, warnings):
     ("flags", "capabilities", "name"),
     [("fpu avx2", (), "float32"), ("avx512_bf16", (), "bfloat16"), ("avx2", [(8, 0)], "bfloat16")],
 )
-def test_what_is_not_emulated_is_no_warning(machine, warnings, flags, capabilities, name):
+def test_native_bfloat16_gives_no_warning(machine, warnings, flags, capabilities, name):
     machine(flags, capabilities)
     precision.check_precision(name)
     assert warnings() == []
@@ -118,7 +118,7 @@ def test_bfloat16_that_a_limit_takes_from_onednn_is_refused(machine, warnings, m
     assert len(warnings()) == 1
 
 
-def test_no_network_is_built_before_the_choice():
+def test_the_precision_is_chosen_before_a_network_is_built():
     with pytest.raises(UsageError, match="'auto' and was not chosen yet"):
         build_model(AUTO, (28, 28, 1), 10)
 

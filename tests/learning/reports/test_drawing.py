@@ -1,4 +1,4 @@
-"""A figure is there as a whole or not at all, and shows texts as they are."""
+"""learning/reports/drawing.py: figures are written completely or not at all, and show texts literally."""
 
 import stat
 
@@ -37,7 +37,7 @@ class TestWriting:
             assert picture.format == "PNG"
         assert [entry.name for entry in tmp_path.iterdir()] == ["grid.png"]
 
-    def test_others_may_read_it(self, tmp_path):
+    def test_others_can_read_it(self, tmp_path):
         (tmp_path / "plain").touch()
         self.draw(tmp_path / "grid.png")
         modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "grid.png")]

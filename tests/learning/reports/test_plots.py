@@ -1,4 +1,4 @@
-"""Pictures are looked at where a mistake would show: what lines hold, which cells and pixels are written."""
+"""learning/reports/plots.py: the data of lines, the cells of tables, and the pixels of pictures."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 @pytest.fixture
 def figures(monkeypatch):
-    """The figures that are written, in order."""
+    """Collect the figures that are written, in order."""
     saved = []
     write = Figure.savefig
 
@@ -49,7 +49,7 @@ def row(epoch, **values):
 
 
 def lines(axes):
-    """The curves of a panel by their label, NaN where they have a gap."""
+    """Return the curves of a panel by label, with NaN for gaps."""
     return {line.get_label(): line.get_ydata() for line in axes.lines}
 
 
@@ -100,7 +100,7 @@ class TestLearningCurves:
         draw_learning_curves([row(1, learning_rate=learning_rate)], tmp_path / "curves.png")
         assert figures[0].axes[2].get_yscale() == "linear"
 
-    def test_nothing_but_gaps(self, tmp_path):
+    def test_only_gaps(self, tmp_path):
         empty = {"train_loss": None, "train_score": None, "val_score": None, "learning_rate": None}
         draw_learning_curves([row(1, **empty)], tmp_path / "curves.png", best_epoch=1)
         assert (tmp_path / "curves.png").stat().st_size > 0
@@ -194,7 +194,7 @@ class TestImageGrid:
             ),
         ],
     )
-    def test_what_does_not_fit_is_said(self, tmp_path, images, captions, columns, message):
+    def test_the_message_says_what_does_not_fit(self, tmp_path, images, captions, columns, message):
         with pytest.raises(ValueError, match=message):
             draw_image_grid(images, captions, tmp_path / "grid.png", columns=columns)
         assert not list(tmp_path.iterdir())
@@ -237,7 +237,7 @@ def test_import_brings_neither_pyplot_nor_tensorflow():
 
 
 @pytest.mark.fault(50)
-def test_a_home_that_cannot_be_written_is_no_news(tmp_path):
+def test_a_read_only_home_prints_nothing(tmp_path):
     (tmp_path / "home").touch()
     unset = ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
     environment = {key: value for key, value in os.environ.items() if key not in unset}

@@ -1,4 +1,4 @@
-"""A page is read back with the standard library's parser: what it says, what it links, that it is closed."""
+"""learning/reports/run_page.py: pages are parsed for their text, links and closed tags."""
 
 import json
 from html.parser import HTMLParser
@@ -19,7 +19,7 @@ PICTURES = ("learning_curves.png", "test-confusion.png", "augmented.png")
 
 
 class PageReader(HTMLParser):
-    """Collects tags, attributes and text, and checks that what opens is closed."""
+    """Collects tags, attributes and text, and checks that every tag is closed."""
 
     def __init__(self):
         super().__init__()
@@ -110,12 +110,12 @@ class TestPage:
         with pytest.raises(ValueError, match="a row of section 'Recall' has 3 cells for 2 columns"):
             write_page(tmp_path / "index.html", title="t", sections=[section])
 
-    def test_image_whose_name_is_no_unicode(self, tmp_path):
+    def test_an_image_whose_name_is_not_unicode(self, tmp_path):
         section = Section(heading="h", images=[("a\udcff?#.png", "caption")])
         write_page(tmp_path / "index.html", title="t", sections=[section])
         assert ("src", "a%FF%3F%23.png") in read_page(tmp_path / "index.html").attributes
 
-    def test_letters_that_are_no_unicode(self, tmp_path):
+    def test_letters_that_are_not_unicode(self, tmp_path):
         write_page(tmp_path / "index.html", title="a\udcff고", sections=[])
         assert "<title>a?고</title>" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
@@ -124,7 +124,7 @@ MACHINE = {"processor": "Some CPU", "gpu": None, "kernels": "oneDNN", "threads":
 
 
 def make_run(path, *, num_epochs=3, tested=True, pictures=PICTURES):
-    """A run directory as training and testing leave it, without the weights."""
+    """Make a run directory as training and testing leave it, without the weights."""
     info = {
         "class_names": ["cat", "dog", "<bird>"],
         "input_shape": [64, 64, 3],
@@ -205,7 +205,7 @@ class TestRunPage:
         assert any(text.startswith("recipe: pets\n") for text in page.text)
         assert [value for key, value in page.attributes if key == "src"] == list(PICTURES)
 
-    def test_a_run_that_was_neither_tested_nor_drawn(self, tmp_path):
+    def test_a_run_without_test_results_or_pictures(self, tmp_path):
         path = write_run_page(make_run(tmp_path / "run", tested=False, pictures=()))
         page = read_page(path)
         assert "img" not in page.tags
@@ -233,7 +233,7 @@ class TestRunPage:
         first = write_run_page(path).read_bytes()
         assert write_run_page(path).read_bytes() == first
 
-    def test_a_folder_that_is_no_run(self, tmp_path):
+    def test_a_folder_that_is_not_a_run(self, tmp_path):
         with pytest.raises(CheckpointError, match=r"is not a run directory: it has no config.yaml; give"):
             write_run_page(tmp_path)
         assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""learning/runs/data.py: the images of a run, where they are and where they were."""
+"""learning/runs/data.py: the images of a run, in their place or moved."""
 
 import dataclasses
 import errno
@@ -32,7 +32,7 @@ def write_images(root, folders, *, first=0):
 
 @pytest.fixture
 def make_run(tmp_path):
-    """A function that makes a run on images in such folders of tmp_path/images."""
+    """Return a function that makes a run on images in such folders of tmp_path/images."""
 
     def make(*folders, keeps=True, **options):
         write_images(tmp_path / "images", folders)
@@ -53,7 +53,7 @@ def warnings(caplog):
 
 @pytest.mark.parametrize("keeps", [True, False], ids=["a run", "a run of before"])
 @pytest.mark.parametrize("place", ["images", "moved"])
-def test_who_tests_on_the_images_of_the_training_is_warned_wherever_they_are(
+def test_testing_on_training_images_gives_a_warning_wherever_they_are(
     make_run, tmp_path, caplog, place, keeps
 ):
     run = make_run("a", "b", keeps=keeps)
@@ -93,7 +93,7 @@ def test_copies_of_some_training_images_among_others_are_counted(make_run, tmp_p
 
 
 @pytest.mark.parametrize("keeps", [True, False], ids=["a run", "a run of before"])
-def test_nothing_is_said_of_how_tested_images_would_be_split(make_run, tmp_path, caplog, keeps):
+def test_the_split_of_tested_images_is_not_mentioned(make_run, tmp_path, caplog, keeps):
     run = make_run("a", "b", keeps=keeps)
     write_images(tmp_path / "others", "ab", first=100)
     for label in "ab":  # every image twice: some would be in both parts
@@ -116,7 +116,7 @@ def test_of_a_run_that_does_not_say_how_many_images_it_had_the_images_are_compar
     assert WARNING in caplog.text
 
 
-def test_digests_that_are_damaged_are_named_and_cost_no_test(make_run, tmp_path, caplog):
+def test_damaged_digests_are_reported_and_the_test_continues(make_run, tmp_path, caplog):
     run = make_run("a", "b")
     (run.path / "train-images.digests").write_bytes(b"x" * 95)
     open_labelled(run, str(tmp_path / "images"))
@@ -141,7 +141,7 @@ def test_digests_that_cannot_be_written_leave_nothing(make_run, monkeypatch):
     assert sorted(run.path.iterdir()) == before
 
 
-def test_the_digests_are_as_small_as_told_and_those_of_the_training_images_alone(make_run, tmp_path):
+def test_the_digests_have_the_documented_size_and_cover_only_the_training_images(make_run, tmp_path):
     run = make_run("train/a", "train/b", "test/a", "test/b", val_fraction=0)
     kept = (run.path / "train-images.digests").read_bytes()
     images = [np.full((8, 8, 3), level, np.uint8) for level in (*range(10), *range(20, 30))]

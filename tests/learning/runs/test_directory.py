@@ -1,4 +1,4 @@
-"""The lock of a directory, and descriptions of a run that nobody vouches for."""
+"""The lock of a run directory, and run descriptions that are not trusted."""
 
 import errno
 import json
@@ -213,7 +213,7 @@ def test_a_forked_child_that_leaves_releases_nothing_and_one_that_stays_keeps_no
 
 @pytest.mark.fault(36)
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
-def test_a_file_system_without_locks_is_no_place_for_a_run(tmp_path, monkeypatch, number):
+def test_a_file_system_without_locks_is_refused(tmp_path, monkeypatch, number):
     fcntl = pytest.importorskip("fcntl")
 
     def refuse(*args):

@@ -1,4 +1,4 @@
-"""learning/terminal/output.py: a script's output that cannot be encoded or written costs no result."""
+"""learning/terminal/output.py: output that cannot be encoded or written loses no result."""
 
 import os
 import pty
@@ -39,7 +39,7 @@ run_script(main)
 
 
 def command(tmp_path, *arguments, redirect=""):
-    """The script under a shell that redirects its output; its arguments follow the file that it writes."""
+    """Return the command of the script in a shell that redirects its output."""
     return [
         "bash", "-c", f'exec "$@" {redirect}', "sh", sys.executable, "-c", SCRIPT, tmp_path / "file", *arguments
     ]  # fmt: skip
@@ -66,7 +66,7 @@ def test_letters_that_the_stream_lacks_are_escaped(tmp_path, encoding, shown):
 
 
 @pytest.mark.parametrize("kind", ["a full disk", "a reader that left"])
-def test_an_error_counts_more_than_output_that_is_lost(tmp_path, kind):
+def test_an_error_takes_precedence_over_lost_output(tmp_path, kind):
     if kind == "a full disk":
         done = run(tmp_path, "wrong", redirect="> /dev/full", env={"LINES": "0"})
     else:
@@ -86,7 +86,7 @@ def test_an_error_counts_more_than_output_that_is_lost(tmp_path, kind):
     ],
     ids=["what is printed counts", "the file counts"],
 )
-def test_a_full_disk_under_the_output_is_told_by_the_exit_code(tmp_path, arguments, message):
+def test_a_full_disk_under_the_output_sets_the_exit_code(tmp_path, arguments, message):
     done = run(tmp_path, *arguments, redirect="> /dev/full")
     assert done.returncode == 6
     assert message in done.stderr.decode()
@@ -106,7 +106,7 @@ def test_a_reader_that_leaves(tmp_path, arguments, code):
     assert (tmp_path / "file").exists() == (code == 0)
 
 
-def test_a_terminal_that_is_closed_costs_nothing(tmp_path):
+def test_a_closed_terminal_costs_nothing(tmp_path):
     controller, terminal = pty.openpty()
     reader, writer = os.pipe()
     with subprocess.Popen(
@@ -125,7 +125,7 @@ def test_a_terminal_that_is_closed_costs_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("redirect", [">&-", ">&- 2>&- <&-"])
-def test_with_closed_streams_no_file_takes_their_place(tmp_path, redirect):
+def test_with_closed_streams_files_do_not_take_their_descriptors(tmp_path, redirect):
     assert run(tmp_path, "native", redirect=redirect).returncode == 0
     assert (tmp_path / "file").read_bytes() == b"result"
 

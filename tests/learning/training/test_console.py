@@ -1,4 +1,4 @@
-"""learning/training/console.py: what training shows; a stream that fails does not stop training."""
+"""learning/training/console.py: the output of training; a failing stream does not stop it."""
 
 import io
 import sys
@@ -11,9 +11,11 @@ from learning.optimizers import MomentumOptimizer
 from learning.training.console import ConsoleProgress
 from tests.conftest import make_set, tiny_model
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 class FailingStream(io.StringIO):
-    """A terminal or file that takes nothing."""
+    """A terminal or file that refuses every write."""
 
     def __init__(self, error, *, is_terminal):
         super().__init__()
@@ -31,7 +33,7 @@ class FailingStream(io.StringIO):
 @pytest.mark.parametrize(
     "error", [BrokenPipeError(32, "Broken pipe"), OSError(5, "Input/output error"), ValueError("closed file")]
 )
-def test_a_stream_that_fails_stops_no_training(tmp_path, monkeypatch, session, error, is_terminal):
+def test_a_failing_stream_does_not_stop_training(tmp_path, monkeypatch, session, error, is_terminal):
     monkeypatch.setattr(sys, "stdout", FailingStream(error, is_terminal=is_terminal))
     model = tiny_model()
     optimizer = MomentumOptimizer(model, make_set(), AccuracyEvaluator(), batch_size=8, num_epochs=2)
@@ -41,7 +43,7 @@ def test_a_stream_that_fails_stops_no_training(tmp_path, monkeypatch, session, e
 
 
 class Tee:
-    """The least that a program puts in the place of standard output."""
+    """The smallest object that a program could use as standard output."""
 
     def __init__(self):
         self.text = ""

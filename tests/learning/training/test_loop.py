@@ -1,4 +1,4 @@
-"""The training loop: the post's contract, the schedules in it, resume, signals, numbers that are none."""
+"""learning/training/loop.py: the post's contract, schedules, resume, signals, NaN and Inf."""
 
 import csv
 import errno
@@ -9,61 +9,21 @@ import signal
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from datasets.dataset import DataSet
-from learning.checkpoints.resume_rules import fixed_of
 from learning.checkpoints.store import CheckpointStore
 from learning.config.run_config import OptimizerConfig, RunConfig, ScheduleConfig, TrainConfig
 from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, NonFiniteError, StorageError
-from learning.evaluators import AccuracyEvaluator, ErrorRateEvaluator
+from learning.evaluators import AccuracyEvaluator
 from learning.optimizers import OPTIMIZERS, MomentumOptimizer, Optimizer
 from learning.runs.directory import locked
 from learning.training.record import History
-from tests.conftest import TinyNet, make_set, tiny_model
+from tests.conftest import make_set, sessions, tiny_model
 from tests.support.other_process import holder
+from tests.support.tiny_training import HP, Scores, assert_same_state, train, weights
 
-HP = {"batch_size": 10, "num_epochs": 3, "init_learning_rate": 0.05, "augment_pred": False}
-
-
-class Scores(AccuracyEvaluator):
-    """Gives prepared scores instead of looking at predictions; each twice: for the minibatch and the set."""
-
-    def __init__(self, scores):
-        self.scores = [score for score in scores for _ in range(2)]
-
-    def score(self, y_true, y_pred):
-        return self.scores.pop(0)
-
-
-def train(
-    session, save_dir, *, evaluator=None, kind=MomentumOptimizer, model=None, val_set=None, resume=False, **hp
-):
-    """Train a tiny net on 48 images; returns the optimizer, the session and the results."""
-    model = model or tiny_model(dropout_prob=0.3, weight_decay=hp.pop("weight_decay", 0.0005))
-    options = {**HP, **hp}
-    val_set = val_set or make_set(20, seed=1)
-    optimizer = kind(model, make_set(48), evaluator or AccuracyEvaluator(), val_set, **options)
-    sess = session(model)
-    results = optimizer.train(sess, save_dir, details=True, verbose=False, resume=resume)
-    return optimizer, sess, results
-
-
-def weights(optimizer, sess):
-    return {
-        v.op.name: value for v, value in zip(optimizer.variables, sess.run(optimizer.variables), strict=True)
-    }
-
-
-def assert_same_state(first, second):
-    (one, one_sess, one_results), (two, two_sess, two_results) = first, second
-    assert one_results == two_results
-    assert one.state == two.state
-    ours, theirs = weights(one, one_sess), weights(two, two_sess)
-    assert ours.keys() == theirs.keys()
-    for name, value in ours.items():
-        np.testing.assert_array_equal(value, theirs[name], err_msg=name)
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 
 class TestContract:
@@ -105,13 +65,12 @@ class TestContract:
         assert results["eval_scores"] == []
         assert optimizer.best_score == 0.4
 
-    def test_history_and_curves(self, session, tmp_path):
+    def test_the_history(self, session, tmp_path):
         _, _, results = train(session, tmp_path)
         rows = list(csv.DictReader((tmp_path / "history.csv").read_text().splitlines()))
         assert [int(row["step"]) for row in rows] == [4, 8, 12]
         assert float(rows[0]["train_loss"]) == pytest.approx(np.mean(results["step_losses"][:4]))
         assert [float(row["val_score"]) for row in rows] == results["eval_scores"]
-        assert (tmp_path / "learning_curves.png").stat().st_size > 1000
 
     def test_tensorboard_events_when_asked(self, session, tmp_path):
         train(session, tmp_path, tensorboard=True, num_epochs=1)
@@ -139,7 +98,7 @@ class TestContract:
         assert optimizer.save_dir.parent.name == "runs"
         assert (tmp_path / optimizer.save_dir / "model.ckpt.index").is_file()
 
-    def test_an_evaluator_in_the_way_of_the_post_has_a_best_epoch(self, session, tmp_path):
+    def test_an_evaluator_written_as_in_the_post_has_a_best_epoch(self, session, tmp_path):
         class PostEvaluator(Scores):
             def is_better(self, curr, best, **kwargs):
                 return curr > best * (1.0 + kwargs.pop("score_threshold", 1e-4))
@@ -186,7 +145,7 @@ class TestContract:
         for kind, values in found[0].items():
             np.testing.assert_allclose(values, found[1][kind], rtol=1e-4, err_msg=kind)
 
-    def test_options_beside_a_configuration_win_over_it(self, session, tmp_path):
+    def test_options_override_a_configuration(self, session, tmp_path):
         model, config = tiny_model(), RunConfig(train=TrainConfig(batch_size=10, num_epochs=1))
         optimizer = MomentumOptimizer(model, make_set(48), AccuracyEvaluator(), config=config, batch_size=16)
         results = optimizer.train(session(model), tmp_path, details=True, verbose=False)
@@ -202,7 +161,7 @@ class TestContract:
         )
         assert changed.schedule.name == "cosine"
 
-    def test_options_given_to_train_count(self, session, tmp_path):
+    def test_options_given_to_train_are_used(self, session, tmp_path):
         model = tiny_model()
         optimizer = MomentumOptimizer(model, make_set(48), AccuracyEvaluator(), num_epochs=1, batch_size=10)
         results = optimizer.train(session(model), tmp_path, details=True, verbose=False, num_epochs=2)
@@ -242,7 +201,7 @@ class TestLearningRate:
         )
         assert optimizer.state.epoch == 5
 
-    def test_a_rule_of_ones_own_in_the_way_of_the_post(self, session, tmp_path):
+    def test_a_users_own_rule_written_as_in_the_post(self, session, tmp_path):
         class Halving(Optimizer):
             def _optimize_op(self, **kwargs):
                 rule = v1.train.MomentumOptimizer(self.learning_rate_placeholder, kwargs.pop("momentum", 0.9))
@@ -257,99 +216,11 @@ class TestLearningRate:
         np.testing.assert_allclose(rates, [0.05, 0.05, 0.025, 0.0125])
 
 
-class TestUpdateRules:
-    """One update from known weights, against the formula worked out in NumPy."""
-
-    def one_update(self, session, tmp_path, kind, weight_decay=0.0, make_model=tiny_model, **hp):
-        model = make_model(weight_decay=weight_decay)
-        images = make_set(48)
-        optimizer = kind(
-            model, images, AccuracyEvaluator(), **{**HP, "num_epochs": 1, "batch_size": 48, **hp}
-        )
-        sess = session(model)
-        optimizer.train(sess, tmp_path / "a", verbose=False)
-        after = sess.run(model.trainable_variables)
-        sess.run([v.initializer for v in optimizer.variables])
-        sess.run(model.global_step.initializer)
-        before = sess.run(model.trainable_variables)
-        images.cursor = {"epochs_completed": 0, "index_in_epoch": 0}
-        feed = model.feed(*images.next_batch(48), is_train=True)
-        with model.graph.as_default():
-            data_loss = model.graph.get_tensor_by_name("data_loss:0")
-            gradients = sess.run(v1.gradients(data_loss, model.trainable_variables), feed)
-        return before, gradients, after
-
-    @pytest.mark.parametrize("momentum", [0.0, 0.5])
-    def test_the_first_momentum_update_is_the_gradient_with_decay(self, session, tmp_path, momentum):
-        before, gradients, after = self.one_update(
-            session, tmp_path, MomentumOptimizer, 0.1, momentum=momentum
-        )
-        for w, g, new in zip(before, gradients, after, strict=True):
-            np.testing.assert_allclose(new, w - 0.05 * (g + 0.1 * w), rtol=1e-4, atol=1e-6)
-
-    def test_decay_counts_as_often_as_a_loss_of_ones_own_holds_it(self, session, tmp_path):
-        class Doubled(TinyNet):
-            def _build_loss(self, weight_decay=0.0005):
-                return 2.0 * super()._build_loss(weight_decay)
-
-        def make_model(weight_decay):
-            with v1.Graph().as_default():
-                return Doubled((10, 10, 3), 2, weight_decay=weight_decay)
-
-        before, gradients, after = self.one_update(
-            session, tmp_path, MomentumOptimizer, 0.1, make_model, momentum=0.0
-        )
-        for w, g, new in zip(before, gradients, after, strict=True):
-            np.testing.assert_allclose(new, w - 0.05 * 2 * (g + 0.1 * w), rtol=1e-4, atol=1e-6)
-
-    def test_momentum_is_taken_from_the_options(self, session, tmp_path):
-        runs = [train(session, tmp_path / str(m), momentum=m)[2]["step_losses"] for m in (0.1, 0.9)]
-        assert runs[0][0] == runs[1][0]
-        assert runs[0][-1] != runs[1][-1]
-
-    def test_nesterov_looks_ahead(self, session, tmp_path):
-        before, gradients, after = self.one_update(session, tmp_path, OPTIMIZERS["nesterov"], momentum=0.9)
-        for w, g, new in zip(before, gradients, after, strict=True):
-            np.testing.assert_allclose(new, w - 0.05 * 1.9 * g, rtol=1e-4, atol=1e-6)
-
-    def test_adamw_takes_decay_off_the_weights_not_through_the_gradient(self, session, tmp_path):
-        before, gradients, after = self.one_update(session, tmp_path, OPTIMIZERS["adamw"], 0.1, epsilon=1e-3)
-        for w, g, new in zip(before, gradients, after, strict=True):
-            # first step: m_hat = g, v_hat = g^2; TensorFlow's epsilon stands beside sqrt(v) before correction
-            step = g / (np.abs(g) + 1e-3 / math.sqrt(1 - 0.999))
-            np.testing.assert_allclose(new, w - 0.05 * 0.1 * w - 0.05 * step, rtol=1e-3, atol=1e-5)
-
-    @pytest.mark.parametrize("name", ["momentum", "adamw"])
-    def test_what_a_subclass_adds_to_the_loss_is_learned(self, session, tmp_path, name):
-        class Shifted(TinyNet):
-            def _build_loss(self, weight_decay=0.0005):
-                self.extra = self.trainable_variables[0]
-                return super()._build_loss(weight_decay) + 100.0 * tf.reduce_sum(self.extra)
-
-        with v1.Graph().as_default():
-            model = Shifted((10, 10, 3), 2)
-        rate = {"num_epochs": 1, "batch_size": 48, "init_learning_rate": 0.01}
-        optimizer = OPTIMIZERS[name](model, make_set(48), AccuracyEvaluator(), **{**HP, **rate})
-        sess = session(model)
-        sess.run(optimizer.initialize)
-        before = sess.run(model.extra)
-        optimizer.train(sess, tmp_path, verbose=False)
-        assert (sess.run(model.extra) < before).all()
-
-    def test_clipping_scales_to_the_global_norm(self, session, tmp_path):
-        before, gradients, after = self.one_update(session, tmp_path, MomentumOptimizer, clip_norm=0.01)
-        norm = math.sqrt(sum((g.astype(np.float64) ** 2).sum() for g in gradients))
-        assert norm > 0.01
-        for w, g, new in zip(before, gradients, after, strict=True):
-            np.testing.assert_allclose(new, w - 0.05 * g * 0.01 / norm, rtol=1e-3, atol=1e-7)
-
-    @pytest.mark.parametrize("name", OPTIMIZERS)
-    def test_each_learns(self, session, tmp_path, name):
-        rate = {"adam": 0.02, "adamw": 0.02, "rmsprop": 0.002}.get(name, 0.05)
-        _, _, results = train(
-            session, tmp_path, kind=OPTIMIZERS[name], num_epochs=15, init_learning_rate=rate
-        )
-        assert results["eval_scores"][-1] >= 0.9
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """An uninterrupted run."""
+    with sessions() as open_session:
+        yield train(open_session, tmp_path_factory.mktemp("whole"))
 
 
 class TestResume:
@@ -366,9 +237,8 @@ class TestResume:
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
     @pytest.mark.parametrize("during", ["step", "save"])
     def test_a_signal_saves_and_leaves_and_the_resumed_run_is_exact(
-        self, session, tmp_path, number, during, monkeypatch
+        self, session, tmp_path, whole, number, during, monkeypatch
     ):
-        whole = train(session, tmp_path / "whole")
         model = tiny_model(dropout_prob=0.3)
         optimizer = MomentumOptimizer(model, make_set(48), AccuracyEvaluator(), make_set(20, seed=1), **HP)
         where, name, count = (model, "feed", 6) if during == "step" else (CheckpointStore, "_write", 2)
@@ -417,7 +287,7 @@ class TestResume:
         assert [path.name for path in store.folder.glob(".*")] == [".damaged-step-00000012"]
 
     @pytest.mark.fault(31)
-    def test_from_damaged_checkpoints_alone_nothing_is_started_or_changed(self, session, tmp_path):
+    def test_with_only_damaged_checkpoints_nothing_is_started_or_changed(self, session, tmp_path):
         train(session, tmp_path)
         for step in CheckpointStore(tmp_path).steps():
             (CheckpointStore(tmp_path).path(step) / "state.json").write_text("{}")
@@ -430,8 +300,9 @@ class TestResume:
 
     @pytest.mark.fault(33)
     @pytest.mark.parametrize("name", ["on_epoch", "on_stop"])
-    def test_a_full_disk_under_the_log_leaves_the_checkpoint(self, session, tmp_path, monkeypatch, name):
-        whole = train(session, tmp_path / "whole")
+    def test_a_full_disk_under_the_log_leaves_the_checkpoint(
+        self, session, tmp_path, whole, monkeypatch, name
+    ):
 
         def full(self, *args):
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -454,79 +325,15 @@ class TestResume:
         assert train(session, tmp_path, resume=True)[0].state.epoch == 3
 
     @pytest.mark.fault(30)
-    def test_lost_checkpoints_are_no_reason_to_start_again(self, session, tmp_path):
+    def test_a_run_without_its_checkpoints_is_not_started_again(self, session, tmp_path):
         train(session, tmp_path)
         shutil.rmtree(tmp_path / "checkpoints")
         with pytest.raises(CheckpointError, match="no checkpoint in"):
             train(session, tmp_path, resume=True)
 
-    @pytest.mark.fault(23)
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [("batch_size", 8), ("seed", 3), ("schedule", "constant"), ("augment_train", False)],
-    )
-    def test_other_options(self, session, tmp_path, name, value):
-        train(session, tmp_path, num_epochs=1)
-        with pytest.raises(CheckpointError, match=f"{name} is {value!r}, was .*resume with the same options"):
-            train(session, tmp_path, num_epochs=1, resume=True, **{name: value})
-
-    def test_a_warm_up_is_a_share_of_the_run_so_that_its_length_may_not_change(self, session, tmp_path):
-        steps = {"schedule": "steps", "boundaries": (100,), "warmup_steps": 5}
-        train(session, tmp_path, num_epochs=1, **steps)
-        with pytest.raises(CheckpointError, match=r"warm-up \(updates\) is 1, was 0"):
-            train(session, tmp_path, num_epochs=2, resume=True, **steps)
-
-    def test_a_warm_up_that_both_lengths_have_room_for_is_no_difference(self, session, tmp_path):
-        steps = {"schedule": "steps", "boundaries": (100,), "warmup_steps": 1}
-        train(session, tmp_path, num_epochs=2, **steps)
-        assert train(session, tmp_path, num_epochs=3, resume=True, **steps)[0].state.epoch == 3
-
-    @pytest.mark.fault(23)
-    def test_another_evaluator_or_validation_set_would_choose_other_weights(self, session, tmp_path):
-        train(session, tmp_path, num_epochs=1)
-        with pytest.raises(
-            CheckpointError, match="evaluator is 'ErrorRateEvaluator', was 'AccuracyEvaluator'"
-        ):
-            train(session, tmp_path, num_epochs=2, resume=True, evaluator=ErrorRateEvaluator())
-        with pytest.raises(CheckpointError, match=r"validation images is \[8, .*validation labels is "):
-            train(session, tmp_path, num_epochs=2, resume=True, val_set=make_set(8))
-
-    @pytest.mark.fault(23)
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [("dropout_prob", 0.1), ("weight_decay_on", "weights"), ("precision", "bfloat16"), ("seed", 7)],
-    )
-    def test_a_model_of_other_options_but_the_same_variables(self, session, tmp_path, name, value):
-        train(session, tmp_path, num_epochs=1)
-        model = tiny_model(**{"dropout_prob": 0.3, name: value})
-        with pytest.raises(CheckpointError, match=f"model.{name} is {value!r}, was "):
-            train(session, tmp_path, num_epochs=2, resume=True, model=model)
-
-    def test_what_an_older_checkpoint_does_not_record_is_no_difference(self, session, tmp_path, monkeypatch):
-        def older(*arguments, **options):
-            fixed = fixed_of(*arguments, **options)
-            return {key: fixed[key] for key in ("batch_size", "seed")}
-
-        with monkeypatch.context() as patch:
-            patch.setattr("learning.training.loop.fixed_of", older)
-            train(session, tmp_path, num_epochs=1)
-        assert train(session, tmp_path, num_epochs=2, resume=True)[0].state.epoch == 2
-
-    @pytest.mark.fault(23, 24)
-    def test_another_model(self, session, tmp_path):
-        class Wider(TinyNet):
-            def _build_model(self, dropout_prob=0.3):
-                return super()._build_model(dropout_prob, width=5)
-
-        train(session, tmp_path)
-        with v1.Graph().as_default():
-            model = Wider((10, 10, 3), 2)
-        with pytest.raises(CheckpointError, match=r"conv1/beta is \[4\] there, \[5\] here; .* and 7 more"):
-            train(session, tmp_path, resume=True, model=model)
-
 
 class TestLock:
-    """Only the process that holds a directory trains in it, whether train.py called or somebody's own program."""
+    """Only the process that holds a directory trains in it, from train.py or any other program."""
 
     @pytest.mark.fault(36)
     def test_another_process_is_named_and_nothing_is_done(self, session, tmp_path):
@@ -536,7 +343,7 @@ class TestLock:
             assert [path.name for path in tmp_path.iterdir()] == [".lock"]
         train(session, tmp_path, num_epochs=1)
 
-    def test_the_holder_itself_may_train(self, session, tmp_path):
+    def test_the_holder_itself_can_train(self, session, tmp_path):
         with locked(tmp_path / "run", resumed=False):
             train(session, tmp_path / "run", num_epochs=1)
 
@@ -552,7 +359,7 @@ class TestNumbers:
             assert all(map(math.isfinite, CheckpointStore(tmp_path).read_state(step).step_losses))
 
     @pytest.mark.fault(39)
-    def test_weights_that_are_not_finite_are_not_saved(self, session, tmp_path):
+    def test_weights_with_nan_or_inf_are_not_saved(self, session, tmp_path):
         class Breaking(Optimizer):
             def _optimize_op(self):
                 biases = next(v for v in self.model.trainable_variables if v.op.name == "fc/biases")

@@ -27,7 +27,7 @@ def test_a_run_of_an_earlier_version_that_holds_such_an_option_is_still_built():
     assert build_model(config, (28, 28, 1), 2).weight_decay == 0.25
 
 
-def test_a_net_may_take_its_options_in_a_constructor_or_as_any_keywords(tmp_path, monkeypatch):
+def test_a_net_can_take_its_options_in_a_constructor_or_as_keywords(tmp_path, monkeypatch):
     (tmp_path / "nets_of_mine.py").write_text(
         "from models.nn import ConvNet\n"
         "class Constructed(ConvNet):\n"
@@ -46,7 +46,7 @@ def test_a_net_may_take_its_options_in_a_constructor_or_as_any_keywords(tmp_path
         check_new_model(ModelConfig(name="nets_of_mine.Constructed", options={"dept": 2}))
 
 
-def test_what_is_wrong_with_a_module_of_ones_own_is_said(tmp_path, monkeypatch):
+def test_an_error_in_a_users_own_module_is_explained(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "torn_nets.py").write_text("class MyNet(:\n")
     (tmp_path / "needy_nets.py").write_text("import nothing_of_the_kind\n")

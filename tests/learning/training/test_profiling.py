@@ -1,4 +1,4 @@
-"""The profile: the table worked out by hand, and a profiled run beside one that was left in peace."""
+"""learning/training/profiling.py: the table worked out by hand, and a profiled run against a plain one."""
 
 import csv
 import errno
@@ -14,7 +14,9 @@ from learning.runs.data import check_fits, open_data
 from learning.training import profiling
 from learning.training.profiling import Cost, costs
 from learning.training.step import TrainingStep
-from tests.learning.training.test_loop import assert_same_state, train
+from tests.support.tiny_training import assert_same_state, train
+
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 
 def node(label, microseconds):
@@ -46,7 +48,7 @@ def test_a_profiled_update_computes_the_same_bits_and_leaves_its_files(session, 
     assert any("Conv2D" in row["operation"] for row in rows)
 
 
-def test_what_goes_wrong_in_the_update_is_not_blamed_on_the_disk(session, tmp_path, monkeypatch):
+def test_an_error_in_the_update_is_not_blamed_on_the_disk(session, tmp_path, monkeypatch):
     def fail(*arguments, **options):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
 
@@ -55,7 +57,7 @@ def test_what_goes_wrong_in_the_update_is_not_blamed_on_the_disk(session, tmp_pa
         train(session, tmp_path, profile=2)
 
 
-def test_a_profile_that_cannot_be_written_is_said(session, tmp_path, monkeypatch):
+def test_a_profile_that_cannot_be_written_is_reported(session, tmp_path, monkeypatch):
     def fail(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -64,7 +66,7 @@ def test_a_profile_that_cannot_be_written_is_said(session, tmp_path, monkeypatch
         train(session, tmp_path, profile=2)
 
 
-def test_an_update_that_is_past_cannot_be_profiled(session, tmp_path):
+def test_a_past_update_cannot_be_profiled(session, tmp_path):
     train(session, tmp_path, num_epochs=2, profile=3)
     train(session, tmp_path, num_epochs=3, profile=3, resume=True)  # its table is there
     with pytest.raises(UsageError, match=r"train.profile is 2, and 12 updates are done"):

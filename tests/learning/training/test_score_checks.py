@@ -1,4 +1,4 @@
-"""learning/training/score_checks.py: what can never be scored is refused before anything is trained."""
+"""learning/training/score_checks.py: sets that cannot be scored are refused before training."""
 
 import logging
 import math
@@ -12,13 +12,15 @@ from learning.optimizers import MomentumOptimizer
 from learning.training.score_checks import check_scores
 from tests.conftest import make_set, tiny_model
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 pytestmark = pytest.mark.fault(48)
 
 NAMES = ("a", "b", "c")
 
 
 def labelled(*labels):
-    """A set of images with these labels."""
+    """Return a set of images with these labels."""
     return DataSet(np.zeros((len(labels), 12, 12, 3), np.uint8), np.array(labels, np.int64), crop_size=10)
 
 
@@ -51,7 +53,7 @@ def test_without_a_validation_set_the_minibatch_counts(caplog):
     assert "6 images often lack a class, and then have no score; hold out" in caplog.text
 
 
-def test_who_trains_is_told_before_anything_is_written(session, tmp_path):
+def test_a_bad_evaluator_is_refused_before_anything_is_written(session, tmp_path):
     model = tiny_model()
     val_set = make_set(4).subset([0, 2])  # of class 0 alone
     optimizer = MomentumOptimizer(model, make_set(), RocAucEvaluator(), val_set, batch_size=8, num_epochs=1)
@@ -61,7 +63,7 @@ def test_who_trains_is_told_before_anything_is_written(session, tmp_path):
 
 
 class Unable(Evaluator):
-    """An evaluator in the way of the post, which cannot tell before that it has no score."""
+    """An evaluator written as in the post, which cannot check before training whether it has a score."""
 
     worst_score = 0.0
     mode = "max"

@@ -1,4 +1,4 @@
-"""learning/training/training_images.py: the picture of some training images does not hold up training."""
+"""learning/training/training_images.py: the picture of training images does not delay training."""
 
 import logging
 import threading
@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 from datasets.dataset import DataSet
-from learning.reports import plots as report
+from learning.reports import plots
 from learning.training.training_images import TrainingImages
 
 
 @contextmanager
 def drawing(train_set, folder, *, augment=True):
-    """Training in a folder, as the callback sees it begin and end."""
+    """Call the callback as training in a folder does, at the start and the end."""
     train = SimpleNamespace(augment_train=augment)
     training = SimpleNamespace(save_dir=folder, config=SimpleNamespace(train=train))
     callback = TrainingImages(train_set)
@@ -31,14 +31,14 @@ def train_set():
     return DataSet(images, np.eye(2, dtype=np.uint8)[[0, 1, 0]], class_names=("cat", "dog"))
 
 
-def test_the_training_images_are_drawn_beside_the_work(train_set, tmp_path, monkeypatch):
-    draw, may_draw = report.draw_image_grid, threading.Event()
+def test_the_training_images_are_drawn_in_the_background(train_set, tmp_path, monkeypatch):
+    draw, may_draw = plots.draw_image_grid, threading.Event()
 
     def draw_later(*arguments):
         assert may_draw.wait(300)
         draw(*arguments)
 
-    monkeypatch.setattr(report, "draw_image_grid", draw_later)
+    monkeypatch.setattr(plots, "draw_image_grid", draw_later)
     with drawing(train_set, tmp_path):
         assert not (tmp_path / "augmented.png").exists()
         may_draw.set()
@@ -47,7 +47,7 @@ def test_the_training_images_are_drawn_beside_the_work(train_set, tmp_path, monk
     assert train_set.cursor == {"epochs_completed": 0, "index_in_epoch": 0}
 
 
-def test_a_picture_that_is_there_stays(train_set, tmp_path):
+def test_an_existing_picture_stays(train_set, tmp_path):
     path = tmp_path / "augmented.png"
     path.write_bytes(b"the old one")
     with drawing(train_set, tmp_path):
@@ -55,11 +55,11 @@ def test_a_picture_that_is_there_stays(train_set, tmp_path):
     assert path.read_bytes() == b"the old one"
 
 
-def test_a_picture_that_cannot_be_written_ends_no_training(train_set, tmp_path, monkeypatch, caplog):
+def test_a_picture_that_cannot_be_written_does_not_end_training(train_set, tmp_path, monkeypatch, caplog):
     def fail(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(report, "draw_image_grid", fail)
+    monkeypatch.setattr(plots, "draw_image_grid", fail)
     done = []
     with caplog.at_level(logging.WARNING), drawing(train_set, tmp_path):
         done.append("training")
@@ -70,7 +70,7 @@ def test_a_picture_that_cannot_be_written_ends_no_training(train_set, tmp_path, 
 def test_the_captions_of_class_numbers_are_the_names(tmp_path, monkeypatch):
     images = np.zeros((4, 8, 8, 3), np.uint8)
     drawn = []
-    monkeypatch.setattr(report, "draw_image_grid", lambda images, captions, path: drawn.append(captions))
+    monkeypatch.setattr(plots, "draw_image_grid", lambda images, captions, path: drawn.append(captions))
     for labels in ([0, 1, 1, 0], [[1, 0], [0.2, 0.8], [0, 1], [0.6, 0.4]]):  # numbers, shares
         train_set = DataSet(images, np.array(labels), class_names=["cat", "dog"], crop_size=6)
         with drawing(train_set, tmp_path, augment=False):

@@ -1,11 +1,12 @@
-"""The scripts in processes that need not start TensorFlow: one imports it once, and forks for every call.
+"""Call scripts without waiting for TensorFlow: in this process, or in forks of one that has imported it.
+
+    call_main("train.py", "--run-dir", path)
 
     with warm_scripts() as call:
         done = call("train.py", "--run-dir", path)
 
-Each call is a process of its own, with its own arguments, streams and exit code, as `subprocess.run` makes one; the
-fork is made before any session exists. What only a start of one's own shows (what importing says, what is imported
-at all) is asked of `python script.py` itself.
+A fork has its own arguments, streams and exit code, as with `subprocess.run`; the process that forks never opens a
+session. Tests of imports call `python script.py` itself.
 """
 
 import contextlib
@@ -21,21 +22,35 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT = 600  # seconds after which a call is taken to hang
+LIMIT = 3600  # seconds after which a call counts as hanging
 Done = subprocess.CompletedProcess[str]
+
+
+def call_main(script: str | Callable[[], object], *arguments: object) -> None:
+    """Call the `main` of a script, or a function, in this process with these arguments."""
+    with mock.patch.object(sys, "argv", [str(script), *map(str, arguments)]):
+        (
+            runpy.run_path(str(ROOT / script), run_name="called")["main"]
+            if isinstance(script, str)
+            else script
+        )()
 
 
 @contextlib.contextmanager
 def warm_scripts() -> Iterator[Callable[..., Done]]:
-    """A function that calls a script and returns the finished process with its texts.
+    """Yield a function that calls a script and returns the finished process with its output.
 
     It takes the script and its arguments; `cwd`; `prepare`, code that the process runs first; `pipe`, a named pipe
     that gets what would be returned as texts.
     """
-    command = [sys.executable, "-m", "tests.support.warm_scripts"]
-    one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # who has more than one cannot be forked safely
+    command = [sys.executable, "-m", "tests.support.scripts"]
+    one_thread = {
+        **os.environ,
+        "OPENBLAS_NUM_THREADS": "1",
+    }  # a process with several threads cannot be forked safely
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=one_thread
     ) as server:
@@ -95,7 +110,7 @@ def become(
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for number, path in ((2, stderr), (1, stdout)):  # opening a pipe waits for its reader
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), number)
-        # The streams of the server take its descriptors for what they were.
+        # The server's stream objects do not know of the new descriptors.
         sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
         os.chdir(cwd)
         os.environ.clear()
@@ -113,7 +128,7 @@ def become(
 
 
 def _ended(code: Any) -> int:
-    """The exit code after what any program does at its end: wait for its threads, write what is left."""
+    """Wait for threads and flush output, as Python does at exit; returns the exit code."""
     threading._shutdown()  # type: ignore[attr-defined]
     try:
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""One contract for every model, and what is particular to each."""
+"""models/convnet.py: preprocessing, prediction and the loss."""
 
 import numpy as np
 import pytest
@@ -6,150 +6,8 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from datasets.augment.windows import corner_center_crop_reflect
-from datasets.dataset import DataSet
-from learning.checkpoints.saved_variables import restore
-from models.catalogue import MODELS, model_class
-from models.nn import AlexNet, ConvNet, SmallNet
+from models.nn import ConvNet
 from tests.conftest import make_set, tiny_model
-
-# The smallest input of a net, where it is not SMALL, and options that show all its parts.
-SMALL = (8, 8, 3)
-SMALLEST = {"alexnet": (67, 67, 3), "mini-resnet": (8, 8, 1), "smallnet": (8, 8, 1)}
-OPTIONS = {"alexnet": {"dropout_prob": 0.5, "local_response_norm": True}, "smallnet": {"dropout_prob": 0.5}}
-
-# The plain twins of a basic and a bottleneck net, beside the names of the catalogue.
-PLAIN = {"plain18": "resnet18", "plain50": "resnet50"}
-# What the contract asks shows with one block to each of two stages; whole depths are left to the long tests.
-SHORT = {
-    name: {"stages": (1, 1), "widths": (16, 32)} for name in ("resnet18", "resnet20", "resnet50", "plain18")
-}
-QUICK = [
-    *(
-        (name, precision)
-        for name in ("alexnet", "smallnet", "resnet20")
-        for precision in ("float32", "bfloat16")
-    ),
-    *((name, "bfloat16") for name in ("mini-resnet", "resnet18", "resnet50", "plain18")),
-]
-
-# An option of the model's own with a letter too many or too few, and what it should have been.
-MISSPELT = {
-    "alexnet": ("local_response_nrm", "local_response_norm"),
-    "smallnet": ("widht", "width"),
-}
-
-
-def build(name, *, is_whole=False, **options):
-    """The net of that name, with few blocks unless it is to be whole."""
-    twin = {"is_plain": True} if name in PLAIN else {}
-    depth = {} if is_whole else SHORT.get(name, {})
-    options = {**OPTIONS.get(name, {}), **depth, **twin, **options}
-    with tf.Graph().as_default():
-        return model_class(PLAIN.get(name, name))(SMALLEST.get(name, SMALL), 3, **options)
-
-
-class TestContract:
-    @pytest.mark.parametrize(("name", "precision"), QUICK)
-    def test_builds_trains_saves_restores_and_predicts(self, name, precision, session, tmp_path):
-        self.check(name, session, tmp_path, precision=precision)
-
-    @pytest.mark.long
-    @pytest.mark.parametrize("name", [*MODELS, *PLAIN])
-    def test_so_does_every_net_in_its_whole_depth(self, name, session, tmp_path):
-        self.check(name, session, tmp_path, is_whole=True)
-
-    def check(self, name, session, tmp_path, **options):
-        model = build(name, **options)
-        height, _, channels = model.input_shape
-        rng = np.random.default_rng(0)
-        images = rng.integers(0, 256, (5, height + 2, height + 2, channels), np.uint8)
-        dataset = DataSet(images, np.eye(3)[[0, 1, 2, 0, 1]], crop_size=height)
-        with model.graph.as_default():
-            # clipped: the last norms of a deep net see five values each here, and its gradients are huge
-            gradients, _ = tf.clip_by_global_norm(tf.gradients(model.loss, model.trainable_variables), 1.0)
-            update = v1.train.GradientDescentOptimizer(0.01).apply_gradients(
-                zip(gradients, model.trainable_variables, strict=True)
-            )
-            sess = session(model)
-            sess.run(v1.global_variables_initializer())
-            loss, _, _ = sess.run(
-                [model.loss, update, model.update_ops], model.feed(*dataset.next_batch(5), is_train=True)
-            )
-            v1.train.Saver().save(sess, str(tmp_path / "model.ckpt"), write_meta_graph=False)
-        pred = model.predict(sess, dataset, batch_size=4)
-
-        assert np.isfinite(loss)
-        assert model.pred.dtype == model.logits.dtype == tf.float32
-        assert all(v.dtype.base_dtype == tf.float32 for v in model.variables)
-        assert pred.shape == (5, 3)
-        np.testing.assert_allclose(pred.sum(axis=1), 1, rtol=1e-5)
-        again = build(name, seed=9, **options)
-        sess = session(again)
-        restore(sess, again.variables, tmp_path)
-        np.testing.assert_array_equal(again.predict(sess, dataset, batch_size=4), pred)
-
-    @pytest.mark.parametrize("name", ["alexnet", "smallnet", "resnet50", "mini-resnet"])
-    def test_unknown_option_is_an_error_with_a_suggestion(self, name):
-        misspelt, option = MISSPELT.get(name, ("shortcutt", "shortcut"))
-        with pytest.raises(TypeError, match=f"'{misspelt}'; did you mean '{option}'"):
-            build(name, **{misspelt: 1})
-        with pytest.raises(TypeError, match="'weight_decayy'; did you mean 'weight_decay'"):
-            build(name, weight_decayy=0.1)
-
-    @pytest.mark.parametrize("name", ["alexnet", "smallnet", "resnet18", "mini-resnet"])
-    def test_options_of_other_parts_are_passed_over(self, name):
-        build(name, batch_size=256, learning_rate_patience=30, augment_pred=True)
-
-
-def test_alexnet_has_the_parameters_of_the_post():
-    with tf.Graph().as_default():
-        model = AlexNet([227, 227, 3], 2)
-    assert model.num_parameters == 58_289_538
-    shapes = {v.op.name: tuple(v.shape) for v in model.trainable_variables}
-    assert shapes["conv1/weights"] == (11, 11, 3, 96)
-    assert shapes["fc6/weights"] == (6 * 6 * 256, 4096)
-    assert tuple(model.d["pool5"].shape[1:]) == (6, 6, 256)
-    assert len(shapes) == 16
-
-
-def test_alexnet_initial_values_of_the_post(session):
-    with tf.Graph().as_default():
-        model = AlexNet([67, 67, 3], 2)
-    sess = session(model)
-    with model.graph.as_default():
-        sess.run(v1.global_variables_initializer())
-    values = sess.run({v.op.name: v for v in model.trainable_variables})
-    deviations = {"conv2": 0.01, "conv5": 0.01, "fc7": 0.005, "fc8": 0.01}
-    biases = {
-        "conv1": 0,
-        "conv2": 0.1,
-        "conv3": 0,
-        "conv4": 0.1,
-        "conv5": 0.1,
-        "fc6": 0.1,
-        "fc7": 0.1,
-        "fc8": 0,
-    }
-    for layer, deviation in deviations.items():
-        assert values[f"{layer}/weights"].std() == pytest.approx(deviation, rel=0.05)
-    for layer, value in biases.items():
-        np.testing.assert_array_equal(values[f"{layer}/biases"], np.float32(value))
-
-
-def test_the_dropout_of_fc7_reaches_the_output():
-    with tf.Graph().as_default() as graph:
-        model = AlexNet([67, 67, 3], 2, dropout_prob=0.5)
-    product = next(op for op in graph.get_operations() if op.name == "fc8/MatMul")
-    assert product.inputs[0] is model.d["drop7"]
-    assert model.d["drop7"] is not model.d["relu7"]
-
-
-def test_smallnet_is_the_example_of_a_short_subclass():
-    with tf.Graph().as_default():
-        model = SmallNet([28, 28, 1], 10)
-    stem = 3 * 3 * 1 * 32 + 2 * 32
-    blocks = sum(9 * a * b + 2 * b + 9 * b * b + 2 * b for a, b in ((32, 32), (32, 64), (64, 128)))
-    assert model.num_parameters == stem + blocks + 128 * 10 + 10
 
 
 class TestPreprocessing:
@@ -177,7 +35,9 @@ class TestPreprocessing:
 class TestPredict:
     @pytest.mark.parametrize("num_images", [1, 7, 8, 9])
     @pytest.mark.parametrize("augment_pred", [True, False])
-    def test_any_size_beside_the_batch_in_the_order_of_the_set(self, num_images, augment_pred, session):
+    def test_predictions_follow_the_order_of_the_set_for_any_batch_size(
+        self, num_images, augment_pred, session
+    ):
         model = tiny_model()
         sess = session(model)
         with model.graph.as_default():
@@ -243,7 +103,7 @@ class TestPredict:
         ),
     ],
 )
-def test_what_build_model_must_return_is_said(output, message):
+def test_the_error_says_what_build_model_must_return(output, message):
     class Wrong(ConvNet):
         def _build_model(self):
             return output(self)
@@ -280,7 +140,7 @@ class TestLoss:
             tiny_model(weight_decay_on="kernels")
 
 
-def test_a_subclass_in_the_way_of_the_post_keeps_working(session):
+def test_a_subclass_written_as_in_the_post_works(session):
     class PostNet(ConvNet):
         def _build_model(self, **kwargs):
             keep_prob = tf.cond(self.is_train, lambda: 1.0 - kwargs.pop("dropout_prob", 0.0), lambda: 1.0)

@@ -1,10 +1,19 @@
-"""Names and weights of the project in the networks of benchmarks/peers/torch_nets.py, for the parity tests."""
+"""Names and weights of the project in the networks of benchmarks/peers, for the parity tests."""
 
 import re
 
-import torch
+KERAS_KINDS = {"weights": "kernel", "biases": "bias"}
 
-KINDS = {
+
+def keras_variable(model, name):
+    """The peer's variable of `name`: stage1/block2/conv1/weights is `kernel` of the layer stage1_block2_conv1."""
+    scope, _, variable = name.rpartition("/")
+    layer_name = scope.replace("/", "_")
+    layer = model.get_layer(layer_name if variable in KERAS_KINDS else f"{layer_name}_norm")
+    return getattr(layer, KERAS_KINDS.get(variable, variable))
+
+
+TORCH_KINDS = {
     "weights": "weight",
     "biases": "bias",
     "gamma": "weight",
@@ -24,7 +33,7 @@ def torch_name(name):
         scope = scope.removesuffix("shortcut") + f"downsample.{int(is_norm)}"
     elif is_norm:
         scope = re.sub(r"conv(\d)$", r"bn\1", scope)
-    return f"{scope}.{KINDS[variable]}"
+    return f"{scope}.{TORCH_KINDS[variable]}"
 
 
 def to_torch(value, chw=None):
@@ -32,6 +41,8 @@ def to_torch(value, chw=None):
 
     :param chw: (C, H, W) where the D inputs are a flattened image: TensorFlow flattens (H, W, C), torch (C, H, W).
     """
+    import torch
+
     if value.ndim == 4:
         value = value.transpose(3, 2, 0, 1)
     elif value.ndim == 2 and chw is not None:
