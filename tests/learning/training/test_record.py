@@ -1,5 +1,4 @@
 from learning.training.record import CURVES_FILE
-
 from tests.support.tiny_training import train
 
 
