@@ -20,6 +20,20 @@ from models.resnet import (
 from models.smallnet import SmallNet
 
 __all__ = [
-    "AlexNet", "CifarResNet", "ConvNet", "MiniResNet", "ResNet", "ResNet18", "ResNet20", "ResNet32", "ResNet34",
-    "ResNet44", "ResNet50", "ResNet56", "ResNet101", "ResNet110", "ResNet152", "SmallNet",
-]  # fmt: skip
+    "AlexNet",
+    "CifarResNet",
+    "ConvNet",
+    "MiniResNet",
+    "ResNet",
+    "ResNet18",
+    "ResNet20",
+    "ResNet32",
+    "ResNet34",
+    "ResNet44",
+    "ResNet50",
+    "ResNet56",
+    "ResNet101",
+    "ResNet110",
+    "ResNet152",
+    "SmallNet",
+]
