@@ -137,8 +137,8 @@ class TrainingLoop:
         state = self.store.newest_state()
         if differing := differences(self.fixed, state.fixed):
             raise CheckpointError(
-                f"{self.save_dir} was trained with other options or data: {'; '.join(differing)}; "
-                "resume with the same ones"
+                f"{self.save_dir} was trained differently: {'; '.join(differing)}; "
+                "resume with the same options and data"
             )
         restore(self.sess, self.step.saved_variables, self.store.path(state.global_step), exact=True)
         try:
