@@ -35,7 +35,7 @@ PART = (
     "models/test_subclasses.py::TestLosses",
     "models/test_subclasses.py::TestVariables",
     "models/test_subclasses.py::TestErrors",
-    "models/test_convnet.py::TestPredict",
+    "models/test_convnet.py::TestPredict::test_ten_crops_are_averaged_and_batches_respected",
     "models/test_catalogue.py::TestContract::test_builds_trains_saves_restores_and_predicts[smallnet-float32]",
     "models/test_catalogue.py::TestContract::test_builds_trains_saves_restores_and_predicts[resnet20-float32]",
     "learning/training/test_loop.py::TestResume::test_is_exact[MomentumOptimizer]",

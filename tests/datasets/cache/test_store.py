@@ -241,11 +241,11 @@ def test_a_full_disk_leaves_nothing_behind(folder, monkeypatch):
 def test_builders_of_the_same_entry_at_once_all_end_well(folder):
     results, start = [], threading.Barrier(4)
 
-    def load():
+    def load_one():
         start.wait()
         results.append(load(folder, workers=1))
 
-    threads = [threading.Thread(target=load) for _ in range(4)]
+    threads = [threading.Thread(target=load_one) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
