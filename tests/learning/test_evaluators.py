@@ -24,7 +24,7 @@ from learning.evaluators import (
 pytestmark = pytest.mark.filterwarnings("error")
 
 NUM_CLASSES = 8
-HIGHER_IS_BETTER = {"accuracy", "top5_accuracy", "macro_f1", "balanced_accuracy", "roc_auc"}
+LOWER_IS_BETTER = {"error_rate", "log_loss"}
 
 
 @pytest.fixture(params=sorted(EVALUATORS))
@@ -54,7 +54,7 @@ class TestContract:
         assert {name: make().name for name, make in EVALUATORS.items()} == {name: name for name in EVALUATORS}
 
     def test_mode(self, evaluator):
-        assert evaluator.mode == ("max" if evaluator.name in HIGHER_IS_BETTER else "min")
+        assert evaluator.mode == ("min" if evaluator.name in LOWER_IS_BETTER else "max")
 
     def test_score_is_a_python_float(self, evaluator, labels, random_predictions):
         assert type(evaluator.score(labels, random_predictions)) is float
@@ -94,7 +94,7 @@ class TestContract:
         assert evaluator.is_better(finite_worst, math.nan) is True
 
     def test_any_gain_over_the_worst_counts(self, evaluator):
-        tiny_gain = {0.0: 1e-9, 1.0: 1 - 1e-9, math.inf: 1e300}[evaluator.worst_score]
+        tiny_gain = {-1.0: -1 + 1e-9, 0.0: 1e-9, 1.0: 1 - 1e-9, math.inf: 1e300}[evaluator.worst_score]
         assert evaluator.is_better(tiny_gain, evaluator.worst_score) is True
 
     def test_threshold_is_relative_to_the_best(self, evaluator):

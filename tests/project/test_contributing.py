@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(
     r"^```(python|yaml|diff)\n(?:# |--- )(\S+\.(?:py|yaml))\n(.*?)^```$", re.MULTILINE | re.DOTALL
 )
+# The tests of every augmentation, option and metric, which the examples must pass too.
+CONTRACTS = ["tests/datasets/augment", "tests/datasets/options", "tests/learning/test_evaluators.py"]
 NEEDED = ("benchmarks", "configs", "datasets", "learning", "models", "tests")
 
 
@@ -40,6 +42,7 @@ def test_the_examples_work(copy):
     blocks = BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
     tests = [path for _, path, _ in blocks if Path(path).name.startswith("test_")]
     assert len(tests) == 5
+    tests += CONTRACTS
     for kind, path, text in blocks:
         if kind == "diff":
             for hunk in text.split("@@\n"):
