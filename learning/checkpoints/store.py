@@ -83,13 +83,17 @@ class CheckpointStore:
         with storage_errors(self.save_dir, what, "the earlier ones are as they were; make room and resume"):
             self.folder.mkdir(parents=True, exist_ok=True)
             self.clean()
-            target = self.path(state.global_step)
-            with replacing_folder(target, f".writing-{target.name}") as temporary:
-                saved_variables.save(sess, saver, temporary)
-                write_text(temporary / STATE_FILE, self.losses.put(state).to_json())
-                write_checksums(temporary)
+            target = self._write(sess, saver, state)
             self.link_selected(state)
             self._prune(state)
+        return target
+
+    def _write(self, sess: v1.Session, saver: v1.train.Saver, state: TrainingState) -> Path:
+        target = self.path(state.global_step)
+        with replacing_folder(target, f".writing-{target.name}") as temporary:
+            saved_variables.save(sess, saver, temporary)
+            write_text(temporary / STATE_FILE, self.losses.put(state).to_json())
+            write_checksums(temporary)
         return target
 
     def newest_state(self) -> TrainingState:
