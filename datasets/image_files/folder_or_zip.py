@@ -162,7 +162,7 @@ def open_source(path: Path | str) -> Source:
     beside = shortened(sorted(os.listdir(parent))) if parent.is_dir() else "no such folder either"
     raise DataError(
         f"no folder or zip archive at '{escape_name(path)}' "
-        f"(in '{escape_name(parent)}': {beside}); give the path of the images with --data-dir"
+        f"(in '{escape_name(parent)}': {beside}); correct the path of the images (train.py: --data-dir)"
     )
 
 

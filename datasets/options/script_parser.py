@@ -10,6 +10,8 @@ from typing import Any, Literal, NoReturn, get_args, get_origin
 from datasets.errors import UsageError, suggestion
 from datasets.options.fields import Option, options_of
 
+MOST_LISTED = 20  # options that an error message lists
+
 
 class ScriptParser(argparse.ArgumentParser):
     """An argparse parser that raises UsageError, suggests options, and has --debug for `run_script`."""
@@ -58,8 +60,10 @@ class ScriptParser(argparse.ArgumentParser):
         known = {name.rpartition(".")[2]: name for name in reversed(names)}  # the first of equal names wins
         if "." in option:
             known = {name: name for name in names if "." in name}
-        near = difflib.get_close_matches(option, known, n=1, cutoff=0.6)
-        return f"did you mean --{known[near[0]]}?" if near else suggestion(option, names)
+        near = [option] if option in known else difflib.get_close_matches(option, known, n=1, cutoff=0.6)
+        if near:
+            return f"did you mean --{known[near[0]]}?"
+        return suggestion(option, names) if len(names) <= MOST_LISTED else "--help lists all options"
 
     def add_section(
         self, section: str, owner: type, short_names: Mapping[str, str], defaults: Mapping[str, Any]

@@ -85,7 +85,7 @@ def _train_parser(argv: Sequence[str], recipe: Mapping[str, Any]) -> ScriptParse
         usage="%(prog)s [--config FILE] [--data-dir DIR] [--run-dir DIR] [--resume RUN] [--SECTION.OPTION X ...]",
         description="Train an image classifier, test its weights, and say where the run is. Without arguments: the "
         "digits that scikit-learn ships. With --data-dir alone: your own images, one folder per class.",
-        epilog="Recipes are in configs/. Every option can also be set in such a file.",
+        epilog=f"Recipes are in {CONFIGS}. Every option can also be set in such a file.",
     )
     parser.set_defaults(given=[])
     parser.add_argument("-h", "--help", action="store_true", help="show this help message and exit")

@@ -36,7 +36,8 @@ def _check_changes(saved: RunConfig, values: Mapping[str, Any]) -> None:
         if key not in changeable and value != before[key]
     ]
     if differing:
+        reason = "" if "train.num_epochs" in changeable else "; a cosine schedule fixes train.num_epochs"
         raise CheckpointError(
             f"the run cannot be resumed with other options: {'; '.join(differing)}; "
-            f"leave them out (what may change: {', '.join(changeable)}), or start a new run"
+            f"leave them out (what may change: {', '.join(changeable)}{reason}), or start a new run"
         )

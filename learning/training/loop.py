@@ -115,7 +115,7 @@ class TrainingLoop:
                     raise Interrupted(
                         signals.received,
                         f"stopped by {signal.Signals(signals.received).name} after {self.state.global_step} "
-                        f"updates, all saved; go on with --resume {self.save_dir}",
+                        f"updates, all saved; go on with --resume {self.save_dir}, in a program with resume=True",
                     )
 
     def _start(self, fresh: bool) -> None:
