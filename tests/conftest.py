@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import signal
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -140,6 +141,14 @@ def call_script():
     """Call a script in a process that has imported TensorFlow already: see tests/support/scripts.py."""
     with warm_scripts() as call:
         yield call
+
+
+@pytest.fixture
+def without_nohup():
+    """Give SIGHUP its usual meaning, which nohup takes away from the tests that it starts."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

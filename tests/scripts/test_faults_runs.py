@@ -142,6 +142,7 @@ def test_a_second_signal_ends_the_process_at_once(number):
 
 
 @pytest.mark.fault(38)
+@pytest.mark.usefixtures("without_nohup")
 def test_a_terminal_can_hang_up_twice_and_nohup_is_respected():
     with SignalGuard() as signals:
         signal.raise_signal(signal.SIGHUP)

@@ -234,6 +234,7 @@ class TestResume:
         assert histories[0] == histories[1]
 
     @pytest.mark.fault(38)
+    @pytest.mark.usefixtures("without_nohup")
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
     @pytest.mark.parametrize("during", ["step", "save"])
     def test_a_signal_saves_and_leaves_and_the_resumed_run_is_exact(
