@@ -12,6 +12,7 @@ from PIL import Image
 from datasets.check import command
 from tests.bad_tree import KINDS, Said, compare, is_equal, photographs, run
 from tests.support.planted import NAMES, ODD, UNREADABLE
+from tests.support.scripts import call_main
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def call(tmp_path, monkeypatch):
     """Run a script in this process, because TensorFlow takes seconds to start."""
     monkeypatch.setenv("SESSIONNET_CACHE", str(tmp_path / "cache"))
 
-    def call_main(arguments):
+    def call_and_collect(arguments):
         stdout, stderr = io.StringIO(), io.StringIO()
         handler = logging.StreamHandler(stderr)
         logging.getLogger().addHandler(handler)
@@ -43,7 +44,7 @@ def call(tmp_path, monkeypatch):
             logging.getLogger().removeHandler(handler)
         return Said(0, stdout.getvalue(), stderr.getvalue())
 
-    return call_main
+    return call_and_collect
 
 
 @pytest.mark.fault(1, 2, 3, 4, 5, 6, 7, 8, 11)
