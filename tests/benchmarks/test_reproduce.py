@@ -136,7 +136,7 @@ def test_what_a_machine_took_for_precision_auto_is_not_a_deviation():
 
 
 def test_add_refuses_a_folder_that_is_not_a_run(tmp_path):
-    with pytest.raises(CheckpointError, match="no run directory"):
+    with pytest.raises(CheckpointError, match="is not a run directory"):
         reproduce.add(tmp_path, None, tmp_path / "results")
 
 
