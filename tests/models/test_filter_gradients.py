@@ -135,8 +135,9 @@ def test_a_step_through_a_net_agrees_with_the_kernels(cpu_with, monkeypatch):
         np.testing.assert_allclose(ours, own, rtol=1e-3, atol=1e-5 * np.abs(own).max())
 
 
-def test_two_trainings_with_products_end_in_the_same_bits():
+def test_two_trainings_with_products_end_in_the_same_bits(cpu_with):
     """The digits' net takes products from its second stage on."""
+    cpu_with("avx2 avx512f")
     images = np.random.default_rng(0).integers(0, 256, size=(16, 28, 28, 1), dtype=np.uint8)
     labels = np.eye(10, dtype=np.uint8)[np.arange(16) % 10]
     ends = []
