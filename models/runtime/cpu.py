@@ -26,17 +26,21 @@ LIMITS = {
 LIMIT_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # the second is the older name
 
 
-def processor_facts(key: str) -> list[str]:
-    """Return the values of `key` ("model name", "flags"), one for each logical processor; none on other systems."""
+def processor_fact(key: str) -> str:
+    """Return the value of `key` ("model name", "flags") of the first logical processor; "" on other systems.
+
+    The file is not read further: it grows with the processors, and each network layer may ask.
+    """
     if not CPU_INFO.is_file():
-        return []
-    pairs = (line.partition(":") for line in CPU_INFO.read_text(encoding="utf-8").splitlines())
-    return [value.strip() for name, _, value in pairs if name.strip() == key]
+        return ""
+    with CPU_INFO.open(encoding="utf-8") as lines:
+        pairs = (line.partition(":") for line in lines)
+        return next((value.strip() for name, _, value in pairs if name.strip() == key), "")
 
 
 def processor_name() -> str:
     """Return the manufacturer's name of the processor or, if that is not known, the system's architecture."""
-    return (processor_facts("model name") or [platform.processor() or platform.machine()])[0]
+    return processor_fact("model name") or platform.processor() or platform.machine()
 
 
 def usable_cores() -> int:
@@ -46,7 +50,7 @@ def usable_cores() -> int:
 
 def instructions() -> list[str]:
     """Return those of INSTRUCTIONS that the processor has; none if the system does not say."""
-    flags = " ".join(processor_facts("flags")[:1]).split()
+    flags = processor_fact("flags").split()
     return [name for name in INSTRUCTIONS if name in flags]
 
 
