@@ -19,7 +19,7 @@ WHY77 = ROOT / "docs" / "why-77.md"
 
 
 def scaling_table(figures: Figures) -> str:
-    """Return time and memory by size, of a measurement that is no longer part of the benchmarks."""
+    """Return time and memory by size, from figures of a retired benchmark."""
     rows = []
     for what, found in figures["sweeps"].items():
         for row in found["rows"]:

@@ -109,7 +109,7 @@ def add(run_path: Path, recipe: str | None, results: Path = RESULTS) -> Path:
 
     :param recipe: None for the recipe that the run names.
     :raises CheckpointError: there is no run, or it is not finished.
-    :raises UsageError: there is no such recipe.
+    :raises UsageError: the recipe does not exist.
     :raises DirectoryInUseError: there are results of that recipe already.
     """
     run = project.open_run(run_path)

@@ -1,4 +1,4 @@
-"""What a network takes besides the project's data sets: plain arrays, class numbers, a mean of 0-255 pixels."""
+"""Convert what users pass to a network: plain arrays, class numbers, a mean of pixels in [0, 255]."""
 
 from typing import Any
 

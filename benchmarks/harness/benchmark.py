@@ -26,8 +26,8 @@ class Benchmark:
     :ivar text: description, of which --help shows the first line.
     :ivar steps: yields the figures that are known so far, ready for JSON, after each part of the measurement.
     :ivar table: Markdown table of such figures, and of those in committed files.
-    :ivar rounds: default of --rounds; None: everything is measured once, and there is no such option.
-    :ivar seconds: default of --seconds; None: the work decides how long it takes, and there is no such option.
+    :ivar rounds: default of --rounds; None leaves the option out and measures everything once.
+    :ivar seconds: default of --seconds; None leaves the option out if the work itself sets the duration.
     :ivar has_precision: whether there is --precision.
     :ivar add_options: adds further options.
     """

@@ -1,4 +1,4 @@
-"""What is measured on: this processor, or the part of it that --isa leaves, and TensorFlow's kernels.
+"""Describe the hardware of a measurement: this processor, or the part that --isa leaves, and TensorFlow's kernels.
 
 This module imports none of the libraries: its settings must be in the environment before they are imported.
 """

@@ -1,4 +1,4 @@
-"""What a measurement leaves behind: rates as medians and spreads, and what they were measured on."""
+"""Summarise rates as medians and spreads, and record the conditions of a measurement."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""What the project is compared with, and the numbers that all contestants share."""
+"""The same networks in other libraries, and the hyperparameters that all contestants share."""
 
 LEARNING_RATE = 1e-3  # the speed does not depend on it, but the loss must stay finite
 MOMENTUM = 0.9

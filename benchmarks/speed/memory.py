@@ -34,7 +34,7 @@ FEW = 256  # images of the smaller set
 
 
 class Work(NamedTuple):
-    """What each contestant does."""
+    """The settings that all contestants share."""
 
     num_images: int
     image_size: int = 256

@@ -50,7 +50,7 @@ def are_pets(source: Source) -> bool:
 
 @dataclass(frozen=True)
 class _Layout:
-    """How a path gives its part and its class.
+    """A rule that derives part and class from a path.
 
     :param enclosing: the one folder that holds everything and is neither a class nor a part, or ().
     :param has_parts: whether the folders below are parts.
