@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from models.frozen import Frozen, frozen_session
 from models.graph import building
 from models.graph.building import AddedItems
 from models.graph.errors import explained
+from models.graph.folded import Frozen, frozen_session
 from models.inputs import ImageArray, one_hot, scaled_mean
 from models.options import accepted, bound, check_among, reject_unknown
 

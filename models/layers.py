@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from models.filter_gradients import GRADIENT, products_pay
 from models.graph.building import global_step
+from models.graph.filter_gradients import GRADIENT, products_pay
 
 BATCH_NORMS = "batch_norms"  # the graph collection of BatchNorm items
 FUSED_EPSILON = 1.001e-5  # the smallest that TensorFlow's batch norm computes with

@@ -2,7 +2,7 @@
 
 Convolutions of AlexNet and of the ResNets at the batch sizes of the training steps. The ways take turns in one
 session; the least time of each counts, since other work can only make it longer. The rule of
-`models.filter_gradients.products_pay` was drawn from such a table.
+`models.graph.filter_gradients.products_pay` was drawn from such a table.
 """
 
 import argparse
@@ -65,7 +65,7 @@ QUICK_SHAPES = (Shape(2, 7, 32, 128), Shape(2, 8, 32, 128, stride=2))
 
 def least_times(shape: Shape, precision: str, rounds: int, threads: int) -> dict[str, float]:
     """Return the milliseconds of the forward pass and of both ways, and whether the layers take the products."""
-    from models.filter_gradients import filter_gradient, products_pay
+    from models.graph.filter_gradients import filter_gradient, products_pay
 
     tf, v1 = project.graph_mode()
     dtype, stride = tf.dtypes.as_dtype(precision), shape.stride

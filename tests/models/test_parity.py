@@ -26,7 +26,7 @@ IN_EVALUATION, IN_TRAINING = 1e-4, 1e-3  # the largest difference allowed
 
 TORCHVISION = {"padding": "SYMMETRIC"}
 # Two blocks and one show all that a whole depth would, and half the channels all that whole widths would; from the
-# third stage on these are still so many that gradients of filters are products (models/filter_gradients.py).
+# third stage on these are still so many that gradients of filters are products (models/graph/filter_gradients.py).
 SHORT = {"stages": (2, 2, 1, 1), "widths": (32, 64, 128, 256)}
 POST_RESNET = {
     "padding": "SYMMETRIC",

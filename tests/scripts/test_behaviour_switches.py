@@ -12,7 +12,7 @@ import pytest
 
 PYTEST = find_spec("pytest.__main__").origin
 TESTS = Path(__file__).resolve().parents[1]
-# Tests that a switch can affect. Predictions by models/frozen.py are compared in tests.support.frozen_nets.
+# Tests that a switch can affect. Predictions by models/graph/folded.py are compared in tests.support.frozen_nets.
 SUITES = (
     "models/test_catalogue.py",
     "models/test_convnet.py",
@@ -25,9 +25,9 @@ SUITES = (
     "learning/test_optimizers.py",
     "learning/test_schedules.py",
     "learning/checkpoints/test_store.py",
-    "models/test_filter_gradients.py",
+    "models/graph/test_filter_gradients.py",
     "scripts/test_porting.py",
-    "models/test_frozen.py::TestSideEffects",
+    "models/graph/test_folded.py::TestSideEffects",
 )
 # Nets with every kind of layer, prediction, one exact resume: what a single switch could break.
 PART = (

@@ -14,7 +14,7 @@ from tests.conftest import make_set, tf, v1  # isort: skip
 
 from datasets.augment.windows import corner_center_crop_reflect
 from learning.machine.kernels import ONEDNN, kernels
-from models.frozen import FEWEST_CROPS
+from models.graph.folded import FEWEST_CROPS
 from models.layers import batch_norm, conv_layer, fc_layer, global_average_pool, local_response_norm
 from models.nn import ConvNet, ResNet, SmallNet
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from datasets.options.loading import LoadOptions
 from learning.inference.prediction import ImageFile, predict_files
-from models.frozen import FrozenSession
+from models.graph.folded import FrozenSession
 from tests.conftest import tiny_model, v1
 
 

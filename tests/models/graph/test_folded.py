@@ -1,4 +1,4 @@
-"""models/frozen.py: the frozen copy predicts as the model does, is never stale, and disturbs nothing."""
+"""models/graph/folded.py: the frozen copy predicts as the model does, is never stale, and disturbs nothing."""
 
 import gc
 import os
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from learning.machine.kernels import ONEDNN, kernels
-from models.frozen import FEWEST_CROPS, FrozenSession, freeze, frozen_session
+from models.graph.folded import FEWEST_CROPS, FrozenSession, freeze, frozen_session
 from models.nn import AlexNet
 from tests.conftest import make_set, tf, v1
 from tests.support.frozen_nets import (

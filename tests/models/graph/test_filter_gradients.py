@@ -1,4 +1,4 @@
-"""models/filter_gradients.py against TensorFlow's own gradients."""
+"""models/graph/filter_gradients.py against TensorFlow's own gradients."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from models import layers
-from models.filter_gradients import filter_gradient, products_pay
+from models.graph.filter_gradients import filter_gradient, products_pay
 from models.nn import ResNet, SmallNet
 
 CASES = [  # height, width, side, stride, padding

@@ -1,0 +1,86 @@
+"""The vocabulary of the maps: which variable of ours is which tensor of a source, and how its layout differs.
+
+A map is data that is read in both directions: `models.weights.load` goes from the source to our variables, and
+`models.weights.export` back.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from models.convnet import ConvNet
+
+
+class Layout(NamedTuple):
+    """A pair of functions that rearrange a tensor without changing its values."""
+
+    to_ours: Callable[[np.ndarray], np.ndarray]
+    to_theirs: Callable[[np.ndarray], np.ndarray]
+
+
+def _transposed(*axes: int) -> Layout:
+    back = tuple(int(axis) for axis in np.argsort(axes))
+    return Layout(lambda tensor: tensor.transpose(axes), lambda tensor: tensor.transpose(back))
+
+
+SAME = Layout(lambda tensor: tensor, lambda tensor: tensor)
+OIHW = _transposed(2, 3, 1, 0)  # filters of PyTorch and Caffe (O, I, H, W); ours are (H, W, I, O)
+CMHW = _transposed(2, 3, 0, 1)  # depthwise filters of PyTorch (C, 1, H, W); ours are (H, W, C, 1)
+OD = _transposed(1, 0)  # fully connected weights of PyTorch (out, in); ours are (in, out)
+CONV_1X1 = Layout(
+    lambda tensor: tensor[0, 0], lambda tensor: tensor[np.newaxis, np.newaxis]
+)  # (1, 1, in, out)
+
+
+class Pair(NamedTuple):
+    """One variable of ours, by its name in the graph, and the source's name of it."""
+
+    ours: str
+    theirs: str
+    layout: Layout = SAME
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """What the source's network expects: (X - mean) / std, with X in [0, 1].
+
+    :param mean: one number for each channel, in the order red, green, blue.
+    :param std: the same.
+    :param is_bgr: the source's channels are in the order blue, green, red.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    is_bgr: bool = False
+
+
+IMAGENET = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # torchvision's
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsMap:
+    """How one program stores one family of networks.
+
+    :param name: in messages and records, such as "torchvision ResNet".
+    :param recognises: whether tensors of these names and shapes are of this source.
+    :param pairs: all pairs for a network of ours, which was built with the right options. Raises WeightsError for a
+        class that the source does not have.
+    :param preprocessing: what the source was trained with, folded into our `preprocessing/mean` and the first
+        convolution.
+    :param first_layer: our name of the weights that read the image.
+    :param head: our variable scope of the last layer, whose size may differ.
+    :param options: options of our network that its weights were trained with, such as the padding.
+    :param ignored: a regular expression that matches the names of the source's tensors without a counterpart.
+    """
+
+    name: str
+    recognises: Callable[[Mapping[str, tuple[int, ...]]], bool]
+    pairs: Callable[["ConvNet"], Collection[Pair]]
+    preprocessing: Preprocessing
+    first_layer: str
+    head: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    ignored: str = "(?!)"
