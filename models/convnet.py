@@ -13,6 +13,7 @@ import tensorflow.compat.v1 as v1
 from models.graph import building
 from models.graph.building import AddedItems
 from models.graph.errors import explained
+from models.graph.freezing import Freezing
 from models.graph.folded import Frozen, frozen_session
 from models.inputs import ImageArray, one_hot, scaled_mean
 from models.options import accepted, bound, check_among, reject_unknown
@@ -25,6 +26,7 @@ COMPUTE_DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
 class ConvNet(ABC):
     """A classifier in an explicit graph.
 
+    :cvar head: the variable scope of the last layer, which depends on the number of classes.
     :ivar options: precision, seed, and the options of `_build_model` and `_build_loss`, as they were built with.
     :ivar graph: the graph that holds the network: the current one, see `models.graph.building.current_graph`.
     :ivar images: uint8 placeholder (N, H, W, C), pixels in [0, 255].
@@ -43,10 +45,12 @@ class ConvNet(ABC):
     :ivar variables: the variables of this network alone, with batch-norm statistics, scale and mean.
     :ivar trainable_variables: those of them that training changes.
     :ivar update_ops: updates of the batch-norm statistics; the optimizer runs them with every step.
+    :ivar frozen_variables: those that the option `freeze` keeps from training.
     :ivar weight_decay: L2 coefficient. decayed_variables: the variables that it applies to.
     :ivar penalty: float32 scalar, sum(v ** 2) / 2 over `decayed_variables`; `loss` has it times `weight_decay`.
     """
 
+    head = "fc"
     _frozen: Frozen | None = None  # kept by frozen_session
 
     def __init__(
@@ -57,6 +61,7 @@ class ConvNet(ABC):
         image_mean: Any = 0.0,
         precision: Literal["float32", "bfloat16"] = "float32",
         seed: int = 0,
+        freeze: str | None = None,
         **hp: Any,
     ) -> None:
         """Build the graph.
@@ -67,6 +72,9 @@ class ConvNet(ABC):
             must be one of 0-255 pixels, and is divided by 255. It is a variable, saved with the weights.
         :param precision: dtype of the computation; variables, logits and loss are always float32.
         :param seed: seed of the initial weights and the dropout masks.
+        :param freeze: what training leaves as it is: "head-only", all but the variables of the last layer (`head`);
+            a regular expression, the variables whose names it matches somewhere; None, nothing. A batch norm whose
+            gamma is frozen uses and keeps its moving statistics.
         :param hp: options of `_build_model` and `_build_loss`, by their parameters' names. Options of other
             parts (the post's flat dictionary) are ignored.
         :raises TypeError: an option is unknown, or `_build_model` returns no 'logits'.
@@ -81,7 +89,8 @@ class ConvNet(ABC):
         options = {"image_mean": mean, "precision": precision, "seed": seed, **hp}
         self.options = {"precision": precision, "seed": seed}
         self.options |= bound(self._build_model, options) | bound(self._build_loss, options)
-        with self.graph.as_default(), building.seeded(self.graph, seed):
+        freezing = Freezing(freeze, self.head)
+        with self.graph.as_default(), building.seeded(self.graph, seed), freezing.creating():
             self.global_step = building.global_step()
             added = AddedItems()
             with explained():
@@ -96,6 +105,8 @@ class ConvNet(ABC):
                 loss = self._build_loss(**accepted(self._build_loss, options))
             self.loss = _with_losses(loss, added.of(*building.LOSSES))
             self._take(added, self.logits, self.loss)  # a loss may have variables of its own
+        self.frozen_variables = freezing.of(self.variables)
+        self.update_ops = freezing.without_updates(self.update_ops)
 
     def _take(self, added: AddedItems, *tensors: tf.Tensor) -> None:
         """Collect what was added to the graph, and the older variables that `tensors` are computed from."""

@@ -18,6 +18,7 @@ from models.graph.building import operations_behind
 from models.graph.copying import GraphCopy, Unsupported
 from models.layers import BATCH_NORMS, BatchNorm
 
+DEPTHWISE = "DepthwiseConv2dNative"
 FEWEST_CROPS = 64  # in one call of predict; for fewer, folding may take longer than it saves
 # Operations that give the same in every run of the graph until a variable changes.
 READS = frozenset({"VarHandleOp", "ReadVariableOp", "VariableV2", "Variable", "Identity", "Cast", "Const"})
@@ -147,7 +148,9 @@ def _is_foldable(norm: BatchNorm, graph: tf.Graph) -> bool:
     if norm.out.graph is not graph:  # in the body of a function
         return False
     conv, bias = _convolution(norm.x)
-    if conv.type != "Conv2D" or conv.get_attr("data_format") != b"NHWC":
+    if conv.type not in ("Conv2D", DEPTHWISE) or conv.get_attr("data_format") != b"NHWC":
+        return False
+    if conv.type == DEPTHWISE and conv.inputs[1].shape[-1] != 1:  # more than one filter for each channel
         return False
     if any(op.control_inputs for op in (conv, norm.x.op, norm.out.op)):
         return False
@@ -167,7 +170,8 @@ def _fold(norm: BatchNorm, copy: GraphCopy) -> tuple[tf.Tensor | None, list[tf.T
     filters = conv.inputs[1].op.inputs[0] if conv.inputs[1].op.type == "Cast" else conv.inputs[1]
     scale = gamma * tf.math.rsqrt(variance + norm.epsilon)  # (oc,)
     shift = beta - scale * (mean if bias is None else mean - tf.cast(bias, tf.float32))
-    filters, biases = tf.cast(tf.cast(filters, tf.float32) * scale, x.dtype), tf.cast(shift, x.dtype)
+    scales = tf.reshape(scale, [-1, 1]) if conv.type == DEPTHWISE else scale  # filters (fh, fw, ic, oc or 1)
+    filters, biases = tf.cast(tf.cast(filters, tf.float32) * scales, x.dtype), tf.cast(shift, x.dtype)
     weights = [filters, biases]
     # A fed tensor has no shape, and without shapes the runtime's optimizer does not fuse the shortcut.
     filters, biases = (tf.ensure_shape(tensor, tensor.shape) for tensor in (filters, biases))
