@@ -19,7 +19,6 @@ from learning.checkpoints.resume_rules import differences, fixed_of
 from learning.checkpoints.saved_variables import restore
 from learning.checkpoints.state import TrainingState
 from learning.checkpoints.store import CheckpointStore
-from learning.checkpoints.tensorflow_paths import is_plain
 from learning.config.run_config import RunConfig
 from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, NonFiniteError
 from learning.evaluators import Evaluator
@@ -33,6 +32,7 @@ from learning.training.step import TrainingStep
 from learning.training.watchers import EpochClock, Stopped, Watchers, storage_errors
 from models.convnet import ConvNet
 from models.inputs import one_hot
+from models.runtime.tensorflow_paths import is_plain
 
 logger = logging.getLogger(__name__)
 
