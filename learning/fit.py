@@ -24,7 +24,7 @@ from learning.config.run_config import RunConfig, check_names
 from learning.errors import UsageError
 from learning.evaluators import EVALUATORS
 from learning.runs import data as run_data
-from learning.runs.directory import RunDirectory, locked
+from learning.runs.directory import RunDirectory, has_begun, locked
 from learning.runs.seen_images import keep_digests
 from models.catalogue import model_path
 
@@ -80,13 +80,18 @@ def _fit(
     from learning.training.console import ConsoleProgress
     from learning.training.network import check_new_model
     from learning.training.training_images import TrainingImages
+    from learning.transfer.initial_weights import InitialWeights, start_from
 
     say, resume = ConsoleProgress(verbose=verbose).say, run is not None
     config, reason = with_precision(config)
     if reason:
         say(reason)
-    if not resume:
-        check_new_model(config.model)  # before images are decoded, which may take long
+    initial = None
+    if not resume:  # before images are decoded, which may take long
+        check_new_model(config.model)
+    if config.model.init is not None and not has_begun(path):
+        initial = InitialWeights(config.model.init)
+        config = initial.completed(config)
     splits = run_data.open_data(config, run)
     run_data.check_fits(config, splits)
     optimizer = build_training(config, splits)
@@ -96,8 +101,10 @@ def _fit(
     keep_digests(path, splits)
     say("\n".join(_summary_lines(config, model, splits, path)))
     with open_session(model, config.train.threads) as sess:
+        if initial is not None:
+            run.note(init=start_from(sess, model, initial, splits, config, say))
         watching = [TrainingImages(splits.train), _RunRecord(run, config), *callbacks]
-        optimizer.train(sess, path, resume=resume, verbose=verbose, callbacks=watching)
+        optimizer.train(sess, path, resume=resume, fresh=False, verbose=verbose, callbacks=watching)
         epoch = load_selected(sess, model, path, config.train.select).epoch
         dataset, split = run_data.held_out(splits)
         train = config.train

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite: Tan & Le 2019 (arXiv 1905.11946), in the variants that Google published for mobile devices.
+"""EfficientNet-Lite: Tan & Le 2019 (arXiv 1905.11946), in the Lite variants for mobile devices.
 
-The Lite variants (TensorFlow blog, 16 March 2020) leave out squeeze-and-excitation, use ReLU6 in place of swish, and
-do not scale the stem, the head, or the number of blocks in the first and last stage.
+The Lite variants (TensorFlow blog, 16 March 2020) leave out squeeze-and-excitation, use ReLU6 in place of swish,
+and do not scale the stem, the head, or the number of blocks in the first and last stage.
 """
 
 import math

@@ -99,6 +99,11 @@ class RunDirectory:
         stopped = self.config.schedule.should_stop(state.epoch - state.best_epoch)
         return stopped or state.epoch >= self.config.train.num_epochs
 
+    def note(self, **facts: Any) -> None:
+        """Add facts to run.json."""
+        self.info = {**self.info, **facts}
+        write_text(self.path / INFO_FILE, json.dumps(self.info, indent=1))
+
     def update(self, config: RunConfig, machines: Sequence[Mapping[str, Any]] = ()) -> None:
         """Save the configuration of a resumed run, which may be longer or have its data elsewhere.
 
@@ -108,8 +113,12 @@ class RunDirectory:
             write_config(self.path, config)
             self.config = config
         if machines and machines != self.info.get("machines"):
-            self.info = {**self.info, "machines": list(machines)}
-            write_text(self.path / INFO_FILE, json.dumps(self.info, indent=1))
+            self.note(machines=list(machines))
+
+
+def has_begun(path: Path) -> bool:
+    """Return whether the run in `path` has a checkpoint or a history, so that a resume goes on with its weights."""
+    return (path / HISTORY_FILE).exists() or any((path / CHECKPOINTS).glob("step-*"))
 
 
 def write_config(path: Path, config: RunConfig) -> None:

@@ -15,6 +15,7 @@ RUN_OPTIONS = {
     "precision": "model.precision",
     "image_mean": "data.mean",
     "seed": "train.seed",
+    "freeze": "model.freeze",
 }
 
 
@@ -51,6 +52,7 @@ def build_model(
         )
     options = {"weight_decay": model.weight_decay, "weight_decay_on": model.weight_decay_on, **model.options}
     facts = {"image_mean": image_mean, "precision": model.precision, "seed": config.train.seed}
+    facts["freeze"] = model.freeze
     try:
         network = model_class(model.name)
         with tf.Graph().as_default():

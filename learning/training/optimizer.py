@@ -149,7 +149,7 @@ class Optimizer(ABC):
         verbose: bool = True,
         *,
         resume: bool = False,
-        fresh: bool = False,
+        fresh: bool | None = None,
         callbacks: Sequence[Callback] = (),
         **hp: Any,
     ) -> dict[str, list[float]] | None:
@@ -165,7 +165,8 @@ class Optimizer(ABC):
         :param resume: go on from the newest checkpoint in `save_dir`. The result equals that of the uninterrupted
             run bit for bit (on the same machine, with the same kernels, TensorFlow and number of threads; otherwise
             a warning says what changed).
-        :param fresh: initialise all variables, including those that have values in `sess`.
+        :param fresh: True initialises all variables, including those that have values in `sess`; False keeps these
+            without the line that says so.
         :param callbacks: called after the built-in ones (history, learning curves, console and, as configured,
             TensorBoard and profiler): see `learning.callbacks`.
         :param hp: options that differ from the constructor's, except for those of the update rule, which is in the

@@ -25,11 +25,21 @@ READS = frozenset({"VarHandleOp", "ReadVariableOp", "VariableV2", "Variable", "I
 
 
 class Frozen(NamedTuple):
-    """The copy of a model's prediction."""
+    """The copy of a model's prediction, and of the tensors on the way to it."""
 
     source: tf.Tensor  # the model's `pred`
     pred: tf.Tensor | None  # the copy; None if there is no batch norm to fold, or the graph cannot be copied
     weights: list[tf.Tensor]  # folded filters and biases that the copy takes; functions of variables alone
+    copy: GraphCopy | None = None
+
+    def copied(self, tensor: Any) -> tf.Tensor | None:
+        """Return the copy of `tensor`; None if it is no part of the copied graph, or not changed in it."""
+        if tensor is self.source:
+            return self.pred
+        if self.copy is None or not isinstance(tensor, tf.Tensor):
+            return None
+        found = self.copy.of(tensor)
+        return None if found is tensor else found
 
 
 class Predictor(Protocol):
@@ -43,7 +53,7 @@ class Predictor(Protocol):
 
 
 class FrozenSession:
-    """A session that runs the frozen copy in place of `model.pred`, with the current weights."""
+    """A session that runs the copies of `model.pred` and of the tensors before it, with the current weights."""
 
     def __init__(self, sess: v1.Session, model: Predictor, frozen: Frozen) -> None:
         self._sess, self._model, self._frozen = sess, model, frozen
@@ -55,8 +65,9 @@ class FrozenSession:
     def run(self, fetches: Any, feed_dict: Any = None, **options: Any) -> Any:
         """Run as `Session.run` does."""
         feed = feed_dict or {}
-        if fetches is self._frozen.source and not options and self._is_plain(feed):
-            return self._sess.run(self._frozen.pred, {**feed, **self._weights})
+        copied = self._frozen.copied(fetches)
+        if copied is not None and not options and self._is_plain(feed):
+            return self._sess.run(copied, {**feed, **self._weights})
         return self._sess.run(fetches, feed_dict, **options)
 
     def _is_plain(self, feed: dict[Any, Any]) -> bool:
@@ -116,7 +127,9 @@ def freeze(model: Predictor) -> Frozen:
         except (Unsupported, TypeError, ValueError):  # the last two: TensorFlow's, of an unusual operation
             return Frozen(model.pred, None, [])
     is_shared = copy.of(model.X) is model.X  # else it could not be fed
-    return Frozen(model.pred, copy.of(model.pred) if is_shared else None, weights)
+    return (
+        Frozen(model.pred, copy.of(model.pred), weights, copy) if is_shared else Frozen(model.pred, None, [])
+    )
 
 
 def _needed(pred: tf.Tensor, norms: dict[str, BatchNorm]) -> set[tf.Operation]:

@@ -24,7 +24,9 @@ class Freezing:
     def __init__(self, freeze: str | None, head: str) -> None:
         self._freeze, self._head = freeze, head
         try:
-            self._pattern = re.compile(rf"^(?!{re.escape(head)}/)" if freeze == HEAD_ONLY else freeze or "(?!)")
+            self._pattern = re.compile(
+                rf"^(?!{re.escape(head)}/)" if freeze == HEAD_ONLY else freeze or "(?!)"
+            )
         except re.error as error:
             raise ValueError(
                 f"freeze is {freeze!r}, which is not a regular expression: {error}; give one, or {HEAD_ONLY}"
@@ -68,13 +70,15 @@ class Freezing:
         return frozen
 
     def without_updates(self, update_ops: list[Any]) -> list[Any]:
-        """Return the update ops that change no variable whose name is frozen, such as statistics of slim's layers."""
+        """Return the update ops that change no frozen variable, such as the statistics of slim layers."""
         if self._freeze is None:
             return update_ops
         return [update for update in update_ops if not self._changes_frozen(update)]
 
     def _changes_frozen(self, update: Any) -> bool:
         op = update.op if isinstance(update, tf.Tensor) else update
-        targets = [tensor.op for tensor in op.inputs if "Var" in tensor.op.type or "Variable" in tensor.op.type]
+        targets = [
+            tensor.op for tensor in op.inputs if "Var" in tensor.op.type or "Variable" in tensor.op.type
+        ]
         reached = targets or operations_behind(op.inputs[0]) if op.inputs else []
         return any("Var" in target.type and self._pattern.search(target.name) for target in reached)

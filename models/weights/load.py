@@ -21,12 +21,13 @@ import tensorflow.compat.v1 as v1
 from models.convnet import ConvNet
 from models.weights.errors import WeightsError
 from models.weights.files import Weights, read_weights
-from models.weights.maps import recognise
+from models.weights.maps.catalogue import recognise
 from models.weights.naming import Pair, Preprocessing, WeightsMap
+from models.weights.packaged import PACKAGES, packaged_file
 
 SCALE, MEAN = "preprocessing/scale", "preprocessing/mean"
 MOST_NAMED = 5  # differences that a message names
-# What a checkpoint of training holds besides the network: slots of optimizers, moving averages of weights, counters.
+# What a training checkpoint holds besides the network: slots of optimizers, averages of weights, counters.
 TRAINING_ONLY = re.compile(
     r"(.*/)?(global_step|beta[12]_power|Momentum(_\d+)?|Adam(_\d+)?|RMSProp(_\d+)?|ExponentialMovingAverage)"
     r"|training/.*|save_counter|optimizer/.*|_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -57,13 +58,24 @@ def load_weights(
 ) -> LoadReport:
     """Read weights of any known form, and load them into a network.
 
-    :param source: see `models.weights.files.read_weights`.
+    :param source: see `read_source`.
     :param keep_head: load the last layer too if its size is the network's; False gives it initial values.
     :return: what was loaded. Every variable of the network has a value afterwards.
     :raises WeightsError: the source cannot be read, or is of another network, or the network was built with options
         that compute something else; the first differences are named, and no variable was changed.
     """
-    return load_tensors(sess, model, read_weights(source), keep_head=keep_head)
+    return load_tensors(sess, model, read_source(source), keep_head=keep_head)
+
+
+def read_source(source: str | os.PathLike[str]) -> Weights:
+    """Read weights by the name of a network whose package brings them, or by path: see `read_weights`.
+
+    :raises WeightsError: see `read_weights` and `models.weights.packaged.packaged_file`.
+    """
+    name = os.fspath(source)
+    if name in PACKAGES:
+        return read_weights(packaged_file(name))._replace(where=name)
+    return read_weights(name)
 
 
 def load_tensors(
@@ -79,7 +91,7 @@ def load_tensors(
     :param weights_map: how they are named; None to recognise it by the names.
     """
     tensors = weights.tensors
-    if weights_map is None and SCALE not in tensors:
+    if weights_map is None and not is_ours(weights):
         shapes = {name: tensor.shape for name, tensor in tensors.items()}
         weights_map = recognise(shapes)
     variables = {v.op.name: v for v in model.variables}
@@ -96,7 +108,9 @@ def load_tensors(
     problems = [text for name, text in differences.items() if name not in of_head]
     problems += _left_over(tensors, pairs, ignored)
     covered = {pair.ours for pair in pairs} | ({SCALE, MEAN} if weights_map else set())
-    problems += [f"{name} of the network has no counterpart there" for name in variables if name not in covered]
+    problems += [
+        f"{name} of the network has no counterpart there" for name in variables if name not in covered
+    ]
     if problems:
         raise WeightsError(_mismatch(weights.where, form, model, problems))
     if is_other_head:
@@ -127,6 +141,11 @@ def check_options(model: ConvNet, weights_map: WeightsMap, where: str) -> None:
         )
 
 
+def is_ours(weights: Weights) -> bool:
+    """Return whether the tensors have the names of this project's own networks."""
+    return SCALE in weights.tensors
+
+
 def is_within(name: str, scope: str) -> bool:
     """Return whether a variable's name lies in a variable scope."""
     return name.startswith(f"{scope}/")
@@ -145,7 +164,9 @@ def _matched(
         try:
             value = layout.to_ours(tensors[theirs])
         except (ValueError, IndexError):  # another number of axes
-            differences[ours] = f"{theirs} is {list(tensors[theirs].shape)} there, for our {ours} {list(shape)}"
+            differences[ours] = (
+                f"{theirs} is {list(tensors[theirs].shape)} there, for our {ours} {list(shape)}"
+            )
             continue
         if value.shape != shape:
             differences[ours] = f"{theirs} is {list(value.shape)} there, our {ours} {list(shape)}"
@@ -200,16 +221,14 @@ def folded(preprocessing: Preprocessing, filters: np.ndarray) -> tuple[np.ndarra
     channels, expected = filters.shape[2], len(preprocessing.mean)
     if channels != expected:
         raise WeightsError(
-            f"the weights read images of {expected} channels, the network {channels}; set data.channels to {expected}"
+            f"the weights take {expected} channels, the network {channels}; set data.channels to {expected}"
         )
     ordered = filters[:, :, ::-1] if preprocessing.is_bgr else filters
     std = np.asarray(preprocessing.std, np.float64)[:, np.newaxis]
-    return np.float32(preprocessing.mean), (ordered / std).astype(np.float32)
+    return np.array(preprocessing.mean, np.float32), (ordered / std).astype(np.float32)
 
 
-def _assign(
-    sess: v1.Session, variables: Mapping[str, tf.Variable], values: Mapping[str, np.ndarray]
-) -> None:
+def _assign(sess: v1.Session, variables: Mapping[str, tf.Variable], values: Mapping[str, np.ndarray]) -> None:
     """Give the variables their values, and initial ones to the rest; adds nothing to the graph."""
     waiting = dict(variables)
     while waiting:  # variables that share an initial value are assigned one after the other

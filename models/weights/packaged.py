@@ -62,7 +62,9 @@ def packaged_file(name: str) -> Path:
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise WeightsError(f"cannot read '{path}' ({error.strerror}); install {package.name} again") from error
+        raise WeightsError(
+            f"cannot read '{path}' ({error.strerror}); install {package.name} again"
+        ) from error
     if digest != package.sha256:
         raise WeightsError(
             f"'{path}' has the SHA-256 {digest}, expected {package.sha256}; install {package.name} again"

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from models.weights.errors import WeightsError
+from models.weights.maps.efficientnet import EFFICIENTNET_LITE
 from models.weights.maps.torchvision import TORCHVISION_RESNET
 from models.weights.naming import WeightsMap
 
-MAPS: tuple[WeightsMap, ...] = (TORCHVISION_RESNET,)
+MAPS: tuple[WeightsMap, ...] = (TORCHVISION_RESNET, EFFICIENTNET_LITE)
 NUM_SHOWN = 3  # names of tensors in the message of an error
 
 
