@@ -8,6 +8,8 @@ import warnings
 import numpy as np
 import pytest
 
+from models.weights.files import Weights
+from models.weights.load import load_tensors
 from tests.conftest import tf, v1
 
 CLASSES = 5
@@ -50,10 +52,10 @@ def random_tensors(model, weights_map):
     """Return random values of all the source's tensors by its names; the logits' deviation is then about one."""
     rng = np.random.default_rng(1)
     shapes = {v.op.name: v.shape.as_list() for v in model.variables}
+    values = {name: _random_value(name, shape, rng) for name, shape in shapes.items()}
+    values[weights_map.first_layer] *= 4 * np.float32(weights_map.preprocessing.std[0])
     return {
-        pair.theirs: np.ascontiguousarray(
-            pair.layout.to_theirs(_random_value(pair.ours, shapes[pair.ours], rng))
-        )
+        pair.theirs: np.ascontiguousarray(pair.layout.to_theirs(values[pair.ours]))
         for pair in weights_map.pairs(model)
     }
 
@@ -85,27 +87,15 @@ def check_names(model, weights_map, shapes):
     assert weights_map.recognises(shapes)
 
 
-def build(net, side, weights_map, **options):
+def build(net, side, weights_map, num_classes=CLASSES, **options):
     """Build our network in its own graph with the options that the source's weights need."""
     with tf.Graph().as_default():
-        return net((side, side, 3), CLASSES, **{**weights_map.options, **options})
+        return net((side, side, 3), num_classes, **{**weights_map.options, **options})
 
 
 def load(sess, model, tensors, weights_map):
-    """Give our variables the source's values, with its preprocessing."""
-    preprocessing = weights_map.preprocessing
-    values = {pair.ours: pair.layout.to_ours(tensors[pair.theirs]) for pair in weights_map.pairs(model)}
-    filters = values[weights_map.first_layer]
-    if preprocessing.is_bgr:
-        filters = filters[:, :, ::-1]
-    values[weights_map.first_layer] = filters / np.float32(preprocessing.std)[:, np.newaxis]
-    values["preprocessing/mean"] = np.float32(preprocessing.mean)
-    with model.graph.as_default():
-        sess.run(v1.global_variables_initializer())
-        for variable in model.variables:
-            if variable.op.name != "preprocessing/scale":
-                variable.load(values.pop(variable.op.name), sess)
-    assert not values
+    """Load a source's tensors into our network."""
+    load_tensors(sess, model, Weights(tensors, "numpy", "random.npz"), weights_map)
 
 
 def their_inputs(images, preprocessing):
@@ -123,6 +113,17 @@ def torch_logits(peer, tensors, images, weights_map):
     x = their_inputs(images, weights_map.preprocessing).transpose(0, 3, 1, 2)
     with torch.no_grad():
         return peer.eval()(torch.tensor(np.ascontiguousarray(x))).numpy()
+
+
+def tf_logits(build_peer, tensors, images, weights_map):
+    """Give the network that `build_peer(inputs)` builds all `tensors`, and return its logits (N, K)."""
+    with tf.Graph().as_default(), v1.Session() as sess:
+        logits = build_peer(tf.constant(their_inputs(images, weights_map.preprocessing)))
+        variables = {v.op.name: v for v in v1.global_variables()}
+        assert variables.keys() == tensors.keys()
+        feed = {v.initializer.inputs[1]: tensors[name] for name, v in variables.items()}
+        sess.run([v.initializer for v in variables.values()], feed)
+        return np.reshape(sess.run(logits), [len(images), CLASSES])
 
 
 def check_logits(sess, model, images, theirs):

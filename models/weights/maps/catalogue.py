@@ -4,10 +4,16 @@ from collections.abc import Mapping
 
 from models.weights.errors import WeightsError
 from models.weights.maps.efficientnet import EFFICIENTNET_LITE
+from models.weights.maps.keras import KERAS_APPLICATIONS_RESNET, KERAS_RESNET
+from models.weights.maps.official import OFFICIAL_RESNET
+from models.weights.maps.slim import SLIM_RESNET
 from models.weights.maps.torchvision import TORCHVISION_RESNET
 from models.weights.naming import WeightsMap
 
-MAPS: tuple[WeightsMap, ...] = (TORCHVISION_RESNET, EFFICIENTNET_LITE)
+MAPS: tuple[WeightsMap, ...] = (
+    TORCHVISION_RESNET, EFFICIENTNET_LITE,
+    KERAS_RESNET, KERAS_APPLICATIONS_RESNET, SLIM_RESNET, OFFICIAL_RESNET,
+)  # fmt: skip
 NUM_SHOWN = 3  # names of tensors in the message of an error
 
 
@@ -22,5 +28,5 @@ def recognise(shapes: Mapping[str, tuple[int, ...]]) -> WeightsMap:
             return weights_map
     first = ", ".join(f"{name} {tuple(shape)}" for name, shape in list(shapes.items())[:NUM_SHOWN])
     more = f" and {len(shapes) - NUM_SHOWN} more" if len(shapes) > NUM_SHOWN else ""
-    known = ", ".join(weights_map.name for weights_map in MAPS)
+    known = ", ".join(dict.fromkeys(weights_map.name for weights_map in MAPS))
     raise WeightsError(f"weights of an unknown network: {first or 'no tensors'}{more}; known are: {known}")

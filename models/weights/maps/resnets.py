@@ -13,16 +13,18 @@ if TYPE_CHECKING:
 NORMS = ("gamma", "beta", "moving_mean", "moving_variance")
 FIRST_LAYER = "stem/weights"
 HEAD = "fc"
-# The network of He et al. 2016 for ImageNet. A source overrides what it does in another way. Options that decide
-# which variables there are stand here too, so that a network can be built for the source.
+# What torchvision's networks compute, from which other sources differ. All options that change the result are here,
+# those with our default too, because a recipe may have set another value.
 OPTIONS: dict[str, Any] = {
     "stem": "imagenet",
     "shortcut": "B",
     "is_plain": False,
     "first_stage_stride": 1,
     "bottleneck_stride": "3x3",
+    "stride_block": "first",
     "conv_biases": False,
     "padding": "SYMMETRIC",
+    "pool_padding": None,
     "batch_norm_epsilon": 1e-5,
 }
 _PLACE = re.compile(
@@ -59,6 +61,12 @@ def places(model: "ConvNet", source: str) -> dict[str, Place]:
         stage, block = int(match["stage"] or 0), int(match["block"] or 0)
         found[name] = Place(stage, block, match["outside"] or match["layer"], match["kind"])
     return found
+
+
+def depth_of(model: "ConvNet", source: str) -> int:
+    """Return the number in a ResNet's name, such as 50: the layers of all blocks, the stem and the last layer."""
+    found = places(model, source).values()
+    return sum(place.kind == "weights" and place.layer != "shortcut" for place in found)
 
 
 def resnet_pairs(

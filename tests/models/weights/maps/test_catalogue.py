@@ -10,7 +10,7 @@ def test_unknown_names_are_an_error_that_shows_them_and_the_known_sources():
     shapes = {"a/b": (3, 4), "c": (), "d": (5,), "e": (5,)}
     with pytest.raises(WeightsError) as raised:
         recognise(shapes)
-    known = ", ".join(weights_map.name for weights_map in MAPS)
+    known = ", ".join(dict.fromkeys(weights_map.name for weights_map in MAPS))
     assert str(raised.value) == (
         f"weights of an unknown network: a/b (3, 4), c (), d (5,) and 1 more; known are: {known}"
     )
