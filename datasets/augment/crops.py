@@ -5,7 +5,8 @@ from functools import cached_property
 import numpy as np
 
 from datasets.augment.color import ColorShift
-from datasets.augment.sampling import Sampler
+from datasets.augment.random_size import SizedWindows, crop_resize, draw_sized_windows
+from datasets.augment.sampling import CROPS, Sampler
 from datasets.augment.windows import Windows, center_window, corner_center_windows, crop_reflect, crop_windows
 from datasets.images.array_rows import Images, channel_mean
 from datasets.options.loading import Crops
@@ -56,18 +57,34 @@ class Cropper:
 
     def drawn(self, indices: np.ndarray, epoch: int) -> np.ndarray:
         """Return one random window of each image, augmented: (B, h, w, C)."""
+        epoch = epoch if self._crops.redraw else 0
+        cut = self._shifted if self._crops.crop_scale is None else self._resized
+        patches = cut(indices, epoch)
+        for augment in self._augmentations:
+            patches = augment(patches, indices, epoch)
+        return patches
+
+    def _shifted(self, indices: np.ndarray, epoch: int) -> np.ndarray:
+        """Cut a window of the size of the crop at a random position."""
         crops = self._crops
-        epoch = epoch if crops.redraw else 0
         height, width = self._sides(crops.padding)
         windows = self._sampler.windows(epoch, height, width, crops.crop_size, crops.reflect)
         tops, lefts, flips = (values[indices] for values in windows)
         padding, fill = crops.padding, self._fill(indices, crops.padding)
-        patches = crop_reflect(
+        return crop_reflect(
             self._images, indices, tops, lefts, flips, crops.crop_size, padding=padding, fill=fill
         )
-        for augment in self._augmentations:
-            patches = augment(patches, indices, epoch)
-        return patches
+
+    def _resized(self, indices: np.ndarray, epoch: int) -> np.ndarray:
+        """Cut a window of random size, shape and position, and resize it."""
+        height, width = self._sides(0)
+        windows = self._sampler.drawn(
+            CROPS,
+            epoch,
+            lambda rng: draw_sized_windows(rng, self._sampler.num_examples, height, width, self._crops),
+        )
+        chosen = SizedWindows(*(values[indices] for values in windows))
+        return crop_resize(self._images, indices, chosen, self._crops.crop_sides)
 
     def fixed(self, indices: np.ndarray) -> np.ndarray:
         """Return the windows of a test: (B, num_crops, h, w, C)."""

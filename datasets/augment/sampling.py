@@ -8,7 +8,7 @@ import numpy as np
 from datasets.augment.windows import Windows, draw_crops
 
 Cursor = dict[str, int]  # "epochs_completed" (epochs) and "index_in_epoch" (images of this epoch)
-_ORDER, _CROPS = 0, 1  # streams of random numbers: see `Sampler.drawn`
+_ORDER, CROPS = 0, 1  # streams of random numbers: see `Sampler.drawn`
 
 
 class Sampler:
@@ -61,7 +61,7 @@ class Sampler:
     def windows(self, epoch: int, height: int, width: int, crop_l: int, reflect: bool) -> Windows:
         """Draw a window of each image of height x width pixels in an epoch, as `draw_crops` does."""
         return self.drawn(
-            _CROPS, epoch, lambda rng: draw_crops(rng, self.num_examples, height, width, crop_l, reflect)
+            CROPS, epoch, lambda rng: draw_crops(rng, self.num_examples, height, width, crop_l, reflect)
         )
 
     def drawn(self, stream: int, epoch: int, draw: Callable[[np.random.Generator], Any]) -> Any:

@@ -188,16 +188,18 @@ def drawn(dataset, epoch, rows=slice(None)):
 
 
 OPTIONS = {"crop_size": 7, "padding": 2, "pca_color": 0.5}
+EVERY_WAY = pytest.mark.parametrize("options", [OPTIONS, {"crop_size": 7, "crop_scale": [0.3, 0.9]}])
 
 
-def test_what_is_drawn_is_a_function_of_seed_epoch_and_index():
-    dataset = make_set(10, **OPTIONS)
+@EVERY_WAY
+def test_what_is_drawn_is_a_function_of_seed_epoch_and_index(options):
+    dataset = make_set(10, **options)
     first = drawn(dataset, 1)
     for epoch in (0, 5, 2):
         assert (drawn(dataset, epoch) != first).any(axis=(1, 2, 3)).all()
-    again = make_set(10, **OPTIONS)
+    again = make_set(10, **options)
     np.testing.assert_array_equal(drawn(again, 1, [8, 3]), first[[8, 3]])
-    assert (drawn(make_set(10, seed=1, **OPTIONS), 1) != first).any(axis=(1, 2, 3)).all()
+    assert (drawn(make_set(10, seed=1, **options), 1) != first).any(axis=(1, 2, 3)).all()
 
 
 def test_colours_are_shifted_along_the_components_and_not_in_a_test():
@@ -215,8 +217,9 @@ def test_colours_are_shifted_along_the_components_and_not_in_a_test():
         )
 
 
-def test_without_redrawing_every_epoch_sees_the_images_of_the_first():
-    dataset, fresh = make_set(12, redraw=False, **OPTIONS), make_set(12, **OPTIONS)
+@EVERY_WAY
+def test_without_redrawing_every_epoch_sees_the_images_of_the_first(options):
+    dataset, fresh = make_set(12, redraw=False, **options), make_set(12, **options)
     for epoch in (0, 1, 7):
         np.testing.assert_array_equal(drawn(dataset, epoch), drawn(fresh, 0))
     orders = []
@@ -230,15 +233,29 @@ def test_without_redrawing_every_epoch_sees_the_images_of_the_first():
     ]  # the order is the same either way
 
 
-def test_a_subset_keeps_the_options_and_draws_for_itself():
-    whole = make_set(10, reflect=False, redraw=False, seed=4, **OPTIONS)
+@EVERY_WAY
+def test_a_subset_keeps_the_options_and_draws_for_itself(options):
+    whole = make_set(10, reflect=False, redraw=False, seed=4, **options)
     subset = whole.subset([5, 1, 7])
     for name in ("crops", "seed", "num_crops"):
         assert getattr(subset, name) == getattr(whole, name), name
-    own = DataSet(whole.images[[5, 1, 7]], reflect=False, redraw=False, seed=4, **OPTIONS)
+    own = DataSet(whole.images[[5, 1, 7]], reflect=False, redraw=False, seed=4, **options)
     np.testing.assert_array_equal(
         drawn(subset, 2), drawn(own, 2)
     )  # frame and components are the subset's own
+
+
+def test_training_crops_of_random_size_are_resized_and_those_of_a_test_are_not():
+    images = np.zeros((40, 9, 9, 1), np.uint8)
+    images[:, 4, 4] = 255  # of a window of 9x9 pixels one in 81
+    dataset = DataSet(images, crop_size=3, crop_scale=[1.0, 1.0])
+    np.testing.assert_array_equal(drawn(dataset, 0), drawn(dataset, 1))  # the whole image, resized
+    assert drawn(dataset, 0)[0, 1, 1, 0] < 100
+    plain = DataSet(images, crop_size=3)
+    for augment in (False, True):
+        np.testing.assert_array_equal(
+            dataset.batch([3], augment=augment)[0], plain.batch([3], augment=augment)[0]
+        )
 
 
 def test_pixel_mean_is_of_the_centre_windows():
