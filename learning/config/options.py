@@ -41,6 +41,12 @@ class ModelConfig(CheckedOptions):
     )
     weight_decay: float = option(0.0005, "L2 coefficient", NOT_NEGATIVE)
     weight_decay_on: Literal["all", "weights"] = option("all", "decay all trained variables, or only weights")
+    label_smoothing: float = option(
+        0.0,
+        "share of each label that is spread evenly over all classes in the loss (Szegedy et al. 2016, section 7: "
+        "0.1); scores are not affected",
+        FRACTION,
+    )
     precision: Literal["auto", "float32", "bfloat16"] = option(
         "float32",
         "dtype of the computation; variables and loss are always float32. auto chooses bfloat16 if the processor "
