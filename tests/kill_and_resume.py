@@ -26,7 +26,7 @@ from learning.optimizers import MomentumOptimizer
 from tests.conftest import make_set, tiny_model
 
 NUM_IMAGES = 48
-AUGMENTATION = {"crop_scale": (0.3, 1.0)}
+AUGMENTATION = {"crop_scale": (0.3, 1.0), "color_jitter": 0.4}
 EXIT_CODES = {CheckpointError: 4, StorageError: 6, DirectoryInUseError: 7}
 HP = {
     "batch_size": 7,  # does not divide the set: batches straddle epochs

@@ -5,6 +5,7 @@ from functools import cached_property
 import numpy as np
 
 from datasets.augment.color import ColorShift
+from datasets.augment.jitter import ColorJitter
 from datasets.augment.random_size import SizedWindows, crop_resize, draw_sized_windows
 from datasets.augment.sampling import CROPS, Sampler
 from datasets.augment.windows import Windows, center_window, corner_center_windows, crop_reflect, crop_windows
@@ -15,7 +16,7 @@ _CHUNK = 256  # images in memory during a pass over all pixels
 # Change the pixels of training crops, in this order. Each class is made with (images, crops, sampler), reads its
 # own option from the crops, has its own stream of random numbers for `Sampler.drawn`, and is called with (patches,
 # indices, epoch).
-AUGMENTATIONS = (ColorShift,)
+AUGMENTATIONS = (ColorJitter, ColorShift)
 
 
 class Cropper:

@@ -67,6 +67,12 @@ class Crops(CheckedOptions):
     crop_aspect: float = option(
         4 / 3, "with crop_scale, training crops are stretched by up to this factor either way", RATIO
     )
+    color_jitter: float = option(
+        0.0,
+        "multiply the brightness, contrast and saturation of training crops by random factors that differ from 1 "
+        "by at most this; 0 for none",
+        SHARE,
+    )
     pca_color: float = option(
         0.0,
         "standard deviation of a random shift of an image's colours along the principal components of the set's "
@@ -96,6 +102,10 @@ class Crops(CheckedOptions):
             self.crop_size <= largest,
             "crop_size",
             f"at most {largest} for images of {height}x{width} pixels with a padding of {self.padding}",
+        )
+        has_luminance = channels in (1, 3)
+        self._require(
+            has_luminance or not self.color_jitter, "color_jitter", "0 unless there are 1 or 3 channels"
         )
         self._require(not self.pca_color or channels == 3, "pca_color", "0 for grey images")
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets.augment.color import color_components, color_multiples
+from datasets.augment.jitter import jitters, vary_colors
 from datasets.augment.sampling import Sampler
 from datasets.augment.windows import center_crop, corner_center_crop_reflect
 from datasets.dataset import DataSet
@@ -147,6 +148,19 @@ def test_training_windows_reach_into_a_frame_of_the_mean_colour_and_others_do_no
     np.testing.assert_array_equal(dataset.batch([3])[0], dataset.images[[3]])
 
 
+def test_colours_are_varied_by_the_drawn_factors_and_not_in_a_test():
+    options = {"crop_size": 8, "reflect": False, "seed": 3}
+    images = make_images(40)
+    plain, varied = DataSet(images, **options), DataSet(images, color_jitter=0.4, **options)
+    factors = 1 + 0.4 * jitters(Sampler(40, 3), 4)
+    assert 0.6 <= factors.min() < 0.65 < 1.35 < factors.max() <= 1.4
+    np.testing.assert_array_equal(drawn(varied, 4), vary_colors(drawn(plain, 4), factors))
+    for augment in (False, True):
+        np.testing.assert_array_equal(
+            varied.batch([1, 2], augment=augment)[0], plain.batch([1, 2], augment=augment)[0]
+        )
+
+
 def test_a_crop_larger_than_the_image_uses_the_padding_everywhere():
     images = np.full((2, 4, 4, 1), 9, np.uint8)
     images[1] = 29
@@ -188,7 +202,8 @@ def drawn(dataset, epoch, rows=slice(None)):
 
 
 OPTIONS = {"crop_size": 7, "padding": 2, "pca_color": 0.5}
-EVERY_WAY = pytest.mark.parametrize("options", [OPTIONS, {"crop_size": 7, "crop_scale": [0.3, 0.9]}])
+RESIZED = {"crop_size": 7, "crop_scale": [0.3, 0.9], "color_jitter": 0.5}
+EVERY_WAY = pytest.mark.parametrize("options", [OPTIONS, RESIZED])
 
 
 @EVERY_WAY

@@ -49,6 +49,7 @@ def test_a_path_becomes_text():
             "padding is 4; it must be 0 with crop_scale, whose crops lie",
         ),
         ({"crop_aspect": 0.9}, "crop_aspect is 0.9; it must be at least 1"),
+        ({"color_jitter": 1.5}, "color_jitter is 1.5; it must be within 0 to 1"),
         ({"pca_color": -1.0}, "pca_color is -1.0; it must be zero or a positive number"),
         ({"pca_color": float("inf")}, "pca_color is inf"),
         ({"pca_color": float("nan")}, "pca_color is nan"),
@@ -76,6 +77,11 @@ def test_options_that_no_images_can_satisfy_are_named(options, message):
             "crop_size is 9; it must be at most 8 for images of 8x8 pixels with a padding of 0",
         ),
         ({"crop_size": 11, "padding": 1}, 3, "at most 10 for images of 8x8 pixels with a padding of 1"),
+        (
+            {"crop_size": 8, "color_jitter": 0.1},
+            4,
+            "color_jitter is 0.1; it must be 0 unless there are 1 or 3",
+        ),
         ({"crop_size": 8, "pca_color": 0.1}, 1, "pca_color is 0.1; it must be 0 for grey images"),
     ],
 )
