@@ -46,7 +46,7 @@ class DecodeOptions(CheckedOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class Crops(CheckedOptions):
-    """Options of how images are cropped and augmented; checkpoints save them and compare them on resume."""
+    """Options of how images are ordered, cropped and augmented; checkpoints save and compare them on resume."""
 
     crop_size: int = option(
         ALEXNET_CROP_SIZE, "side in pixels of the square crops that the network sees", POSITIVE
@@ -78,6 +78,11 @@ class Crops(CheckedOptions):
         "standard deviation of a random shift of an image's colours along the principal components of the set's "
         "pixels (Krizhevsky et al. 2012, section 4.1: 0.1); 0 for none",
         NOT_NEGATIVE,
+    )
+    order: Literal["shuffled", "balanced"] = option(
+        "shuffled",
+        "what a training epoch holds: every image once, or as many images, but every class equally often, for "
+        "which images of small classes are repeated and large classes are sampled",
     )
     redraw: bool = option(
         True,

@@ -135,6 +135,11 @@ class TrainConfig(CheckedOptions):
         "accuracy",
         "what scores an epoch: accuracy, error_rate, top5_accuracy, macro_f1, balanced_accuracy, roc_auc, log_loss",
     )
+    class_weights: Literal["none", "balanced"] = option(
+        "none",
+        "balanced multiplies the loss of an image by N / (K n), for K classes and n of the N training images in "
+        "its class; data.order balanced is another way",
+    )
     score_threshold: float = option(1e-4, "relative margin by which a score must be better", NOT_NEGATIVE)
     seed: int = option(0, "seed of the split, order, augmentation, initial weights and dropout", SEED)
     threads: int = option(

@@ -273,6 +273,38 @@ def test_training_crops_of_random_size_are_resized_and_those_of_a_test_are_not()
         )
 
 
+def test_a_balanced_order_repeats_the_images_of_a_small_class_in_other_windows():
+    images, labels = make_images(12), np.eye(2)[[0] * 11 + [1]]
+    dataset = DataSet(images, labels, crop_size=5, order="balanced")
+    crops, drawn_labels = dataset.next_batch(12)
+    assert drawn_labels.sum(axis=0).tolist() == [6, 6]
+    repeated = crops[drawn_labels[:, 1] == 1]
+    assert len(np.unique(repeated.reshape(6, -1), axis=0)) > 2
+    numbered = DataSet(images, [0] * 11 + [1], crop_size=5, order="balanced")
+    np.testing.assert_array_equal(numbered.next_batch(12)[0], crops)
+
+
+def test_a_balanced_order_continues_exactly_from_a_cursor():
+    options = {"crop_size": 5, "order": "balanced"}
+    dataset = DataSet(make_images(10), [0] * 7 + [1] * 3, **options)
+    dataset.next_batch(7)
+    cursor = dataset.cursor
+    expected = [dataset.next_batch(7) for _ in range(3)]
+    resumed = DataSet(make_images(10), [0] * 7 + [1] * 3, **options)
+    resumed.cursor = cursor
+    for images, labels in expected:
+        found = resumed.next_batch(7)
+        np.testing.assert_array_equal(found[0], images)
+        np.testing.assert_array_equal(found[1], labels)
+
+
+def test_the_balanced_order_of_a_subset_counts_its_own_images_and_unlabelled_sets_have_none():
+    whole = DataSet(make_images(10), [0] * 5 + [1] * 5, crop_size=5, order="balanced")
+    labels = whole.subset([0, 1, 2, 3, 4, 5, 6, 7]).subset([0, 1, 2, 3, 4, 5]).next_batch(6)[1]
+    assert labels.tolist().count(1) == 3
+    assert DataSet(make_images(10), crop_size=5, order="balanced").next_batch(10)[0].shape == (10, 5, 5, 3)
+
+
 def test_pixel_mean_is_of_the_centre_windows():
     images = np.zeros((2, 4, 4, 1), np.uint8)
     images[0, 1:3, 1:3, 0] = [[51, 0], [102, 255]]
