@@ -11,6 +11,7 @@ Imports TensorFlow only after the configuration is checked and the directory is 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from datasets.errors import escape_name
 from datasets.splits import Splits
 from datasets.storage.paths import expanded
 from learning.callbacks import Callback, Training
+from learning.class_balance import balanced_weights, class_counts, imbalance_advice
 from learning.config.run_config import RunConfig, check_names
 from learning.errors import UsageError
 from learning.evaluators import EVALUATORS
@@ -31,6 +33,8 @@ from models.catalogue import model_path
 if TYPE_CHECKING:
     from learning.optimizers import Optimizer
     from models.convnet import ConvNet
+
+logger = logging.getLogger(__name__)
 
 
 def fit(
@@ -94,6 +98,9 @@ def _fit(
         config = initial.completed(config)
     splits = run_data.open_data(config, run)
     run_data.check_fits(config, splits)
+    counts = class_counts(splits.train, len(splits.class_names))
+    if not resume and (advice := imbalance_advice(config, counts, splits.class_names)):
+        logger.warning("%s", advice)
     optimizer = build_training(config, splits)
     model = optimizer.model
     if run is None:
@@ -127,7 +134,10 @@ def build_training(config: RunConfig, splits: Splits) -> Optimizer:
 
     train_set = splits.train
     mean = train_set.pixel_mean if config.data.mean == "pixel" else train_set.image_mean
-    model = build_model(config, train_set.crop_shape, len(splits.class_names), mean)
+    num_classes = len(splits.class_names)
+    is_weighted = config.train.class_weights == "balanced"
+    weights = balanced_weights(class_counts(train_set, num_classes)) if is_weighted else None
+    model = build_model(config, train_set.crop_shape, num_classes, mean, weights)
     evaluator = EVALUATORS[config.train.evaluator]()
     return OPTIMIZERS[config.optimizer.name](model, train_set, evaluator, splits.val, config=config)
 

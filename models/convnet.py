@@ -16,6 +16,7 @@ from models.graph.building import AddedItems
 from models.graph.errors import explained
 from models.graph.folded import Frozen, frozen_session
 from models.graph.freezing import Freezing
+from models.graph.losses import cross_entropy
 from models.inputs import ImageArray, one_hot, scaled_mean
 from models.options import accepted, bound, check_among, reject_unknown, suggestion
 
@@ -124,8 +125,8 @@ class ConvNet(ABC):
         self.is_train = v1.placeholder_with_default(False, [], name="is_train")
         shape = mean.shape or (self.input_shape[-1],)
         with v1.variable_scope("preprocessing"):
-            scale = _constant_variable("scale", np.float32(1.0 / 255.0))
-            offset = _constant_variable("mean", np.broadcast_to(mean, shape))
+            scale = building.constant_variable("scale", np.float32(1.0 / 255.0))
+            offset = building.constant_variable("mean", np.broadcast_to(mean, shape))
         self.X = tf.multiply(tf.cast(self.images, tf.float32), scale, name="X")
         offset = tf.broadcast_to(offset, self.input_shape)  # once: repeating it for every image is slow
         self.inputs = tf.cast(self.X - offset, compute_dtype)
@@ -156,16 +157,22 @@ class ConvNet(ABC):
         """
 
     def _build_loss(
-        self, weight_decay: float = 0.0005, weight_decay_on: Literal["all", "weights"] = "all"
+        self,
+        weight_decay: float = 0.0005,
+        weight_decay_on: Literal["all", "weights"] = "all",
+        label_smoothing: float = 0.0,
+        class_weights: Sequence[float] | None = None,
     ) -> tf.Tensor:
         """Return the mean softmax cross-entropy plus weight_decay * sum(v ** 2) / 2 over the decayed variables.
 
         :param weight_decay: L2 coefficient, as in the AlexNet post.
         :param weight_decay_on: 'all' trainable variables, biases included, as the post silently does;
             'weights' leaves out vectors and scalars, such as biases and batch-norm parameters.
+        :param label_smoothing: see `models.graph.losses.cross_entropy`.
+        :param class_weights: K weights, see `models.graph.losses.cross_entropy`; None: all are 1.
         """
         check_among("weight_decay_on", weight_decay_on, ("all", "weights"))
-        losses = tf.nn.softmax_cross_entropy_with_logits(labels=self.y, logits=self.logits)
+        losses = cross_entropy(self.y, self.logits, label_smoothing, class_weights)
         data_loss = tf.reduce_mean(losses, name="data_loss")
         self.weight_decay = float(weight_decay)
         self.decayed_variables = [
@@ -303,9 +310,3 @@ def _with_losses(loss: tf.Tensor, collected: Sequence[tf.Tensor]) -> tf.Tensor:
     """Add the collected losses that `loss` does not contain."""
     missing = [tf.cast(term, loss.dtype) for term in building.not_contained(collected, loss)]
     return tf.add_n([loss, *missing], name="loss_with_collected") if missing else loss
-
-
-def _constant_variable(name: str, value: np.ndarray) -> tf.Variable:
-    """Create a float32 variable that is saved but not trained, starting at `value`."""
-    initial = tf.constant(value, tf.float32)
-    return v1.get_variable(name, initializer=initial, trainable=False, use_resource=True)

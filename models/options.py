@@ -21,7 +21,9 @@ LEARNING_KEYS = frozenset(
     }
 )
 # The options that the `**kwargs` of a network's method may hold.
-MODEL_KEYS = frozenset({"weight_decay", "weight_decay_on", "dropout_prob"})
+MODEL_KEYS = frozenset(
+    {"weight_decay", "weight_decay_on", "label_smoothing", "class_weights", "dropout_prob"}
+)
 KNOWN_KEYS = LEARNING_KEYS | MODEL_KEYS | {"image_mean", "precision"}
 
 

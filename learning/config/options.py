@@ -55,6 +55,12 @@ class ModelConfig(CheckedOptions):
     )
     weight_decay: float = option(0.0005, "L2 coefficient", NOT_NEGATIVE)
     weight_decay_on: Literal["all", "weights"] = option("all", "decay all trained variables, or only weights")
+    label_smoothing: float = option(
+        0.0,
+        "share of each label that is spread evenly over all classes in the loss (Szegedy et al. 2016, section 7: "
+        "0.1); scores are not affected",
+        FRACTION,
+    )
     precision: Literal["auto", "float32", "bfloat16"] = option(
         "float32",
         "dtype of the computation; variables and loss are always float32. auto chooses bfloat16 if the processor "
@@ -153,6 +159,11 @@ class TrainConfig(CheckedOptions):
     evaluator: str = option(
         "accuracy",
         "what scores an epoch: accuracy, error_rate, top5_accuracy, macro_f1, balanced_accuracy, roc_auc, log_loss",
+    )
+    class_weights: Literal["none", "balanced"] = option(
+        "none",
+        "balanced multiplies the loss of an image by N / (K n), for K classes and n of the N training images in "
+        "its class; data.order balanced is another way",
     )
     score_threshold: float = option(1e-4, "relative margin by which a score must be better", NOT_NEGATIVE)
     seed: int = option(0, "seed of the split, order, augmentation, initial weights and dropout", SEED)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 from tensorflow.python.eager import context
@@ -46,6 +47,12 @@ def global_step() -> tf.Variable:
     """
     with v1.variable_scope(v1.get_variable_scope(), use_resource=True, auxiliary_name_scope=False):
         return v1.train.get_or_create_global_step()
+
+
+def constant_variable(name: str, value: np.ndarray) -> tf.Variable:
+    """Create a float32 variable that is saved but not trained, starting at `value`."""
+    initial = tf.constant(value, tf.float32)
+    return v1.get_variable(name, initializer=initial, trainable=False, use_resource=True)
 
 
 @contextlib.contextmanager
