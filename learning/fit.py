@@ -85,6 +85,7 @@ def _fit(
     from learning.training.network import check_new_model
     from learning.training.training_images import TrainingImages
     from learning.transfer.initial_weights import InitialWeights, start_from
+    from learning.transfer.set_size import with_set_size
 
     say, resume = ConsoleProgress(verbose=verbose).say, run is not None
     config, reason = with_precision(config)
@@ -97,19 +98,22 @@ def _fit(
         initial = InitialWeights(config.model.init)
         config = initial.completed(config)
     splits = run_data.open_data(config, run)
+    config, chosen = with_set_size(config, splits.train.num_examples)
+    if chosen:
+        say(chosen)
     run_data.check_fits(config, splits)
     counts = class_counts(splits.train, len(splits.class_names))
     if not resume and (advice := imbalance_advice(config, counts, splits.class_names)):
         logger.warning("%s", advice)
     optimizer = build_training(config, splits)
     model = optimizer.model
-    if run is None:
-        run = RunDirectory.create(path, config, run_data.run_info(splits, model.input_shape))
-    keep_digests(path, splits)
     say("\n".join(_summary_lines(config, model, splits, path)))
     with open_session(model, config.train.threads) as sess:
-        if initial is not None:
-            run.note(init=start_from(sess, model, initial, splits, config, say))
+        start = {} if initial is None else {"init": start_from(sess, model, initial, splits, config, say)}
+        if run is None:
+            info = run_data.run_info(splits, model.input_shape)
+            run = RunDirectory.create(path, config, info | start)
+        keep_digests(path, splits)
         watching = [TrainingImages(splits.train), _RunRecord(run, config), *callbacks]
         optimizer.train(sess, path, resume=resume, fresh=False, verbose=verbose, callbacks=watching)
         epoch = load_selected(sess, model, path, config.train.select).epoch
