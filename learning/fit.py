@@ -84,6 +84,7 @@ def _fit(
     from learning.training.console import ConsoleProgress
     from learning.training.network import check_new_model
     from learning.training.training_images import TrainingImages
+    from learning.transfer.features import train_on_features
     from learning.transfer.initial_weights import InitialWeights, start_from
     from learning.transfer.set_size import with_set_size
 
@@ -109,11 +110,15 @@ def _fit(
     model = optimizer.model
     say("\n".join(_summary_lines(config, model, splits, path)))
     with open_session(model, config.train.threads) as sess:
+        if initial is None and run is not None and has_begun(path):
+            load_selected(sess, model, path, "last")  # features depend on them
         start = {} if initial is None else {"init": start_from(sess, model, initial, splits, config, say)}
         if run is None:
             info = run_data.run_info(splits, model.input_shape)
             run = RunDirectory.create(path, config, info | start)
         keep_digests(path, splits)
+        if line := train_on_features(sess, optimizer, splits, config):
+            say(line)
         watching = [TrainingImages(splits.train), _RunRecord(run, config), *callbacks]
         optimizer.train(sess, path, resume=resume, fresh=False, verbose=verbose, callbacks=watching)
         epoch = load_selected(sess, model, path, config.train.select).epoch
