@@ -79,7 +79,7 @@ def _fit(
     from learning.inference.evaluation import evaluate, write_results  # imports TensorFlow quietly
     from learning.inference.trained import load_selected
     from learning.machine.precision import with_precision
-    from learning.machine.session import open_session
+    from learning.machine.session import open_session, v1
     from learning.reports.run_page import write_run_page
     from learning.training.console import ConsoleProgress
     from learning.training.network import check_new_model
@@ -110,8 +110,11 @@ def _fit(
     model = optimizer.model
     say("\n".join(_summary_lines(config, model, splits, path)))
     with open_session(model, config.train.threads) as sess:
-        if initial is None and run is not None and has_begun(path):
-            load_selected(sess, model, path, "last")  # features depend on them
+        if model.frozen_variables and initial is None:  # the features of frozen layers depend on their values
+            if has_begun(path):
+                load_selected(sess, model, path, "last")
+            else:
+                sess.run(v1.variables_initializer(model.variables))
         start = {} if initial is None else {"init": start_from(sess, model, initial, splits, config, say)}
         if run is None:
             info = run_data.run_info(splits, model.input_shape)
