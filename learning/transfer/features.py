@@ -124,8 +124,8 @@ def _digest_of_network(sess: v1.Session, model: ConvNet) -> str:
 def _read(path: Path) -> np.ndarray | None:
     """Return the features in a file; None if there is none, or it is damaged."""
     try:
-        with np.load(path) as file:
-            return np.asarray(file["features"])
+        with open(path, "rb") as file, np.load(file) as arrays:
+            return np.asarray(arrays["features"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:
