@@ -19,13 +19,15 @@ class AlexNet(ConvNet):
     dropout never reached the output; here fc8 reads drop7.
     """
 
+    head = "fc8"
+
     def _build_model(
         self,
         dropout_prob: float = 0.0,
         local_response_norm: bool = False,
         initial_weights: Literal["post", "he_normal"] = "post",
     ) -> dict[str, tf.Tensor]:
-        """Build the layers, named as in the AlexNet post.
+        """Build the layers, named as in the AlexNet post; `d['features']` is relu7.
 
         :param dropout_prob: probability that a unit of fc6 and fc7 is dropped in training.
         :param local_response_norm: normalise relu1 and relu2 (paper, section 3.3).
@@ -63,6 +65,7 @@ class AlexNet(ConvNet):
         with v1.variable_scope("fc7"):
             d["fc7"] = fc_layer(d["drop6"], 4096, weights_stddev=narrow, biases_value=0.1)
             d["relu7"] = tf.nn.relu(d["fc7"])
+            d["features"] = d["relu7"]
             d["drop7"] = dropout(d["relu7"], dropout_prob, self.is_train)  # (N, 4096)
         with v1.variable_scope("fc8"):
             d["logits"] = fc_layer(d["drop7"], self.num_classes, weights_stddev=0.01, biases_value=0.0)

@@ -28,7 +28,8 @@ COMPUTE_DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
 class ConvNet(ABC):
     """A classifier in an explicit graph.
 
-    :cvar head: the variable scope of the last layer, which depends on the number of classes.
+    :cvar head: the variable scope of the last layer, which depends on the number of classes. An instance has it
+        with the scopes that are around the network.
     :ivar options: precision, seed, and the options of `_build_model` and `_build_loss`, as they were built with.
     :ivar graph: the graph that holds the network: the current one, see `models.graph.building.current_graph`.
     :ivar images: uint8 placeholder (N, H, W, C), pixels in [0, 255].
@@ -91,6 +92,8 @@ class ConvNet(ABC):
         options = {"image_mean": mean, "precision": precision, "seed": seed, **hp}
         self.options: dict[str, Any] = {"precision": precision, "seed": seed, "freeze": freeze}
         self.options |= bound(self._build_model, options) | bound(self._build_loss, options)
+        with self.graph.as_default():
+            self.head = "/".join(filter(None, (v1.get_variable_scope().name, self.head)))
         self._freezing = Freezing(freeze, self.head)
         with self.graph.as_default(), building.seeded(self.graph, seed), self._freezing.creating():
             self.global_step = building.global_step()

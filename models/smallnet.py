@@ -24,8 +24,9 @@ class SmallNet(ConvNet):
                 x = x + self._conv_bn_relu("residual", x, width * 2**block)
                 d[f"block{block + 1}"] = x
         with v1.variable_scope("fc"):
-            features = dropout(global_average_pool(x), dropout_prob, self.is_train)
-            d["logits"] = fc_layer(features, self.num_classes, biases_value=0.0)
+            d["features"] = global_average_pool(x)  # (N, 4 * width)
+            x = dropout(d["features"], dropout_prob, self.is_train)
+            d["logits"] = fc_layer(x, self.num_classes, biases_value=0.0)
         return d
 
     def _conv_bn_relu(self, name: str, x: tf.Tensor, depth: int) -> tf.Tensor:

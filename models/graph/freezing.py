@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from models.graph.building import operations_behind
+from models.graph.copying import CALLS
 
 HEAD_ONLY = "head-only"
 
@@ -40,11 +41,9 @@ class Freezing:
             yield
 
     def _create(self, next_creator: Any, **options: Any) -> Any:
-        scope = v1.get_default_graph().get_name_scope()
-        name = str(options.get("name") or "Variable")
-        # get_variable passes the whole name, tf.Variable only its part within the current name scope.
-        whole = name if "/" in name or not scope else f"{scope}/{name}"
-        if options.get("trainable") is not False and self._pattern.search(whole):
+        # The name that the variable will have: within the current name scope, and the only one of its kind.
+        name = v1.get_default_graph().unique_name(options.get("name") or "Variable", mark_as_used=False)
+        if options.get("trainable") is not False and self._pattern.search(name):
             variable = next_creator(**{**options, "trainable": False})
             self._frozen.add(variable.op.name)
             return variable
@@ -70,15 +69,40 @@ class Freezing:
         return frozen
 
     def without_updates(self, update_ops: list[Any]) -> list[Any]:
-        """Return the update ops that change no frozen variable, such as the statistics of slim layers."""
+        """Return the update ops that change no frozen variable: a user's own norm may freeze with its layer."""
         if self._freeze is None:
             return update_ops
-        return [update for update in update_ops if not self._changes_frozen(update)]
-
-    def _changes_frozen(self, update: Any) -> bool:
-        op = update.op if isinstance(update, tf.Tensor) else update
-        targets = [
-            tensor.op for tensor in op.inputs if "Var" in tensor.op.type or "Variable" in tensor.op.type
+        return [
+            update
+            for update in update_ops
+            if not any(self._pattern.search(name) for name in _changed(_operation(update)))
         ]
-        reached = targets or operations_behind(op.inputs[0]) if op.inputs else []
-        return any("Var" in target.type and self._pattern.search(target.name) for target in reached)
+
+
+def _operation(update: Any) -> tf.Operation:
+    """Return the operation of an item of UPDATE_OPS: a tensor, an assigned variable, or an operation."""
+    return update if isinstance(update, tf.Operation) else update.op
+
+
+def _changed(update: tf.Operation) -> set[str]:
+    """Return the names of the variables that an operation assigns to, or those that it waits for."""
+    changed, seen, waiting = set[str](), set[str](), [update]
+    while waiting:
+        op = waiting.pop()
+        if op.name in seen:
+            continue
+        seen.add(op.name)
+        if "Assign" in op.type or "Scatter" in op.type:
+            changed |= _variables(op.inputs[0])
+        elif op.type in CALLS:  # which may assign to any variable that is handed to them
+            changed |= {
+                name for tensor in op.inputs if tensor.dtype == tf.resource for name in _variables(tensor)
+            }
+        else:
+            waiting += [tensor.op for tensor in op.inputs] + list(op.control_inputs)
+    return changed
+
+
+def _variables(target: tf.Tensor) -> set[str]:
+    """Return the names of the variables that a handle or a reference comes from."""
+    return {op.name for op in operations_behind(target) if "Var" in op.type}
