@@ -6,7 +6,6 @@ footer. Its values are protocol buffers: a header, and one entry for each tensor
 
 from collections.abc import Iterator
 
-from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import tensor_bundle_pb2
 
 from models.weights.errors import WeightsError
@@ -40,11 +39,7 @@ def check_index(content: bytes) -> None:
 
 
 def _check_entry(name: str, value: bytes) -> None:
-    entry = tensor_bundle_pb2.BundleEntryProto()
-    try:
-        entry.ParseFromString(value)
-    except DecodeError as error:
-        raise WeightsError(f"its index is garbled at {shown(name)}; copy it again") from error
+    entry = tensor_bundle_pb2.BundleEntryProto.FromString(value)  # raises DecodeError
     if entry.shape.unknown_rank or entry.slices or min(entry.offset, entry.size) < 0:
         raise WeightsError(
             f"its index has an entry for {shown(name)} that is no whole tensor; write it in one part"
