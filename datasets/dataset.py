@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from datasets.augment.crops import Cropper
 from datasets.augment.sampling import Cursor, Sampler, check_batch_size
+from datasets.augment.stored import StoredCrops
 from datasets.images.array_rows import ImageRows, Images
 from datasets.images.value_checks import check_pixels, checked_labels
 from datasets.options.fields import changed
@@ -62,7 +63,7 @@ class DataSet:
         if crops is None:
             crops = Crops(crop_size=min(*self._images.shape[1:3], ALEXNET_CROP_SIZE))
         self._crops = changed(crops, {name: value for name, value in changes.items() if value is not None})
-        self._sampler = Sampler(self.num_examples, int(seed))
+        self._sampler = Sampler(self.num_examples, int(seed), self._drawn_classes())
         self._cropper = Cropper(self._images, self._crops, self._sampler, channel_sums)
 
     @property
@@ -171,7 +172,7 @@ class DataSet:
         """Return the next batch_size images and their labels, and move the cursor; a batch may straddle epochs.
 
         :param batch_size: images, at least 1; more than N takes as many epochs as it needs.
-        :param shuffle: draw a new order in each epoch; False: the order of the images.
+        :param shuffle: draw a new order in each epoch, by `Crops.order`; False: the order of the images.
         :param augment: with is_train a random window of each image, without it the `num_crops` windows of a
             test; False: the centre.
         :param fake_data: return random images and labels for trying out a model, and keep the cursor.
@@ -182,8 +183,8 @@ class DataSet:
         if fake_data:
             return self._fake_batch(batch_size)
         parts = [
-            self.batch(indices, augment=augment, is_train=is_train, epoch=epoch)
-            for epoch, indices in self.next_indices(batch_size, shuffle)
+            self._batch(indices, augment=augment, is_train=is_train, epoch=epoch, rows=rows)
+            for epoch, indices, rows in self._sampler.next_parts(batch_size, shuffle)
         ]
         if len(parts) == 1:
             return parts[0]
@@ -203,9 +204,14 @@ class DataSet:
         :param epoch: whose windows are used, for augment with is_train.
         """
         indices = np.arange(self.num_examples)[indices]
+        return self._batch(indices, augment=augment, is_train=is_train, epoch=epoch, rows=indices)
+
+    def _batch(
+        self, indices: np.ndarray, *, augment: bool, is_train: bool, epoch: int, rows: np.ndarray
+    ) -> tuple[np.ndarray, Labels]:
         labels = None if self._labels is None else self._labels[indices]
         if augment and is_train:
-            return self._cropper.drawn(indices, epoch), labels
+            return self._cropper.drawn(indices, epoch, rows), labels
         return (self._cropper.fixed if augment else self._cropper.center)(indices), labels
 
     def subset(self, indices: Rows) -> "DataSet":
@@ -216,9 +222,33 @@ class DataSet:
         part._labels = None if self._labels is None else self._labels[indices]
         part._file_names = None if self._file_names is None else tuple(self._file_names[i] for i in indices)
         part._channel_sums = None if self._channel_sums is None else self._channel_sums[indices]
-        part._sampler = Sampler(len(indices), self.seed)
+        part._sampler = Sampler(len(indices), self.seed, part._drawn_classes())
         part._cropper = Cropper(part._images, self._crops, part._sampler, part._channel_sums)
         return part
+
+    @property
+    def num_variants(self) -> int | None:
+        """Return how many different training crops an image can have: 1 or 2, or None for more."""
+        return self._cropper.num_variants
+
+    def variants(self, indices: Rows) -> np.ndarray:
+        """Return the training crops that each image can have, if these are few: (num_variants, B, h, w, C)."""
+        return self._cropper.variants(np.arange(self.num_examples)[indices])
+
+    def with_stored(self, **stored: np.ndarray | None) -> "DataSet":
+        """Return this set with batches of what was computed from the crops, such as features: see `StoredCrops`.
+
+        The order and the cursor are this set's own.
+        """
+        part = copy.copy(self)
+        part._cropper = StoredCrops(self._cropper, **stored)
+        return part
+
+    def _drawn_classes(self) -> np.ndarray | None:
+        """Return the classes (N,) that are drawn equally often; None if every image is drawn once."""
+        if self._crops.order == "shuffled" or self._labels is None:
+            return None
+        return self._labels if self._labels.ndim == 1 else self._labels.argmax(axis=1)
 
     def _fake_batch(self, batch_size: int) -> tuple[np.ndarray, Labels]:
         check_batch_size(batch_size, self.num_examples)

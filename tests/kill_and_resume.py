@@ -26,6 +26,8 @@ from learning.optimizers import MomentumOptimizer
 from tests.conftest import make_set, tiny_model
 
 NUM_IMAGES = 48
+AUGMENTATION = {"crop_scale": (0.3, 1.0), "color_jitter": 0.4, "order": "balanced"}
+LOSS = {"label_smoothing": 0.1, "class_weights": [0.8, 1.2]}
 EXIT_CODES = {CheckpointError: 4, StorageError: 6, DirectoryInUseError: 7}
 HP = {
     "batch_size": 7,  # does not divide the set: batches straddle epochs
@@ -39,9 +41,9 @@ HP = {
 
 def train(folder: Path) -> None:
     """Start or resume the run in `folder`; at the end leave its digests in digests.json."""
-    model = tiny_model(dropout_prob=0.3)
+    model = tiny_model(dropout_prob=0.3, **LOSS)
     optimizer = MomentumOptimizer(
-        model, make_set(NUM_IMAGES), AccuracyEvaluator(), make_set(15, seed=1), **HP
+        model, make_set(NUM_IMAGES, **AUGMENTATION), AccuracyEvaluator(), make_set(15, seed=1), **HP
     )
     config = v1.ConfigProto(intra_op_parallelism_threads=2, inter_op_parallelism_threads=2)
     with v1.Session(graph=model.graph, config=config) as sess:

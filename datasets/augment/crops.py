@@ -5,7 +5,9 @@ from functools import cached_property
 import numpy as np
 
 from datasets.augment.color import ColorShift
-from datasets.augment.sampling import Sampler
+from datasets.augment.jitter import ColorJitter
+from datasets.augment.random_size import SizedWindows, crop_resize, draw_sized_windows
+from datasets.augment.sampling import CROPS, Sampler
 from datasets.augment.windows import Windows, center_window, corner_center_windows, crop_reflect, crop_windows
 from datasets.images.array_rows import Images, channel_mean
 from datasets.options.loading import Crops
@@ -14,7 +16,7 @@ _CHUNK = 256  # images in memory during a pass over all pixels
 # Change the pixels of training crops, in this order. Each class is made with (images, crops, sampler), reads its
 # own option from the crops, has its own stream of random numbers for `Sampler.drawn`, and is called with (patches,
 # indices, epoch).
-AUGMENTATIONS = (ColorShift,)
+AUGMENTATIONS = (ColorJitter, ColorShift)
 
 
 class Cropper:
@@ -54,20 +56,66 @@ class Cropper:
         total = sum(self.center(chunk).sum(axis=0, dtype=np.float64) for chunk in rows)
         return total / (count * (255.0 if self._images.dtype == np.uint8 else 1.0))
 
-    def drawn(self, indices: np.ndarray, epoch: int) -> np.ndarray:
-        """Return one random window of each image, augmented: (B, h, w, C)."""
+    def drawn(self, indices: np.ndarray, epoch: int, rows: np.ndarray | None = None) -> np.ndarray:
+        """Return one random window of each image, augmented: (B, h, w, C).
+
+        :param rows: (B,) rows of the sampler's tables, see `Sampler.next_parts`; None: `indices`.
+        """
+        rows = indices if rows is None else rows
+        epoch = epoch if self._crops.redraw else 0
+        cut = self._shifted if self._crops.crop_scale is None else self._resized
+        patches = cut(indices, rows, epoch)
+        for augment in self._augmentations:
+            patches = augment(patches, rows, epoch)
+        return patches
+
+    @property
+    def num_variants(self) -> int | None:
+        """Return how many crops of an image `drawn` can return: 1, 2 with the mirror image, or None for more."""
         crops = self._crops
-        epoch = epoch if crops.redraw else 0
+        if not crops.redraw and crops.order == "shuffled":
+            return 1
+        is_plain = crops == Crops(crop_size=crops.crop_size, reflect=crops.reflect, order=crops.order)
+        if not is_plain or crops.crop_sides != self._images.shape[1:3]:
+            return None
+        return 2 if crops.reflect else 1
+
+    def variants(self, indices: np.ndarray) -> np.ndarray:
+        """Return the crops that `drawn` can return, if there are few: (num_variants, B, h, w, C)."""
+        if not self._crops.redraw:
+            return self.drawn(indices, 0)[np.newaxis]
+        whole = self.center(indices)
+        return np.stack([whole, whole[:, :, ::-1]][: self.num_variants])
+
+    def variant_numbers(self, epoch: int, rows: np.ndarray) -> np.ndarray:
+        """Return which of the variants `drawn` returns in an epoch: int (B,)."""
+        if self.num_variants == 1:
+            return np.zeros(len(rows), np.intp)
+        crops, sides = self._crops, self._sides(0)
+        flips = self._sampler.windows(epoch, *sides, crops.crop_size, crops.reflect)[2]
+        return flips[rows].astype(np.intp)
+
+    def _shifted(self, indices: np.ndarray, rows: np.ndarray, epoch: int) -> np.ndarray:
+        """Cut a window of the size of the crop at a random position."""
+        crops = self._crops
         height, width = self._sides(crops.padding)
         windows = self._sampler.windows(epoch, height, width, crops.crop_size, crops.reflect)
-        tops, lefts, flips = (values[indices] for values in windows)
+        tops, lefts, flips = (values[rows] for values in windows)
         padding, fill = crops.padding, self._fill(indices, crops.padding)
-        patches = crop_reflect(
+        return crop_reflect(
             self._images, indices, tops, lefts, flips, crops.crop_size, padding=padding, fill=fill
         )
-        for augment in self._augmentations:
-            patches = augment(patches, indices, epoch)
-        return patches
+
+    def _resized(self, indices: np.ndarray, rows: np.ndarray, epoch: int) -> np.ndarray:
+        """Cut a window of random size, shape and position, and resize it."""
+        height, width = self._sides(0)
+        windows = self._sampler.drawn(
+            CROPS,
+            epoch,
+            lambda rng: draw_sized_windows(rng, self._sampler.num_examples, height, width, self._crops),
+        )
+        chosen = SizedWindows(*(values[rows] for values in windows))
+        return crop_resize(self._images, indices, chosen, self._crops.crop_sides)
 
     def fixed(self, indices: np.ndarray) -> np.ndarray:
         """Return the windows of a test: (B, num_crops, h, w, C)."""

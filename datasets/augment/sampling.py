@@ -8,18 +8,19 @@ import numpy as np
 from datasets.augment.windows import Windows, draw_crops
 
 Cursor = dict[str, int]  # "epochs_completed" (epochs) and "index_in_epoch" (images of this epoch)
-_ORDER, _CROPS = 0, 1  # streams of random numbers: see `Sampler.drawn`
+_ORDER, CROPS = 0, 1  # streams of random numbers: see `Sampler.drawn`
 
 
 class Sampler:
     """Draw the order of the images and their augmentation as functions of (seed, epoch, index).
 
     :param num_examples: N; nothing can be drawn from 0 images.
+    :param classes: (N,) class numbers, to draw every class equally often; None: every image once.
     :ivar epochs_completed: epochs before that of the last batch.
     """
 
-    def __init__(self, num_examples: int, seed: int) -> None:
-        self.num_examples, self.seed = num_examples, seed
+    def __init__(self, num_examples: int, seed: int, classes: np.ndarray | None = None) -> None:
+        self.num_examples, self.seed, self._classes = num_examples, seed, classes
         self.epochs_completed = 0
         self._index_in_epoch = 0
         self._tables: dict[tuple[int, int], Any] = {}
@@ -41,6 +42,14 @@ class Sampler:
 
         :raises ValueError: batch_size is below 1, or there are no images.
         """
+        return [(epoch, indices) for epoch, indices, _ in self.next_parts(batch_size, shuffle)]
+
+    def next_parts(self, batch_size: int, shuffle: bool = True) -> list[tuple[int, np.ndarray, np.ndarray]]:
+        """Move the cursor as `next_indices` does, and also return the rows (b,) of the tables of `drawn` to use.
+
+        The row is the image's index. Where an image can occur several times in an epoch, it is the place in the
+        order, so that the image is augmented in another way each time.
+        """
         check_batch_size(batch_size, self.num_examples)
         parts = []
         while batch_size > 0:
@@ -49,19 +58,24 @@ class Sampler:
             start = self._index_in_epoch
             order = self.order(self.epochs_completed) if shuffle else np.arange(self.num_examples)
             indices = order[start : start + batch_size]
-            parts.append((self.epochs_completed, indices))
+            is_repeated = shuffle and self._classes is not None
+            rows = np.arange(start, start + len(indices)) if is_repeated else indices
+            parts.append((self.epochs_completed, indices, rows))
             self._index_in_epoch += len(indices)
             batch_size -= len(indices)
         return parts
 
     def order(self, epoch: int) -> np.ndarray:
         """Draw the shuffled order of an epoch: indices (N,)."""
+        classes = self._classes
+        if classes is not None:
+            return self.drawn(_ORDER, epoch, lambda rng: balanced_order(rng, classes))
         return self.drawn(_ORDER, epoch, lambda rng: rng.permutation(self.num_examples))
 
     def windows(self, epoch: int, height: int, width: int, crop_l: int, reflect: bool) -> Windows:
         """Draw a window of each image of height x width pixels in an epoch, as `draw_crops` does."""
         return self.drawn(
-            _CROPS, epoch, lambda rng: draw_crops(rng, self.num_examples, height, width, crop_l, reflect)
+            CROPS, epoch, lambda rng: draw_crops(rng, self.num_examples, height, width, crop_l, reflect)
         )
 
     def drawn(self, stream: int, epoch: int, draw: Callable[[np.random.Generator], Any]) -> Any:
@@ -75,6 +89,25 @@ class Sampler:
             kept = {k: v for k, v in self._tables.items() if k[0] != stream or abs(k[1] - epoch) <= 1}
             self._tables = kept | {key: draw(np.random.default_rng([self.seed, epoch, stream]))}
         return self._tables[key]
+
+
+def balanced_order(rng: np.random.Generator, classes: np.ndarray) -> np.ndarray:
+    """Draw N of N images in a random order so that the numbers of images of any two classes differ by at most 1.
+
+    No image of a class is repeated before all of them were drawn.
+
+    :param classes: (N,) class numbers; classes without images do not count.
+    :return: indices (N,).
+    """
+    counts = np.unique(classes, return_counts=True)[1]
+    members = np.split(np.argsort(classes, kind="stable"), np.cumsum(counts)[:-1])
+    share, rest = divmod(len(classes), len(counts))
+    sizes = share + (rng.permutation(len(counts)) < rest)
+    drawn = []
+    for images, size in zip(members, sizes.tolist(), strict=True):
+        rounds = [rng.permutation(images) for _ in range(-(-size // len(images)))]
+        drawn.append(np.concatenate([images[:0], *rounds])[:size])
+    return rng.permutation(np.concatenate(drawn))
 
 
 def check_batch_size(batch_size: int, num_examples: int) -> None:

@@ -140,7 +140,7 @@ def crop_reflect(
         columns, target_columns = _overlap(left - padding, crop_l, width)
         window = pixels[index, rows, columns]
         if flip:
-            _copy_mirrored(window, crop[target_rows, ::-1][:, target_columns], scratch)
+            copy_mirrored(window, crop[target_rows, ::-1][:, target_columns], scratch)
         else:
             crop[target_rows, target_columns] = window
     return crops
@@ -153,7 +153,7 @@ def _overlap(start: int, length: int, size: int) -> tuple[slice, slice]:
     return slice(first, last), slice(first - start, last - start)
 
 
-def _copy_mirrored(window: np.ndarray, target: np.ndarray, scratch: np.ndarray) -> None:
+def copy_mirrored(window: np.ndarray, target: np.ndarray, scratch: np.ndarray) -> None:
     """Copy a window to a target with reversed columns, one channel at a time.
 
     NumPy mirrors short pixels slowly. One long strided copy per channel is more than twice as fast if the window is

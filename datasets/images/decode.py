@@ -73,9 +73,20 @@ def read_image(source: Path | str | bytes, *, channels: int = 3) -> np.ndarray:
 
 
 def resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize (H, W, C) uint8, C 1 or 3, to (height, width, C): bilinear, antialiased, not keeping the aspect."""
-    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    return _as_array(picture.resize((width, height), Image.Resampling.BILINEAR))
+    """Resize (H, W, C) to (height, width, C): bilinear, antialiased where it shrinks, not keeping the aspect.
+
+    :param image: uint8, or float, which is computed in float32.
+    :return: same dtype; bytes are rounded.
+    """
+    if image.dtype == np.uint8 and image.shape[-1] == 3:
+        picture = Image.fromarray(image)
+        return np.array(picture.resize((width, height), Image.Resampling.BILINEAR))
+    dtype = np.uint8 if image.dtype == np.uint8 else np.float32
+    resized = np.empty((height, width, image.shape[-1]), image.dtype)
+    for channel in range(image.shape[-1]):
+        picture = Image.fromarray(image[..., channel].astype(dtype))
+        resized[..., channel] = picture.resize((width, height), Image.Resampling.BILINEAR)
+    return resized
 
 
 def read_resized(source: Path | str | bytes, size: int, *, channels: int = 3) -> np.ndarray:

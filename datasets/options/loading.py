@@ -7,13 +7,19 @@ Loaders, data sets and a run's configuration take these objects as a whole, so a
 """
 
 import dataclasses
+import math
 import os
 from dataclasses import dataclass
 from typing import Literal
 
-from datasets.options.fields import FRACTION, NOT_NEGATIVE, POSITIVE, SHARE, CheckedOptions, option
+from datasets.options.fields import FRACTION, NOT_NEGATIVE, POSITIVE, SHARE, CheckedOptions, Range, option
 
 ALEXNET_CROP_SIZE = 227  # pixels: the side at which AlexNet's layers fit together
+SHARES = Range(
+    lambda value: len(value) == 2 and 0 < value[0] <= value[1] <= 1,
+    "the smallest and the largest share, as in [0.08, 1]",
+)
+RATIO = Range(lambda value: 1 <= value < math.inf, "at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +46,7 @@ class DecodeOptions(CheckedOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class Crops(CheckedOptions):
-    """Options of how images are cropped and augmented; checkpoints save them and compare them on resume."""
+    """Options of how images are ordered, cropped and augmented; checkpoints save and compare them on resume."""
 
     crop_size: int = option(
         ALEXNET_CROP_SIZE, "side in pixels of the square crops that the network sees", POSITIVE
@@ -52,17 +58,47 @@ class Crops(CheckedOptions):
     padding: int = option(
         0, "width in pixels of a frame of the mean colour that training crops may reach into", NOT_NEGATIVE
     )
+    crop_scale: tuple[float, ...] | None = option(
+        None,
+        "range of the share of the image's area that training crops cover before they are resized to crop_size, "
+        "[0.08, 1] in Szegedy et al. 2015; without it they are not resized",
+        SHARES,
+    )
+    crop_aspect: float = option(
+        4 / 3, "with crop_scale, training crops are stretched by up to this factor either way", RATIO
+    )
+    color_jitter: float = option(
+        0.0,
+        "multiply the brightness, contrast and saturation of training crops by random factors that differ from 1 "
+        "by at most this; 0 for none",
+        SHARE,
+    )
     pca_color: float = option(
         0.0,
         "standard deviation of a random shift of an image's colours along the principal components of the set's "
         "pixels (Krizhevsky et al. 2012, section 4.1: 0.1); 0 for none",
         NOT_NEGATIVE,
     )
+    order: Literal["shuffled", "balanced"] = option(
+        "shuffled",
+        "what a training epoch holds: every image once, or as many images, but every class equally often, for "
+        "which images of small classes are repeated and large classes are sampled",
+    )
     redraw: bool = option(
         True,
         "draw crops, reflections and colours anew in every epoch; false keeps those of the first epoch, as if the "
         "images had been augmented once before training",
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within = "0 with crop_scale, whose crops lie within the image"
+        self._require(self.crop_scale is None or not self.padding, "padding", within)
+
+    @property
+    def crop_sides(self) -> tuple[int, int]:
+        """Return the height and the width of the crops in pixels."""
+        return self.crop_size, self.crop_size
 
     def check_images(self, height: int, width: int, channels: int) -> None:
         """Raise OptionError unless images of that size and number of channels can be cropped like this."""
@@ -71,6 +107,10 @@ class Crops(CheckedOptions):
             self.crop_size <= largest,
             "crop_size",
             f"at most {largest} for images of {height}x{width} pixels with a padding of {self.padding}",
+        )
+        has_luminance = channels in (1, 3)
+        self._require(
+            has_luminance or not self.color_jitter, "color_jitter", "0 unless there are 1 or 3 channels"
         )
         self._require(not self.pca_color or channels == 3, "pca_color", "0 for grey images")
 
@@ -81,8 +121,10 @@ class SplitOptions(CheckedOptions):
 
     val_fraction: float = option(
         0.2,
-        "share of the training images held out to choose the best weights, if there is no val/ folder",
+        "share of the training images held out to choose the best weights, if there is no val/ folder; auto is 0.2 "
+        "up to 1,000 images and less for more, down to 0.05",
         FRACTION,
+        auto=True,
     )
     test_fraction: float = option(
         0.2, "share of all images held out for the final test, if there is no test/ folder", FRACTION

@@ -43,7 +43,7 @@ def fixed_of(
         "optimizer": optimizer,
         "training images": list(train_set.images.shape),
         "training labels": _digest(train_set),
-        "crops": dataclasses.asdict(train_set.crops) | {"seed": train_set.seed},
+        "crops": _plain(dataclasses.asdict(train_set.crops)) | {"seed": train_set.seed},
         "validation images": None if val_set is None else list(val_set.images.shape),
         "validation labels": None if val_set is None else _digest(val_set),
         "evaluator": type(evaluator).__name__,
@@ -63,7 +63,7 @@ def differences(fixed: Mapping[str, Any], saved: Mapping[str, Any]) -> list[str]
     earlier version did not save have their defaults.
     """
     found = []
-    defaults = dataclasses.asdict(Crops())
+    defaults = _plain(dataclasses.asdict(Crops()))
     for key in (key for key in saved if key in fixed):
         now, was = fixed[key], saved[key]
         if key == "crops":

@@ -9,6 +9,7 @@ from datasets.errors import OptionError, suggestion
 from datasets.options.fields import check, check_known, options_of
 from datasets.storage.paths import expanded
 from learning.config.options import DataConfig, ModelConfig, OptimizerConfig, ScheduleConfig, TrainConfig
+from models.weights.packaged import PACKAGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,11 @@ class RunConfig:
         """Return this configuration with paths that do not depend on the working directory."""
         paths = self.data_dir, self.data.cache_dir
         data_dir, cache_dir = (None if p is None else str(expanded(p).resolve()) for p in paths)
-        return replace(self, data_dir=data_dir, data=replace(self.data, cache_dir=cache_dir))
+        init = self.model.init
+        if init is not None and init not in PACKAGES:
+            init = str(expanded(init).resolve())
+        model = replace(self.model, init=init)
+        return replace(self, data_dir=data_dir, model=model, data=replace(self.data, cache_dir=cache_dir))
 
     @property
     def changeable(self) -> tuple[str, ...]:
@@ -94,7 +99,8 @@ class RunConfig:
 # Where images come from and are kept; the results of a run do not depend on these.
 PLACES = ("data_dir", "data.cache_dir", "data.download")
 SECTIONS: dict[str, Any] = {f.name: f.type for f in fields(RunConfig) if is_dataclass(f.type)}
-NOT_FLAT = frozenset({"name", "evaluator", "threads"})  # the post decides these by classes and objects
+# The post decides these by classes and objects, and by parameters of the network.
+NOT_FLAT = frozenset({"name", "evaluator", "threads", "class_weights"})
 
 
 def check_names(config: RunConfig) -> None:

@@ -23,7 +23,7 @@ from learning.errors import StorageError
 from learning.evaluators import EVALUATORS, class_indices
 from learning.inference.mirroring import compare, halves
 from learning.inference.trained import load_run
-from learning.reports.confusion import MAX_TABLE_CLASSES, confusion_csv, per_class_recall
+from learning.reports.confusion import MAX_TABLE_CLASSES, balanced_accuracy, confusion_csv, per_class_recall
 from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory
 from learning.terminal.output import is_watched
@@ -64,8 +64,8 @@ def evaluate(
 
     :param evaluator: a key of EVALUATORS, reported with the accuracy.
     :return: plain values for JSON: num_images, class_names, scores (for each way of cropping: crops, accuracy, the
-        evaluator's score, seconds), per_class_recall and confusion_matrix (rows: true class) of the last way, and
-        mirroring, the result of `mirroring.compare`, None if no crop is mirrored.
+        evaluator's score, seconds), per_class_recall, their mean balanced_accuracy and confusion_matrix (rows:
+        true class) of the last way, and mirroring, the result of `mirroring.compare`, None if no crop is mirrored.
     """
     truth = class_indices(dataset.labels, model.num_classes)  # (N,)
     predict = partial(model.predict, sess, batch_size=batch_size, progress=show_progress)
@@ -93,6 +93,7 @@ def evaluate(
         "class_names": list(dataset.class_names or map(str, range(model.num_classes))),
         "scores": scores,
         "mirroring": mirroring,
+        "balanced_accuracy": balanced_accuracy(matrix),
         "per_class_recall": per_class_recall(matrix),
         "confusion_matrix": matrix.tolist(),
     }

@@ -15,6 +15,7 @@ from datasets.errors import escape_name
 
 MAX_TABLE_CLASSES = 20  # with more, a summary is shown
 NUM_SHOWN = 10  # classes and confusions in the summary
+MIN_EXAMPLES = 5  # of a class whose recall is worth a hint
 
 
 def checked_counts(matrix: np.ndarray, class_names: Sequence[str] | None = None) -> np.ndarray:
@@ -38,6 +39,26 @@ def per_class_recall(matrix: np.ndarray) -> list[float | None]:
     counts = checked_counts(matrix)
     totals = counts.sum(axis=1)
     return [int(counts[k, k]) / int(total) if total else None for k, total in enumerate(totals)]
+
+
+def balanced_accuracy(matrix: np.ndarray) -> float | None:
+    """Return the mean recall of the classes that have examples, in [0, 1]; None if no class has any."""
+    recalls = [recall for recall in per_class_recall(matrix) if recall is not None]
+    return sum(recalls) / len(recalls) if recalls else None
+
+
+def neglected_classes(matrix: np.ndarray, class_names: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Return the classes whose recall is below half of the accuracy, lowest first: name, recognised, examples.
+
+    Classes of fewer than MIN_EXAMPLES are left out, since their recall is mostly chance.
+    """
+    counts = checked_counts(matrix, class_names)
+    accuracy = int(np.trace(counts)) / max(1, int(counts.sum()))
+    return [
+        (name, round(recall * total), total)
+        for name, total, recall in worst_classes(counts, class_names, len(counts))
+        if total >= MIN_EXAMPLES and recall is not None and recall < accuracy / 2
+    ]
 
 
 def confusion_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from learning.errors import CheckpointError
 from learning.reports.confusion import top_confusions, worst_classes
 from learning.reports.html import Section, write_page
-from learning.reports.scores import mirroring_hint
+from learning.reports.scores import hints
 from learning.runs.directory import CONFIG_FILE, RunDirectory
 
 PAGE_FILE = "index.html"
@@ -99,7 +99,7 @@ def _parse_results(text: str) -> _Results:
     columns = list(results["scores"][0])
     rows = [[entry[column] for column in columns] for entry in results["scores"]]
     heading = f"Scores on {results['num_images']} {results['split']} images"
-    scores = Section(heading=heading, columns=columns, rows=rows, text=mirroring_hint(results) or "")
+    scores = Section(heading=heading, columns=columns, rows=rows, text="\n".join(hints(results)))
     return _Results(results["epoch"], scores, _class_sections(results))
 
 

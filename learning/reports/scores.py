@@ -5,10 +5,18 @@ from typing import Any
 import numpy as np
 
 from datasets.errors import escape_name
-from learning.reports.confusion import MAX_TABLE_CLASSES, confusion_summary, confusion_table
+from learning.class_balance import is_imbalanced, listed_counts
+from learning.reports.confusion import (
+    MAX_TABLE_CLASSES,
+    balanced_accuracy,
+    confusion_summary,
+    confusion_table,
+    neglected_classes,
+)
 
 MIN_Z = 3.0  # standard errors: one test in 700 exceeds it by chance
 MIN_DROP = 0.05  # of the accuracy: a smaller drop is not worth a hint
+MOST_NAMED = 3  # classes in a hint
 
 
 def mirroring_hint(results: dict[str, Any]) -> str | None:
@@ -20,6 +28,35 @@ def mirroring_hint(results: dict[str, Any]) -> str | None:
         f"mirrored crops have an accuracy of {found['mirrored']:.4f}, the others {found['plain']:.4f}: these "
         "images have a left and a right; train with --data.reflect false"
     )
+
+
+def balance_hint(results: dict[str, Any]) -> str | None:
+    """Return the balanced accuracy if the tested images are imbalanced; None if they are not."""
+    matrix, class_names = np.asarray(results["confusion_matrix"]), results["class_names"]
+    counts = matrix.sum(axis=1)
+    if not is_imbalanced(counts):
+        return None
+    listed, balanced = listed_counts(counts, class_names), balanced_accuracy(matrix)
+    return f"the tested images are imbalanced ({listed}): balanced accuracy {balanced:.4f}"
+
+
+def neglect_hint(results: dict[str, Any]) -> str | None:
+    """Return which classes are recognised much less often than the others; None if none is."""
+    neglected = neglected_classes(np.asarray(results["confusion_matrix"]), results["class_names"])
+    if not neglected:
+        return None
+    named = [f"{right} of {total} {escape_name(name)}" for name, right, total in neglected[:MOST_NAMED]]
+    rest = len(neglected) - MOST_NAMED
+    more = f", and {rest} more" if rest > 0 else ""
+    return (
+        f"few images are recognised of some classes: {', '.join(named)}{more}; add images, or weight small classes "
+        "with --train.class_weights balanced"
+    )
+
+
+def hints(results: dict[str, Any]) -> list[str]:
+    """Return lines about what the scores alone do not show."""
+    return [hint for find in (balance_hint, neglect_hint, mirroring_hint) if (hint := find(results))]
 
 
 def _crops(entry: dict[str, Any]) -> str:
@@ -38,8 +75,7 @@ def score_lines(results: dict[str, Any]) -> list[str]:
             if key not in ("crops", "seconds")
         ]
         lines.append(f"  {_crops(entry):<8}  {'  '.join(values)}")
-    hint = mirroring_hint(results)
-    return lines if hint is None else [*lines, hint]
+    return [*lines, *hints(results)]
 
 
 def detail_lines(results: dict[str, Any]) -> list[str]:

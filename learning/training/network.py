@@ -1,5 +1,6 @@
 """Build the configured network, or say which of its options is wrong."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from learning.config.run_config import ModelConfig, RunConfig
@@ -7,14 +8,18 @@ from learning.errors import UsageError
 from learning.machine.session import tf
 from models.catalogue import check_options, model_class
 from models.convnet import ConvNet
+from models.options import accepted
 
 # A network gets these from other options of a run, so they are not entries of model.options.
 RUN_OPTIONS = {
     "weight_decay": "model.weight_decay",
     "weight_decay_on": "model.weight_decay_on",
+    "label_smoothing": "model.label_smoothing",
+    "class_weights": "train.class_weights",
     "precision": "model.precision",
     "image_mean": "data.mean",
     "seed": "train.seed",
+    "freeze": "model.freeze",
 }
 
 
@@ -36,12 +41,17 @@ def check_new_model(model: ModelConfig) -> None:
 
 
 def build_model(
-    config: RunConfig, input_shape: tuple[int, ...], num_classes: int, image_mean: Any = 0.0
+    config: RunConfig,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    image_mean: Any = 0.0,
+    class_weights: Sequence[float] | None = None,
 ) -> ConvNet:
     """Build the configured network in its own graph.
 
     :param input_shape: (h, w, C).
     :param image_mean: what the network subtracts: a number, or an array of (C,) or of the input's shape.
+    :param class_weights: K factors of the loss; None: all are 1.
     :raises UsageError: the network does not exist, does not take one of its options, or does not fit on the input.
     """
     model = config.model
@@ -50,9 +60,13 @@ def build_model(
             "model.precision is 'auto' and was not chosen yet; see learning.machine.precision.with_precision"
         )
     options = {"weight_decay": model.weight_decay, "weight_decay_on": model.weight_decay_on, **model.options}
+    options |= {"label_smoothing": model.label_smoothing} if model.label_smoothing else {}
+    options |= {} if class_weights is None else {"class_weights": class_weights}
     facts = {"image_mean": image_mean, "precision": model.precision, "seed": config.train.seed}
+    facts["freeze"] = model.freeze
     try:
         network = model_class(model.name)
+        _check_loss(network, options)
         with tf.Graph().as_default():
             return network(input_shape, num_classes, **facts, **options)
     except (TypeError, ValueError) as error:
@@ -63,3 +77,12 @@ def build_model(
                 "pixel; raise data.image_size and data.crop_size"
             ) from error
         raise UsageError(f"model {model.name}: {error}") from error
+
+
+def _check_loss(network: type[ConvNet], options: Mapping[str, Any]) -> None:
+    """Raise TypeError if the network has a loss of its own that does not take an option of the run."""
+    for key in ("label_smoothing", "class_weights"):
+        if key in options and key not in accepted(network._build_loss, options):
+            raise TypeError(
+                f"its _build_loss takes no {key}; leave out --{RUN_OPTIONS[key]}, or add the parameter"
+            )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 from tensorflow.python.eager import context
@@ -48,6 +49,12 @@ def global_step() -> tf.Variable:
         return v1.train.get_or_create_global_step()
 
 
+def constant_variable(name: str, value: np.ndarray) -> tf.Variable:
+    """Create a float32 variable that is saved but not trained, starting at `value`."""
+    initial = tf.constant(value, tf.float32)
+    return v1.get_variable(name, initializer=initial, trainable=False, use_resource=True)
+
+
 @contextlib.contextmanager
 def seeded(graph: tf.Graph, seed: int) -> Iterator[None]:
     """Set the seed of `graph` inside the block, and its old one afterwards: the graph may be a whole program's."""
@@ -71,9 +78,14 @@ class AddedItems:
         return [item for key, item in items.items() if key not in known]
 
 
-def operations_behind(tensor: tf.Tensor) -> list[tf.Operation]:
-    """Return the operations that `tensor` is computed from, including its own."""
+def operations_behind(tensor: tf.Tensor, given: tf.Tensor | None = None) -> list[tf.Operation]:
+    """Return the operations that `tensor` is computed from, including its own.
+
+    :param given: a tensor that is known, so that what it is computed from does not count.
+    """
     found, waiting = dict[str, tf.Operation](), [tensor.op]
+    if given is not None:
+        found[given.op.name] = given.op
     while waiting:
         op = waiting.pop()
         if op.name not in found:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets.augment.color import color_components, color_multiples
+from datasets.augment.jitter import jitters, vary_colors
 from datasets.augment.sampling import Sampler
 from datasets.augment.windows import center_crop, corner_center_crop_reflect
 from datasets.dataset import DataSet
@@ -147,6 +148,19 @@ def test_training_windows_reach_into_a_frame_of_the_mean_colour_and_others_do_no
     np.testing.assert_array_equal(dataset.batch([3])[0], dataset.images[[3]])
 
 
+def test_colours_are_varied_by_the_drawn_factors_and_not_in_a_test():
+    options = {"crop_size": 8, "reflect": False, "seed": 3}
+    images = make_images(40)
+    plain, varied = DataSet(images, **options), DataSet(images, color_jitter=0.4, **options)
+    factors = 1 + 0.4 * jitters(Sampler(40, 3), 4)
+    assert 0.6 <= factors.min() < 0.65 < 1.35 < factors.max() <= 1.4
+    np.testing.assert_array_equal(drawn(varied, 4), vary_colors(drawn(plain, 4), factors))
+    for augment in (False, True):
+        np.testing.assert_array_equal(
+            varied.batch([1, 2], augment=augment)[0], plain.batch([1, 2], augment=augment)[0]
+        )
+
+
 def test_a_crop_larger_than_the_image_uses_the_padding_everywhere():
     images = np.full((2, 4, 4, 1), 9, np.uint8)
     images[1] = 29
@@ -188,16 +202,19 @@ def drawn(dataset, epoch, rows=slice(None)):
 
 
 OPTIONS = {"crop_size": 7, "padding": 2, "pca_color": 0.5}
+RESIZED = {"crop_size": 7, "crop_scale": [0.3, 0.9], "color_jitter": 0.5}
+EVERY_WAY = pytest.mark.parametrize("options", [OPTIONS, RESIZED])
 
 
-def test_what_is_drawn_is_a_function_of_seed_epoch_and_index():
-    dataset = make_set(10, **OPTIONS)
+@EVERY_WAY
+def test_what_is_drawn_is_a_function_of_seed_epoch_and_index(options):
+    dataset = make_set(10, **options)
     first = drawn(dataset, 1)
     for epoch in (0, 5, 2):
         assert (drawn(dataset, epoch) != first).any(axis=(1, 2, 3)).all()
-    again = make_set(10, **OPTIONS)
+    again = make_set(10, **options)
     np.testing.assert_array_equal(drawn(again, 1, [8, 3]), first[[8, 3]])
-    assert (drawn(make_set(10, seed=1, **OPTIONS), 1) != first).any(axis=(1, 2, 3)).all()
+    assert (drawn(make_set(10, seed=1, **options), 1) != first).any(axis=(1, 2, 3)).all()
 
 
 def test_colours_are_shifted_along_the_components_and_not_in_a_test():
@@ -215,8 +232,9 @@ def test_colours_are_shifted_along_the_components_and_not_in_a_test():
         )
 
 
-def test_without_redrawing_every_epoch_sees_the_images_of_the_first():
-    dataset, fresh = make_set(12, redraw=False, **OPTIONS), make_set(12, **OPTIONS)
+@EVERY_WAY
+def test_without_redrawing_every_epoch_sees_the_images_of_the_first(options):
+    dataset, fresh = make_set(12, redraw=False, **options), make_set(12, **options)
     for epoch in (0, 1, 7):
         np.testing.assert_array_equal(drawn(dataset, epoch), drawn(fresh, 0))
     orders = []
@@ -230,15 +248,61 @@ def test_without_redrawing_every_epoch_sees_the_images_of_the_first():
     ]  # the order is the same either way
 
 
-def test_a_subset_keeps_the_options_and_draws_for_itself():
-    whole = make_set(10, reflect=False, redraw=False, seed=4, **OPTIONS)
+@EVERY_WAY
+def test_a_subset_keeps_the_options_and_draws_for_itself(options):
+    whole = make_set(10, reflect=False, redraw=False, seed=4, **options)
     subset = whole.subset([5, 1, 7])
     for name in ("crops", "seed", "num_crops"):
         assert getattr(subset, name) == getattr(whole, name), name
-    own = DataSet(whole.images[[5, 1, 7]], reflect=False, redraw=False, seed=4, **OPTIONS)
+    own = DataSet(whole.images[[5, 1, 7]], reflect=False, redraw=False, seed=4, **options)
     np.testing.assert_array_equal(
         drawn(subset, 2), drawn(own, 2)
     )  # frame and components are the subset's own
+
+
+def test_training_crops_of_random_size_are_resized_and_those_of_a_test_are_not():
+    images = np.zeros((40, 9, 9, 1), np.uint8)
+    images[:, 4, 4] = 255  # of a window of 9x9 pixels one in 81
+    dataset = DataSet(images, crop_size=3, crop_scale=[1.0, 1.0])
+    np.testing.assert_array_equal(drawn(dataset, 0), drawn(dataset, 1))  # the whole image, resized
+    assert drawn(dataset, 0)[0, 1, 1, 0] < 100
+    plain = DataSet(images, crop_size=3)
+    for augment in (False, True):
+        np.testing.assert_array_equal(
+            dataset.batch([3], augment=augment)[0], plain.batch([3], augment=augment)[0]
+        )
+
+
+def test_a_balanced_order_repeats_the_images_of_a_small_class_in_other_windows():
+    images, labels = make_images(12), np.eye(2)[[0] * 11 + [1]]
+    dataset = DataSet(images, labels, crop_size=5, order="balanced")
+    crops, drawn_labels = dataset.next_batch(12)
+    assert drawn_labels.sum(axis=0).tolist() == [6, 6]
+    repeated = crops[drawn_labels[:, 1] == 1]
+    assert len(np.unique(repeated.reshape(6, -1), axis=0)) > 2
+    numbered = DataSet(images, [0] * 11 + [1], crop_size=5, order="balanced")
+    np.testing.assert_array_equal(numbered.next_batch(12)[0], crops)
+
+
+def test_a_balanced_order_continues_exactly_from_a_cursor():
+    options = {"crop_size": 5, "order": "balanced"}
+    dataset = DataSet(make_images(10), [0] * 7 + [1] * 3, **options)
+    dataset.next_batch(7)
+    cursor = dataset.cursor
+    expected = [dataset.next_batch(7) for _ in range(3)]
+    resumed = DataSet(make_images(10), [0] * 7 + [1] * 3, **options)
+    resumed.cursor = cursor
+    for images, labels in expected:
+        found = resumed.next_batch(7)
+        np.testing.assert_array_equal(found[0], images)
+        np.testing.assert_array_equal(found[1], labels)
+
+
+def test_the_balanced_order_of_a_subset_counts_its_own_images_and_unlabelled_sets_have_none():
+    whole = DataSet(make_images(10), [0] * 5 + [1] * 5, crop_size=5, order="balanced")
+    labels = whole.subset([0, 1, 2, 3, 4, 5, 6, 7]).subset([0, 1, 2, 3, 4, 5]).next_batch(6)[1]
+    assert labels.tolist().count(1) == 3
+    assert DataSet(make_images(10), crop_size=5, order="balanced").next_batch(10)[0].shape == (10, 5, 5, 3)
 
 
 def test_pixel_mean_is_of_the_centre_windows():

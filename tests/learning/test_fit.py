@@ -16,6 +16,7 @@ from learning.checkpoints.store import CheckpointStore
 from learning.config.run_config import RunConfig
 from learning.errors import CheckpointError, DirectoryInUseError, UsageError
 from learning.fit import fit
+from learning.inference.evaluation import evaluate_run
 from learning.runs.directory import RunDirectory
 from tests.support.other_process import holder
 
@@ -95,13 +96,33 @@ def test_what_is_shown_goes_to_standard_output_if_it_is_asked_for(tmp_path, caps
     assert [line.split()[0] for line in lines] == ["data", "model", "run", "epoch"]
 
 
-def test_a_relative_path_is_kept_so_that_it_holds_from_anywhere(tmp_path, monkeypatch):
+def write_photos(folder, **counts):
     rng = np.random.default_rng(0)
-    for name in ("cat", "dog"):
-        (tmp_path / "photos" / name).mkdir(parents=True)
-        for number in range(10):
+    for name, count in counts.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
             pixels = rng.integers(0, 256, (14, 14, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.png")
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+
+
+def test_an_imbalanced_set_is_named_and_its_weighted_run_is_tested(tmp_path, caplog):
+    write_photos(tmp_path / "photos", cat=40, dog=4)
+    data = {"image_size": 12, "crop_size": 10, "test_fraction": 0, "val_fraction": 0.25}
+    train = {"batch_size": 8, "num_epochs": 1, "class_weights": "balanced"}
+    values = {"data_dir": str(tmp_path / "photos"), "data": data, "train": train}
+    results = fit(RunConfig.from_dict(values), tmp_path / "run", verbose=False)
+    assert [record.getMessage() for record in caplog.records if "imbalanced" in record.getMessage()] == [
+        "the training images are imbalanced (30 cat, 3 dog), so the network may neglect small classes; choose the "
+        "weights with --train.evaluator balanced_accuracy"
+    ]
+    cat, dog = results["per_class_recall"]
+    assert results["balanced_accuracy"] == (cat + dog) / 2
+    again, _ = evaluate_run(RunDirectory(tmp_path / "run"))  # whose network has no class weights
+    assert again["confusion_matrix"] == results["confusion_matrix"]
+
+
+def test_a_relative_path_is_kept_so_that_it_holds_from_anywhere(tmp_path, monkeypatch):
+    write_photos(tmp_path / "photos", cat=10, dog=10)
     monkeypatch.chdir(tmp_path)
     sizes = {"image_size": 12, "crop_size": 10}
     train = {"batch_size": 4, "num_epochs": 1}

@@ -135,6 +135,11 @@ class TestLoss:
         model, *_ = self.value(session, weight_decay=0.1, weight_decay_on="weights")
         assert {v.op.name for v in model.decayed_variables} == {"conv1/weights", "fc/weights"}
 
+    def test_labels_are_smoothed(self, session):
+        _, labels, _, data_loss, pred, _ = self.value(session, label_smoothing=0.2)
+        smoothed = np.where(labels, 0.9, 0.1)  # (1 - 0.2) + 0.2 / 2 and 0.2 / 2
+        assert data_loss == pytest.approx(-(smoothed * np.log(pred)).sum(axis=1).mean(), rel=1e-5)
+
     def test_another_word_is_an_error(self):
         with pytest.raises(ValueError, match="must be one of all, weights"):
             tiny_model(weight_decay_on="kernels")

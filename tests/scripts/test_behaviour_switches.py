@@ -26,6 +26,7 @@ SUITES = (
     "learning/test_schedules.py",
     "learning/checkpoints/test_store.py",
     "models/graph/test_filter_gradients.py",
+    "models/graph/test_losses.py",
     "scripts/test_porting.py",
     "models/graph/test_folded.py::TestSideEffects",
 )

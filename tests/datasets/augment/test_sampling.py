@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from datasets.augment.color import color_multiples
-from datasets.augment.sampling import Sampler
+from datasets.augment.sampling import Sampler, balanced_order
 from datasets.augment.windows import draw_crops
 
 
@@ -23,6 +23,55 @@ def test_a_batch_is_parted_where_an_epoch_ends():
     assert rest.tolist() == Sampler(5, 0).order(0)[3:].tolist()
     assert start.tolist() == Sampler(5, 0).order(1)[:2].tolist()
     assert sampler.cursor == {"epochs_completed": 1, "index_in_epoch": 2}
+
+
+CLASSES = np.array([4] * 13 + [1] * 2 + [7] * 5)
+
+
+def test_a_balanced_order_holds_every_class_equally_often():
+    order = balanced_order(np.random.default_rng(0), CLASSES)
+    assert order.shape == (20,)
+    numbers = np.unique(CLASSES[order], return_counts=True)[1]
+    assert sorted(numbers.tolist()) == [6, 7, 7]
+    times = np.bincount(order, minlength=20)
+    assert set(times[:13]) == {0, 1}
+    assert set(times[13:15]) <= {3, 4}
+    assert set(times[15:]) <= {1, 2}
+
+
+def test_classes_are_mixed_and_share_what_cannot_be_divided():
+    orders = [balanced_order(np.random.default_rng(seed), CLASSES) for seed in range(300)]
+    first = np.bincount([CLASSES[order[0]] for order in orders])
+    assert first[[1, 4, 7]].min() > 70  # of 100 each, five standard deviations
+    larger = np.bincount([CLASSES[order].tolist().count(1) for order in orders])
+    assert abs(larger[7] / 300 - 2 / 3) < 0.15
+    drawn = np.bincount(np.concatenate(orders), minlength=20)[:13]
+    np.testing.assert_allclose(drawn, 300 * (20 / 3) / 13, rtol=0.35)
+
+
+def test_more_classes_than_images_of_any_is_no_limit():
+    assert sorted(balanced_order(np.random.default_rng(0), np.array([0, 1, 2]))) == [0, 1, 2]
+    assert balanced_order(np.random.default_rng(0), np.array([3])).tolist() == [0]
+
+
+def test_a_balanced_epoch_is_a_function_of_the_seed_and_the_epoch():
+    first, again = Sampler(20, 1, CLASSES), Sampler(20, 1, CLASSES)
+    orders = [first.order(epoch).tolist() for epoch in range(3)]
+    assert orders[0] != orders[1] != orders[2]
+    assert again.order(2).tolist() == orders[2]
+
+
+def test_images_that_are_repeated_have_other_rows_each_time():
+    sampler = Sampler(20, 0, CLASSES)
+    (epoch, indices, rows), (following, _, others) = [*sampler.next_parts(20), *sampler.next_parts(3)]
+    assert (epoch, following) == (0, 1)
+    assert len(set(indices)) < 20
+    assert rows.tolist() == list(range(20))
+    assert others.tolist() == [0, 1, 2]
+    [(_, indices, rows)] = Sampler(20, 0, CLASSES).next_parts(4, shuffle=False)
+    assert indices.tolist() == rows.tolist() == [0, 1, 2, 3]
+    [(_, indices, rows)] = Sampler(20, 0).next_parts(4)
+    assert indices.tolist() == rows.tolist()
 
 
 def test_windows_are_those_of_draw_crops_and_not_of_the_order():

@@ -63,7 +63,13 @@ def test_another_evaluator_or_validation_set_would_choose_other_weights(session,
 @pytest.mark.fault(23)
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("dropout_prob", 0.1), ("weight_decay_on", "weights"), ("precision", "bfloat16"), ("seed", 7)],
+    [
+        ("dropout_prob", 0.1),
+        ("weight_decay_on", "weights"),
+        ("label_smoothing", 0.1),
+        ("precision", "bfloat16"),
+        ("seed", 7),
+    ],
 )
 def test_a_model_with_other_options_but_the_same_variables(session, run_dir, name, value):
     model = tiny_model(**{"dropout_prob": 0.3, name: value})

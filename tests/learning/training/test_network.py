@@ -27,6 +27,24 @@ def test_a_run_of_an_earlier_version_that_holds_such_an_option_is_still_built():
     assert build_model(config, (28, 28, 1), 2).weight_decay == 0.25
 
 
+def test_a_loss_that_does_not_smooth_labels_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "lossy_nets.py").write_text(
+        "from models.nn import SmallNet\n"
+        "class Lossy(SmallNet):\n"
+        "    def _build_loss(self, weight_decay=0.0):\n"
+        "        return super()._build_loss(weight_decay)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    smoothed = ModelConfig(name="smallnet", label_smoothing=0.1)
+    assert build_model(RunConfig(model=smoothed), (28, 28, 1), 2).options["label_smoothing"] == 0.1
+    config = RunConfig(model=ModelConfig(name="lossy_nets.Lossy", label_smoothing=0.1))
+    with pytest.raises(
+        UsageError, match=r"_build_loss takes no label_smoothing; leave out --model\.label_smoo"
+    ):
+        build_model(config, (28, 28, 1), 2)
+    build_model(RunConfig(model=ModelConfig(name="lossy_nets.Lossy")), (28, 28, 1), 2)
+
+
 def test_a_net_can_take_its_options_in_a_constructor_or_as_keywords(tmp_path, monkeypatch):
     (tmp_path / "nets_of_mine.py").write_text(
         "from models.nn import ConvNet\n"
