@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 
 from models.weights.errors import WeightsError
+from models.weights.maps.caffe import CAFFE_ALEXNET, CAFFE_ALEXNET_NAMED
 from models.weights.maps.efficientnet import EFFICIENTNET_LITE
 from models.weights.maps.keras import KERAS_APPLICATIONS_RESNET, KERAS_RESNET
 from models.weights.maps.official import OFFICIAL_RESNET
 from models.weights.maps.slim import SLIM_RESNET
-from models.weights.maps.torchvision import TORCHVISION_RESNET
+from models.weights.maps.torchvision import TORCHVISION_ALEXNET, TORCHVISION_RESNET
 from models.weights.naming import WeightsMap
 
 MAPS: tuple[WeightsMap, ...] = (
-    TORCHVISION_RESNET, EFFICIENTNET_LITE,
+    TORCHVISION_RESNET, TORCHVISION_ALEXNET, EFFICIENTNET_LITE, CAFFE_ALEXNET, CAFFE_ALEXNET_NAMED,
     KERAS_RESNET, KERAS_APPLICATIONS_RESNET, SLIM_RESNET, OFFICIAL_RESNET,
 )  # fmt: skip
 NUM_SHOWN = 3  # names of tensors in the message of an error
