@@ -1,4 +1,4 @@
-"""models/weights/maps/caffe.py against Caffe's network, written again in PyTorch."""
+"""models/weights/maps/caffe.py against Caffe's network, written again with NumPy and single operations."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from models.nn import AlexNet
 from models.weights.load import load_weights
 from models.weights.maps.caffe import CAFFE_ALEXNET, CAFFE_ALEXNET_NAMED
 from models.weights.maps.catalogue import recognise
+from tests.conftest import tf
 from tests.support.published_nets import (
     build,
     check_logits,
@@ -17,6 +18,7 @@ from tests.support.published_nets import (
 )
 
 SIDE = 99  # the least whose last pooling is more than one pixel, so that the order of fc6's inputs matters
+# stride, padding in pixels, groups
 CONVOLUTIONS = {
     "conv1": (4, 0, 1),
     "conv2": (1, 2, 2),
@@ -27,30 +29,33 @@ CONVOLUTIONS = {
 POOLED, NORMALISED = ("conv1", "conv2", "conv5"), ("conv1", "conv2")
 
 
-def caffe_logits(layers, inputs):
-    """Compute bvlc_alexnet, by `deploy.prototxt`, with the weights and biases of each layer as converted."""
-    torch = pytest.importorskip("torch")
-    functional = torch.nn.functional
-    x = torch.tensor(np.ascontiguousarray(inputs.transpose(0, 3, 1, 2)))
-    with torch.no_grad():
-        for name, (stride, padding, groups) in CONVOLUTIONS.items():
-            weights, biases = (torch.tensor(value) for value in layers[name])
-            x = functional.conv2d(x, weights.permute(3, 2, 0, 1), biases, stride, padding, groups=groups)
-            x = functional.relu(x)
-            if name in NORMALISED:
-                x = functional.local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=1.0)
-            if name in POOLED:
-                x = functional.max_pool2d(x, 3, 2, ceil_mode=True)
-        x = x.permute(0, 2, 3, 1).flatten(1)
-        for name in ("fc6", "fc7", "fc8"):
-            weights, biases = (torch.tensor(value) for value in layers[name])
-            x = x @ weights + biases
-            x = functional.relu(x) if name != "fc8" else x
-    return x.numpy()
+def convolve(x, weights, biases, stride, padding, groups):
+    x = np.pad(x, [(0, 0), (padding, padding), (padding, padding), (0, 0)])
+    parts = zip(np.split(x, groups, axis=3), np.split(weights, groups, axis=3), strict=True)
+    return np.concatenate([tf.nn.conv2d(a, b, stride, "VALID") for a, b in parts], axis=3) + biases
+
+
+def normalise(x, size=5, alpha=1e-4, beta=0.75, k=1.0):
+    """Caffe's LRN: alpha times the mean of the squares, with zeros beyond the first and last channel."""
+    squares = np.pad(x**2, [(0, 0)] * 3 + [(size // 2, size // 2)])
+    sums = sum(squares[..., offset : offset + x.shape[-1]] for offset in range(size))
+    return x / (k + alpha / size * sums) ** beta
+
+
+def caffe_logits(layers, x):
+    """Compute what Caffe's `deploy.prototxt` of bvlc_alexnet says, with the weights and biases of each layer."""
+    for name, options in CONVOLUTIONS.items():
+        x = np.maximum(convolve(x, *layers[name], *options), 0)
+        x = normalise(x) if name in NORMALISED else x
+        x = tf.nn.max_pool2d(x, 3, 2, "VALID").numpy() if name in POOLED else x
+    x = x.reshape(len(x), -1)  # height, width, channel
+    for name in ("fc6", "fc7"):
+        x = np.maximum(x @ layers[name][0] + layers[name][1], 0)
+    return x @ layers["fc8"][0] + layers["fc8"][1]
 
 
 @pytest.mark.parametrize("source", [CAFFE_ALEXNET, CAFFE_ALEXNET_NAMED], ids=["lists", "dictionaries"])
-def test_the_logits_are_those_of_caffe(source, session, tmp_path, one_torch_thread):
+def test_the_logits_are_those_of_caffe(source, session, tmp_path):
     model = build(AlexNet, SIDE, source)
     tensors, images = random_tensors(model, source), random_images(model)
     names = [*CONVOLUTIONS, "fc6", "fc7", "fc8"]

@@ -47,6 +47,31 @@ def test_every_tensor_of_a_resnet_has_its_variable(name):
     check_names(whole_net(name), TORCHVISION_RESNET, shapes)
 
 
+@pytest.mark.parametrize("name", ["resnet18", "resnet26", "resnet50"])
+def test_timm_names_its_resnets_as_torchvision(name):
+    timm = import_of_torch("timm")
+    with import_of_torch("torch").device("meta"):
+        state = timm.create_model(name, pretrained=False).state_dict()
+    shapes = {name: tuple(value.shape) for name, value in state.items()}
+    assert recognise(shapes) is TORCHVISION_RESNET
+    if name == "resnet26":  # of timm alone, with ResNet-50's blocks
+        model = build(ResNet50, 32, TORCHVISION_RESNET, num_classes=1000, stages=(2, 2, 2, 2))
+    else:
+        model = whole_net(name)
+    check_names(model, TORCHVISION_RESNET, shapes)
+
+
+def test_a_resnet_has_the_logits_of_timm(session, one_torch_thread):
+    resnet = import_of_torch("timm").models.resnet
+    stages = (2, 1, 1, 1)
+    peer = resnet.ResNet(resnet.Bottleneck, stages, num_classes=CLASSES)
+    model = build(ResNet50, 64, TORCHVISION_RESNET, stages=stages)
+    tensors, images = random_tensors(model, TORCHVISION_RESNET), random_images(model)
+    sess = session(model)
+    load(sess, model, tensors, TORCHVISION_RESNET)
+    check_logits(sess, model, images, torch_logits(peer, tensors, images, TORCHVISION_RESNET))
+
+
 def test_alexnet_has_the_logits_of_torchvision(session, one_torch_thread):
     peer = import_of_torch("torchvision").models.alexnet(weights=None, num_classes=CLASSES)
     model = build(AlexNet, 224, TORCHVISION_ALEXNET, dropout_prob=0.5)
