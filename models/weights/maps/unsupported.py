@@ -1,7 +1,7 @@
 """Networks that resemble known ones but compute something else, named in the message that refuses them.
 
-timm's resnetaa50, resnetblur18 and resnetblur50 cannot be told from its resnet18 and resnet50, because their filters
-against aliasing have no weights.
+timm's resnetaa50, resnetblur18 and resnetblur50 cannot be told from its resnet18 and resnet50, because their
+filters against aliasing have no weights.
 """
 
 import re
