@@ -12,7 +12,7 @@ from datasets.augment.sampling import Cursor, Sampler, check_batch_size
 from datasets.augment.stored import StoredCrops
 from datasets.images.array_rows import ImageRows, Images
 from datasets.images.value_checks import check_pixels, checked_labels
-from datasets.options.fields import changed
+from datasets.options.fields import Size, changed
 from datasets.options.loading import ALEXNET_CROP_SIZE, Crops
 
 Rows = np.ndarray | Sequence[int] | slice
@@ -106,14 +106,14 @@ class DataSet:
         return self._crops
 
     @property
-    def crop_size(self) -> int:
-        """Return the side in pixels of the images in a batch."""
+    def crop_size(self) -> Size:
+        """Return the side in pixels of the images in a batch, or their (height, width)."""
         return self._crops.crop_size
 
     @property
     def crop_shape(self) -> tuple[int, int, int]:
         """Return (h, w, C) of the images in a batch."""
-        return self.crop_size, self.crop_size, self._images.shape[-1]
+        return *self._crops.crop_sides, self._images.shape[-1]
 
     @property
     def num_crops(self) -> int:

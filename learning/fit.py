@@ -173,9 +173,10 @@ def _summary_lines(config: RunConfig, model: ConvNet, splits: Splits, path: Path
     sizes = ", ".join(f"{count} {name}" for name, count in info["num_images"].items())
     classes = splits.class_names
     names = ", ".join(map(escape_name, classes[:10])) + (", ..." if len(classes) > 10 else "")
-    shape = "x".join(map(str, model.input_shape))
+    shape, image_shape = ("x".join(map(str, sides)) for sides in (model.input_shape, config.data.image_sides))
+    resized = f"resized to {image_shape} ({config.data.resize})"
     return [
-        f"data   {config.data.name}: {sizes} images, {len(classes)} classes ({names})",
+        f"data   {config.data.name}: {sizes} images, {len(classes)} classes ({names}), {resized}",
         f"model  {config.model.name}: {model.num_parameters:,} parameters, input {shape}, {config.model.precision}",
         f"run    {path}",
     ]

@@ -12,6 +12,7 @@ The command line, its help and the checks of values follow from these declaratio
 import dataclasses
 import functools
 import math
+import re
 import types
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
@@ -22,6 +23,9 @@ from datasets.errors import OptionError, suggestion
 AUTO = "auto"
 Options = TypeVar("Options", bound="CheckedOptions")
 
+Size = int | tuple[int, int]  # of an image in pixels: the side of a square, or (height, width)
+
+_HEIGHT_X_WIDTH = re.compile(r"([0-9]{1,6})x([0-9]{1,6})")
 _KINDS: dict[Any, tuple[Any, str]] = {
     bool: (bool, "true or false"),
     int: (Integral, "a whole number"),
@@ -29,6 +33,11 @@ _KINDS: dict[Any, tuple[Any, str]] = {
     str: (str, "text"),
     dict: (Mapping, "a mapping"),
 }
+
+
+def sides(size: Size) -> tuple[int, int]:
+    """Return the height and the width in pixels."""
+    return size if isinstance(size, tuple) else (size, size)
 
 
 class Range(NamedTuple):
@@ -45,6 +54,7 @@ class Range(NamedTuple):
 POSITIVE = Range(lambda value: 0 < value < math.inf, "a positive number")
 NOT_NEGATIVE = Range(lambda value: 0 <= value < math.inf, "zero or a positive number")
 FRACTION = Range(lambda value: 0 <= value < 1, "a fraction: at least 0 and below 1")
+SIZE = Range(lambda value: min(sides(value)) > 0, "a positive number of pixels, or HxW as in 96x128")
 SHARE = Range(lambda value: 0 <= value <= 1, "within 0 to 1")
 
 
@@ -169,6 +179,8 @@ def checked(value: Any, annotation: Any, name: str, values: Range | None = None)
 def _typed(value: Any, annotation: Any, name: str) -> Any:
     if type(value).__module__ == "numpy":
         value = value.tolist()  # Python's numbers, in lists
+    if annotation == Size:
+        return _size(value, name)
     origin, choices = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         known = any(type(value) is type(choice) and value == choice for choice in choices)
@@ -187,3 +199,16 @@ def _typed(value: Any, annotation: Any, name: str) -> Any:
         return kind(value)
     except OverflowError as error:  # an integer of more than 308 digits as float
         raise OptionError(f"{name} is too large; it must be {words} below 1e308") from error
+
+
+def _size(value: Any, name: str) -> Size:
+    """Return a size, given as a number, as text such as 96x128, or as a list; equal sides become one number."""
+    expected = "a whole number, or height and width, as in 96x128 or [96, 128]"
+    found = _HEIGHT_X_WIDTH.fullmatch(value) if isinstance(value, str) else None
+    value = [int(side) for side in found.groups()] if found else value
+    if not isinstance(value, list | tuple):
+        check(isinstance(value, Integral) and not isinstance(value, bool), name, value, expected)
+        return int(value)
+    check(len(value) == 2, name, value, expected)
+    height, width = (_typed(side, int, name) for side in value)
+    return height if height == width else (height, width)

@@ -271,9 +271,11 @@ def _warn_of_random_state(model: ConvNet) -> None:
 def _check_fits(model: ConvNet, dataset: DataSet) -> None:
     """Raise ValueError if a batch's images or labels do not have the model's input size or classes."""
     if dataset.crop_shape != model.input_shape:
+        height, width, _ = model.input_shape
+        size = height if height == width else (height, width)
         raise ValueError(
             f"batches hold images of {dataset.crop_shape}, the model takes {model.input_shape}; give "
-            f"DataSet(..., crop_size={model.input_shape[0]}), or another input_shape"
+            f"DataSet(..., crop_size={size}), or another input_shape"
         )
     if dataset.labels is None:
         raise ValueError("a set has no labels; give DataSet(images, labels)")
