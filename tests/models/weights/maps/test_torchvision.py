@@ -20,7 +20,13 @@ from tests.support.published_nets import (
     torch_logits,
 )
 
-RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+RESNETS = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    pytest.param("resnet101", marks=pytest.mark.long),
+    pytest.param("resnet152", marks=pytest.mark.long),
+)
 
 
 @pytest.mark.parametrize(
