@@ -132,13 +132,18 @@ def check_options(model: ConvNet, weights_map: WeightsMap, where: str) -> None:
     wrong = [
         f"{name} is {model.options[name]!r}, must be {value!r}"
         for name, value in weights_map.options.items()
-        if name in model.options and model.options[name] != value
+        if name in model.options and _as_list(model.options[name]) != _as_list(value)
     ]
     if wrong:
         raise WeightsError(
             f"'{where}' holds weights of {weights_map.name}, with which {type(model).__name__} computes what they "
             f"were trained for only by other options: {'; '.join(wrong)}"
         )
+
+
+def _as_list(value: object) -> object:
+    """Return a tuple, such as the widths of a network, as the list that a recipe has."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def is_ours(weights: Weights) -> bool:
