@@ -26,7 +26,7 @@ from learning.config.run_config import RunConfig, check_names
 from learning.errors import UsageError
 from learning.evaluators import EVALUATORS
 from learning.runs import data as run_data
-from learning.runs.directory import RunDirectory, locked
+from learning.runs.directory import RunDirectory, has_begun, locked
 from learning.runs.seen_images import keep_digests
 from models.catalogue import model_path
 
@@ -84,27 +84,43 @@ def _fit(
     from learning.training.console import ConsoleProgress
     from learning.training.network import check_new_model
     from learning.training.training_images import TrainingImages
+    from learning.transfer.features import train_on_features
+    from learning.transfer.initial_weights import InitialWeights, start_from
+    from learning.transfer.set_size import with_set_size
 
     say, resume = ConsoleProgress(verbose=verbose).say, run is not None
     config, reason = with_precision(config)
     if reason:
         say(reason)
-    if not resume:
-        check_new_model(config.model)  # before images are decoded, which may take long
+    initial = None
+    if not resume:  # before images are decoded, which may take long
+        check_new_model(config.model)
+    if config.model.init is not None and not has_begun(path):
+        initial = InitialWeights(config.model.init)
+        config = initial.completed(config)
     splits = run_data.open_data(config, run)
+    config, chosen = with_set_size(config, splits.train.num_examples)
+    if chosen:
+        say(chosen)
     run_data.check_fits(config, splits)
     counts = class_counts(splits.train, len(splits.class_names))
     if not resume and (advice := imbalance_advice(config, counts, splits.class_names)):
         logger.warning("%s", advice)
     optimizer = build_training(config, splits)
     model = optimizer.model
-    if run is None:
-        run = RunDirectory.create(path, config, run_data.run_info(splits, model.input_shape))
-    keep_digests(path, splits)
     say("\n".join(_summary_lines(config, model, splits, path)))
     with open_session(model, config.train.threads) as sess:
+        if initial is None and run is not None and has_begun(path):
+            load_selected(sess, model, path, "last")  # features depend on them
+        start = {} if initial is None else {"init": start_from(sess, model, initial, splits, config, say)}
+        if run is None:
+            info = run_data.run_info(splits, model.input_shape)
+            run = RunDirectory.create(path, config, info | start)
+        keep_digests(path, splits)
+        if line := train_on_features(sess, optimizer, splits, config):
+            say(line)
         watching = [TrainingImages(splits.train), _RunRecord(run, config), *callbacks]
-        optimizer.train(sess, path, resume=resume, verbose=verbose, callbacks=watching)
+        optimizer.train(sess, path, resume=resume, fresh=False, verbose=verbose, callbacks=watching)
         epoch = load_selected(sess, model, path, config.train.select).epoch
         dataset, split = run_data.held_out(splits)
         train = config.train

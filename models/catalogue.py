@@ -37,6 +37,9 @@ MODELS: dict[str, ModelEntry] = {
     "resnet56": ModelEntry("models.resnet.ResNet56", (32, 32, 3), 10),
     "resnet110": ModelEntry("models.resnet.ResNet110", (32, 32, 3), 10),
     "mini-resnet": ModelEntry("models.resnet.MiniResNet", (28, 28, 1), 10),
+    "efficientnet-lite0": ModelEntry("models.efficientnet.EfficientNetLite0"),
+    "efficientnet-lite1": ModelEntry("models.efficientnet.EfficientNetLite1", (240, 240, 3)),
+    "efficientnet-lite2": ModelEntry("models.efficientnet.EfficientNetLite2", (260, 260, 3)),
     "smallnet": ModelEntry("models.smallnet.SmallNet", (28, 28, 1), 10),
 }
 

@@ -4,6 +4,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -14,9 +15,10 @@ from models.graph import building
 from models.graph.building import AddedItems
 from models.graph.errors import explained
 from models.graph.folded import Frozen, frozen_session
+from models.graph.freezing import Freezing
 from models.graph.losses import cross_entropy
 from models.inputs import ImageArray, one_hot, scaled_mean
-from models.options import accepted, bound, check_among, reject_unknown
+from models.options import accepted, bound, check_among, reject_unknown, suggestion
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +28,7 @@ COMPUTE_DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
 class ConvNet(ABC):
     """A classifier in an explicit graph.
 
+    :cvar head: the variable scope of the last layer, which depends on the number of classes.
     :ivar options: precision, seed, and the options of `_build_model` and `_build_loss`, as they were built with.
     :ivar graph: the graph that holds the network: the current one, see `models.graph.building.current_graph`.
     :ivar images: uint8 placeholder (N, H, W, C), pixels in [0, 255].
@@ -44,10 +47,12 @@ class ConvNet(ABC):
     :ivar variables: the variables of this network alone, with batch-norm statistics, scale and mean.
     :ivar trainable_variables: those of them that training changes.
     :ivar update_ops: updates of the batch-norm statistics; the optimizer runs them with every step.
+    :ivar frozen_variables: those that the option `freeze` keeps from training.
     :ivar weight_decay: L2 coefficient. decayed_variables: the variables that it applies to.
     :ivar penalty: float32 scalar, sum(v ** 2) / 2 over `decayed_variables`; `loss` has it times `weight_decay`.
     """
 
+    head = "fc"
     _frozen: Frozen | None = None  # kept by frozen_session
 
     def __init__(
@@ -58,6 +63,7 @@ class ConvNet(ABC):
         image_mean: Any = 0.0,
         precision: Literal["float32", "bfloat16"] = "float32",
         seed: int = 0,
+        freeze: str | None = None,
         **hp: Any,
     ) -> None:
         """Build the graph.
@@ -68,6 +74,9 @@ class ConvNet(ABC):
             must be one of 0-255 pixels, and is divided by 255. It is a variable, saved with the weights.
         :param precision: dtype of the computation; variables, logits and loss are always float32.
         :param seed: seed of the initial weights and the dropout masks.
+        :param freeze: what training leaves as it is: "head-only", all but the variables of the last layer (`head`);
+            a regular expression, the variables whose names it matches somewhere; None, nothing. A batch norm whose
+            gamma is frozen uses and keeps its moving statistics.
         :param hp: options of `_build_model` and `_build_loss`, by their parameters' names. Options of other
             parts (the post's flat dictionary) are ignored.
         :raises TypeError: an option is unknown, or `_build_model` returns no 'logits'.
@@ -80,9 +89,10 @@ class ConvNet(ABC):
         self.graph = building.current_graph()
         mean = scaled_mean(image_mean)
         options = {"image_mean": mean, "precision": precision, "seed": seed, **hp}
-        self.options = {"precision": precision, "seed": seed}
+        self.options: dict[str, Any] = {"precision": precision, "seed": seed, "freeze": freeze}
         self.options |= bound(self._build_model, options) | bound(self._build_loss, options)
-        with self.graph.as_default(), building.seeded(self.graph, seed):
+        self._freezing = Freezing(freeze, self.head)
+        with self.graph.as_default(), building.seeded(self.graph, seed), self._freezing.creating():
             self.global_step = building.global_step()
             added = AddedItems()
             with explained():
@@ -97,6 +107,7 @@ class ConvNet(ABC):
                 loss = self._build_loss(**accepted(self._build_loss, options))
             self.loss = _with_losses(loss, added.of(*building.LOSSES))
             self._take(added, self.logits, self.loss)  # a loss may have variables of its own
+        self.frozen_variables = self._freezing.of(self.variables)
 
     def _take(self, added: AddedItems, *tensors: tf.Tensor) -> None:
         """Collect what was added to the graph, and the older variables that `tensors` are computed from."""
@@ -105,7 +116,7 @@ class ConvNet(ABC):
         self.variables += [v for v in building.variables_behind(*tensors) if id(v) not in known]
         mine = {id(v) for v in self.variables}
         self.trainable_variables = [v for v in v1.trainable_variables() if id(v) in mine]
-        self.update_ops = added.of(v1.GraphKeys.UPDATE_OPS)
+        self.update_ops = self._freezing.without_updates(added.of(v1.GraphKeys.UPDATE_OPS))
 
     def _build_inputs(self, mean: np.ndarray, compute_dtype: tf.DType) -> None:
         """Build placeholders and preprocessing. Scale and mean are variables, to be saved with the weights."""
@@ -182,12 +193,14 @@ class ConvNet(ABC):
     ) -> dict[tf.Tensor, Any]:
         """Return the feed dictionary of one batch, for `Session.run`.
 
-        :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1].
+        :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1]; or `d['features']`, (N, D).
         :param labels: (N, K) one-hot or (N,) class numbers from 0; None for predictions.
         :param is_train: turn dropout on, and normalise with the batch's own statistics.
         :raises ValueError: a class number below 0 or beyond the last class.
         """
-        values = {self.images if images.dtype == np.uint8 else self.X: images, self.is_train: is_train}
+        source = self.images if images.dtype == np.uint8 else self.X
+        source = self.d["features"] if images.ndim == 2 else source
+        values = {source: images, self.is_train: is_train}
         if labels is not None:
             values[self.y] = one_hot(labels, self.num_classes)
         return values
@@ -216,21 +229,58 @@ class ConvNet(ABC):
         """
         reject_unknown(hp, f"{type(self).__name__}.predict")
         start_time = time.perf_counter()
+        predictions = self._over_images(
+            sess, dataset, self._predict_crops, batch_size, augment_pred, progress
+        )
+        if verbose:
+            seconds = time.perf_counter() - start_time
+            logger.info("predicted %d images in %.1f s", len(predictions), seconds)
+        return predictions if len(predictions) else np.empty((0, self.num_classes), np.float32)  # (N, K)
+
+    def compute(
+        self,
+        sess: v1.Session,
+        name: str,
+        dataset: Any,
+        *,
+        batch_size: int = 256,
+        augment_pred: bool = False,
+        progress: Callable[[Sequence[int]], Iterable[int]] | None = None,
+    ) -> np.ndarray:
+        """Return a tensor of `d` for every image, in order, such as 'features', what the last layer reads.
+
+        :param name: a key of `d`, whose tensor has the images as its first axis.
+        :param dataset: as in `predict`; so are batch_size, augment_pred and progress.
+        :return: (N, ...) in the tensor's dtype; with `augment_pred` the mean over the test crops.
+        :raises ValueError: `d` has no such tensor.
+        """
+        if name not in self.d:
+            raise ValueError(f"{type(self).__name__} has no tensor {name!r}; {suggestion(name, self.d)}")
+        run = partial(self._run_crops, self.d[name])
+        return self._over_images(sess, dataset, run, batch_size, augment_pred, progress)
+
+    def _over_images(
+        self,
+        sess: v1.Session,
+        dataset: Any,
+        run: Callable[[Any, np.ndarray, int], np.ndarray],
+        batch_size: int,
+        augment_pred: bool,
+        progress: Callable[[Sequence[int]], Iterable[int]] | None,
+    ) -> np.ndarray:
+        """Return what `run` gives for the crops of all images: (N, ...)."""
         if not hasattr(dataset, "num_examples"):
             dataset = ImageArray(dataset, self.input_shape)
         crops = getattr(dataset, "num_crops", 10) if augment_pred else 1
         chunk = max(1, batch_size // crops)
         sess = self.session_for(sess, crops * dataset.num_examples)
-        predictions = [np.empty((0, self.num_classes), np.float32)]
+        parts = [np.empty((0,), np.float32)]
         starts = range(0, dataset.num_examples, chunk)
         for start in starts if progress is None else progress(starts):
             indices = np.arange(start, min(start + chunk, dataset.num_examples))
             images, _ = dataset.batch(indices, augment=augment_pred, is_train=False)
-            predictions.append(self._predict_crops(sess, images, batch_size))
-        if verbose:
-            seconds = time.perf_counter() - start_time
-            logger.info("predicted %d images in %.1f s", dataset.num_examples, seconds)
-        return np.concatenate(predictions, axis=0)  # (N, K)
+            parts.append(run(sess, images, batch_size))
+        return np.concatenate(parts[1:] or parts, axis=0)
 
     def session_for(self, sess: v1.Session, num_crops: int) -> Any:
         """Return the faster session to predict so many crops with: `sess`, or one with batch norm folded."""
@@ -240,15 +290,22 @@ class ConvNet(ABC):
 
     def _predict_crops(self, sess: v1.Session, images: np.ndarray, batch_size: int) -> np.ndarray:
         """Return probabilities (N, K) of images (N, h, w, C), or averaged over the crops of (N, P, h, w, C)."""
-        if images.ndim == 4:
+        return self._run_crops(self.pred, sess, images, batch_size)
+
+    def _run_crops(
+        self, tensor: tf.Tensor, sess: v1.Session, images: np.ndarray, batch_size: int
+    ) -> np.ndarray:
+        """Return `tensor` (N, ...) of images (N, h, w, C), or its mean over the crops of (N, P, h, w, C)."""
+        if images.ndim in (2, 4):  # features (N, D) or images
             images = images[:, np.newaxis]
         num_images, num_crops = images.shape[:2]
         crops = images.reshape(-1, *images.shape[2:])  # (N * P, h, w, C)
         parts = [
-            sess.run(self.pred, self.feed(crops[start : start + batch_size]))
+            sess.run(tensor, self.feed(crops[start : start + batch_size]))
             for start in range(0, len(crops), batch_size)
         ]
-        return np.concatenate(parts).reshape(num_images, num_crops, -1).mean(axis=1)
+        values = np.concatenate(parts)
+        return values.reshape(num_images, num_crops, *values.shape[1:]).mean(axis=1)
 
 
 def _with_losses(loss: tf.Tensor, collected: Sequence[tf.Tensor]) -> tf.Tensor:

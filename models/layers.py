@@ -151,6 +151,25 @@ def conv_layer(
     return tf.nn.bias_add(out, tf.cast(bias_variable([out_depth], value=biases_value), x.dtype))
 
 
+def depthwise_conv_layer(
+    x: tf.Tensor, side_l: int, stride: int, padding: str = "SAME", *, weights_stddev: float | None = None
+) -> tf.Tensor:
+    """Build a convolution of each channel by a filter of its own, with the variable `weights` and without biases.
+
+    :param x: (N, H, W, C).
+    :param side_l: side of the square filters (pixels).
+    :param stride: step of the filters (pixels). padding: as in `conv2d`.
+    :param weights_stddev: standard deviation of the initial weights; None for He's, by a fan-in of one channel.
+    :return: (N, H', W', C), before the activation.
+    """
+    if weights_stddev is None:
+        weights_stddev = he_stddev([side_l, side_l, 1])
+    filters = weight_variable([side_l, side_l, int(x.shape[-1]), 1], stddev=weights_stddev)
+    x, padding = _padded(x, side_l, stride, padding, 0.0)
+    strides = [1, stride, stride, 1]
+    return tf.nn.depthwise_conv2d(x, tf.cast(filters, x.dtype), strides=strides, padding=padding)
+
+
 def fc_layer(
     x: tf.Tensor, out_dim: int, *, weights_stddev: float | None = 0.01, biases_value: float = 0.1
 ) -> tf.Tensor:
@@ -177,7 +196,8 @@ def batch_norm(
     In training the batch's own statistics are used, otherwise the moving ones. Creates `gamma`, `beta` and the
     statistics `moving_mean` and `moving_variance`, which are saved but not trained. Their update,
     moving = momentum * moving + (1 - momentum) * batch, is added to the graph's UPDATE_OPS, which the Optimizer
-    runs with every step.
+    runs with every step. Where gamma is frozen (`ConvNet`'s option `freeze`), the moving statistics are used in
+    training too, and stay as they are.
 
     :param is_train: bool scalar, `ConvNet.is_train`.
     :param momentum: share of the old moving statistics that is kept, in [0, 1).
@@ -198,10 +218,13 @@ def batch_norm(
         out, _, _ = v1.nn.fused_batch_norm(x, gamma, beta, mean, variance, epsilon=epsilon, is_training=False)
         return out, mean, variance
 
-    out, mean, variance = tf.cond(is_train, by_batch, by_moving)
-    for moving, batch in ((moving_mean, mean), (moving_variance, variance)):
-        update = moving.assign_sub((1.0 - momentum) * (moving - batch))
-        v1.add_to_collection(v1.GraphKeys.UPDATE_OPS, update)
+    if gamma.trainable:
+        out, mean, variance = tf.cond(is_train, by_batch, by_moving)
+        for moving, batch in ((moving_mean, mean), (moving_variance, variance)):
+            update = moving.assign_sub((1.0 - momentum) * (moving - batch))
+            v1.add_to_collection(v1.GraphKeys.UPDATE_OPS, update)
+    else:
+        out, _, _ = by_moving()
     parameters = (gamma, beta, moving_mean, moving_variance)
     v1.add_to_collection(BATCH_NORMS, BatchNorm(x, out, parameters, max(epsilon, FUSED_EPSILON)))
     return out

@@ -2,6 +2,7 @@
 
 from models.alexnet import AlexNet
 from models.convnet import ConvNet
+from models.efficientnet import EfficientNetLite, EfficientNetLite0, EfficientNetLite1, EfficientNetLite2
 from models.resnet import (
     CifarResNet,
     MiniResNet,
@@ -23,6 +24,10 @@ __all__ = [
     "AlexNet",
     "CifarResNet",
     "ConvNet",
+    "EfficientNetLite",
+    "EfficientNetLite0",
+    "EfficientNetLite1",
+    "EfficientNetLite2",
     "MiniResNet",
     "ResNet",
     "ResNet18",

@@ -33,6 +33,8 @@ STEMS = {
 BLOCKS = ("basic", "bottleneck")
 SHORTCUTS = ("A", "B", "B-no-norm")
 BOTTLENECK_STRIDES = ("1x1", "3x3")
+STRIDE_BLOCKS = ("first", "last")
+PADDINGS = ("SAME", "SYMMETRIC")
 EXPANSION = 4  # a bottleneck block gives four times as many channels as its 3x3 convolution has
 
 
@@ -53,15 +55,17 @@ class ResNet(ConvNet):
         is_plain: bool = False,
         first_stage_stride: int = 1,
         bottleneck_stride: Literal["1x1", "3x3"] = "3x3",
+        stride_block: Literal["first", "last"] = "first",
         conv_biases: bool = False,
         padding: Literal["SAME", "SYMMETRIC"] = "SAME",
+        pool_padding: Literal["SAME", "SYMMETRIC"] | None = None,
         batch_norm_momentum: float = 0.9,
         batch_norm_epsilon: float = 1e-5,
         zero_init_last_gamma: bool = False,
     ) -> dict[str, tf.Tensor]:
         """Build the network.
 
-        :param stages: number of blocks in each stage; every stage but the first starts with stride 2.
+        :param stages: number of blocks in each stage; there is a stride of 2 between two stages.
         :param widths: channels of the 3x3 convolutions of each stage.
         :param block: 'basic': two 3x3 convolutions; 'bottleneck': 1x1, 3x3, 1x1, four times as many channels out.
         :param stem: 'imagenet': 7x7 stride 2 and 3x3 max pooling stride 2; 'cifar': 3x3; 'mini': 7x7 stride 1 and
@@ -72,8 +76,12 @@ class ResNet(ConvNet):
         :param first_stage_stride: 1 in the paper; 2 halves height and width in the first stage too.
         :param bottleneck_stride: which convolution of a bottleneck block has the stride: '1x1' in the paper, '3x3'
             in torchvision's widely used weights ("v1.5").
+        :param stride_block: which block has the stride between two stages: the 'first' of the later one, as in the
+            paper, or the 'last' of the earlier one, as in slim's resnet_v1, whose shortcut only subsamples there.
         :param conv_biases: give the convolutions biases, which the normalisation after them makes useless.
         :param padding: 'SAME' as TensorFlow pads, 'SYMMETRIC' as PyTorch does; they differ where the stride is 2.
+        :param pool_padding: of the stem's max pooling, if not that of the convolutions: slim's resnet_v1 and the
+            official r1 networks have 'SAME' with SYMMETRIC convolutions.
         :param batch_norm_momentum: share of the old moving statistics that is kept; PyTorch's 0.1 is 0.9 here.
         :param batch_norm_epsilon: 1e-5 in PyTorch, 1e-3 in Keras.
         :param zero_init_last_gamma: let every residual branch start at zero (Goyal et al. 2017, section 5.1);
@@ -83,7 +91,10 @@ class ResNet(ConvNet):
         check_among("stem", stem, tuple(STEMS))
         check_among("shortcut", shortcut, SHORTCUTS)
         check_among("bottleneck_stride", bottleneck_stride, BOTTLENECK_STRIDES)
-        check_among("padding", padding, ("SAME", "SYMMETRIC"))
+        check_among("stride_block", stride_block, STRIDE_BLOCKS)
+        check_among("padding", padding, PADDINGS)
+        if pool_padding is not None:
+            check_among("pool_padding", pool_padding, PADDINGS)
         _check_sizes("stages", stages)
         _check_sizes("widths", widths)
         check(_is_size(first_stage_stride), "first_stage_stride", first_stage_stride, "a positive integer")
@@ -93,15 +104,16 @@ class ResNet(ConvNet):
         if len(stages) != len(widths):
             raise ValueError(f"stages is {stages} and widths is {widths}; give both the same length")
         self._shortcut, self._is_plain, self._bottleneck_stride = shortcut, is_plain, bottleneck_stride
-        self._conv_biases, self._padding = conv_biases, padding
+        self._stride_block, self._conv_biases = stride_block, conv_biases
+        self._padding, self._pool_padding = padding, pool_padding
         self._batch_norm = {"momentum": momentum, "epsilon": epsilon}
         self._last_gamma = 0.0 if zero_init_last_gamma and not is_plain else 1.0
         build_block = self._basic_block if block == "basic" else self._bottleneck_block
         d = self._build_stem(STEMS[stem], widths[0])
         x = list(d.values())[-1]
-        for stage, (num_blocks, width) in enumerate(zip(stages, widths, strict=True), start=1):
-            for number in range(1, num_blocks + 1):
-                stride = 1 if number > 1 else 2 if stage > 1 else first_stage_stride
+        strides = _strides(stages, first_stage_stride, stride_block)
+        for stage, width in enumerate(widths, start=1):
+            for number, stride in enumerate(strides[stage - 1], start=1):
                 with v1.variable_scope(f"stage{stage}"), v1.variable_scope(f"block{number}"):
                     x = self._residual(build_block, x, width, stride)
                 d[f"stage{stage}/block{number}"] = x
@@ -113,7 +125,8 @@ class ResNet(ConvNet):
     def _build_stem(self, stem: Stem, width: int) -> dict[str, tf.Tensor]:
         d = {"stem": tf.nn.relu(self._conv_norm("stem", self.inputs, stem.side, stem.stride, width))}
         if stem.pool_stride is not None:
-            d["pool"] = max_pool(d["stem"], 3, stem.pool_stride, padding=stem.pool_padding or self._padding)
+            padding = self._pool_padding or stem.pool_padding or self._padding
+            d["pool"] = max_pool(d["stem"], 3, stem.pool_stride, padding=padding)
         return d
 
     def _residual(
@@ -140,8 +153,8 @@ class ResNet(ConvNet):
     def _build_shortcut(self, x: tf.Tensor, depth: int, stride: int) -> tf.Tensor:
         """Return `x`, with `depth` channels and the block's size (paper, section 3.3, options A and B)."""
         channels = int(x.shape[-1])
-        if stride == 1 and channels == depth:
-            return x
+        if channels == depth and (stride == 1 or self._stride_block == "last"):
+            return subsample(x, stride)
         if self._shortcut == "A":
             missing = depth - channels
             if missing < 0:
@@ -167,6 +180,18 @@ class ResNet(ConvNet):
         return conv_layer(
             x, side_l, stride, depth, self._padding, weights_stddev=None, biases_value=biases_value
         )
+
+
+def _strides(stages: Sequence[int], first: int, stride_block: str) -> list[list[int]]:
+    """Return the stride of each block of each stage; `first` is that of the first block of all."""
+    strides = [[1] * num_blocks for num_blocks in stages]
+    strides[0][0] = first
+    for stage in range(1, len(stages)):
+        if stride_block == "first":
+            strides[stage][0] = 2
+        else:
+            strides[stage - 1][-1] *= 2
+    return strides
 
 
 def _is_size(value: object) -> bool:

@@ -69,6 +69,32 @@ class Cropper:
             patches = augment(patches, rows, epoch)
         return patches
 
+    @property
+    def num_variants(self) -> int | None:
+        """Return how many crops of an image `drawn` can return: 1, 2 with the mirror image, or None for more."""
+        crops = self._crops
+        if not crops.redraw and crops.order == "shuffled":
+            return 1
+        is_plain = crops == Crops(crop_size=crops.crop_size, reflect=crops.reflect, order=crops.order)
+        if not is_plain or crops.crop_sides != self._images.shape[1:3]:
+            return None
+        return 2 if crops.reflect else 1
+
+    def variants(self, indices: np.ndarray) -> np.ndarray:
+        """Return the crops that `drawn` can return, if there are few: (num_variants, B, h, w, C)."""
+        if not self._crops.redraw:
+            return self.drawn(indices, 0)[np.newaxis]
+        whole = self.center(indices)
+        return np.stack([whole, whole[:, :, ::-1]][: self.num_variants])
+
+    def variant_numbers(self, epoch: int, rows: np.ndarray) -> np.ndarray:
+        """Return which of the variants `drawn` returns in an epoch: int (B,)."""
+        if self.num_variants == 1:
+            return np.zeros(len(rows), np.intp)
+        crops, sides = self._crops, self._sides(0)
+        flips = self._sampler.windows(epoch, *sides, crops.crop_sides, crops.reflect)[2]
+        return flips[rows].astype(np.intp)
+
     def _shifted(self, indices: np.ndarray, rows: np.ndarray, epoch: int) -> np.ndarray:
         """Cut a window of the size of the crop at a random position."""
         crops = self._crops

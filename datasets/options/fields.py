@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, Union, get_args,
 
 from datasets.errors import OptionError, suggestion
 
+AUTO = "auto"
 Options = TypeVar("Options", bound="CheckedOptions")
 
 Size = int | tuple[int, int]  # of an image in pixels: the side of a square, or (height, width)
@@ -64,6 +65,7 @@ class Option(NamedTuple):
     :ivar help: a phrase without a full stop.
     :ivar values: its range, if narrower than the type.
     :ivar used_by: the values of the same class's option `name` that use this one; empty for all.
+    :ivar auto: the word "auto" is a value too, which gives way to a number when the data are known.
     """
 
     annotation: Any
@@ -71,16 +73,22 @@ class Option(NamedTuple):
     help: str = ""
     values: Range | None = None
     used_by: tuple[str, ...] = ()
+    auto: bool = False
 
 
 def option(
-    default: Any, help_text: str, values: Range | None = None, *, used_by: tuple[str, ...] = ()
+    default: Any,
+    help_text: str,
+    values: Range | None = None,
+    *,
+    used_by: tuple[str, ...] = (),
+    auto: bool = False,
 ) -> Any:
     """Return a dataclass field that declares an `Option`.
 
     :param default: immutable, or a dict, of which every instance gets a copy.
     """
-    metadata = {"default": default, "help": help_text, "values": values, "used_by": used_by}
+    metadata = {"default": default, "help": help_text, "values": values, "used_by": used_by, "auto": auto}
     start: Any = {"default_factory": default.copy} if isinstance(default, dict) else {"default": default}
     return dataclasses.field(**start, metadata=metadata)
 
@@ -125,8 +133,7 @@ class CheckedOptions:
     def __post_init__(self) -> None:
         owner: type = type(self)
         for name, declared in options_of(owner).items():
-            value = getattr(self, name)
-            value = checked(value, declared.annotation, self.full_name(name), declared.values)
+            value = checked_option(getattr(self, name), declared, self.full_name(name))
             object.__setattr__(self, name, value)
 
     def full_name(self, name: str) -> str:
@@ -147,6 +154,13 @@ def changed(options: Options, changes: Mapping[str, Any]) -> Options:
         if name not in known:
             raise OptionError(f"there is no option '{name}'; {suggestion(name, known)}")
     return dataclasses.replace(options, **changes)
+
+
+def checked_option(value: Any, declared: Option, name: str) -> Any:
+    """Return the value of a declared option as `checked` does; "auto" stays a word where it is allowed."""
+    if declared.auto and value == AUTO:
+        return value
+    return checked(value, declared.annotation, name, declared.values)
 
 
 def checked(value: Any, annotation: Any, name: str, values: Range | None = None) -> Any:

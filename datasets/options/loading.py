@@ -154,8 +154,10 @@ class SplitOptions(CheckedOptions):
 
     val_fraction: float = option(
         0.2,
-        "share of the training images held out to choose the best weights, if there is no val/ folder",
+        "share of the training images held out to choose the best weights, if there is no val/ folder; auto is 0.2 "
+        "up to 1,000 images and less for more, down to 0.05",
         FRACTION,
+        auto=True,
     )
     test_fraction: float = option(
         0.2, "share of all images held out for the final test, if there is no test/ folder", FRACTION

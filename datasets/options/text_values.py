@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 
 from datasets.errors import UsageError
-from datasets.options.fields import Option, Size, check_known, checked, options_of
+from datasets.options.fields import Option, Size, check_known, checked_option, options_of
 from datasets.storage.paths import expanded
 from datasets.storage.untrusted import MAX_YAML_BYTES, parse_yaml
 
@@ -58,7 +58,7 @@ def _read_value(value: Any, declared: Option, name: str) -> Any:
         value = text_value(value, declared.annotation)
     if isinstance(value, dict):
         value = {key: text_value(item) if isinstance(item, str) else item for key, item in value.items()}
-    return checked(value, declared.annotation, name, declared.values)
+    return checked_option(value, declared, name)
 
 
 def nested_values(

@@ -8,8 +8,8 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from datasets.storage.failures import first_line
-from learning.checkpoints.tensorflow_paths import plain_folder
 from learning.errors import CheckpointError
+from models.runtime.tensorflow_paths import plain_folder
 
 PREFIX = "model.ckpt"
 # What TensorFlow's reader raises on damaged files: its own errors, and Python's.

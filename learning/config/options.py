@@ -11,6 +11,10 @@ from models.catalogue import MODELS
 FACTOR = Range(lambda value: 0 < value <= 1, "above 0 and at most 1")  # so that a rate never rises
 SEED = Range(lambda value: 0 <= value < 2**31, "zero or a positive number below 2147483648")
 OPTION_NAMES = Range(lambda value: all(isinstance(key, str) for key in value), "a mapping of option names")
+RATE_FACTORS = Range(
+    lambda value: all(isinstance(k, str) and isinstance(v, int | float) and v >= 0 for k, v in value.items()),
+    "a mapping of regular expressions to factors, such as {stem: 0.1}",
+)
 ASCENDING = Range(lambda value: [0, *value] == sorted({0, *value}), "growing positive numbers of updates")
 
 
@@ -38,6 +42,16 @@ class ModelConfig(CheckedOptions):
     name: str = option(
         "smallnet",
         f"{', '.join(MODELS)}, or the dotted path of your own ConvNet subclass",
+    )
+    init: str | None = option(
+        None,
+        "start from these weights: a run, a file or checkpoint of another program (docs/finetuning.md lists them), "
+        "or the name of a network whose package brings its weights, such as efficientnet-lite0",
+    )
+    freeze: str | None = option(
+        None,
+        "what training leaves as it is: head-only, all but the last layer; or a regular expression, the variables "
+        "whose names it matches somewhere",
     )
     weight_decay: float = option(0.0005, "L2 coefficient", NOT_NEGATIVE)
     weight_decay_on: Literal["all", "weights"] = option("all", "decay all trained variables, or only weights")
@@ -75,6 +89,12 @@ class OptimizerConfig(CheckedOptions):
     beta2: float = option(0.999, "decay of the second moment", FRACTION, used_by=("adam", "adamw"))
     rmsprop_decay: float = option(0.9, "decay of the mean square", FRACTION, used_by=("rmsprop",))
     epsilon: float = option(1e-8, "added to the denominator", POSITIVE, used_by=("adam", "adamw", "rmsprop"))
+    rate_factors: dict[str, Any] = option(
+        {},
+        "factors of the learning rate, by a regular expression for the names of variables; the first that matches "
+        "counts",
+        RATE_FACTORS,
+    )
     clip_norm: float | None = option(None, "scale gradients down to this global norm", POSITIVE)
 
 
@@ -126,8 +146,20 @@ class TrainConfig(CheckedOptions):
 
     section = "train"
 
-    batch_size: int = option(256, "images per update", POSITIVE)
-    num_epochs: int = option(320, "epochs of num_examples // batch_size updates", POSITIVE)
+    batch_size: int = option(
+        256, "images per update; auto: by the size of the training set", POSITIVE, auto=True
+    )
+    num_epochs: int = option(
+        320,
+        "epochs of num_examples // batch_size updates; auto: by the size of the training set, for fine-tuning",
+        POSITIVE,
+        auto=True,
+    )
+    linear_probe: bool = option(
+        False,
+        "before training, fit the last layer to the features of the other layers, by a logistic regression; for a "
+        "network that starts from published weights",
+    )
     select: Literal["best", "last"] = option("best", "test the weights of the best epoch, or of the last")
     augment_train: bool = option(True, "train on random crops and reflections instead of centre crops")
     augment_pred: bool = option(True, "score the validation set with all crops of a test")

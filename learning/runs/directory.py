@@ -112,6 +112,16 @@ class RunDirectory:
             write_text(self.path / INFO_FILE, json.dumps(self.info, indent=1))
 
 
+def is_run(path: str | os.PathLike[str]) -> bool:
+    """Return whether a folder is a run or published directory."""
+    return (expanded(os.fspath(path)) / CONFIG_FILE).is_file()
+
+
+def has_begun(path: Path) -> bool:
+    """Return whether the run in `path` has a checkpoint or a history, so that a resume goes on with its weights."""
+    return (path / HISTORY_FILE).exists() or any((path / CHECKPOINTS).glob("step-*"))
+
+
 def write_config(path: Path, config: RunConfig) -> None:
     """Write config.yaml in the folder `path`."""
     write_text(path / CONFIG_FILE, yaml.safe_dump(config.as_dict(), sort_keys=False))

@@ -19,7 +19,6 @@ from learning.checkpoints.resume_rules import differences, fixed_of
 from learning.checkpoints.saved_variables import restore
 from learning.checkpoints.state import TrainingState
 from learning.checkpoints.store import CheckpointStore
-from learning.checkpoints.tensorflow_paths import is_plain
 from learning.config.run_config import RunConfig
 from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, NonFiniteError
 from learning.evaluators import Evaluator
@@ -33,6 +32,7 @@ from learning.training.step import TrainingStep
 from learning.training.watchers import EpochClock, Stopped, Watchers, storage_errors
 from models.convnet import ConvNet
 from models.inputs import one_hot
+from models.runtime.tensorflow_paths import is_plain
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class TrainingLoop:
         self._trace, self._step_stats = False, None
         self._rows: tuple[Mapping[str, Any], ...] = ()  # the history, read-only
 
-    def run(self, *, resume: bool, fresh: bool) -> None:
+    def run(self, *, resume: bool, fresh: bool | None) -> None:
         """Start or resume, and train until the configured end. See `Optimizer.train` for what is raised."""
         with hold(self.save_dir):
             # A run that was killed before its first checkpoint starts again.
@@ -118,14 +118,15 @@ class TrainingLoop:
                         f"updates, all saved; go on with --resume {self.save_dir}, in a program with resume=True",
                     )
 
-    def _start(self, fresh: bool) -> None:
+    def _start(self, fresh: bool | None) -> None:
         """Initialise the variables, but keep the model's that have values in the session unless `fresh`."""
         if self.store.steps():
             raise DirectoryInUseError(
                 f"{self.save_dir} already holds a run; resume it, or choose another directory"
             )
         self.train_set.cursor = {"epochs_completed": 0, "index_in_epoch": 0}
-        if num_kept := self.step.start(self.sess, fresh=fresh):
+        num_kept = self.step.start(self.sess, fresh=bool(fresh))
+        if num_kept and fresh is None:
             logger.warning(
                 "training starts from the values that %d of the model's %d variables have in the session; "
                 "train(..., fresh=True) starts from initial ones",

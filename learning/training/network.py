@@ -19,6 +19,7 @@ RUN_OPTIONS = {
     "precision": "model.precision",
     "image_mean": "data.mean",
     "seed": "train.seed",
+    "freeze": "model.freeze",
 }
 
 
@@ -62,6 +63,7 @@ def build_model(
     options |= {"label_smoothing": model.label_smoothing} if model.label_smoothing else {}
     options |= {} if class_weights is None else {"class_weights": class_weights}
     facts = {"image_mean": image_mean, "precision": model.precision, "seed": config.train.seed}
+    facts["freeze"] = model.freeze
     try:
         network = model_class(model.name)
         _check_loss(network, options)

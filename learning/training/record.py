@@ -8,8 +8,8 @@ import tensorflow.compat.v1 as v1
 
 from datasets.storage.atomic import append_csv, keep_lines, write_csv
 from learning.callbacks import Callback, Training
-from learning.checkpoints.tensorflow_paths import plain_folder
 from learning.runs.directory import HISTORY_FILE
+from models.runtime.tensorflow_paths import plain_folder
 
 TIMING_FILE, LOG_FILE, CURVES_FILE = "timing.csv", "log.txt", "learning_curves.png"
 CURVES_INTERVAL = 60.0  # seconds between drawings

@@ -18,17 +18,28 @@ from models.graph.building import operations_behind
 from models.graph.copying import GraphCopy, Unsupported
 from models.layers import BATCH_NORMS, BatchNorm
 
+DEPTHWISE = "DepthwiseConv2dNative"
 FEWEST_CROPS = 64  # in one call of predict; for fewer, folding may take longer than it saves
 # Operations that give the same in every run of the graph until a variable changes.
 READS = frozenset({"VarHandleOp", "ReadVariableOp", "VariableV2", "Variable", "Identity", "Cast", "Const"})
 
 
 class Frozen(NamedTuple):
-    """The copy of a model's prediction."""
+    """The copy of a model's prediction, and of the tensors on the way to it."""
 
     source: tf.Tensor  # the model's `pred`
     pred: tf.Tensor | None  # the copy; None if there is no batch norm to fold, or the graph cannot be copied
     weights: list[tf.Tensor]  # folded filters and biases that the copy takes; functions of variables alone
+    copy: GraphCopy | None = None
+
+    def copied(self, tensor: Any) -> tf.Tensor | None:
+        """Return the copy of `tensor`; None if it is no part of the copied graph, or not changed in it."""
+        if tensor is self.source:
+            return self.pred
+        if self.copy is None or not isinstance(tensor, tf.Tensor):
+            return None
+        found = self.copy.of(tensor)
+        return None if found is tensor else found
 
 
 class Predictor(Protocol):
@@ -42,7 +53,7 @@ class Predictor(Protocol):
 
 
 class FrozenSession:
-    """A session that runs the frozen copy in place of `model.pred`, with the current weights."""
+    """A session that runs the copies of `model.pred` and of the tensors before it, with the current weights."""
 
     def __init__(self, sess: v1.Session, model: Predictor, frozen: Frozen) -> None:
         self._sess, self._model, self._frozen = sess, model, frozen
@@ -54,8 +65,9 @@ class FrozenSession:
     def run(self, fetches: Any, feed_dict: Any = None, **options: Any) -> Any:
         """Run as `Session.run` does."""
         feed = feed_dict or {}
-        if fetches is self._frozen.source and not options and self._is_plain(feed):
-            return self._sess.run(self._frozen.pred, {**feed, **self._weights})
+        copied = self._frozen.copied(fetches)
+        if copied is not None and not options and self._is_plain(feed):
+            return self._sess.run(copied, {**feed, **self._weights})
         return self._sess.run(fetches, feed_dict, **options)
 
     def _is_plain(self, feed: dict[Any, Any]) -> bool:
@@ -115,7 +127,9 @@ def freeze(model: Predictor) -> Frozen:
         except (Unsupported, TypeError, ValueError):  # the last two: TensorFlow's, of an unusual operation
             return Frozen(model.pred, None, [])
     is_shared = copy.of(model.X) is model.X  # else it could not be fed
-    return Frozen(model.pred, copy.of(model.pred) if is_shared else None, weights)
+    return (
+        Frozen(model.pred, copy.of(model.pred), weights, copy) if is_shared else Frozen(model.pred, None, [])
+    )
 
 
 def _needed(pred: tf.Tensor, norms: dict[str, BatchNorm]) -> set[tf.Operation]:
@@ -147,7 +161,9 @@ def _is_foldable(norm: BatchNorm, graph: tf.Graph) -> bool:
     if norm.out.graph is not graph:  # in the body of a function
         return False
     conv, bias = _convolution(norm.x)
-    if conv.type != "Conv2D" or conv.get_attr("data_format") != b"NHWC":
+    if conv.type not in ("Conv2D", DEPTHWISE) or conv.get_attr("data_format") != b"NHWC":
+        return False
+    if conv.type == DEPTHWISE and conv.inputs[1].shape[-1] != 1:  # more than one filter for each channel
         return False
     if any(op.control_inputs for op in (conv, norm.x.op, norm.out.op)):
         return False
@@ -167,7 +183,8 @@ def _fold(norm: BatchNorm, copy: GraphCopy) -> tuple[tf.Tensor | None, list[tf.T
     filters = conv.inputs[1].op.inputs[0] if conv.inputs[1].op.type == "Cast" else conv.inputs[1]
     scale = gamma * tf.math.rsqrt(variance + norm.epsilon)  # (oc,)
     shift = beta - scale * (mean if bias is None else mean - tf.cast(bias, tf.float32))
-    filters, biases = tf.cast(tf.cast(filters, tf.float32) * scale, x.dtype), tf.cast(shift, x.dtype)
+    scales = tf.reshape(scale, [-1, 1]) if conv.type == DEPTHWISE else scale  # filters (fh, fw, ic, oc or 1)
+    filters, biases = tf.cast(tf.cast(filters, tf.float32) * scales, x.dtype), tf.cast(shift, x.dtype)
     weights = [filters, biases]
     # A fed tensor has no shape, and without shapes the runtime's optimizer does not fuse the shortcut.
     filters, biases = (tf.ensure_shape(tensor, tensor.shape) for tensor in (filters, biases))

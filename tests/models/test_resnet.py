@@ -258,6 +258,33 @@ def test_the_stride_of_a_bottleneck_block(bottleneck_stride, strides, after_firs
     assert [int(convolution(model, scope).inputs[1].shape[0]) for scope in scopes] == [1, 3, 1]
 
 
+@pytest.mark.parametrize(("stride_block", "strides"), [("first", (1, 1, 2)), ("last", (1, 2, 1))])
+def test_the_block_with_the_stride_between_two_stages(stride_block, strides):
+    model = small(stages=(2, 1), stride_block=stride_block)
+    blocks = ("stage1/block1", "stage1/block2", "stage2/block1")
+    assert tuple(convolution(model, f"{b}/conv1").get_attr("strides")[1] for b in blocks) == strides
+    assert [tuple(model.d[b].shape[1:]) for b in blocks] == [
+        (8, 8, 4),
+        (8 // strides[1], 8 // strides[1], 4),
+        (4, 4, 8),
+    ]
+    shortcuts = [v.op.name for v in model.variables if v.op.name.endswith("shortcut/weights")]
+    assert shortcuts == ["stage2/block1/shortcut/weights"]  # the stride alone needs no projection
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ("MaxPool", b"SAME")),
+        ({"padding": "SYMMETRIC"}, ("MaxPool", b"VALID")),  # behind the zeros
+        ({"padding": "SYMMETRIC", "pool_padding": "SAME"}, ("MaxPool", b"SAME")),
+    ],
+)
+def test_the_padding_of_the_pooling(options, expected):
+    pool = small(stem="imagenet", **options).d["pool"].op
+    assert (pool.type, pool.get_attr("padding")) == expected
+
+
 def test_first_stage_stride():
     assert [tuple(small(first_stage_stride=stride).d["stage1/block1"].shape[1:]) for stride in (1, 2)] == [
         (8, 8, 4),
@@ -347,7 +374,9 @@ def test_momentum_and_epsilon_reach_the_normalisation(session):
         ({"stem": "mnist"}, "stem is 'mnist'; it must be one of imagenet, cifar, mini"),
         ({"shortcut": "C"}, "shortcut is 'C'; it must be one of A, B, B-no-norm"),
         ({"bottleneck_stride": "2x2"}, "bottleneck_stride is '2x2'; it must be one of 1x1, 3x3"),
+        ({"stride_block": "middle"}, "stride_block is 'middle'; it must be one of first, last"),
         ({"padding": "VALID"}, "padding is 'VALID'; it must be one of SAME, SYMMETRIC"),
+        ({"pool_padding": "VALID"}, "pool_padding is 'VALID'; it must be one of SAME, SYMMETRIC"),
         ({"precision": "float16"}, "precision is 'float16'; it must be one of float32, bfloat16"),
         ({"stages": (1, 1, 1)}, r"stages is \(1, 1, 1\) and widths is \(4, 8\); give both the same length"),
         ({"stages": []}, r"stages is \[\]; it must be a list of one or more positive integers"),

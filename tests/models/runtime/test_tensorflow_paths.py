@@ -10,8 +10,8 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from learning.checkpoints.saved_variables import find_unreadable, restore, save
-from learning.checkpoints.tensorflow_paths import is_plain, plain_folder
-from learning.errors import CheckpointError, StorageError
+from learning.errors import CheckpointError
+from models.runtime.tensorflow_paths import PathError, is_plain, plain_folder
 from tests.support.planted import FOLDER_NAMES
 
 
@@ -101,7 +101,7 @@ def test_a_hostile_folder_for_temporary_files_is_passed_over_or_named(tmp_path, 
         assert is_plain(plain)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
     with (
-        pytest.raises(StorageError, match="let TMPDIR be a folder with a plain name"),
+        pytest.raises(PathError, match="let TMPDIR be a folder with a plain name"),
         plain_folder(tmp_path / "[x]"),
     ):
         pass

@@ -11,9 +11,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from learning.errors import StorageError
-
 _PATTERN = frozenset("*?[]\\")
+
+
+class PathError(Exception):
+    """TensorFlow cannot use a path, and there is no place for a link to it."""
+
+    exit_code = 6  # as for other failures of storage
 
 
 def is_plain(path: str | os.PathLike[str]) -> bool:
@@ -33,7 +37,7 @@ def plain_folder(folder: Path) -> Iterator[str]:
     The link is removed at the end. If no link can be made, the path is that of a copy, whose new files are
     copied into the folder at the end.
 
-    :raises StorageError: there is no place for the link.
+    :raises PathError: there is no place for the link.
     """
     if is_plain(folder):
         yield folder.as_posix()
@@ -46,7 +50,7 @@ def plain_folder(folder: Path) -> Iterator[str]:
             other = Path(stack.enter_context(root)) / "folder"
             is_link = _linked(other, folder)
         except OSError as error:
-            raise StorageError(
+            raise PathError(
                 f"TensorFlow cannot use the path {folder}, and no link to it can be made ({error}); let TMPDIR be "
                 "a folder with a plain name and some room, or rename this one"
             ) from error

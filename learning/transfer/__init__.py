@@ -1,0 +1,1 @@
+"""Start a run from published weights: load them, say what was loaded, and fit the last layer to their features."""

@@ -1,0 +1,139 @@
+"""The weights that a new run starts from: read before its images are, loaded when its network is built."""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from learning.machine.session import v1  # before any other module imports TensorFlow
+
+# isort: split
+from datasets.splits import Splits
+from learning.config.run_config import RunConfig
+from learning.inference.evaluation import show_progress
+from learning.runs.directory import RunDirectory, is_run
+from learning.transfer.linear_probe import check_head, fit_head
+from models.catalogue import model_class
+from models.convnet import ConvNet
+from models.options import accepted
+from models.weights.errors import WeightsError
+from models.weights.files import Weights
+from models.weights.load import LoadReport, is_ours, load_tensors, read_source
+from models.weights.maps.catalogue import recognise
+from models.weights.packaged import PACKAGES, imagenet_classes
+
+logger = logging.getLogger(__name__)
+
+
+class InitialWeights:
+    """The weights of a configuration's `model.init`.
+
+    :ivar weights: as they were read.
+    :raises WeightsError: they cannot be read, or are of an unknown network.
+    """
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self.weights: Weights = read_source(source)
+        self._map = None if is_ours(self.weights) else recognise(
+            {name: tensor.shape for name, tensor in self.weights.tensors.items()}
+        )  # fmt: skip
+
+    def completed(self, config: RunConfig) -> RunConfig:
+        """Return the configuration with the options of the network that the weights were trained with.
+
+        :raises WeightsError: the network does not have these options, or they were set to something else.
+        """
+        if self._map is None:
+            return config
+        name, options = config.model.name, config.model.options
+        network = model_class(name)
+        wanted = dict(self._map.options)
+        unknown = wanted.keys() - accepted(network._build_model, wanted).keys()
+        if unknown:
+            raise WeightsError(
+                f"'{self.weights.where}' holds weights of {self._map.name}, and {name} has no option "
+                f"{', '.join(sorted(unknown))}; choose their network with --model.name"
+            )
+        model = dataclasses.replace(config.model, options={**wanted, **options})
+        return dataclasses.replace(config, model=model)
+
+    def load(self, sess: v1.Session, model: ConvNet, class_names: Sequence[str]) -> LoadReport:
+        """Load them; a last layer for other classes is made anew. See `models.weights.load.load_tensors`."""
+        known = self._class_names()
+        keep_head = known is None or tuple(known) == tuple(class_names)
+        return load_tensors(sess, model, self.weights, self._map, keep_head=keep_head)
+
+    def _class_names(self) -> Sequence[str] | None:
+        """Return the classes that the source tells apart, if it says so."""
+        if self._source in PACKAGES:
+            return imagenet_classes()
+        return RunDirectory(self._source).class_names if is_run(self._source) else None
+
+
+def start_from(
+    sess: v1.Session,
+    model: ConvNet,
+    initial: InitialWeights,
+    splits: Splits,
+    config: RunConfig,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Give every variable of a new run its first value, say what was done, and return what run.json holds of it."""
+    train = config.train
+    if train.linear_probe:
+        check_head(model)
+    report = initial.load(sess, model, splits.class_names)
+    say("\n".join(table(report, model)))
+    facts = record(report, model)
+    if train.linear_probe and report.head:
+        facts["linear_probe"] = fit_head(
+            sess, model, splits.train, batch_size=train.batch_size, progress=show_progress
+        )
+        say(facts["linear_probe"])
+    return facts
+
+
+def table(report: LoadReport, model: ConvNet) -> list[str]:
+    """Return lines that say for each part of the network what becomes of it, and what was left over."""
+    frozen = {variable.op.name for variable in model.frozen_variables}
+    trained = {variable.op.name for variable in model.trainable_variables}
+    rows = [("part", "variables", "parameters", "start", "training")]
+    for part, variables in _parts(model).items():
+        names = [variable.op.name for variable in variables]
+        states = {report.states[name] for name in names}
+        kinds = [kind for kind, of in (("trained", trained), ("frozen", frozen)) if of & set(names)]
+        size = sum(variable.shape.num_elements() for variable in variables)
+        rows.append((part, str(len(names)), f"{size:,}", " and ".join(sorted(states)), " and ".join(kinds)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]:<{widths[3]}}  {row[4]}"
+        for row in rows
+    ]
+    head = [f"weights {report.source} ({report.form})", *(line.rstrip() for line in lines)]
+    if report.head:
+        head.append(report.head)
+    if report.unused:
+        shown = ", ".join(report.unused[:3]) + (", ..." if len(report.unused) > 3 else "")
+        head.append(f"left over: {len(report.unused)} tensors that the network does not need ({shown})")
+    return head
+
+
+def _parts(model: ConvNet) -> Mapping[str, list[Any]]:
+    """Return the variables by the first part of their names, in the order of the network."""
+    parts: dict[str, list[Any]] = {}
+    for variable in model.variables:
+        parts.setdefault(variable.op.name.partition("/")[0], []).append(variable)
+    return parts
+
+
+def record(report: LoadReport, model: ConvNet) -> dict[str, Any]:
+    """Return what run.json holds of a report."""
+    return {
+        "source": report.source,
+        "form": report.form,
+        "loaded": sum(state == "loaded" for state in report.states.values()),
+        "new": [name for name, state in report.states.items() if state == "new"],
+        "frozen": [variable.op.name for variable in model.frozen_variables],
+        "left_over": list(report.unused),
+    }
