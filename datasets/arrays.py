@@ -8,8 +8,8 @@ import numpy as np
 
 from datasets.dataset import DataSet
 from datasets.errors import OptionError
-from datasets.images.decode import resize_image
 from datasets.images.duplicates import pixel_digests
+from datasets.images.resizing import resize_image
 from datasets.options.loading import LoadOptions
 from datasets.splits import Splits, check_seed, make_splits, sample_rows, split_indices
 
@@ -43,17 +43,17 @@ def split_official(
 def array_dataset(
     part: Part, names: Sequence[str], class_names: Sequence[str], options: LoadOptions, seed: int
 ) -> DataSet:
-    """Return a set of images of image_size x image_size pixels with one-hot labels (N, K) uint8.
+    """Return a set of images of `image_size` with one-hot labels (N, K) uint8.
 
     :raises OptionError: these images cannot satisfy the options.
     """
     images, labels = part
-    channels, side = images.shape[-1], options.image_size
+    channels, (height, width) = images.shape[-1], options.image_sides
     if options.channels != channels:
         kind = "grey" if channels == 1 else "in colour"
         raise OptionError(f"channels is {options.channels}, but these images are {kind}; give {channels}")
-    if images.shape[1:3] != (side, side):
-        images = np.stack([resize_image(image, side, side) for image in images])
+    if images.shape[1:3] != (height, width):
+        images = np.stack([resize_image(image, height, width, options.resize) for image in images])
     return DataSet(
         images,
         np.eye(len(class_names), dtype=np.uint8)[labels],

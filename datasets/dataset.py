@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike
 
 from datasets.augment.crops import Cropper
 from datasets.augment.sampling import Cursor, Sampler, check_batch_size
+from datasets.augment.stored import StoredCrops
 from datasets.images.array_rows import ImageRows, Images
 from datasets.images.value_checks import check_pixels, checked_labels
-from datasets.options.fields import changed
+from datasets.options.fields import Size, changed
 from datasets.options.loading import ALEXNET_CROP_SIZE, Crops
 
 Rows = np.ndarray | Sequence[int] | slice
@@ -105,14 +106,14 @@ class DataSet:
         return self._crops
 
     @property
-    def crop_size(self) -> int:
-        """Return the side in pixels of the images in a batch."""
+    def crop_size(self) -> Size:
+        """Return the side in pixels of the images in a batch, or their (height, width)."""
         return self._crops.crop_size
 
     @property
     def crop_shape(self) -> tuple[int, int, int]:
         """Return (h, w, C) of the images in a batch."""
-        return self.crop_size, self.crop_size, self._images.shape[-1]
+        return *self._crops.crop_sides, self._images.shape[-1]
 
     @property
     def num_crops(self) -> int:
@@ -223,6 +224,24 @@ class DataSet:
         part._channel_sums = None if self._channel_sums is None else self._channel_sums[indices]
         part._sampler = Sampler(len(indices), self.seed, part._drawn_classes())
         part._cropper = Cropper(part._images, self._crops, part._sampler, part._channel_sums)
+        return part
+
+    @property
+    def num_variants(self) -> int | None:
+        """Return how many different training crops an image can have: 1 or 2, or None for more."""
+        return self._cropper.num_variants
+
+    def variants(self, indices: Rows) -> np.ndarray:
+        """Return the training crops that each image can have, if these are few: (num_variants, B, h, w, C)."""
+        return self._cropper.variants(np.arange(self.num_examples)[indices])
+
+    def with_stored(self, **stored: np.ndarray | None) -> "DataSet":
+        """Return this set with batches of what was computed from the crops, such as features: see `StoredCrops`.
+
+        The order and the cursor are this set's own.
+        """
+        part = copy.copy(self)
+        part._cropper = StoredCrops(self._cropper, **stored)
         return part
 
     def _drawn_classes(self) -> np.ndarray | None:

@@ -126,6 +126,7 @@ def _official_test(
     """Return the test images of a data set in its own format."""
     kept = dataclasses.asdict(options.crops) | {
         "image_size": options.image_size,
+        "resize": options.resize,
         "channels": options.channels,
     }
     splits = load_splits(name, path, val_fraction=0.0, **kept)

@@ -9,7 +9,7 @@ import numpy as np
 from datasets.dataset import DataSet
 from datasets.errors import DataError, escape_name
 from datasets.images.duplicates import warn_of_shared
-from datasets.options.fields import NOT_NEGATIVE, check
+from datasets.options.fields import AUTO, NOT_NEGATIVE, check
 from datasets.options.loading import SplitOptions
 
 
@@ -78,10 +78,25 @@ def split_indices(
     labels = np.asarray(labels)
     by_name = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.intp)
     rest, test = _part(by_name, labels, options.test_fraction, seed)
-    train, val = _part(rest, labels, options.val_fraction, seed) if rest is not None else (None, None)
+    train, val = None, None
+    if rest is not None:
+        fraction = options.val_fraction
+        if fraction == AUTO:
+            fraction = auto_fraction(len(rest), len(np.unique(labels)))
+        train, val = _part(rest, labels, fraction, seed)
     if train is None or val is None or test is None:
         raise DataError(_too_few(labels, class_names))
     return train, val, test
+
+
+def auto_fraction(num_images: int, num_classes: int) -> float:
+    """Return the share of the images to hold out for validation.
+
+    A fifth of few images, since fewer say little about the weights; of many images about 200, but at least a
+    twentieth; and one image of each class.
+    """
+    share = min(0.2, max(0.05, 200 / max(num_images, 1)))
+    return max(share, num_classes / max(num_images, 1))
 
 
 def make_splits(

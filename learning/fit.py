@@ -79,12 +79,14 @@ def _fit(
     from learning.inference.evaluation import evaluate, write_results  # imports TensorFlow quietly
     from learning.inference.trained import load_selected
     from learning.machine.precision import with_precision
-    from learning.machine.session import open_session
+    from learning.machine.session import open_session, v1
     from learning.reports.run_page import write_run_page
     from learning.training.console import ConsoleProgress
     from learning.training.network import check_new_model
     from learning.training.training_images import TrainingImages
+    from learning.transfer.features import train_on_features
     from learning.transfer.initial_weights import InitialWeights, start_from
+    from learning.transfer.set_size import with_set_size
 
     say, resume = ConsoleProgress(verbose=verbose).say, run is not None
     config, reason = with_precision(config)
@@ -97,19 +99,29 @@ def _fit(
         initial = InitialWeights(config.model.init)
         config = initial.completed(config)
     splits = run_data.open_data(config, run)
+    config, chosen = with_set_size(config, splits.train.num_examples)
+    if chosen:
+        say(chosen)
     run_data.check_fits(config, splits)
     counts = class_counts(splits.train, len(splits.class_names))
     if not resume and (advice := imbalance_advice(config, counts, splits.class_names)):
         logger.warning("%s", advice)
     optimizer = build_training(config, splits)
     model = optimizer.model
-    if run is None:
-        run = RunDirectory.create(path, config, run_data.run_info(splits, model.input_shape))
-    keep_digests(path, splits)
     say("\n".join(_summary_lines(config, model, splits, path)))
     with open_session(model, config.train.threads) as sess:
-        if initial is not None:
-            run.note(init=start_from(sess, model, initial, splits, config, say))
+        if model.frozen_variables and initial is None:  # the features of frozen layers depend on their values
+            if has_begun(path):
+                load_selected(sess, model, path, "last")
+            else:
+                sess.run(v1.variables_initializer(model.variables))
+        start = {} if initial is None else {"init": start_from(sess, model, initial, splits, config, say)}
+        if run is None:
+            info = run_data.run_info(splits, model.input_shape)
+            run = RunDirectory.create(path, config, info | start)
+        keep_digests(path, splits)
+        if line := train_on_features(sess, optimizer, splits, config):
+            say(line)
         watching = [TrainingImages(splits.train), _RunRecord(run, config), *callbacks]
         optimizer.train(sess, path, resume=resume, fresh=False, verbose=verbose, callbacks=watching)
         epoch = load_selected(sess, model, path, config.train.select).epoch
@@ -161,9 +173,10 @@ def _summary_lines(config: RunConfig, model: ConvNet, splits: Splits, path: Path
     sizes = ", ".join(f"{count} {name}" for name, count in info["num_images"].items())
     classes = splits.class_names
     names = ", ".join(map(escape_name, classes[:10])) + (", ..." if len(classes) > 10 else "")
-    shape = "x".join(map(str, model.input_shape))
+    shape, image_shape = ("x".join(map(str, sides)) for sides in (model.input_shape, config.data.image_sides))
+    resized = f"resized to {image_shape} ({config.data.resize})"
     return [
-        f"data   {config.data.name}: {sizes} images, {len(classes)} classes ({names})",
+        f"data   {config.data.name}: {sizes} images, {len(classes)} classes ({names}), {resized}",
         f"model  {config.model.name}: {model.num_parameters:,} parameters, input {shape}, {config.model.precision}",
         f"run    {path}",
     ]

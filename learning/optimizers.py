@@ -4,30 +4,35 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from learning.training.optimizer import Optimizer
+from learning.training.rate_factors import rate_factors, scaled
 
 
 class MomentumOptimizer(Optimizer):
     """Stochastic gradient descent with momentum: Krizhevsky et al. 2012, section 5."""
 
     def _optimize_op(self, momentum: float = 0.9) -> tf.Operation:
-        rule = v1.train.MomentumOptimizer(self.learning_rate_placeholder, momentum)
-        return rule.apply_gradients(self._gradients(self.model.loss))
+        return self._apply(
+            lambda rate: v1.train.MomentumOptimizer(rate, momentum), self._gradients(self.model.loss)
+        )
 
 
 class NesterovOptimizer(Optimizer):
     """Momentum with the gradient taken one step ahead: Sutskever et al. 2013."""
 
     def _optimize_op(self, momentum: float = 0.9) -> tf.Operation:
-        rule = v1.train.MomentumOptimizer(self.learning_rate_placeholder, momentum, use_nesterov=True)
-        return rule.apply_gradients(self._gradients(self.model.loss))
+        return self._apply(
+            lambda rate: v1.train.MomentumOptimizer(rate, momentum, use_nesterov=True),
+            self._gradients(self.model.loss),
+        )
 
 
 class AdamOptimizer(Optimizer):
     """Adam: Kingma & Ba 2015. Weight decay is part of the loss, so Adam scales it like every gradient."""
 
     def _optimize_op(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> tf.Operation:
-        rule = v1.train.AdamOptimizer(self.learning_rate_placeholder, beta1, beta2, epsilon)
-        return rule.apply_gradients(self._gradients(self.model.loss))
+        return self._apply(
+            lambda rate: v1.train.AdamOptimizer(rate, beta1, beta2, epsilon), self._gradients(self.model.loss)
+        )
 
 
 class AdamWOptimizer(Optimizer):
@@ -38,12 +43,15 @@ class AdamWOptimizer(Optimizer):
     """
 
     def _optimize_op(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> tf.Operation:
-        rate = self.learning_rate_placeholder
+        rate, factors = self.learning_rate_placeholder, rate_factors(self.model, self.config.optimizer)
         pairs = self._gradients(self.model.loss, weight_decay=False)
         with tf.control_dependencies([gradient for gradient, _ in pairs]):
-            decays = [v.assign_sub(rate * self.model.weight_decay * v) for v in self.model.decayed_variables]
+            decays = [
+                v.assign_sub(scaled(rate, factors[v.op.name]) * self.model.weight_decay * v)
+                for v in self.model.decayed_variables
+            ]
         with tf.control_dependencies(decays):
-            return v1.train.AdamOptimizer(rate, beta1, beta2, epsilon).apply_gradients(pairs)
+            return self._apply(lambda rate: v1.train.AdamOptimizer(rate, beta1, beta2, epsilon), pairs)
 
 
 class RMSPropOptimizer(Optimizer):
@@ -52,8 +60,10 @@ class RMSPropOptimizer(Optimizer):
     def _optimize_op(
         self, rmsprop_decay: float = 0.9, momentum: float = 0.9, epsilon: float = 1e-8
     ) -> tf.Operation:
-        rule = v1.train.RMSPropOptimizer(self.learning_rate_placeholder, rmsprop_decay, momentum, epsilon)
-        return rule.apply_gradients(self._gradients(self.model.loss))
+        return self._apply(
+            lambda rate: v1.train.RMSPropOptimizer(rate, rmsprop_decay, momentum, epsilon),
+            self._gradients(self.model.loss),
+        )
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TEST_FILE = "test.json"
 KEPT_INFO = (
     *("class_names", "input_shape", "num_images", "data_fingerprint"),
-    *("versions", "started", "machines"),
+    *("versions", "started", "machines", "init"),
 )
 
 

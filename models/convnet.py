@@ -196,12 +196,14 @@ class ConvNet(ABC):
     ) -> dict[tf.Tensor, Any]:
         """Return the feed dictionary of one batch, for `Session.run`.
 
-        :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1].
+        :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1]; or `d['features']`, (N, D).
         :param labels: (N, K) one-hot or (N,) class numbers from 0; None for predictions.
         :param is_train: turn dropout on, and normalise with the batch's own statistics.
         :raises ValueError: a class number below 0 or beyond the last class.
         """
-        values = {self.images if images.dtype == np.uint8 else self.X: images, self.is_train: is_train}
+        source = self.images if images.dtype == np.uint8 else self.X
+        source = self.d["features"] if images.ndim == 2 else source
+        values = {source: images, self.is_train: is_train}
         if labels is not None:
             values[self.y] = one_hot(labels, self.num_classes)
         return values
@@ -297,7 +299,7 @@ class ConvNet(ABC):
         self, tensor: tf.Tensor, sess: v1.Session, images: np.ndarray, batch_size: int
     ) -> np.ndarray:
         """Return `tensor` (N, ...) of images (N, h, w, C), or its mean over the crops of (N, P, h, w, C)."""
-        if images.ndim == 4:
+        if images.ndim in (2, 4):  # features (N, D) or images
             images = images[:, np.newaxis]
         num_images, num_crops = images.shape[:2]
         crops = images.reshape(-1, *images.shape[2:])  # (N * P, h, w, C)

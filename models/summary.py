@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from models.convnet import ConvNet
 
-# Operations between a variable and its use.
-PASSING = frozenset({"ReadVariableOp", "Cast", "BroadcastTo", "Identity"})
+# Operations between a variable and its use, and which of their inputs comes from the variable.
+PASSING = {"ReadVariableOp": 0, "Cast": 0, "BroadcastTo": 0, "Identity": 0, "Split": 1}
 CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2dNative"})
 POOLS = frozenset({"MaxPool", "AvgPool"})
 
@@ -84,7 +84,7 @@ def _source(tensor: tf.Tensor) -> str:
     """Return the name of the operation behind `tensor`; for a variable's value, the variable's name."""
     op = tensor.op
     while op.type in PASSING:
-        op = op.inputs[0].op
+        op = op.inputs[PASSING[op.type]].op
     return op.name
 
 

@@ -142,6 +142,9 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
              "folder and the option."),
         51: ("Weights were restored before training",
              "Training starts from them, and a warning says so. `fresh=True` starts from initial weights."),
+        52: ("A file of weights is damaged, hostile, not finite or of another network",
+             "Exit 4, with the first differences. No code in it runs, it takes no more memory than its size "
+             "allows, and nothing is half loaded."),
     },
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ from datasets.augment.random_size import SizedWindows, crop_resize, draw_sized_w
 from datasets.augment.sampling import CROPS, Sampler
 from datasets.augment.windows import Windows, center_window, corner_center_windows, crop_reflect, crop_windows
 from datasets.images.array_rows import Images, channel_mean
-from datasets.options.loading import Crops
+from datasets.options.loading import Crops, fits
 
 _CHUNK = 256  # images in memory during a pass over all pixels
 # Change the pixels of training crops, in this order. Each class is made with (images, crops, sampler), reads its
@@ -69,15 +69,41 @@ class Cropper:
             patches = augment(patches, rows, epoch)
         return patches
 
+    @property
+    def num_variants(self) -> int | None:
+        """Return how many crops of an image `drawn` can return: 1, 2 with the mirror image, or None for more."""
+        crops = self._crops
+        if not crops.redraw and crops.order == "shuffled":
+            return 1
+        is_plain = crops == Crops(crop_size=crops.crop_size, reflect=crops.reflect, order=crops.order)
+        if not is_plain or crops.crop_sides != self._images.shape[1:3]:
+            return None
+        return 2 if crops.reflect else 1
+
+    def variants(self, indices: np.ndarray) -> np.ndarray:
+        """Return the crops that `drawn` can return, if there are few: (num_variants, B, h, w, C)."""
+        if not self._crops.redraw:
+            return self.drawn(indices, 0)[np.newaxis]
+        whole = self.center(indices)
+        return np.stack([whole, whole[:, :, ::-1]][: self.num_variants])
+
+    def variant_numbers(self, epoch: int, rows: np.ndarray) -> np.ndarray:
+        """Return which of the variants `drawn` returns in an epoch: int (B,)."""
+        if self.num_variants == 1:
+            return np.zeros(len(rows), np.intp)
+        crops, sides = self._crops, self._sides(0)
+        flips = self._sampler.windows(epoch, *sides, crops.crop_size, crops.reflect)[2]
+        return flips[rows].astype(np.intp)
+
     def _shifted(self, indices: np.ndarray, rows: np.ndarray, epoch: int) -> np.ndarray:
         """Cut a window of the size of the crop at a random position."""
         crops = self._crops
         height, width = self._sides(crops.padding)
-        windows = self._sampler.windows(epoch, height, width, crops.crop_size, crops.reflect)
+        windows = self._sampler.windows(epoch, height, width, crops.crop_sides, crops.reflect)
         tops, lefts, flips = (values[rows] for values in windows)
         padding, fill = crops.padding, self._fill(indices, crops.padding)
         return crop_reflect(
-            self._images, indices, tops, lefts, flips, crops.crop_size, padding=padding, fill=fill
+            self._images, indices, tops, lefts, flips, crops.crop_sides, padding=padding, fill=fill
         )
 
     def _resized(self, indices: np.ndarray, rows: np.ndarray, epoch: int) -> np.ndarray:
@@ -97,24 +123,26 @@ class Cropper:
 
     def center(self, indices: np.ndarray) -> np.ndarray:
         """Return the window in the middle of each image: (B, h, w, C)."""
-        return self._cut(indices, center_window(*self._sides(self._needed), self._crops.crop_size))[:, 0]
+        return self._cut(indices, center_window(*self._sides(self._needed), self._crops.crop_sides))[:, 0]
 
     def _test_windows(self) -> Windows:
         """Return the windows of a test; if all five coincide, only the first and its mirror image."""
         height, width = self._sides(self._needed)
-        windows = corner_center_windows(height, width, self._crops.crop_size, self._crops.reflect)
-        step = 5 if self._crops.crop_size == height == width else 1
+        windows = corner_center_windows(height, width, self._crops.crop_sides, self._crops.reflect)
+        step = 5 if self._crops.crop_sides == (height, width) else 1
         tops, lefts, flips = (values[::step] for values in windows)
         return tops, lefts, flips
 
     def _cut(self, indices: np.ndarray, windows: Windows) -> np.ndarray:
         padding, fill = self._needed, self._fill(indices, self._needed)
-        return crop_windows(self._images, indices, windows, self._crops.crop_size, padding=padding, fill=fill)
+        return crop_windows(
+            self._images, indices, windows, self._crops.crop_sides, padding=padding, fill=fill
+        )
 
     @property
     def _needed(self) -> int:
         """Return the width of the frame for fixed windows, which is 0 if they fit without it."""
-        return 0 if self._crops.crop_size <= min(self._images.shape[1:3]) else self._crops.padding
+        return 0 if fits(self._crops.crop_sides, self._images.shape[1:3]) else self._crops.padding
 
     def _sides(self, padding: int) -> tuple[int, int]:
         """Return the height and the width of the images with their frame."""

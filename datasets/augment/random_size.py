@@ -12,7 +12,7 @@ import numpy as np
 
 from datasets.augment.windows import copy_mirrored
 from datasets.images.array_rows import Images
-from datasets.images.decode import resize_image
+from datasets.images.resizing import resize_image
 from datasets.options.loading import Crops
 
 

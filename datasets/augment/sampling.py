@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from datasets.augment.windows import Windows, draw_crops
+from datasets.options.fields import Size
 
 Cursor = dict[str, int]  # "epochs_completed" (epochs) and "index_in_epoch" (images of this epoch)
 _ORDER, CROPS = 0, 1  # streams of random numbers: see `Sampler.drawn`
@@ -72,7 +73,7 @@ class Sampler:
             return self.drawn(_ORDER, epoch, lambda rng: balanced_order(rng, classes))
         return self.drawn(_ORDER, epoch, lambda rng: rng.permutation(self.num_examples))
 
-    def windows(self, epoch: int, height: int, width: int, crop_l: int, reflect: bool) -> Windows:
+    def windows(self, epoch: int, height: int, width: int, crop_l: Size, reflect: bool) -> Windows:
         """Draw a window of each image of height x width pixels in an epoch, as `draw_crops` does."""
         return self.drawn(
             CROPS, epoch, lambda rng: draw_crops(rng, self.num_examples, height, width, crop_l, reflect)

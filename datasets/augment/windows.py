@@ -8,17 +8,18 @@ convolutional neural networks" (2012), section 4.1, where they are 224 pixels wi
 import numpy as np
 
 from datasets.images.array_rows import Images
+from datasets.options.fields import Size, sides
 
 Windows = tuple[np.ndarray, np.ndarray, np.ndarray]  # tops, lefts (pixels) and flips (bool), each (K,)
 
 
 def random_crop_reflect(
-    images: Images, crop_l: int, *, rng: np.random.Generator | None = None, reflect: bool = True
+    images: Images, crop_l: Size, *, rng: np.random.Generator | None = None, reflect: bool = True
 ) -> np.ndarray:
     """Cut one random window out of each image, mirrored left to right in half of the cases.
 
     :param images: (N, H, W, C), uint8 or float.
-    :param crop_l: side of the window in pixels, at most H and W.
+    :param crop_l: side of the window in pixels, at most H and W; or (height, width).
     :param rng: NumPy generator; None: a new one without a seed.
     :param reflect: False for images with a reading direction, such as digits.
     :return: (N, crop_l, crop_l, C), same dtype, at offsets from 0 to H - crop_l inclusive.
@@ -30,11 +31,11 @@ def random_crop_reflect(
     return crop_reflect(images, np.arange(num_images), tops, lefts, flips, crop_l)
 
 
-def corner_center_crop_reflect(images: Images, crop_l: int, *, reflect: bool = True) -> np.ndarray:
+def corner_center_crop_reflect(images: Images, crop_l: Size, *, reflect: bool = True) -> np.ndarray:
     """Cut the four corners and the centre out of each image, and mirror these five.
 
     :param images: (N, H, W, C), uint8 or float.
-    :param crop_l: side of the windows in pixels, at most H and W.
+    :param crop_l: side of the windows in pixels, at most H and W; or (height, width).
     :param reflect: False omits the mirrored five.
     :return: (N, 10, crop_l, crop_l, C), same dtype: top left, top right, bottom left, bottom right, centre, then
         the same five mirrored; (N, 5, crop_l, crop_l, C) without reflection.
@@ -45,7 +46,7 @@ def corner_center_crop_reflect(images: Images, crop_l: int, *, reflect: bool = T
     return crop_windows(images, np.arange(len(images)), windows, crop_l)
 
 
-def center_crop(images: Images, crop_l: int) -> np.ndarray:
+def center_crop(images: Images, crop_l: Size) -> np.ndarray:
     """Cut the centre out of each image: (N, H, W, C) -> (N, crop_l, crop_l, C), same dtype.
 
     :raises ValueError: crop_l does not fit into the images.
@@ -56,7 +57,7 @@ def center_crop(images: Images, crop_l: int) -> np.ndarray:
 
 
 def draw_crops(
-    rng: np.random.Generator, num_images: int, height: int, width: int, crop_l: int, reflect: bool
+    rng: np.random.Generator, num_images: int, height: int, width: int, crop_l: Size, reflect: bool
 ) -> Windows:
     """Draw a window and a mirror flag for each of num_images images of height x width pixels.
 
@@ -64,22 +65,25 @@ def draw_crops(
     :raises ValueError: crop_l does not fit into the images.
     """
     _check_crop(height, width, crop_l)
-    tops = rng.integers(0, height - crop_l + 1, size=num_images)
-    lefts = rng.integers(0, width - crop_l + 1, size=num_images)
+    crop_height, crop_width = sides(crop_l)
+    tops = rng.integers(0, height - crop_height + 1, size=num_images)
+    lefts = rng.integers(0, width - crop_width + 1, size=num_images)
     flips = rng.random(num_images) < 0.5
     return tops, lefts, flips if reflect else np.zeros(num_images, dtype=bool)
 
 
-def center_window(height: int, width: int, crop_l: int) -> Windows:
+def center_window(height: int, width: int, crop_l: Size) -> Windows:
     """Return the tops, lefts and flips, each (1,), of the window in the middle."""
     _check_crop(height, width, crop_l)
-    return np.array([(height - crop_l) // 2]), np.array([(width - crop_l) // 2]), np.array([False])
+    crop_height, crop_width = sides(crop_l)
+    return np.array([(height - crop_height) // 2]), np.array([(width - crop_width) // 2]), np.array([False])
 
 
-def corner_center_windows(height: int, width: int, crop_l: int, reflect: bool = True) -> Windows:
+def corner_center_windows(height: int, width: int, crop_l: Size, reflect: bool = True) -> Windows:
     """Return the tops, lefts and flips, each (10,) or (5,), in the order of `corner_center_crop_reflect`."""
     (middle_top,), (middle_left,), _ = center_window(height, width, crop_l)
-    bottom, right = height - crop_l, width - crop_l
+    crop_height, crop_width = sides(crop_l)
+    bottom, right = height - crop_height, width - crop_width
     copies = 2 if reflect else 1
     tops = np.tile([0, 0, bottom, bottom, middle_top], copies)
     lefts = np.tile([0, right, 0, right, middle_left], copies)
@@ -90,12 +94,12 @@ def crop_windows(
     images: Images,
     indices: np.ndarray,
     windows: Windows,
-    crop_l: int,
+    crop_l: Size,
     *,
     padding: int = 0,
     fill: np.ndarray | float = 0,
 ) -> np.ndarray:
-    """Cut the same K windows out of each chosen image: (B, K, crop_l, crop_l, C)."""
+    """Cut the same K windows out of each chosen image: (B, K, h, w, C)."""
     num_windows = len(windows[0])
     repeated = np.repeat(indices, num_windows)
     tops, lefts, flips = (np.tile(values, len(indices)) for values in windows)
@@ -109,7 +113,7 @@ def crop_reflect(
     tops: np.ndarray,
     lefts: np.ndarray,
     flips: np.ndarray,
-    crop_l: int,
+    crop_l: Size,
     *,
     padding: int = 0,
     fill: np.ndarray | float = 0,
@@ -121,23 +125,24 @@ def crop_reflect(
     :param tops: (B,) first row of each window, in pixels of the padded image.
     :param lefts: (B,) first column of each window, in pixels of the padded image.
     :param flips: (B,) bool, whether the window is mirrored left to right.
-    :param crop_l: side of the windows in pixels.
+    :param crop_l: side of the windows in pixels, or (height, width).
     :param padding: width in pixels of the frame around each image.
     :param fill: value of the frame, a number or (C,).
-    :return: (B, crop_l, crop_l, C), same dtype.
+    :return: (B, h, w, C), same dtype.
     :raises ValueError: a window reaches beyond its padded image.
     """
     _, height, width, channels = images.shape
     _check_windows(tops, lefts, height + 2 * padding, width + 2 * padding, crop_l)
     pixels = np.asarray(images) if isinstance(images, np.ndarray) else images  # slices of a memmap are slow
-    crops = np.empty((len(indices), crop_l, crop_l, channels), images.dtype)
+    crop_height, crop_width = sides(crop_l)
+    crops = np.empty((len(indices), crop_height, crop_width, channels), images.dtype)
     if padding:
         crops[...] = fill
-    scratch = np.empty((crop_l, crop_l, channels), images.dtype)
+    scratch = np.empty((crop_height, crop_width, channels), images.dtype)
     windows = zip(*(np.asarray(v).tolist() for v in (indices, tops, lefts, flips)), strict=True)
     for crop, (index, top, left, flip) in zip(crops, windows, strict=True):
-        rows, target_rows = _overlap(top - padding, crop_l, height)
-        columns, target_columns = _overlap(left - padding, crop_l, width)
+        rows, target_rows = _overlap(top - padding, crop_height, height)
+        columns, target_columns = _overlap(left - padding, crop_width, width)
         window = pixels[index, rows, columns]
         if flip:
             copy_mirrored(window, crop[target_rows, ::-1][:, target_columns], scratch)
@@ -165,16 +170,20 @@ def copy_mirrored(window: np.ndarray, target: np.ndarray, scratch: np.ndarray) -
         target[..., channel] = near[..., channel]
 
 
-def _check_crop(height: int, width: int, crop_l: int) -> None:
-    if not 1 <= crop_l <= min(height, width):
-        raise ValueError(
-            f"a crop of {crop_l} pixels does not fit into images of {height}x{width}; "
-            f"choose a crop size from 1 to {min(height, width)}"
-        )
+def _check_crop(height: int, width: int, crop_l: Size) -> None:
+    crop_height, crop_width = sides(crop_l)
+    if 1 <= crop_height <= height and 1 <= crop_width <= width:
+        return
+    shown = f"{crop_l}" if crop_height == crop_width else f"{crop_height}x{crop_width}"
+    raise ValueError(
+        f"a crop of {shown} pixels does not fit into images of {height}x{width}; "
+        f"choose a crop size from 1 to {min(height, width)}"
+    )
 
 
-def _check_windows(tops: np.ndarray, lefts: np.ndarray, height: int, width: int, crop_l: int) -> None:
+def _check_windows(tops: np.ndarray, lefts: np.ndarray, height: int, width: int, crop_l: Size) -> None:
     _check_crop(height, width, crop_l)
-    for name, offsets, last in (("top", tops, height - crop_l), ("left", lefts, width - crop_l)):
+    crop_height, crop_width = sides(crop_l)
+    for name, offsets, last in (("top", tops, height - crop_height), ("left", lefts, width - crop_width)):
         if len(offsets) and not 0 <= np.min(offsets) <= np.max(offsets) <= last:
             raise ValueError(f"the {name} offsets of windows of {crop_l} pixels must lie in 0..{last}")

@@ -1,6 +1,6 @@
 """Build an entry of the cache of decoded images: decode in parallel and write in order.
 
-An entry is a folder of four files: `images.npy` (N, size, size, C) uint8, `sums.npy` (N, C) int64 with the sums
+An entry is a folder of four files: `images.npy` (N, H, W, C) uint8, `sums.npy` (N, C) int64 with the sums
 over each image's pixels, `digests.npy` (N, 16) uint8 to find equal images, and `manifest.json` with the names, the
 bad files and checksums.
 """
@@ -51,12 +51,12 @@ def build_entry(
     :raises DataError: all files are bad, or one is and the options are strict.
     :raises OSError: the entry cannot be written.
     """
-    size, channels = options.image_size, options.channels
+    shape = *options.image_sides, options.channels
     chunks: list[_Chunk] = []
     tasks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
     with open(folder / IMAGES, "wb") as file, DecodeBar(len(names)) as bar:
-        file.write(_npy_header(len(names), size, channels))
-        for pixels, chunk in in_order(partial(_decode, source, size=size, channels=channels), tasks, workers):
+        file.write(_npy_header(len(names), shape))
+        for pixels, chunk in in_order(partial(_decode, source, options=options), tasks, workers):
             if options.strict and chunk.bad:
                 raise DataError(_first_bad(source, chunk.bad[0]))
             file.write(pixels.data)
@@ -67,7 +67,7 @@ def build_entry(
         if not good:
             raise DataError(f"none of {len(names)} files can be decoded; {_first_bad(source, bad[0])}")
         file.seek(0)
-        file.write(_npy_header(len(good), size, channels))
+        file.write(_npy_header(len(good), shape))
         _to_disk(file)
     _save(folder / SUMS, [chunk.sums for chunk in chunks])
     _save(folder / DIGESTS, [chunk.digests for chunk in chunks])
@@ -80,14 +80,15 @@ def checksum_of(checksums: list[int]) -> str:
     return hashlib.sha256(np.array(checksums, dtype=np.uint32).tobytes()).hexdigest()
 
 
-def _decode(source: Source, names: list[str], size: int, channels: int) -> tuple[np.ndarray, _Chunk]:
-    """Return the pixels (n, size, size, C) of the good files, and the rest that is kept of them."""
-    pixels = np.empty((len(names), size, size, channels), np.uint8)
+def _decode(source: Source, names: list[str], options: DecodeOptions) -> tuple[np.ndarray, _Chunk]:
+    """Return the pixels (n, H, W, C) of the good files, and the rest that is kept of them."""
+    size, channels, fit = options.image_size, options.channels, options.resize
+    pixels = np.empty((len(names), *options.image_sides, channels), np.uint8)
     good: list[str] = []
     bad: list[tuple[str, str]] = []
     for name in names:
         try:
-            pixels[len(good)] = read_resized(source.read(name), size, channels=channels)
+            pixels[len(good)] = read_resized(source.read(name), size, channels=channels, fit=fit)
             good.append(name)
         except ImageError as error:
             bad.append((name, str(error)))
@@ -119,10 +120,9 @@ def _write_manifest(folder: Path, good: list[str], bad: list[tuple[str, str]], c
         _to_disk(file)
 
 
-def _npy_header(num_images: int, size: int, channels: int) -> bytes:
+def _npy_header(num_images: int, shape: tuple[int, ...]) -> bytes:
     """Return the header of a .npy file (format 1.0), with the same length for any number of images."""
-    shape = (num_images, size, size, channels)
-    fields = repr({"descr": "|u1", "fortran_order": False, "shape": shape})
+    fields = repr({"descr": "|u1", "fortran_order": False, "shape": (num_images, *shape)})
     start = b"\x93NUMPY\x01\x00" + (_HEADER_BYTES - 10).to_bytes(2, "little")
     return start + fields.ljust(_HEADER_BYTES - 11).encode("ascii") + b"\n"
 

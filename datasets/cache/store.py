@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import time
@@ -36,7 +37,7 @@ logger = logging.getLogger(__name__)
 class CachedImages:
     """Decoded images.
 
-    :param images: (N, size, size, C) uint8 memory map, read-only; good files only.
+    :param images: (N, H, W, C) uint8 memory map, read-only; good files only.
     :param names: the N names of the files, in the order of the rows.
     :param bad: (name, reason) of each file that was left out.
     :param sums: (N, C) int64, sums over each image's pixels.
@@ -57,8 +58,8 @@ def load_images(
 ) -> CachedImages:
     """Open the decoded images of some files, after decoding them if necessary.
 
-    Create `cache_dir/KEY/`, where KEY depends on the names, sizes and times of the files, the size, the channels
-    and CODE_VERSION; a damaged entry is built again.
+    Create `cache_dir/KEY/`, where KEY depends on the names, sizes and times of the files, the size, how it is
+    reached, the channels and CODE_VERSION; a damaged entry is built again.
 
     :param names: files of the source, in the order of the rows.
     :param workers: decoding threads; None: one per processor.
@@ -74,7 +75,7 @@ def load_images(
         try:
             images = _build(root, root / key, source, names, options, workers)
         except OSError as error:
-            size = len(names) * options.image_size**2 * options.channels / 2**20
+            size = len(names) * math.prod(options.image_sides) * options.channels / 2**20
             raise StorageError(
                 f"the decoded images ({size:.0f} MiB) cannot be kept in '{escape_name(root)}' "
                 f"({error.strerror}); choose another folder with --data.cache_dir"
@@ -86,7 +87,9 @@ def load_images(
 def _key(source: Source, names: list[str], options: DecodeOptions) -> str:
     files = {file.name: file for file in source.files()}
     listed = [(name, files[name].size, files[name].stamp) for name in names]
-    parts = (CODE_VERSION, source.identity, options.image_size, options.channels, listed)
+    parts = [CODE_VERSION, source.identity, options.image_size, options.channels, listed]
+    if options.resize != "squash":  # which had no name in earlier versions
+        parts.append(options.resize)
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()[:32]
 
 

@@ -21,6 +21,9 @@ from datasets.images import bit_depth
 from datasets.images.color_profiles import has_other_profile, in_srgb
 from datasets.images.formats import SUFFIXES
 from datasets.images.hidden_warnings import SILENCE
+from datasets.images.resizing import resize_picture
+from datasets.options.fields import Size, sides
+from datasets.options.loading import Fit
 
 MAX_PIXELS = 64 * 2**20  # about 200 MB as RGB; more is refused from the header alone
 
@@ -72,33 +75,20 @@ def read_image(source: Path | str | bytes, *, channels: int = 3) -> np.ndarray:
     return _as_array(_decode(source, channels, at_least=None))
 
 
-def resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize (H, W, C) to (height, width, C): bilinear, antialiased where it shrinks, not keeping the aspect.
-
-    :param image: uint8, or float, which is computed in float32.
-    :return: same dtype; bytes are rounded.
-    """
-    if image.dtype == np.uint8 and image.shape[-1] == 3:
-        picture = Image.fromarray(image)
-        return np.array(picture.resize((width, height), Image.Resampling.BILINEAR))
-    dtype = np.uint8 if image.dtype == np.uint8 else np.float32
-    resized = np.empty((height, width, image.shape[-1]), image.dtype)
-    for channel in range(image.shape[-1]):
-        picture = Image.fromarray(image[..., channel].astype(dtype))
-        resized[..., channel] = picture.resize((width, height), Image.Resampling.BILINEAR)
-    return resized
-
-
-def read_resized(source: Path | str | bytes, size: int, *, channels: int = 3) -> np.ndarray:
-    """Decode an image and resize it to a square, as `read_image` and `resize_image` do.
+def read_resized(
+    source: Path | str | bytes, size: Size, *, channels: int = 3, fit: Fit = "squash"
+) -> np.ndarray:
+    """Decode an image and resize it, as `read_image` and `datasets.images.resizing.resize_image` do.
 
     A JPEG of more than four times the target size is decoded at a half, a quarter or an eighth of its own size,
     which is several times faster and differs by a few levels at most.
 
-    :return: (size, size, channels) uint8, upright.
+    :param size: side in pixels of a square, or (height, width).
+    :return: (height, width, channels) uint8, upright.
     """
-    image = _decode(source, channels, at_least=2 * size)
-    return _as_array(image.resize((size, size), Image.Resampling.BILINEAR))
+    height, width = sides(size)
+    image = _decode(source, channels, at_least=2 * max(height, width))
+    return _as_array(resize_picture(image, height, width, fit))
 
 
 def inspect_image(source: Path | str | bytes) -> tuple[np.ndarray, ImageFacts]:

@@ -12,6 +12,7 @@ The command line, its help and the checks of values follow from these declaratio
 import dataclasses
 import functools
 import math
+import re
 import types
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
@@ -19,8 +20,12 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, Union, get_args,
 
 from datasets.errors import OptionError, suggestion
 
+AUTO = "auto"
 Options = TypeVar("Options", bound="CheckedOptions")
 
+Size = int | tuple[int, int]  # of an image in pixels: the side of a square, or (height, width)
+
+_HEIGHT_X_WIDTH = re.compile(r"([0-9]{1,6})x([0-9]{1,6})")
 _KINDS: dict[Any, tuple[Any, str]] = {
     bool: (bool, "true or false"),
     int: (Integral, "a whole number"),
@@ -28,6 +33,11 @@ _KINDS: dict[Any, tuple[Any, str]] = {
     str: (str, "text"),
     dict: (Mapping, "a mapping"),
 }
+
+
+def sides(size: Size) -> tuple[int, int]:
+    """Return the height and the width in pixels."""
+    return size if isinstance(size, tuple) else (size, size)
 
 
 class Range(NamedTuple):
@@ -44,6 +54,7 @@ class Range(NamedTuple):
 POSITIVE = Range(lambda value: 0 < value < math.inf, "a positive number")
 NOT_NEGATIVE = Range(lambda value: 0 <= value < math.inf, "zero or a positive number")
 FRACTION = Range(lambda value: 0 <= value < 1, "a fraction: at least 0 and below 1")
+SIZE = Range(lambda value: min(sides(value)) > 0, "a positive number of pixels, or HxW as in 96x128")
 SHARE = Range(lambda value: 0 <= value <= 1, "within 0 to 1")
 
 
@@ -54,6 +65,7 @@ class Option(NamedTuple):
     :ivar help: a phrase without a full stop.
     :ivar values: its range, if narrower than the type.
     :ivar used_by: the values of the same class's option `name` that use this one; empty for all.
+    :ivar auto: the word "auto" is a value too, which gives way to a number when the data are known.
     """
 
     annotation: Any
@@ -61,16 +73,22 @@ class Option(NamedTuple):
     help: str = ""
     values: Range | None = None
     used_by: tuple[str, ...] = ()
+    auto: bool = False
 
 
 def option(
-    default: Any, help_text: str, values: Range | None = None, *, used_by: tuple[str, ...] = ()
+    default: Any,
+    help_text: str,
+    values: Range | None = None,
+    *,
+    used_by: tuple[str, ...] = (),
+    auto: bool = False,
 ) -> Any:
     """Return a dataclass field that declares an `Option`.
 
     :param default: immutable, or a dict, of which every instance gets a copy.
     """
-    metadata = {"default": default, "help": help_text, "values": values, "used_by": used_by}
+    metadata = {"default": default, "help": help_text, "values": values, "used_by": used_by, "auto": auto}
     start: Any = {"default_factory": default.copy} if isinstance(default, dict) else {"default": default}
     return dataclasses.field(**start, metadata=metadata)
 
@@ -115,8 +133,7 @@ class CheckedOptions:
     def __post_init__(self) -> None:
         owner: type = type(self)
         for name, declared in options_of(owner).items():
-            value = getattr(self, name)
-            value = checked(value, declared.annotation, self.full_name(name), declared.values)
+            value = checked_option(getattr(self, name), declared, self.full_name(name))
             object.__setattr__(self, name, value)
 
     def full_name(self, name: str) -> str:
@@ -139,6 +156,13 @@ def changed(options: Options, changes: Mapping[str, Any]) -> Options:
     return dataclasses.replace(options, **changes)
 
 
+def checked_option(value: Any, declared: Option, name: str) -> Any:
+    """Return the value of a declared option as `checked` does; "auto" stays a word where it is allowed."""
+    if declared.auto and value == AUTO:
+        return value
+    return checked(value, declared.annotation, name, declared.values)
+
+
 def checked(value: Any, annotation: Any, name: str, values: Range | None = None) -> Any:
     """Return the value converted to its annotated type; None, where it is allowed, is in every range.
 
@@ -155,6 +179,8 @@ def checked(value: Any, annotation: Any, name: str, values: Range | None = None)
 def _typed(value: Any, annotation: Any, name: str) -> Any:
     if type(value).__module__ == "numpy":
         value = value.tolist()  # Python's numbers, in lists
+    if annotation == Size:
+        return _size(value, name)
     origin, choices = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         known = any(type(value) is type(choice) and value == choice for choice in choices)
@@ -173,3 +199,16 @@ def _typed(value: Any, annotation: Any, name: str) -> Any:
         return kind(value)
     except OverflowError as error:  # an integer of more than 308 digits as float
         raise OptionError(f"{name} is too large; it must be {words} below 1e308") from error
+
+
+def _size(value: Any, name: str) -> Size:
+    """Return a size, given as a number, as text such as 96x128, or as a list; equal sides become one number."""
+    expected = "a whole number, or height and width, as in 96x128 or [96, 128]"
+    found = _HEIGHT_X_WIDTH.fullmatch(value) if isinstance(value, str) else None
+    value = [int(side) for side in found.groups()] if found else value
+    if not isinstance(value, list | tuple):
+        check(isinstance(value, Integral) and not isinstance(value, bool), name, value, expected)
+        return int(value)
+    check(len(value) == 2, name, value, expected)
+    height, width = (_typed(side, int, name) for side in value)
+    return height if height == width else (height, width)

@@ -9,11 +9,24 @@ Loaders, data sets and a run's configuration take these objects as a whole, so a
 import dataclasses
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from datasets.options.fields import FRACTION, NOT_NEGATIVE, POSITIVE, SHARE, CheckedOptions, Range, option
+from datasets.options.fields import (
+    FRACTION,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    SIZE,
+    CheckedOptions,
+    Range,
+    Size,
+    option,
+    sides,
+)
 
+Fit = Literal["squash", "crop", "letterbox"]  # see datasets/images/resizing.py
 ALEXNET_CROP_SIZE = 227  # pixels: the side at which AlexNet's layers fit together
 SHARES = Range(
     lambda value: len(value) == 2 and 0 < value[0] <= value[1] <= 1,
@@ -22,11 +35,25 @@ SHARES = Range(
 RATIO = Range(lambda value: 1 <= value < math.inf, "at least 1")
 
 
+def fits(inner: Sequence[int], outer: Sequence[int]) -> bool:
+    """Return whether a window of height and width `inner` fits into an image of `outer`."""
+    return inner[0] <= outer[0] and inner[1] <= outer[1]
+
+
 @dataclass(frozen=True, kw_only=True)
 class DecodeOptions(CheckedOptions):
     """Options of how files are decoded, and how many bad ones are tolerated."""
 
-    image_size: int = option(256, "side in pixels of the squares that images are resized to, once", POSITIVE)
+    image_size: Size = option(
+        256,
+        "side in pixels of the squares that images are resized to, once; or their height and width, HxW",
+        SIZE,
+    )
+    resize: Fit = option(
+        "squash",
+        "how images of another aspect ratio are resized: squash stretches them, crop cuts the middle out, "
+        "letterbox puts the whole picture on grey",
+    )
     channels: Literal[1, 3] = option(3, "3 for colour, 1 for grey")
     cache_dir: str | None = option(
         None, "folder for decoded images; without it: a folder in the user's cache directory"
@@ -43,13 +70,18 @@ class DecodeOptions(CheckedOptions):
             object.__setattr__(self, "cache_dir", os.fspath(self.cache_dir))
         super().__post_init__()
 
+    @property
+    def image_sides(self) -> tuple[int, int]:
+        """Return the height and the width of the resized images in pixels."""
+        return sides(self.image_size)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Crops(CheckedOptions):
     """Options of how images are ordered, cropped and augmented; checkpoints save and compare them on resume."""
 
-    crop_size: int = option(
-        ALEXNET_CROP_SIZE, "side in pixels of the square crops that the network sees", POSITIVE
+    crop_size: Size = option(
+        ALEXNET_CROP_SIZE, "side in pixels of the square crops that the network sees, or HxW", SIZE
     )
     reflect: bool = option(
         True,
@@ -98,13 +130,14 @@ class Crops(CheckedOptions):
     @property
     def crop_sides(self) -> tuple[int, int]:
         """Return the height and the width of the crops in pixels."""
-        return self.crop_size, self.crop_size
+        return sides(self.crop_size)
 
     def check_images(self, height: int, width: int, channels: int) -> None:
         """Raise OptionError unless images of that size and number of channels can be cropped like this."""
-        largest = min(height, width) + 2 * self.padding
+        framed = height + 2 * self.padding, width + 2 * self.padding
+        largest = min(framed) if isinstance(self.crop_size, int) else f"{framed[0]}x{framed[1]}"
         self._require(
-            self.crop_size <= largest,
+            fits(self.crop_sides, framed),
             "crop_size",
             f"at most {largest} for images of {height}x{width} pixels with a padding of {self.padding}",
         )
@@ -121,8 +154,10 @@ class SplitOptions(CheckedOptions):
 
     val_fraction: float = option(
         0.2,
-        "share of the training images held out to choose the best weights, if there is no val/ folder",
+        "share of the training images held out to choose the best weights, if there is no val/ folder; auto is 0.2 "
+        "up to 1,000 images and less for more, down to 0.05",
         FRACTION,
+        auto=True,
     )
     test_fraction: float = option(
         0.2, "share of all images held out for the final test, if there is no test/ folder", FRACTION
@@ -144,10 +179,10 @@ class LoadOptions(SplitOptions, Crops, DecodeOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         below_crop = f"below {self.full_name('crop_size')}, or crops miss the image"
-        self._require(self.padding < self.crop_size, "padding", below_crop)
+        self._require(self.padding < min(self.crop_sides), "padding", below_crop)
         within_image = f"at most {self.full_name('image_size')}, {self.image_size}"
-        self._require(self.crop_size <= self.image_size, "crop_size", within_image)
-        self.check_images(self.image_size, self.image_size, self.channels)
+        self._require(fits(self.crop_sides, self.image_sides), "crop_size", within_image)
+        self.check_images(*self.image_sides, self.channels)
 
     @property
     def crops(self) -> Crops:

@@ -98,7 +98,7 @@ def _looks(name: str, declared: Option, default: Any) -> dict[str, Any]:
     kind = declared.annotation
     words = ["true", "false"] if kind is bool else get_args(kind) if get_origin(kind) is Literal else []
     metavar = f"{{{','.join(map(str, words))}}}" if words else name.rpartition(".")[2].upper()
-    type_name = getattr(kind, "__name__", str(kind)).replace("None", "null")
+    type_name = getattr(kind, "__name__", str(kind)).replace("None", "null") + " | auto" * declared.auto
     shown = default if isinstance(default, str) else json.dumps(default, default=str)
     notes = f"default: {shown}" if words else f"type: {type_name}, default: {shown}"
     users = f"{', '.join(declared.used_by)}: " if declared.used_by else ""

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 
 from datasets.errors import UsageError
-from datasets.options.fields import Option, check_known, checked, options_of
+from datasets.options.fields import Option, Size, check_known, checked_option, options_of
 from datasets.storage.paths import expanded
 from datasets.storage.untrusted import MAX_YAML_BYTES, parse_yaml
 
@@ -29,7 +29,8 @@ _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: node
 def text_value(text: str, annotation: Any = Any) -> Any:
     """Return the value of a text: a choice if the annotation lists it, else YAML, else the text itself."""
     is_word = get_origin(annotation) is Literal and text in get_args(annotation)
-    if is_word or annotation is str or (annotation == str | None and text != "null"):
+    is_text = annotation is str or (annotation == str | None and text != "null")
+    if is_word or is_text or (annotation == Size and "x" in text):  # 0x20 would be a hexadecimal number
         return text
     with contextlib.suppress(ValueError):
         return int(text)  # 010 is 10, and not 8 as in YAML 1.1
@@ -57,7 +58,7 @@ def _read_value(value: Any, declared: Option, name: str) -> Any:
         value = text_value(value, declared.annotation)
     if isinstance(value, dict):
         value = {key: text_value(item) if isinstance(item, str) else item for key, item in value.items()}
-    return checked(value, declared.annotation, name, declared.values)
+    return checked_option(value, declared, name)
 
 
 def nested_values(

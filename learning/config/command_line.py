@@ -12,7 +12,8 @@ from datasets.storage.paths import expanded
 from learning.config.recipes import CONFIGS, override, read_recipe, recipe_path
 from learning.config.run_config import SECTIONS, RunConfig, check_names
 from learning.errors import UsageError
-from learning.runs.resumed_config import resumed_config
+from learning.runs.directory import is_run
+from learning.runs.resumed_config import new_config, resumed_config
 from models.catalogue import model_path
 
 # The arguments that are not options of a section.
@@ -63,6 +64,9 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainArguments:
 
 def _configuration(arguments: argparse.Namespace, given: Mapping[str, Any]) -> RunConfig:
     """Return the configuration of the recipe, or of the run to resume, with the given values put over it."""
+    source = given.get("model", {}).get("init")
+    if arguments.resume is None and arguments.config is None and source is not None and is_run(source):
+        return new_config(source, given)
     if arguments.resume is None:
         path = recipe_path(arguments.config, given.get("data", {}).get("name"), arguments.data_dir)
         recipe = read_recipe(path)

@@ -146,8 +146,15 @@ class TrainConfig(CheckedOptions):
 
     section = "train"
 
-    batch_size: int = option(256, "images per update", POSITIVE)
-    num_epochs: int = option(320, "epochs of num_examples // batch_size updates", POSITIVE)
+    batch_size: int = option(
+        256, "images per update; auto: by the size of the training set", POSITIVE, auto=True
+    )
+    num_epochs: int = option(
+        320,
+        "epochs of num_examples // batch_size updates; auto: by the size of the training set, for fine-tuning",
+        POSITIVE,
+        auto=True,
+    )
     linear_probe: bool = option(
         False,
         "before training, fit the last layer to the features of the other layers, by a logistic regression; for a "

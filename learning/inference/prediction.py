@@ -16,6 +16,7 @@ from datasets.image_files.folder_or_zip import FolderSource, open_source
 from datasets.image_files.unused_files import warn_of_left_out
 from datasets.images.decode import read_resized
 from datasets.images.formats import IMAGE_SUFFIXES
+from datasets.options.loading import DecodeOptions
 from datasets.storage.atomic import write_csv, write_text
 from learning.inference.trained import load_run
 from learning.runs.directory import RunDirectory
@@ -101,7 +102,7 @@ def predict_files(
     sess = model.session_for(sess, len(files) * (MOST_CROPS if ten_crop else 1))
     for start in range(0, len(files), CHUNK):
         chunk = files[start : start + CHUNK]
-        images, reasons = _decode(chunk, data.image_size, model.input_shape[-1])
+        images, reasons = _decode(chunk, data, model.input_shape[-1])
         predictions = iter(())  # (K,) for each readable image
         if images:
             dataset = DataSet(np.stack(images), crops=data.crops)
@@ -111,12 +112,14 @@ def predict_files(
             yield Row(file.name, tuple(classes), reason)
 
 
-def _decode(files: Sequence[ImageFile], size: int, channels: int) -> tuple[list[np.ndarray], list[str]]:
+def _decode(
+    files: Sequence[ImageFile], data: DecodeOptions, channels: int
+) -> tuple[list[np.ndarray], list[str]]:
     """Return the readable images, and for each file the reason why it cannot be read, or ''."""
     images, reasons = [], []
     for file in files:
         try:
-            images.append(read_resized(file.read(), size, channels=channels))
+            images.append(read_resized(file.read(), data.image_size, channels=channels, fit=data.resize))
             reasons.append("")
         except DataError as error:
             reasons.append(str(error))

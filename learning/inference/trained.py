@@ -13,8 +13,10 @@ from learning.checkpoints.store import CheckpointStore, Usable
 from learning.errors import CheckpointError
 from learning.machine.precision import for_prediction
 from learning.runs.directory import RunDirectory
+from learning.runs.packaged_run import PackagedRun
 from learning.training.network import build_model
 from models.convnet import ConvNet
+from models.weights.load import load_weights
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +49,9 @@ def load_run(run: RunDirectory) -> tuple[ConvNet, v1.Session, int]:
     mean = np.zeros(run.input_shape) if run.config.data.mean == "pixel" else 0.0  # the saved mean replaces it
     model = build_model(config, run.input_shape, len(run.class_names), mean)
     sess = open_session(model, run.config.train.threads)
+    if isinstance(run, PackagedRun):
+        load_weights(sess, model, str(run.path))
+        return model, sess, 0
     _, epoch, newest = load_selected(sess, model, run.path, run.config.train.select)
     is_last = newest.global_step == max(CheckpointStore(run.path).steps())  # else a warning named the damage
     if is_last and not run.info.get("published") and not run.is_finished(newest):

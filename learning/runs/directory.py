@@ -99,11 +99,6 @@ class RunDirectory:
         stopped = self.config.schedule.should_stop(state.epoch - state.best_epoch)
         return stopped or state.epoch >= self.config.train.num_epochs
 
-    def note(self, **facts: Any) -> None:
-        """Add facts to run.json."""
-        self.info = {**self.info, **facts}
-        write_text(self.path / INFO_FILE, json.dumps(self.info, indent=1))
-
     def update(self, config: RunConfig, machines: Sequence[Mapping[str, Any]] = ()) -> None:
         """Save the configuration of a resumed run, which may be longer or have its data elsewhere.
 
@@ -113,7 +108,13 @@ class RunDirectory:
             write_config(self.path, config)
             self.config = config
         if machines and machines != self.info.get("machines"):
-            self.note(machines=list(machines))
+            self.info = {**self.info, "machines": list(machines)}
+            write_text(self.path / INFO_FILE, json.dumps(self.info, indent=1))
+
+
+def is_run(path: str | os.PathLike[str]) -> bool:
+    """Return whether a folder is a run or published directory."""
+    return (expanded(os.fspath(path)) / CONFIG_FILE).is_file()
 
 
 def has_begun(path: Path) -> bool:

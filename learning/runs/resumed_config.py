@@ -1,4 +1,4 @@
-"""The configuration of a run to resume: its own, with the given options that may change."""
+"""The configuration of a run that goes on from another: resumed with options that may change, or new with any."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,11 +22,19 @@ def resumed_config(path: str, given: Mapping[str, Any]) -> RunConfig:
     if given.get("model", {}).get("precision") == "auto":  # the run keeps what was chosen
         given = merge(given, {"model": {"precision": run.config.model.precision}})
     values = merge(run.config.as_dict(), given)
-    _check_changes(run.config, values)
+    _check_changes(path, run.config, values)
     return RunConfig.from_saved(values)
 
 
-def _check_changes(saved: RunConfig, values: Mapping[str, Any]) -> None:
+def new_config(source: str, given: Mapping[str, Any]) -> RunConfig:
+    """Return the configuration of a new run from the weights of a run: that run's, with the nested values `given`.
+
+    :raises CheckpointError: there is no run in `source`.
+    """
+    return RunConfig.from_saved(merge(RunDirectory(source).config.as_dict(), given))
+
+
+def _check_changes(path: str, saved: RunConfig, values: Mapping[str, Any]) -> None:
     """Raise CheckpointError with the options that may not differ from the run's, but do."""
     before = flatten(saved.as_dict())
     changeable = [*PLACES, *(f"train.{name}" for name in saved.changeable)]
@@ -39,5 +47,6 @@ def _check_changes(saved: RunConfig, values: Mapping[str, Any]) -> None:
         reason = "" if "train.num_epochs" in changeable else "; a cosine schedule fixes train.num_epochs"
         raise CheckpointError(
             f"the run cannot be resumed with other options: {'; '.join(differing)}; "
-            f"leave them out (what may change: {', '.join(changeable)}{reason}), or start a new run"
+            f"leave them out (what may change: {', '.join(changeable)}{reason}), or start a new run from its "
+            f"weights with --model.init {path}"
         )

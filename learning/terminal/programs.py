@@ -31,9 +31,10 @@ def test() -> None:
     """Test the weights of a run, and print the scores and the confusion matrix."""
     arguments = _parse_test()
     outlive_reader()  # the results are in files
-    from learning.runs.directory import RunDirectory, newest_run
+    from learning.runs.directory import newest_run
+    from learning.runs.packaged_run import open_run
 
-    run = RunDirectory(arguments.run or newest_run())
+    run = open_run(arguments.run or newest_run())
     announce(f"starting TensorFlow and loading {run.path} ...")
     from learning.inference.evaluation import evaluate_run
     from learning.reports.scores import detail_lines, score_lines
@@ -68,9 +69,10 @@ def predict() -> None:
     """Label images with the weights of a run, and print one line per image."""
     arguments = _parse_predict()
     from datasets.storage.atomic import check_writable
-    from learning.runs.directory import RunDirectory, newest_run
+    from learning.runs.directory import newest_run
+    from learning.runs.packaged_run import open_run
 
-    run = RunDirectory(arguments.run or newest_run())
+    run = open_run(arguments.run or newest_run())
     if arguments.output:
         check_writable(arguments.output)
         outlive_reader()  # the results are in the file
@@ -92,7 +94,12 @@ def predict() -> None:
 def _parse_predict() -> argparse.Namespace:
     parser = ScriptParser(description="Label images with the weights of a run.")
     parser.add_argument("paths", nargs="+", metavar="PATH", help="image, or folder or zip of images")
-    parser.add_argument("--run", metavar="RUN", help="run directory (default: the newest under runs/)")
+    parser.add_argument(
+        "--run",
+        metavar="RUN",
+        help="run directory (default: the newest under runs/), or efficientnet-lite0: ImageNet's 1,000 classes "
+        "without any training",
+    )
     parser.add_argument("--top-k", type=int, default=1, metavar="K", help="classes per image (default: 1)")
     parser.add_argument(
         "--ten-crop", action="store_true", help="average over all test crops, usually ten: slower, better"

@@ -7,7 +7,7 @@ import inspect
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from learning.schedules import ConstantSchedule, Schedule, build_schedule
 from learning.training.console import ConsoleProgress
 from learning.training.loop import TrainingLoop
 from learning.training.profiling import Profiler
+from learning.training.rate_factors import apply_gradients, rate_factors
 from learning.training.record import History, LearningCurves, TensorBoard
 from learning.training.score_checks import NanWarning, check_scores
 from learning.training.step import TrainingStep, gradients
@@ -74,7 +75,13 @@ class Optimizer(ABC):
         self.config = (config or RunConfig()).replace_flat(hp)
         self.model, self.train_set, self.val_set, self.evaluator = model, train_set, val_set, evaluator
         self.hp = {**self.config.flat(), **hp}
+        self._has_rate_factors = False
         self._training_step = TrainingStep(model, self._build_update)
+        if self.config.optimizer.rate_factors and not self._has_rate_factors:
+            raise ValueError(
+                f"optimizer.rate_factors have no effect on {type(self).__name__}, whose _optimize_op does not call "
+                "self._apply; leave them out"
+            )
         self.optimize = self._training_step.optimize
         self.variables = self._training_step.variables
         self.saved_variables = self._training_step.saved_variables
@@ -107,6 +114,18 @@ class Optimizer(ABC):
         """Return the gradient and variable pairs of `loss`, as `learning.training.step.gradients` does."""
         clip_norm = self.config.optimizer.clip_norm
         return gradients(self.model, loss, clip_norm=clip_norm, weight_decay=weight_decay)
+
+    def _apply(
+        self, rule: Callable[[Any], v1.train.Optimizer], pairs: Sequence[tuple[tf.Tensor, tf.Variable]]
+    ) -> tf.Operation:
+        """Build the update of variables by their gradients, each at the learning rate times its factor.
+
+        :param rule: returns TensorFlow's optimizer for a learning rate.
+        """
+        self._has_rate_factors = True
+        return apply_gradients(
+            rule, self.learning_rate_placeholder, pairs, rate_factors(self.model, self.config.optimizer)
+        )
 
     @property
     def state(self) -> TrainingState:
@@ -252,9 +271,11 @@ def _warn_of_random_state(model: ConvNet) -> None:
 def _check_fits(model: ConvNet, dataset: DataSet) -> None:
     """Raise ValueError if a batch's images or labels do not have the model's input size or classes."""
     if dataset.crop_shape != model.input_shape:
+        height, width, _ = model.input_shape
+        size = height if height == width else (height, width)
         raise ValueError(
             f"batches hold images of {dataset.crop_shape}, the model takes {model.input_shape}; give "
-            f"DataSet(..., crop_size={model.input_shape[0]}), or another input_shape"
+            f"DataSet(..., crop_size={size}), or another input_shape"
         )
     if dataset.labels is None:
         raise ValueError("a set has no labels; give DataSet(images, labels)")

@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from learning.machine.session import v1  # before any other module imports TensorFlow
@@ -12,7 +11,7 @@ from learning.machine.session import v1  # before any other module imports Tenso
 from datasets.splits import Splits
 from learning.config.run_config import RunConfig
 from learning.inference.evaluation import show_progress
-from learning.runs.directory import CONFIG_FILE, RunDirectory
+from learning.runs.directory import RunDirectory, is_run
 from learning.transfer.linear_probe import check_head, fit_head
 from models.catalogue import model_class
 from models.convnet import ConvNet
@@ -93,11 +92,6 @@ def start_from(
         )
         say(facts["linear_probe"])
     return facts
-
-
-def is_run(source: str) -> bool:
-    """Return whether a source of weights is a run or published directory of this project."""
-    return (Path(source) / CONFIG_FILE).is_file()
 
 
 def table(report: LoadReport, model: ConvNet) -> list[str]:

@@ -78,9 +78,14 @@ class AddedItems:
         return [item for key, item in items.items() if key not in known]
 
 
-def operations_behind(tensor: tf.Tensor) -> list[tf.Operation]:
-    """Return the operations that `tensor` is computed from, including its own."""
+def operations_behind(tensor: tf.Tensor, given: tf.Tensor | None = None) -> list[tf.Operation]:
+    """Return the operations that `tensor` is computed from, including its own.
+
+    :param given: a tensor that is known, so that what it is computed from does not count.
+    """
     found, waiting = dict[str, tf.Operation](), [tensor.op]
+    if given is not None:
+        found[given.op.name] = given.op
     while waiting:
         op = waiting.pop()
         if op.name not in found:

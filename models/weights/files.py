@@ -15,13 +15,14 @@ from models.runtime.tensorflow_paths import PathError
 from models.weights.errors import WeightsError
 from models.weights.readers.archives import Archive
 from models.weights.readers.checkpoint_paths import V1_END, checkpoint_bytes, find_prefix
+from models.weights.readers.hdf5 import MAGIC as HDF5_MAGIC
+from models.weights.readers.keras_files import keras_entries
 from models.weights.readers.limits import MAX_FILE_BYTES, MAX_NAME, MAX_TENSORS, Budget, Entry, shown
 from models.weights.readers.numpy_files import NPY_MAGIC, npy_entries, npz_entries
 from models.weights.readers.safetensors_files import is_safetensors, safetensors_entries
 from models.weights.readers.torch_files import LEGACY_MAGIC, is_torch_archive, legacy_entries, zip_entries
 
 Kind = Literal["tensorflow", "torch", "numpy", "safetensors", "keras"]
-_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _KERAS_MEMBER = "model.weights.h5"  # of a `.keras` archive
 
 
@@ -85,8 +86,8 @@ def _of_file(path: Path) -> tuple[Kind, Iterator[Entry]]:
     content = _content(path)
     if content.endswith(V1_END):
         return _of_prefix(path)
-    if content.startswith(_HDF5_MAGIC):
-        return "keras", _keras(content)
+    if content.startswith(HDF5_MAGIC):
+        return "keras", keras_entries(content)
     if content.startswith(NPY_MAGIC):
         return "numpy", npy_entries(content)
     if content.startswith(LEGACY_MAGIC):
@@ -121,14 +122,8 @@ def _of_archive(archive: Archive) -> tuple[Kind, Iterator[Entry]]:
     if is_torch_archive(archive):
         return "torch", zip_entries(archive)
     if _KERAS_MEMBER in archive.names:
-        return "keras", _keras(archive.read(_KERAS_MEMBER))
+        return "keras", keras_entries(archive.read(_KERAS_MEMBER))
     return "numpy", npz_entries(archive)
-
-
-def _keras(content: bytes) -> Iterator[Entry]:
-    from models.weights.readers.keras_files import keras_entries  # imports h5py, which takes a while
-
-    return keras_entries(content)
 
 
 def _collect(entries: Iterator[Entry], file_bytes: int) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from datasets.cifar10 import CLASS_NAMES, holds_cifar10, load_cifar10
 from datasets.errors import DataError, OptionError
-from datasets.images.decode import resize_image
+from datasets.images.resizing import resize_image
 from datasets.options.loading import Crops
 from tests.support.made_sets import (
     BATCHES,

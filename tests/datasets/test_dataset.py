@@ -305,6 +305,22 @@ def test_the_balanced_order_of_a_subset_counts_its_own_images_and_unlabelled_set
     assert DataSet(make_images(10), crop_size=5, order="balanced").next_batch(10)[0].shape == (10, 5, 5, 3)
 
 
+@pytest.mark.parametrize("options", [{"padding": 2}, {"crop_scale": [0.3, 0.9]}])
+def test_crops_can_be_higher_or_wider(options):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (4, 9, 12, 3), dtype=np.uint8)
+    dataset = DataSet(images, crop_size="5x10", **options)
+    assert dataset.crop_shape == (5, 10, 3)
+    assert drawn(dataset, 0).shape == (4, 5, 10, 3)
+    np.testing.assert_array_equal(dataset.batch([1])[0], images[1:2, 2:7, 1:11])
+    corners = dataset.batch([2], augment=True)[0]
+    assert corners.shape == (1, 10, 5, 10, 3)
+    np.testing.assert_array_equal(corners[0, 3], images[2, 4:, 2:])
+    np.testing.assert_array_equal(corners[0, 8], images[2, 4:, :1:-1])
+    assert DataSet(images, crop_size="9x12").num_crops == 2
+    assert DataSet(images, crop_size="9x10").num_crops == 10
+
+
 def test_pixel_mean_is_of_the_centre_windows():
     images = np.zeros((2, 4, 4, 1), np.uint8)
     images[0, 1:3, 1:3, 0] = [[51, 0], [102, 255]]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from datasets.errors import DataError, OptionError
-from datasets.images.decode import resize_image
+from datasets.images.resizing import resize_image
 from datasets.mnist import holds_mnist, load_mnist, read_idx
 from tests.support.made_sets import idx, mnist_parts, write_mnist
 

@@ -49,3 +49,53 @@ def test_the_dropout_of_fc7_reaches_the_output():
     product = next(op for op in graph.get_operations() if op.name == "fc8/MatMul")
     assert product.inputs[0] is model.d["drop7"]
     assert model.d["drop7"] is not model.d["relu7"]
+
+
+CAFFE = {"groups": 2, "local_response_norm": "caffe"}
+TORCHVISION = {"widths": [64, 192, 384, 256, 256], "image_padding": 2, "dropout_on": "inputs"}
+
+
+@pytest.mark.parametrize(
+    ("side", "options", "parameters"), [(227, CAFFE, 60_965_224), (224, TORCHVISION, 61_100_840)]
+)
+def test_the_published_networks_have_their_parameters(side, options, parameters):
+    with tf.Graph().as_default():
+        model = AlexNet([side, side, 3], 1000, **options)
+    assert model.num_parameters == parameters
+    assert tuple(model.d["pool5"].shape[1:]) == (6, 6, 256)
+
+
+def test_local_response_norm_with_the_constants_of_caffe(session):
+    """Caffe's alpha is divided by the five channels, and the sum starts at 1 where the paper's starts at 2."""
+    with tf.Graph().as_default():
+        model = AlexNet([67, 67, 3], 2, local_response_norm="caffe")
+    norm = next(op for op in model.graph.get_operations() if op.type == "LRN")
+    constants = {name: norm.get_attr(name) for name in ("depth_radius", "bias", "alpha", "beta")}
+    assert constants == pytest.approx({"depth_radius": 2, "bias": 1.0, "alpha": 2e-5, "beta": 0.75})
+
+
+def test_dropout_on_inputs_is_in_front_of_fc6_and_fc7():
+    with tf.Graph().as_default() as graph:
+        model = AlexNet([67, 67, 3], 2, dropout_prob=0.5, dropout_on="inputs")
+    products = {op.name: op.inputs[0] for op in graph.get_operations() if op.type == "MatMul"}
+    assert products["fc8/MatMul"] is model.d["relu7"]
+    dropped = [products[f"{layer}/MatMul"].op.type for layer in ("fc6", "fc7")]
+    assert dropped == ["Identity"] * 2  # the result of a conditional
+    assert products["fc7/MatMul"] is not model.d["relu6"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"local_response_norm": "torch"}, "local_response_norm is 'torch'; it must be true, false or caffe"),
+        ({"widths": [96, 256]}, r"widths is \[96, 256\]; it must be five positive integers"),
+        ({"widths": 5}, "widths is 5; it must be five positive integers"),
+        ({"groups": 0}, "groups is 0; it must be a positive integer"),
+        ({"groups": 5}, "96 channels and 256 filters cannot be divided into 5 groups"),
+        ({"image_padding": -1}, "image_padding is -1; it must be an integer of at least 0"),
+        ({"dropout_on": "all"}, "dropout_on is 'all'; it must be one of outputs, inputs"),
+    ],
+)
+def test_a_wrong_value_is_an_error_that_names_the_option(options, message):
+    with tf.Graph().as_default(), pytest.raises(ValueError, match=message):
+        AlexNet([67, 67, 3], 2, **options)

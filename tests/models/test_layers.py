@@ -71,6 +71,44 @@ def test_convolution_pooling_and_fully_connected_by_hand():
     np.testing.assert_array_equal(mean, [[7.5]])
 
 
+class TestGroups:
+    """Two groups of one channel: the first filter reads the first channel, the second the second."""
+
+    X = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2)
+    W = np.array([10.0, 100.0], np.float32).reshape(1, 1, 1, 2)
+
+    def test_by_hand_with_gradients(self):
+        def build():
+            x, filters = tf.constant(self.X), tf.constant(self.W)
+            out = layers.conv2d(x, filters, 1, groups=2)
+            return [out, *tf.gradients(tf.reduce_sum(out), [x, filters])]
+
+        out, by_x, by_filters = run(build)
+        np.testing.assert_array_equal(out, self.X * [10, 100])
+        np.testing.assert_array_equal(by_x, np.broadcast_to(self.W[0, 0], (1, 2, 2, 2)))
+        np.testing.assert_array_equal(by_filters.ravel(), [0 + 2 + 4 + 6, 1 + 3 + 5 + 7])
+
+    def test_a_layer_is_its_halves_side_by_side(self):
+        x = np.random.default_rng(0).normal(size=(2, 5, 5, 4)).astype(np.float32)
+
+        def build():
+            out = layers.conv_layer(tf.constant(x), 3, 2, 6, "SYMMETRIC", groups=2, biases_value=0.5)
+            (filters,) = (v for v in v1.global_variables() if v.op.name == "weights")
+            halves = [layers.conv2d(x[..., :2], filters[..., :3], 2, "SYMMETRIC")]
+            halves.append(layers.conv2d(x[..., 2:], filters[..., 3:], 2, "SYMMETRIC"))
+            return out, tf.concat(halves, axis=3), tf.shape(filters)
+
+        out, halves, shape = run(build)
+        np.testing.assert_allclose(out, halves + 0.5, rtol=1e-5, atol=1e-6)
+        assert tuple(shape) == (3, 3, 2, 6)
+
+    @pytest.mark.parametrize(("channels", "filters"), [(3, 4), (4, 3)])
+    def test_what_cannot_be_divided_is_an_error(self, channels, filters):
+        message = f"{channels} channels and {filters} filters cannot be divided into 2 groups"
+        with tf.Graph().as_default(), pytest.raises(ValueError, match=message):
+            layers.conv_layer(tf.zeros([1, 4, 4, channels]), 3, 1, filters, groups=2)
+
+
 class TestSymmetricPadding:
     """(side - 1) // 2 zeros on each edge, as PyTorch pads; SAME has its one zero below and on the right."""
 
@@ -198,6 +236,12 @@ def test_local_response_norm_by_hand():
     out = run(lambda: layers.local_response_norm(tf.constant(x)))
     expected = x.ravel() / (2 + 1e-4 * 14) ** 0.75  # every window of 5 channels holds all three
     np.testing.assert_allclose(out.ravel(), expected, rtol=1e-6)
+
+
+def test_local_response_norm_with_constants_of_its_own():
+    x = np.array([1.0, 2.0, 3.0], np.float32).reshape(1, 1, 1, 3)
+    out = run(lambda: layers.local_response_norm(tf.constant(x), bias=1.0, alpha=0.5))
+    np.testing.assert_allclose(out.ravel(), x.ravel() / (1 + 0.5 * 14) ** 0.75, rtol=1e-6)
 
 
 @pytest.mark.bfloat16

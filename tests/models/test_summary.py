@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from models.layers import batch_norm, conv_layer, fc_layer, global_average_pool, max_pool
-from models.nn import ConvNet, ResNet50
+from models.nn import AlexNet, ConvNet, ResNet50
 from models.summary import LayerRow, format_table, layer_rows, main
 from tests.conftest import tiny_model, whole_net
 
@@ -90,6 +90,15 @@ def test_the_place_of_the_stride_shows():
     with tf.Graph().as_default():
         paper = layer_rows(ResNet50((224, 224, 3), 1000, bottleneck_stride="1x1"))
     assert sum(row.multiply_adds for row in paper) == pytest.approx(3.8e9, abs=0.1e9)  # the paper's table 1
+
+
+def test_groups_halve_the_work():
+    with tf.Graph().as_default():
+        rows = layer_rows(AlexNet((227, 227, 3), 1000, groups=2))
+    found = {row.name: (row.output_shape, row.parameters, row.multiply_adds) for row in rows}
+    parameters = 5 * 5 * 48 * 256
+    assert found["conv2"] == ((27, 27, 256), parameters + 256, 27 * 27 * parameters)
+    assert found["conv3"][2] == 13 * 13 * 9 * 256 * 384
 
 
 def test_a_table_of_two_rows():

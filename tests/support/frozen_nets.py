@@ -114,6 +114,10 @@ NETS = {
     "basic": _resnet(stages=(1, 1), stem="cifar", shortcut="A"),
     "bottleneck": _resnet(stages=(2, 1), block="bottleneck", padding="SYMMETRIC"),
     "biased": _resnet(stages=(1, 1), stem="mini", conv_biases=True, batch_norm_epsilon=1e-3),
+    "slim": _resnet(
+        stages=(2, 1), block="bottleneck", padding="SYMMETRIC", pool_padding="SAME", stride_block="last"
+    ),
+    "keras": _resnet(stages=(1, 1), block="bottleneck", bottleneck_stride="1x1", conv_biases=True),
     "smallnet": lambda precision: SmallNet((10, 10, 3), 3, precision=precision, width=8, dropout_prob=0.5),
     **{kind.__name__: _own(kind) for kind in (Branches, Nested, Shared, OwnNorm, Loop, Noise)},
 }

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from models.runtime.tensorflow_paths import plain_folder
 from models.weights.errors import WeightsError
+from models.weights.readers.checkpoint_index import check_index
 from models.weights.readers.checkpoint_paths import checkpoint_bytes, index_of
 from models.weights.readers.limits import MAX_TENSORS, Budget, Entry, checked_shape
 
@@ -25,6 +26,8 @@ def checkpoint_entries(prefix: Path) -> Iterator[Entry]:
 
     The names that tf.train.Checkpoint gives lose their ending ".ATTRIBUTES/VARIABLE_VALUE".
     """
+    if index_of(prefix).is_file():
+        check_index(index_of(prefix).read_bytes())
     with plain_folder(prefix.parent) as plain:
         reader = tf.train.load_checkpoint(f"{plain}/{prefix.name}")
         shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()

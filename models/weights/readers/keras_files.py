@@ -1,20 +1,19 @@
-"""Read the weights of Keras: `.h5` of every version, `.weights.h5` and `.keras` of version 3.
+"""Name the weights in files of Keras: `.h5` of every version, `.weights.h5` and `.keras` of version 3.
 
 Tensors are named LAYER/WEIGHT, such as "conv1_conv/kernel", "conv1_bn/moving_mean" and "predictions/bias", whatever
-the file. The older format stores these names. The format of version 3 stores groups by class, such as
-"layers/conv2d_3/vars/0", with the layer's name as an attribute; the names of the weights follow from the class, and
-are numbers ("my_layer/0") for classes that WEIGHT_NAMES lacks.
+the file. The older format stores these names. Version 3 stores groups by class, such as "layers/conv2d_3/vars/0",
+with the layer's name as an attribute; the names of the weights follow from the class, and for classes that
+WEIGHT_NAMES lacks they are numbers ("my_layer/0").
 """
 
-import io
 import re
 from collections.abc import Iterator
 
-import h5py
 import numpy as np
 
 from models.weights.errors import WeightsError
-from models.weights.readers.limits import MAX_TENSORS, Entry, bfloat16_values, checked_shape, shown
+from models.weights.readers.hdf5 import Hdf5Array, Hdf5Group, read_hdf5
+from models.weights.readers.limits import Entry, bfloat16_values, shown
 
 _NORMALISATION = ("gamma", "beta", "moving_mean", "moving_variance")
 # class of a layer, as version 3 writes it: the names of its weights in order
@@ -22,103 +21,63 @@ WEIGHT_NAMES = {
     "conv2d": ("kernel", "bias"), "depthwise_conv2d": ("kernel", "bias"), "dense": ("kernel", "bias"),
     "batch_normalization": _NORMALISATION,
 }  # fmt: skip
-_MAX_DEPTH = 12  # of groups within each other: models within models
+_OPTIMIZER = "optimizer"
 
 
 def keras_entries(content: bytes) -> Iterator[Entry]:
-    """Yield the tensors of an HDF5 file of Keras.
+    """Yield the tensors of an HDF5 file of Keras, without the optimizer's.
 
-    :raises WeightsError: it is not of Keras, or refers to other files.
+    :raises WeightsError: it is not of Keras, or has parts that Keras does not write.
     """
-    with h5py.File(io.BytesIO(content), "r") as file:
-        group = _child(file, "model_weights") if "model_weights" in file else file
-        if any(name.startswith("layer_names") for name in group.attrs):
-            yield from _older_entries(group)
-        elif "layers" in file or "vars" in file:
-            yield from _groups_entries(file, "", _MAX_DEPTH)
-        else:
-            raise WeightsError(
-                "it is an HDF5 file, but not of Keras' weights; save them with model.save_weights"
-            )
+    file = read_hdf5(content)
+    whole_model = file.children.get("model_weights")
+    group = whole_model if isinstance(whole_model, Hdf5Group) else file
+    if any(name.startswith("layer_names") for name in group.attributes):
+        for name, layer in group.children.items():
+            yield from _older_entries(layer, name)
+    elif "layers" in file.children or "vars" in file.children:
+        yield from _entries(file, "")
+    else:
+        raise WeightsError("it is an HDF5 file, but not of Keras' weights; save them with model.save_weights")
 
 
-def _older_entries(group: h5py.Group) -> Iterator[Entry]:
-    for layer in [*_texts(group, "layer_names"), "top_level_model_weights"]:
-        if layer in group:
-            layer_group = _child(group, layer)
-            for weight in _texts(layer_group, "weight_names"):
-                yield from _entry(_dataset(layer_group, weight), weight.removesuffix(":0"))
+def _older_entries(item: Hdf5Group | Hdf5Array, name: str) -> Iterator[Entry]:
+    """Yield the tensors of one layer; of their paths the last two parts count, without the names of models."""
+    if isinstance(item, Hdf5Array):
+        yield from _entry(item, "/".join(name.removesuffix(":0").split("/")[-2:]))
+        return
+    for key, child in item.children.items():
+        yield from _older_entries(child, f"{name}/{key}")
 
 
-def _texts(group: h5py.Group, name: str) -> list[str]:
-    """Return an attribute of texts; Keras splits a long one into NAME0, NAME1, and so on."""
-    pieces = [name] if name in group.attrs else []
-    while not pieces or pieces[-1] != name:
-        piece = f"{name}{len(pieces)}"
-        if piece not in group.attrs:
-            break
-        pieces.append(piece)
-    texts = [text for piece in pieces for text in np.atleast_1d(group.attrs[piece])]
-    return [text.decode("utf-8") if isinstance(text, bytes) else str(text) for text in texts]
+def _entries(group: Hdf5Group, class_name: str) -> Iterator[Entry]:
+    """Yield the tensors of a group of version 3 and of the groups in it.
 
-
-def _groups_entries(group: h5py.Group, name: str, depth: int) -> Iterator[Entry]:
-    """Yield the tensors of a group of version 3 and of the groups in it, without those of the optimizer."""
-    if depth == 0 or len(group) > MAX_TENSORS:
-        raise WeightsError("its groups are nested too deep or too many; do not use this file")
-    for key in group:
-        if key == "vars":
-            yield from _layer_entries(_child(group, key), name)
-        elif group.get(key, getclass=True) is h5py.Group and key != "optimizer":
-            yield from _groups_entries(_child(group, key), key, depth - 1)
-
-
-def _layer_entries(variables: h5py.Group, class_name: str) -> Iterator[Entry]:
-    """Yield the tensors of one layer.
-
-    :param class_name: of the group: the class and, from the second layer of it, a number ("conv2d_3").
+    :param class_name: the group's name: a layer's class and, from the second layer of it, a number ("conv2d_3").
     """
-    layer = variables.attrs.get("name", class_name)
-    layer = layer if isinstance(layer, str) else class_name
-    names = WEIGHT_NAMES.get(class_name) or WEIGHT_NAMES.get(re.sub(r"_\d+$", "", class_name), ())
-    if names == _NORMALISATION and len(variables) != len(names):
-        names = ()  # without scale or offset, which of both is missing is not known
-    for key in variables:
-        weight = names[int(key)] if key.isdecimal() and int(key) < len(names) else key
-        yield from _entry(_dataset(variables, key), f"{layer}/{weight}")
+    for key, child in group.children.items():
+        if isinstance(child, Hdf5Group) and key == "vars":
+            yield from _layer_entries(child, class_name)
+        elif isinstance(child, Hdf5Group) and key != _OPTIMIZER:
+            yield from _entries(child, key)
 
 
-def _child(group: h5py.Group, name: str) -> h5py.Group:
-    _check_link(group, name)
-    child = group[name]
-    if not isinstance(child, h5py.Group):
-        raise WeightsError(f"{shown(name)} is not a group; download it again")
-    return child
+def _layer_entries(variables: Hdf5Group, class_name: str) -> Iterator[Entry]:
+    layer = "".join(variables.attributes.get("name", [class_name]))
+    names = WEIGHT_NAMES.get(re.sub(r"_\d+$", "", class_name), ())
+    if names == _NORMALISATION and len(variables.children) != len(names):
+        names = ()  # without scale or offset: which of them is missing is not known
+    for key, array in variables.children.items():
+        weight = names[int(key)] if re.fullmatch(r"\d", key) and int(key) < len(names) else key
+        if isinstance(array, Hdf5Array):
+            yield from _entry(array, f"{layer}/{weight}")
 
 
-def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
-    """Return the dataset at a path with "/", below `group`."""
-    *folders, last = name.split("/")
-    for folder in folders:
-        group = _child(group, folder)
-    _check_link(group, last)
-    dataset = group[last]
-    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
-        raise WeightsError(f"{shown(name)} is not an array of this file; do not use it")
-    return dataset
-
-
-def _check_link(group: h5py.Group, name: str) -> None:
-    if name in ("", ".", "..") or "/" in name or not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise WeightsError(f"{shown(name)} is missing or refers to another place; do not use this file")
-
-
-def _entry(dataset: h5py.Dataset, name: str) -> Iterator[Entry]:
-    is_bfloat16 = dataset.attrs.get("dtype") == "bfloat16"
-    if dataset.dtype.kind == "f" or is_bfloat16:
-        shape = checked_shape(dataset.shape, name)
-        yield Entry(name, shape, lambda: _bfloat16(dataset[()]) if is_bfloat16 else dataset[()])
-
-
-def _bfloat16(bits: np.ndarray) -> np.ndarray:
-    return bfloat16_values(bits.astype(np.uint16))
+def _entry(array: Hdf5Array, name: str) -> Iterator[Entry]:
+    if array.attributes.get("dtype") == ["bfloat16"]:
+        bits = array._replace(dtype=np.dtype("<u2"))
+        yield Entry(name, array.shape, lambda: bfloat16_values(bits.read()))
+    elif array.dtype is None:
+        raise WeightsError(f"{shown(name)} has numbers of an unknown kind; save the weights as float32")
+    elif array.dtype.kind == "f":
+        yield Entry(name, array.shape, array.read)

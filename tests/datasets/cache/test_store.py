@@ -16,6 +16,7 @@ from datasets.errors import DataError, StorageError
 from datasets.image_files.folder_or_zip import open_source
 from datasets.images.decode import read_resized
 from datasets.images.duplicates import pixel_digests
+from datasets.options.fields import sides
 from datasets.options.loading import DecodeOptions
 from datasets.storage.cache_folders import _temporary_folder, default_cache_dir
 
@@ -85,13 +86,24 @@ def test_the_second_time_nothing_is_decoded(folder, decoded):
 
 
 @pytest.mark.fault(12)
-@pytest.mark.parametrize("options", [{"image_size": 9}, {"channels": 1}])
+@pytest.mark.parametrize("options", [{"image_size": 9}, {"image_size": (8, 6)}, {"channels": 1}])
 def test_another_transform_is_another_entry(folder, decoded, options):
     first = load(folder)
     second = load(folder, **options)
     assert len(decoded) == 80
-    assert second.images.shape == (40, *([options.get("image_size", 8)] * 2), options.get("channels", 3))
+    shape = *sides(options.get("image_size", 8)), options.get("channels", 3)
+    assert second.images.shape == (40, *shape)
     assert first.fingerprint != second.fingerprint
+
+
+@pytest.mark.parametrize("fit", ["crop", "letterbox"])
+def test_images_that_are_resized_in_another_way_are_another_entry(tmp_path, decoded, fit):
+    Image.fromarray(np.arange(240, dtype=np.uint8).reshape(8, 10, 3)).save(tmp_path / "wide.png")
+    first = load(tmp_path)
+    second = load(tmp_path, resize=fit)
+    assert len(decoded) == 2
+    assert first.fingerprint != second.fingerprint
+    np.testing.assert_array_equal(second.images[0], read_resized(tmp_path / "wide.png", 8, fit=fit))
 
 
 @pytest.mark.fault(12)

@@ -24,6 +24,13 @@ def test_crops_are_as_checkpoints_hold_them():
     assert type(options.crops) is Crops
 
 
+@pytest.mark.parametrize("size", ["96x128", [96, 128], (96, 128), np.array([96, 128])])
+def test_a_size_is_a_side_or_height_and_width(size):
+    options = LoadOptions(image_size=size, crop_size="64x64")
+    assert (options.image_size, options.crop_size) == ((96, 128), 64)
+    assert (options.image_sides, options.crops.crop_sides) == ((96, 128), (64, 64))
+
+
 def test_a_path_becomes_text():
     assert LoadOptions(cache_dir=Path("kept")).cache_dir == "kept"
 
@@ -37,6 +44,17 @@ def test_a_path_becomes_text():
         ({"max_bad_fraction": float("nan")}, "max_bad_fraction is nan"),
         ({"crop_size": 0}, "crop_size is 0; it must be a positive number"),
         ({"crop_size": 257}, "crop_size is 257; it must be at most image_size, 256"),
+        ({"image_size": "0x8"}, r"image_size is \(0, 8\); it must be a positive number of pixels, or HxW"),
+        (
+            {"image_size": "8x8x3"},
+            "image_size is '8x8x3'; it must be a whole number, or height and width, as in",
+        ),
+        ({"image_size": [8]}, r"image_size is \[8\]; it must be a whole number, or height and width"),
+        ({"image_size": [8, 2.5]}, "image_size is 2.5; it must be a whole number"),
+        ({"image_size": True}, "image_size is True; it must be a whole number, or height and width"),
+        ({"crop_size": "64x257"}, r"crop_size is \(64, 257\); it must be at most image_size, 256"),
+        ({"crop_size": [9, 300], "padding": 9}, "padding is 9; it must be below crop_size"),
+        ({"resize": "stretch"}, "resize is 'stretch'; it must be one of squash, crop, letterbox"),
         ({"padding": -1}, "padding is -1; it must be zero or a positive number"),
         ({"padding": 227}, "padding is 227; it must be below crop_size, or crops miss the image"),
         ({"crop_scale": [0.5]}, r"crop_scale is \(0.5,\); it must be the smallest and the largest share"),
@@ -76,6 +94,7 @@ def test_options_that_no_images_can_satisfy_are_named(options, message):
             3,
             "crop_size is 9; it must be at most 8 for images of 8x8 pixels with a padding of 0",
         ),
+        ({"crop_size": (4, 9)}, 3, r"crop_size is \(4, 9\); it must be at most 8x8 for images of 8x8 pixels"),
         ({"crop_size": 11, "padding": 1}, 3, "at most 10 for images of 8x8 pixels with a padding of 1"),
         (
             {"crop_size": 8, "color_jitter": 0.1},

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pytest
 
 from datasets.errors import OptionError, UsageError
-from datasets.options.fields import POSITIVE, CheckedOptions, option
+from datasets.options.fields import POSITIVE, CheckedOptions, Size, option
 from datasets.options.text_values import nested_values, read_values, text_value
 
 
@@ -24,6 +24,7 @@ class Cake(CheckedOptions):
     layers: tuple[int, ...] = option((), "heights")
     toppings: dict[str, Any] = option({}, "by name")
     iced: bool = option(False, "whether it is iced")
+    tray: Size = option(8, "centimetres")
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,10 @@ def test_text_is_yaml_with_the_numbers_of_python(text, value):
         ("sugar", "null", None),
         ("sugar", "1", 1.0),
         ("layers", "[1, 2]", (1, 2)),
+        ("tray", "16", 16),
+        ("tray", "16x24", (16, 24)),
+        ("tray", "[16, 24]", (16, 24)),
+        ("tray", "24x24", 24),
         ("toppings", '{cream: "2", nuts: few}', {"cream": 2, "nuts": "few"}),
         ("iced", "true", True),
     ],

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datasets.folder import load_folder
 from datasets.options.loading import LoadOptions
-from learning.inference.prediction import ImageFile, predict_files
+from learning.inference.prediction import ImageFile, image_files, predict_files
 from models.graph.folded import FrozenSession
-from tests.conftest import tiny_model, v1
+from tests.conftest import TinyNet, tf, tiny_model, v1
 
 
 @pytest.fixture
@@ -51,3 +52,28 @@ def test_all_images_go_through_one_graph_whichever_can_be_read(session, runs, co
     )
     assert [bool(row.error) for row in rows] == [i == 5 for i in range(count)]
     assert runs == expected
+
+
+@pytest.mark.parametrize("resize", ["squash", "crop", "letterbox"])
+def test_images_are_resized_as_those_of_the_run_were(session, tmp_path, resize):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(3):
+            pixels = rng.integers(0, 256, (20, 50, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
+    options = LoadOptions(
+        image_size="12x16", crop_size="10x14", resize=resize, val_fraction=0, test_fraction=0
+    )
+    dataset = load_folder(tmp_path / "images", options).train
+    with tf.Graph().as_default():
+        model = TinyNet((10, 14, 3), 2)
+        sess = session(model)
+        sess.run(v1.global_variables_initializer())
+    assert dataset.crop_shape == model.input_shape
+    expected = model.predict(sess, dataset, augment_pred=False)
+    files = image_files([str(tmp_path / "images")])
+    config = SimpleNamespace(data=options, train=SimpleNamespace(batch_size=64))
+    run = SimpleNamespace(config=config, class_names=["a", "b"])
+    found = [dict(row.classes)["a"] for row in predict_files(sess, model, files, run, top_k=2)]
+    np.testing.assert_allclose(found, expected[:, 0], rtol=1e-5)

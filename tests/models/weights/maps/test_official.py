@@ -106,7 +106,7 @@ def test_a_network_that_does_not_project_its_first_shortcut_is_an_error():
         OFFICIAL_RESNET.pairs(model)
 
 
-def test_version_2_which_normalises_first_is_not_recognised():
+def test_version_2_which_normalises_first_is_refused():
     shapes = {
         "resnet_model/conv2d/kernel": (7, 7, 3, 64),
         "resnet_model/batch_normalization/gamma": (64,),
@@ -114,5 +114,8 @@ def test_version_2_which_normalises_first_is_not_recognised():
         "resnet_model/batch_normalization_1/gamma": (64,),
         "resnet_model/dense/kernel": (2048, 1001),
     }
-    with pytest.raises(WeightsError, match="unknown network"):
+    with pytest.raises(
+        WeightsError,
+        match="normalises first, as the official TensorFlow models' version 2",
+    ):
         recognise(shapes)

@@ -1,0 +1,36 @@
+"""A network with the weights that its package brings, used like a published run."""
+
+import os
+from pathlib import Path
+
+from learning.config.options import DataConfig, ModelConfig
+from learning.config.run_config import RunConfig
+from learning.runs.directory import RunDirectory, is_run
+from models.weights.packaged import PACKAGES, imagenet_classes
+
+
+class PackagedRun(RunDirectory):
+    """The ImageNet classifier of a name in `PACKAGES`; there is no folder.
+
+    Crops are cut and scaled as in the evaluation of the published weights: the middle of the image, seven eighths
+    of its shorter side.
+    """
+
+    def __init__(self, name: str) -> None:
+        package = PACKAGES[name]
+        self.path = Path(name)
+        data = DataConfig(name="folder", image_size=package.image_size, crop_size=package.crop_size)
+        self.config = RunConfig(recipe=name, data=data, model=ModelConfig(name=name, init=name))
+        self.class_names = imagenet_classes()
+        self.input_shape = (package.crop_size, package.crop_size, 3)
+        self.num_images = {}
+        self.info = {"published": True, "class_names": self.class_names, "input_shape": self.input_shape}
+
+
+def open_run(path: str | os.PathLike[str]) -> RunDirectory:
+    """Open a run directory, or the network of a name whose package brings its weights.
+
+    :raises CheckpointError: there is no such run.
+    """
+    name = os.fspath(path)
+    return PackagedRun(name) if name in PACKAGES and not is_run(name) else RunDirectory(name)

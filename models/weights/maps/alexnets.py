@@ -1,0 +1,44 @@
+"""What the maps of all AlexNets share: the variables of our network by layer, and the network's options."""
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from models.weights.errors import WeightsError
+from models.weights.naming import Pair
+
+if TYPE_CHECKING:
+    from models.convnet import ConvNet
+
+FIRST_LAYER = "conv1/weights"
+HEAD = "fc8"
+# The network of Krizhevsky et al. 2012 for 227x227 pixels.
+OPTIONS: dict[str, Any] = {
+    "widths": [96, 256, 384, 384, 256],
+    "groups": 2,
+    "image_padding": 0,
+    "local_response_norm": True,
+}
+_PLACE = re.compile(r"(?P<layer>conv[1-5]|fc[678])/(?P<kind>weights|biases)")
+
+
+def alexnet_pairs(model: "ConvNet", source: str, pair_of: Callable[[str, str], Pair]) -> list[Pair]:
+    """Return the pairs of all variables of an AlexNet.
+
+    :param source: what the map is called in the message of an error.
+    :param pair_of: gives the pair of a layer, such as fc6, and a kind, weights or biases.
+    :raises WeightsError: the network is not an AlexNet.
+    """
+    pairs = []
+    for variable in model.variables:
+        name = variable.op.name
+        if name.startswith("preprocessing/"):
+            continue
+        match = _PLACE.fullmatch(name)
+        if match is None:
+            raise WeightsError(
+                f"{source} has no counterpart of the variable {name} of {type(model).__name__}; "
+                "build alexnet, without a variable scope around it"
+            )
+        pairs.append(pair_of(match["layer"], match["kind"]))
+    return pairs

@@ -1,0 +1,57 @@
+"""learning/training/rate_factors.py: variables that train at a rate of their own."""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as v1
+
+from learning.evaluators import AccuracyEvaluator
+from learning.optimizers import OPTIMIZERS, MomentumOptimizer, Optimizer
+from tests.conftest import make_set, tiny_model
+
+
+def updates(session, name, factors, **options):
+    """By how much one update changes each trained variable."""
+    model, train_set = tiny_model(weight_decay=0.1), make_set()
+    optimizer = OPTIMIZERS[name](model, train_set, AccuracyEvaluator(), rate_factors=factors, **options)
+    sess = session(model)
+    sess.run(optimizer.initialize)
+    before = sess.run(model.trainable_variables)
+    feed = model.feed(*train_set.next_batch(16), is_train=True) | {optimizer.learning_rate_placeholder: 0.01}
+    sess.run(optimizer.optimize, feed)
+    after = sess.run(model.trainable_variables)
+    return {v.op.name: b - a for v, a, b in zip(model.trainable_variables, before, after, strict=True)}
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_an_update_is_multiplied_by_the_factor_of_the_first_expression_that_matches(session, name):
+    whole = updates(session, name, {})
+    scaled = updates(session, name, {"conv1/weights": 0.5, "conv1": 0.0})
+    for variable, update in whole.items():
+        factor = 0.5 if variable == "conv1/weights" else 0.0 if variable.startswith("conv1") else 1.0
+        np.testing.assert_allclose(scaled[variable], factor * update, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("factors", "message"),
+    [
+        ({"conv7": 0.1}, "has 'conv7', which decides about none of the trained variables: conv1/weights"),
+        ({"fc": 0.1, "fc/weights": 1.0}, "has 'fc/weights', which decides about none"),
+        ({"(": 0.1}, r"has '\(', which is not a regular expression"),
+        ({"fc": -1.0}, "rate_factors is .*; it must be a mapping of regular expressions"),
+        ({"fc": "much"}, "rate_factors is .*; it must be a mapping of regular expressions"),
+    ],
+)
+def test_factors_that_cannot_be_meant(factors, message):
+    with pytest.raises(ValueError, match=message):
+        MomentumOptimizer(tiny_model(), make_set(), AccuracyEvaluator(), rate_factors=factors)
+
+
+def test_an_update_rule_that_ignores_factors_is_refused():
+    class Plain(Optimizer):
+        def _optimize_op(self):
+            rule = v1.train.GradientDescentOptimizer(self.learning_rate_placeholder)
+            return rule.apply_gradients(self._gradients(self.model.loss))
+
+    with pytest.raises(ValueError, match="no effect on Plain, whose _optimize_op does not call self._apply"):
+        Plain(tiny_model(), make_set(), AccuracyEvaluator(), rate_factors={"fc": 0.5})
+    Plain(tiny_model(), make_set(), AccuracyEvaluator())
