@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from datasets.download.known_files import ASIRRA, CIFAR10_BINARY, CIFAR10_PYTHON, MNIST, OfficialFile
-from datasets.errors import OptionError
+from datasets.errors import OptionError, suggestion
 from datasets.options.fields import changed
 from datasets.options.loading import LoadOptions
 
@@ -69,6 +69,18 @@ DATASETS: dict[str, DataSetEntry] = {
         # Nothing is verified by name, since other sets, such as Fashion-MNIST, use the same file names.
     ),
 }
+
+
+def check_name(name: str, download: bool) -> None:
+    """Raise OptionError for a data set that does not exist, or has no download although one is asked for."""
+    if name not in DATASETS:
+        raise OptionError(f"unknown data.name {name!r}; {suggestion(name, DATASETS)}")
+    downloads = [name for name, entry in DATASETS.items() if entry.downloads]
+    if download and name not in downloads:
+        raise OptionError(
+            f"the data set {name!r} cannot be downloaded, only {', '.join(downloads)}; leave --download out, or "
+            "choose one of these with --data.name"
+        )
 
 
 def load_options(name: str, options: LoadOptions | None, changes: Mapping[str, Any]) -> LoadOptions:

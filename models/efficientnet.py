@@ -70,7 +70,10 @@ class EfficientNetLite(ConvNet):
         """
         check(0 < width < math.inf, "width", width, "a positive number")
         check(0 < depth < math.inf, "depth", depth, "a positive number")
-        self._batch_norm = {"momentum": batch_norm_momentum, "epsilon": batch_norm_epsilon}
+        momentum, epsilon = batch_norm_momentum, batch_norm_epsilon
+        check(0 <= momentum < 1, "batch_norm_momentum", momentum, "at least 0 and below 1")
+        check(0 < epsilon < 1, "batch_norm_epsilon", epsilon, "above 0 and below 1")
+        self._batch_norm = {"momentum": momentum, "epsilon": epsilon}
         d = {}
         with v1.variable_scope("stem"):
             d["stem"] = x = self._conv_norm(self.inputs, 3, 2, STEM_WIDTH)

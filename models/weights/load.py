@@ -29,7 +29,7 @@ SCALE, MEAN = "preprocessing/scale", "preprocessing/mean"
 MOST_NAMED = 5  # differences that a message names
 # What a training checkpoint holds besides the network: slots of optimizers, averages of weights, counters.
 TRAINING_ONLY = re.compile(
-    r"(.*/)?(global_step|beta[12]_power|Momentum(_\d+)?|Adam(_\d+)?|RMSProp(_\d+)?|ExponentialMovingAverage)"
+    r"(.*/)?(global_step|beta[12]_power(_\d+)?|Momentum(_\d+)?|Adam(_\d+)?|RMSProp(_\d+)?|ExponentialMovingAverage)"
     r"|training/.*|save_counter|optimizer/.*|_CHECKPOINTABLE_OBJECT_GRAPH"
 )
 State = Literal["loaded", "new"]
@@ -88,6 +88,9 @@ def load_tensors(
 ) -> LoadReport:
     """Load tensors that were read already; see `load_weights`.
 
+    Variables of integers, such as a network's own counters, get initial values, because integers are not
+    read from files.
+
     :param weights_map: how they are named; None to recognise it by the names.
     """
     tensors = weights.tensors
@@ -95,8 +98,9 @@ def load_tensors(
         shapes = {name: tensor.shape for name, tensor in tensors.items()}
         weights_map = recognise(shapes)
     variables = {v.op.name: v for v in model.variables}
+    floating = [name for name, variable in variables.items() if variable.dtype.base_dtype.is_floating]
     if weights_map is None:
-        pairs, head, ignored = [Pair(name, name) for name in variables], model.head, "(?!)"
+        pairs, head, ignored = [Pair(name, name) for name in floating], model.head, "(?!)"
         form = "sessionnet"
     else:
         check_options(model, weights_map, weights.where)
@@ -109,7 +113,7 @@ def load_tensors(
     problems += _left_over(tensors, pairs, ignored)
     covered = {pair.ours for pair in pairs} | ({SCALE, MEAN} if weights_map else set())
     problems += [
-        f"{name} of the network has no counterpart there" for name in variables if name not in covered
+        f"{name} of the network has no counterpart there" for name in floating if name not in covered
     ]
     if problems:
         raise WeightsError(_mismatch(weights.where, form, model, problems))
@@ -142,8 +146,13 @@ def other_options(model: ConvNet, weights_map: WeightsMap) -> list[str]:
     return [
         f"{name} is {model.options[name]!r}, must be {value!r}"
         for name, value in weights_map.options.items()
-        if name in model.options and model.options[name] != value
+        if name in model.options and _as_list(model.options[name]) != _as_list(value)
     ]
+
+
+def _as_list(value: object) -> object:
+    """Return a tuple, such as the widths of a network, as the list that a recipe has."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def is_ours(weights: Weights) -> bool:
@@ -202,8 +211,9 @@ def _mismatch(where: str, form: str, model: ConvNet, problems: Sequence[str]) ->
 def _head_sentence(
     tensors: Mapping[str, np.ndarray], pairs: Sequence[Pair], of_head: set[str], model: ConvNet
 ) -> str:
-    sizes = {tensors[p.theirs].size for p in pairs if p.ours in of_head and p.theirs in tensors}
-    there = f"{min(sizes)} classes there, " if sizes else ""
+    theirs = [tensors[pair.theirs] for pair in pairs if pair.ours in of_head and pair.theirs in tensors]
+    sizes = [tensor.size for tensor in theirs if tensor.ndim == 1]  # of the biases
+    there = f"{sizes[0]} classes there, " if sizes else ""
     return f"the last layer ({model.head}) is new: {there}{model.num_classes} here"
 
 

@@ -28,6 +28,7 @@ SUITES = (
     "models/graph/test_filter_gradients.py",
     "models/graph/test_freezing.py",
     "models/graph/test_losses.py",
+    "models/weights/test_load.py",
     "scripts/test_porting.py",
     "models/graph/test_folded.py::TestSideEffects",
 )

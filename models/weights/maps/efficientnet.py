@@ -47,7 +47,7 @@ def _pair(name: str, leaf: str, prefix: str, convolution: str, norm: str) -> Pai
     if leaf == "weights":
         layout = CMHW if convolution == "_depthwise_conv" else OIHW
         return Pair(name, f"{prefix}{convolution}.weight", layout)
-    return Pair(name, f"{prefix}{norm}.{STATISTICS[leaf]}")
+    return Pair(name, f"{prefix}{norm}.{STATISTICS.get(leaf, leaf)}")  # another network may have other kinds
 
 
 def _recognises(shapes: Mapping[str, tuple[int, ...]]) -> bool:
@@ -63,5 +63,6 @@ EFFICIENTNET_LITE = WeightsMap(
     preprocessing=Preprocessing(mean=(127 / 255,) * 3, std=(128 / 255,) * 3),
     first_layer="stem/weights",
     head="fc",
+    options={"batch_norm_epsilon": 1e-3},
     ignored=r".*\.num_batches_tracked",
 )
