@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     export.add_argument(
         "file", metavar="FILE",
-        help="the file to make: .pth, .pt or .safetensors (torchvision), .h5 (keras), .npz, .safetensors",
+        help="the file to make: .pth, .pt or .safetensors for torchvision, .h5 or .weights.h5 for keras",
     )  # fmt: skip
     return parser
 
