@@ -55,12 +55,15 @@ def fit_head(
     train_set: DataSet,
     *,
     batch_size: int,
+    balanced: bool = False,
     progress: Callable[[Sequence[int]], Iterable[int]] | None = None,
 ) -> str:
     """Fit the last layer to the centre crops of a training set, and return a sentence about the result.
 
     The strength of the regularisation is chosen by cross-validation of the training images.
 
+    :param balanced: give every class the same weight, however many images it has; the score is then the balanced
+        accuracy.
     :raises UsageError: see `check_head`.
     """
     weights, biases = check_head(model)
@@ -68,18 +71,21 @@ def fit_head(
     labels = class_indices(train_set.labels, model.num_classes)
     if len(np.unique(labels)) < model.num_classes:
         raise UsageError("train.linear_probe needs an image of every class in the training set; leave it out")
-    strength, score = _choose(features, labels)
-    fitted = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS).fit(features, labels)
+    class_weight = "balanced" if balanced else None
+    strength, score = _choose(features, labels, class_weight)
+    fitted = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS, class_weight=class_weight)
+    fitted.fit(features, labels)
     kernel, bias = fitted.coef_.T, fitted.intercept_  # (D, K), or (D, 1) of two classes
     if kernel.shape[1] == 1:
         kernel, bias = np.hstack([-kernel / 2, kernel / 2]), np.array([-bias[0] / 2, bias[0] / 2])
     for variable, value in ((weights, kernel), (biases, bias)):
         sess.run(variable.initializer, {variable.initializer.inputs[1]: value.astype(np.float32)})
-    accuracy = "" if score is None else f", accuracy {score:.4f} by cross-validation"
+    metric = "balanced accuracy" if balanced else "accuracy"
+    accuracy = "" if score is None else f", {metric} {score:.4f} by cross-validation"
     return f"last layer fitted to the features of {len(labels)} images{accuracy}"
 
 
-def _choose(features: np.ndarray, labels: np.ndarray) -> tuple[float, float | None]:
+def _choose(features: np.ndarray, labels: np.ndarray, class_weight: str | None) -> tuple[float, float | None]:
     """Return the best strength, and its score; without a choice for very few images."""
     middle = STRENGTHS[len(STRENGTHS) // 2]
     if np.bincount(labels).min() < FEWEST:
@@ -89,9 +95,11 @@ def _choose(features: np.ndarray, labels: np.ndarray) -> tuple[float, float | No
             features, labels, train_size=MOST, stratify=labels, random_state=0
         )
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    scoring = "balanced_accuracy" if class_weight else "accuracy"
     scores: dict[float, float] = {}
     for strength in STRENGTHS:
-        regression: Any = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS)
-        scores[strength] = float(np.mean(cross_val_score(regression, features, labels, cv=folds)))
+        regression: Any = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS, class_weight=class_weight)
+        found = cross_val_score(regression, features, labels, cv=folds, scoring=scoring)
+        scores[strength] = float(np.mean(found))
     best = max(scores, key=lambda strength: (scores[strength], strength == middle))
     return best, scores[best]
