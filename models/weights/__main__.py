@@ -44,8 +44,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def show(source: str) -> str:
     """Return a line for each tensor, sorted by name, and what network they are of."""
-    from models.weights.load import is_ours, read_source
-    from models.weights.maps.catalogue import recognise
+    from models.weights.load import map_of, read_source
 
     weights = read_source(source)
     shapes = {name: tensor.shape for name, tensor in weights.tensors.items()}
@@ -54,7 +53,8 @@ def show(source: str) -> str:
         f"{name:<{width}}  {'x'.join(map(str, shape))}".rstrip() for name, shape in sorted(shapes.items())
     ]
     try:
-        form = "this project's own names" if is_ours(weights) else recognise(shapes).name
+        weights_map = map_of(weights)
+        form = "this project's own names" if weights_map is None else weights_map.name
     except WeightsError as error:
         form = str(error)
     count = sum(tensor.size for tensor in weights.tensors.values())

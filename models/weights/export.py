@@ -123,8 +123,9 @@ def _network(run: Run, tensors: Mapping[str, np.ndarray], folder: Path) -> ConvN
 
 
 def _values(model: ConvNet, tensors: Mapping[str, np.ndarray], folder: Path) -> dict[str, np.ndarray]:
-    """Return the network's variables without what only training needs."""
-    shapes = {v.op.name: tuple(v.shape.as_list()) for v in model.variables}
+    """Return the network's variables of floating-point numbers, without what only training needs."""
+    floating = [v for v in model.variables if v.dtype.base_dtype.is_floating]
+    shapes = {v.op.name: tuple(v.shape.as_list()) for v in floating}
     wrong = [name for name, shape in shapes.items() if name not in tensors or tensors[name].shape != shape]
     if wrong:
         raise WeightsError(

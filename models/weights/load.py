@@ -94,9 +94,8 @@ def load_tensors(
     :param weights_map: how they are named; None to recognise it by the names.
     """
     tensors = weights.tensors
-    if weights_map is None and not is_ours(weights):
-        shapes = {name: tensor.shape for name, tensor in tensors.items()}
-        weights_map = recognise(shapes)
+    if weights_map is None:
+        weights_map = map_of(weights)
     variables = {v.op.name: v for v in model.variables}
     floating = [name for name, variable in variables.items() if variable.dtype.base_dtype.is_floating]
     if weights_map is None:
@@ -155,9 +154,17 @@ def _as_list(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def is_ours(weights: Weights) -> bool:
-    """Return whether the tensors have the names of this project's own networks."""
-    return SCALE in weights.tensors
+def map_of(weights: Weights) -> WeightsMap | None:
+    """Return the map of a source by the names of its tensors; None for those of this project's own networks.
+
+    :raises WeightsError: nobody names them so.
+    """
+    if SCALE in weights.tensors:
+        return None
+    try:
+        return recognise({name: tensor.shape for name, tensor in weights.tensors.items()})
+    except WeightsError as error:
+        raise WeightsError(f"'{weights.where}' holds {error}") from error
 
 
 def is_within(name: str, scope: str) -> bool:
