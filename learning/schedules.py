@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
 
-from datasets.options.fields import NOT_NEGATIVE, POSITIVE, Range, checked
-from learning.config.options import FACTOR, OptimizerConfig, ScheduleConfig
+from datasets.options.fields import FACTOR, NOT_NEGATIVE, POSITIVE, Range, checked
+from learning.config.options import OptimizerConfig, ScheduleConfig
 from models.options import accepted
 
 

@@ -92,7 +92,7 @@ class Cropper:
         if self.num_variants == 1:
             return np.zeros(len(rows), np.intp)
         crops, sides = self._crops, self._sides(0)
-        flips = self._sampler.windows(epoch, *sides, crops.crop_size, crops.reflect)[2]
+        flips = self._sampler.windows(epoch, *sides, crops.crop_sides, crops.reflect)[2]
         return flips[rows].astype(np.intp)
 
     def _shifted(self, indices: np.ndarray, rows: np.ndarray, epoch: int) -> np.ndarray:

@@ -55,6 +55,14 @@ POSITIVE = Range(lambda value: 0 < value < math.inf, "a positive number")
 NOT_NEGATIVE = Range(lambda value: 0 <= value < math.inf, "zero or a positive number")
 FRACTION = Range(lambda value: 0 <= value < 1, "a fraction: at least 0 and below 1")
 SIZE = Range(lambda value: min(sides(value)) > 0, "a positive number of pixels, or HxW as in 96x128")
+FACTOR = Range(lambda value: 0 < value <= 1, "above 0 and at most 1")
+SEED = Range(lambda value: 0 <= value < 2**31, "zero or a positive number below 2147483648")
+OPTION_NAMES = Range(lambda value: all(isinstance(key, str) for key in value), "a mapping of option names")
+FACTORS = Range(
+    lambda value: all(isinstance(k, str) and isinstance(v, int | float) and v >= 0 for k, v in value.items()),
+    "a mapping of regular expressions to factors, such as {stem: 0.1}",
+)
+ASCENDING = Range(lambda value: [0, *value] == sorted({0, *value}), "growing positive numbers of updates")
 SHARE = Range(lambda value: 0 <= value <= 1, "within 0 to 1")
 
 

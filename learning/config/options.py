@@ -4,18 +4,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from datasets.catalogue import DATASETS
-from datasets.options.fields import FRACTION, NOT_NEGATIVE, POSITIVE, CheckedOptions, Range, option
+from datasets.options import fields
+from datasets.options.fields import FRACTION, NOT_NEGATIVE, POSITIVE, CheckedOptions, option
 from datasets.options.loading import LoadOptions
 from models.catalogue import MODELS
-
-FACTOR = Range(lambda value: 0 < value <= 1, "above 0 and at most 1")  # so that a rate never rises
-SEED = Range(lambda value: 0 <= value < 2**31, "zero or a positive number below 2147483648")
-OPTION_NAMES = Range(lambda value: all(isinstance(key, str) for key in value), "a mapping of option names")
-RATE_FACTORS = Range(
-    lambda value: all(isinstance(k, str) and isinstance(v, int | float) and v >= 0 for k, v in value.items()),
-    "a mapping of regular expressions to factors, such as {stem: 0.1}",
-)
-ASCENDING = Range(lambda value: [0, *value] == sorted({0, *value}), "growing positive numbers of updates")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +20,7 @@ class DataConfig(LoadOptions):
     mean: Literal["channel", "pixel"] = option(
         "channel", "what is subtracted: the mean of each channel, or of each pixel of the centre crops"
     )
-    download: bool = option(
-        False, "fetch and verify the files of asirra, cifar10 or mnist, into --data-dir or the cache"
-    )
+    download: bool = option(False, "fetch and verify the official files, into --data-dir or the cache")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +29,7 @@ class ModelConfig(CheckedOptions):
 
     section = "model"
 
-    name: str = option(
-        "smallnet",
-        f"{', '.join(MODELS)}, or the dotted path of your own ConvNet subclass",
-    )
+    name: str = option("smallnet", f"{', '.join(MODELS)}, or the dotted path of your own ConvNet subclass")
     init: str | None = option(
         None,
         "start from these weights: a run, a file or checkpoint of another program (docs/finetuning.md lists them), "
@@ -70,7 +57,7 @@ class ModelConfig(CheckedOptions):
         {},
         "further parameters of the network's _build_model, also singly as in --model.options.width 64. They are "
         "added to the recipe's, which apply only to the recipe's own network; {} clears those",
-        OPTION_NAMES,
+        fields.OPTION_NAMES,
     )
 
 
@@ -90,10 +77,7 @@ class OptimizerConfig(CheckedOptions):
     rmsprop_decay: float = option(0.9, "decay of the mean square", FRACTION, used_by=("rmsprop",))
     epsilon: float = option(1e-8, "added to the denominator", POSITIVE, used_by=("adam", "adamw", "rmsprop"))
     rate_factors: dict[str, Any] = option(
-        {},
-        "factors of the learning rate, by a regular expression for the names of variables; the first that matches "
-        "counts",
-        RATE_FACTORS,
+        {}, "factors of the rate by regular expressions for variables; the first match counts", fields.FACTORS
     )
     clip_norm: float | None = option(None, "scale gradients down to this global norm", POSITIVE)
 
@@ -112,16 +96,14 @@ class ScheduleConfig(CheckedOptions):
         used_by=("patience",),
     )
     learning_rate_decay: float = option(
-        0.1, "what the rate is multiplied by", FACTOR, used_by=("patience", "steps")
+        0.1, "what the rate is multiplied by", fields.FACTOR, used_by=("patience", "steps")
     )
-    min_learning_rate: float = option(
-        0.0, "the rate never falls below this", NOT_NEGATIVE, used_by=("patience", "cosine")
-    )
+    min_learning_rate: float = option(0.0, "the smallest rate", NOT_NEGATIVE, used_by=("patience", "cosine"))
     eps: float = option(
         1e-8, "the smallest change of the rate that is made", NOT_NEGATIVE, used_by=("patience",)
     )
     boundaries: tuple[int, ...] = option(
-        (), "updates after which the rate is lowered", ASCENDING, used_by=("steps",)
+        (), "updates after which the rate is lowered", fields.ASCENDING, used_by=("steps",)
     )
     warmup_steps: int = option(
         0, "updates of linear growth, at most a fifth of the run", NOT_NEGATIVE, used_by=("steps", "cosine")
@@ -146,19 +128,12 @@ class TrainConfig(CheckedOptions):
 
     section = "train"
 
-    batch_size: int = option(
-        256, "images per update; auto: by the size of the training set", POSITIVE, auto=True
-    )
+    batch_size: int = option(256, "images per update; auto: by the size of the set", POSITIVE, auto=True)
     num_epochs: int = option(
-        320,
-        "epochs of num_examples // batch_size updates; auto: by the size of the training set, for fine-tuning",
-        POSITIVE,
-        auto=True,
+        320, "epochs of num_examples // batch_size updates; auto: by the size of the set", POSITIVE, auto=True
     )
     linear_probe: bool = option(
-        False,
-        "before training, fit the last layer to the features of the other layers, by a logistic regression; for a "
-        "network that starts from published weights",
+        False, "first fit a new last layer to the features of the loaded layers, by a logistic regression"
     )
     select: Literal["best", "last"] = option("best", "test the weights of the best epoch, or of the last")
     augment_train: bool = option(True, "train on random crops and reflections instead of centre crops")
@@ -173,7 +148,7 @@ class TrainConfig(CheckedOptions):
         "its class; data.order balanced is another way",
     )
     score_threshold: float = option(1e-4, "relative margin by which a score must be better", NOT_NEGATIVE)
-    seed: int = option(0, "seed of the split, order, augmentation, initial weights and dropout", SEED)
+    seed: int = option(0, "seed of the split, order, augmentation, initial weights and dropout", fields.SEED)
     threads: int = option(
         0, "TensorFlow's threads, 0 for one per core; another number changes the last bits", NOT_NEGATIVE
     )

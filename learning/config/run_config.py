@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
-from datasets.catalogue import DATASETS
+from datasets.catalogue import DATASETS, check_name
 from datasets.errors import OptionError, suggestion
 from datasets.options.fields import check, check_known, options_of
 from datasets.storage.paths import expanded
@@ -107,14 +107,6 @@ def check_names(config: RunConfig) -> None:
     """Raise OptionError for a data set or evaluator that does not exist, or a data set without a download."""
     from learning.evaluators import EVALUATORS  # imported late, so that --help answers at once
 
-    name, evaluator = config.data.name, config.train.evaluator
-    if name not in DATASETS:
-        raise OptionError(f"unknown data.name {name!r}; {suggestion(name, DATASETS)}")
-    if evaluator not in EVALUATORS:
+    check_name(config.data.name, config.data.download)
+    if (evaluator := config.train.evaluator) not in EVALUATORS:
         raise OptionError(f"unknown train.evaluator {evaluator!r}; {suggestion(evaluator, EVALUATORS)}")
-    downloads = [name for name, entry in DATASETS.items() if entry.downloads]
-    if config.data.download and name not in downloads:
-        raise OptionError(
-            f"the data set {name!r} cannot be downloaded, only {', '.join(downloads)}; leave --download out, or "
-            "choose one of these with --data.name"
-        )

@@ -19,10 +19,10 @@ class PackagedRun(RunDirectory):
     def __init__(self, name: str) -> None:
         package = PACKAGES[name]
         self.path = Path(name)
-        data = DataConfig(name="folder", image_size=package.image_size, crop_size=package.crop_size)
+        data = DataConfig(name="folder", image_size=package.image_side, crop_size=package.side, resize="crop")
         self.config = RunConfig(recipe=name, data=data, model=ModelConfig(name=name, init=name))
         self.class_names = imagenet_classes()
-        self.input_shape = (package.crop_size, package.crop_size, 3)
+        self.input_shape = (package.side, package.side, 3)
         self.num_images = {}
         self.info = {"published": True, "class_names": self.class_names, "input_shape": self.input_shape}
 

@@ -74,7 +74,7 @@ def build_model(
             size = "x".join(map(str, input_shape))
             raise UsageError(
                 f"the network {model.name} does not fit on an input of {size}: a convolution or pooling leaves no "
-                "pixel; raise data.image_size and data.crop_size"
+                "pixel; raise the sizes of images and crops"
             ) from error
         raise UsageError(f"model {model.name}: {error}") from error
 

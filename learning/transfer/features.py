@@ -124,7 +124,7 @@ def _digest_of_network(sess: v1.Session, model: ConvNet) -> str:
 def _read(path: Path) -> np.ndarray | None:
     """Return the features in a file; None if there is none, or it is damaged."""
     try:
-        with open(path, "rb") as file, np.load(file) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return np.asarray(arrays["features"])
     except FileNotFoundError:
         return None
@@ -157,7 +157,7 @@ def train_on_features(sess: v1.Session, optimizer: Optimizer, splits: Splits, co
     if train_set is None:
         return (
             "every epoch computes the features of its own crops; for features that are computed once, and training "
-            "in seconds, give --train.augment_train false, or data.crop_size as large as data.image_size"
+            "in seconds, give --train.augment_train false, or crops as large as the images"
         )
     optimizer.train_set = train_set
     if splits.val is not None:

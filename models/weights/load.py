@@ -135,16 +135,26 @@ def load_tensors(
 
 def check_options(model: ConvNet, weights_map: WeightsMap, where: str) -> None:
     """Raise WeightsError for options with which the network would compute something else from these weights."""
-    wrong = [
-        f"{name} is {model.options[name]!r}, must be {value!r}"
-        for name, value in weights_map.options.items()
-        if name in model.options and model.options[name] != value
-    ]
+    wrong = other_options(model, weights_map)
     if wrong:
         raise WeightsError(
             f"'{where}' holds weights of {weights_map.name}, with which {type(model).__name__} computes what they "
             f"were trained for only by other options: {'; '.join(wrong)}"
         )
+
+
+def other_options(model: ConvNet, weights_map: WeightsMap) -> list[str]:
+    """Return the options in which a network differs from the one of a map, with both values."""
+    return [
+        f"{name} is {model.options[name]!r}, must be {value!r}"
+        for name, value in weights_map.options.items()
+        if name in model.options and _as_list(model.options[name]) != _as_list(value)
+    ]
+
+
+def _as_list(value: object) -> object:
+    """Return a tuple, such as the widths of a network, as the list that a recipe has."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def map_of(weights: Weights) -> WeightsMap | None:

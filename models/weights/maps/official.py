@@ -57,5 +57,4 @@ OFFICIAL_RESNET = WeightsMap(
     first_layer=FIRST_LAYER,
     head=HEAD,
     options={**OPTIONS, "pool_padding": "SAME"},
-    ignored=r"global_step|.*/(Momentum|ExponentialMovingAverage)",
 )

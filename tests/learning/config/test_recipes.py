@@ -139,7 +139,8 @@ def test_help_shows_the_values_of_the_recipe_asked_for(arguments, recipe, tmp_pa
     shown = " ".join(capsys.readouterr().out.split())
     assert done.value.code == 0
     epochs = read_recipe(recipe)["train"]["num_epochs"]
-    assert f"epochs of num_examples // batch_size updates. (type: int, default: {epochs})" in shown
+    help_text = "epochs of num_examples // batch_size updates; auto: by the size of the set"
+    assert f"{help_text}. (type: int | auto, default: {epochs})" in shown
 
 
 def test_help_with_a_missing_recipe_says_so(tmp_path, monkeypatch):

@@ -115,7 +115,7 @@ def test_damaged_features_are_computed_again(tmp_path, kept, caplog):
 
 def test_crops_that_differ_in_every_epoch_are_computed_in_every_epoch(tmp_path, capsys):
     fit(config(crop_size=10, num_epochs=1), tmp_path / "run")
-    assert "give --train.augment_train false, or data.crop_size as large" in capsys.readouterr().out
+    assert "give --train.augment_train false, or crops as large" in capsys.readouterr().out
     assert not (tmp_path / CACHE / features.FOLDER).exists()
 
 

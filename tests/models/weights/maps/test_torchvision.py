@@ -20,7 +20,13 @@ from tests.support.published_nets import (
     torch_logits,
 )
 
-RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+RESNETS = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    pytest.param("resnet101", marks=pytest.mark.long),
+    pytest.param("resnet152", marks=pytest.mark.long),
+)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +80,7 @@ def test_a_resnet_has_the_logits_of_timm(session, one_torch_thread):
 
 def test_alexnet_has_the_logits_of_torchvision(session, one_torch_thread):
     peer = import_of_torch("torchvision").models.alexnet(weights=None, num_classes=CLASSES)
-    model = build(AlexNet, 224, TORCHVISION_ALEXNET, dropout_prob=0.5)
+    model = build(AlexNet, 224, TORCHVISION_ALEXNET, dropout_prob=0.5, widths=(64, 192, 384, 256, 256))
     tensors, images = random_tensors(model, TORCHVISION_ALEXNET), random_images(model)
     shapes = {name: tuple(value.shape) for name, value in peer.state_dict().items()}
     assert recognise(shapes) is TORCHVISION_ALEXNET
