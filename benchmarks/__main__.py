@@ -10,6 +10,7 @@ from learning.terminal.command import run_script
 COMMANDS = {
     "training": "speed.training",
     "inference": "speed.inference",
+    "features": "speed.features",
     "input": "speed.input",
     "epoch": "speed.epoch",
     "start": "speed.start",
