@@ -16,6 +16,7 @@ COMMANDS = {
     "start": "speed.start",
     "memory": "speed.memory",
     "filter_gradients": "speed.filter_gradients",
+    "freezing": "speed.freezing",
     "reproduce": "reproduce",
     "performance": "performance",
 }

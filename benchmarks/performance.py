@@ -12,7 +12,17 @@ from benchmarks.harness.benchmark import command_parser
 from benchmarks.harness.comparison import PEERS, measured_peers, newest_instructions, range_of_medians
 from benchmarks.harness.markdown import README, RESULTS, ROOT, markdown, rewrite
 from benchmarks.harness.results import Figures
-from benchmarks.speed import epoch, features, filter_gradients, inference, input, memory, start, training
+from benchmarks.speed import (
+    epoch,
+    features,
+    filter_gradients,
+    freezing,
+    inference,
+    input,
+    memory,
+    start,
+    training,
+)
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 WHY77 = ROOT / "docs" / "why-77.md"
@@ -52,6 +62,7 @@ TABLES: dict[str, Callable[[Figures], str]] = {
     "scaling": scaling_table,
     "filter_gradients": filter_gradients.table,
     "memory": memory.table,
+    "freezing": freezing.table,
     "precision": precision_table,
 }
 

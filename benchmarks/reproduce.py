@@ -37,6 +37,7 @@ PUBLISHED = {
     "alexnet-asirra-short": Published("AlexNet post, shortened", ""),
     "digits": Published("own default", ""),
     "folder": Published("own default", ""),
+    "folder-scratch": Published("own default", ""),
     "mini-resnet-mnist": Published("ResNet post for MNIST", "none stated; target 99.3%"),
     "plainnet50-asirra-post": Published("ResNet-50/101/152 post", "53% (validation)"),
     "resnet-asirra": Published("own choice", "to beat: alexnet-asirra-short, 87.44% / 88.32%"),

@@ -16,6 +16,7 @@ class DataSetEntry:
 
     :param loader: dotted path of the function that loads it.
     :param recipe: name of the default recipe in configs/: a good score in minutes, or up to an hour for asirra.
+    :param scratch_recipe: of a network that starts from random weights, if `recipe` has one that does not.
     :param defaults: the set's own defaults of `LoadOptions`, by name.
     :param unused: names of the options that the loader does not use.
     :param has_path: False if the images come with a library.
@@ -27,6 +28,7 @@ class DataSetEntry:
 
     loader: str
     recipe: str
+    scratch_recipe: str | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
     has_path: bool = True
@@ -58,7 +60,9 @@ DATASETS: dict[str, DataSetEntry] = {
         unused=("sample_size", *OF_FILES),
         has_path=False,
     ),
-    "folder": DataSetEntry(loader="datasets.folder.load_folder", recipe="folder"),
+    "folder": DataSetEntry(
+        loader="datasets.folder.load_folder", recipe="folder", scratch_recipe="folder-scratch"
+    ),
     "mnist": DataSetEntry(
         loader="datasets.mnist.load_mnist",
         recipe="mini-resnet-mnist",
@@ -69,6 +73,16 @@ DATASETS: dict[str, DataSetEntry] = {
         # Nothing is verified by name, since other sets, such as Fashion-MNIST, use the same file names.
     ),
 }
+
+
+def default_recipe(name: str | None, path: str | None, *, from_scratch: bool) -> str:
+    """Return the name of a data set's recipe; without a set, that of a folder if there is a path, or the digits'.
+
+    :param from_scratch: another network than the recipe's is asked for, without weights to start from.
+    """
+    default = DATASETS["digits" if path is None else "folder"]
+    entry = default if name is None else DATASETS.get(name, default)
+    return entry.scratch_recipe if from_scratch and entry.scratch_recipe else entry.recipe
 
 
 def check_name(name: str, download: bool) -> None:

@@ -23,6 +23,7 @@ from learning.errors import CheckpointError, DirectoryInUseError
 from learning.runs.directory import INFO_FILE, RunDirectory, write_config
 from learning.terminal.command import ScriptParser, announce, run_script
 from learning.terminal.output import outlive_reader
+from models.weights.packaged import PACKAGES
 
 if TYPE_CHECKING:
     from learning.checkpoints.store import CheckpointStore
@@ -92,7 +93,9 @@ def _tested_epoch(run: RunDirectory) -> Any:
 def _write_texts(run: RunDirectory, folder: Path) -> None:
     """Write config.yaml, run.json and test.json."""
     data = dataclasses.replace(run.config.data, cache_dir=None, download=False)
-    config = dataclasses.replace(run.config, data_dir=None, data=data)
+    init = run.config.model.init
+    model = dataclasses.replace(run.config.model, init=init if init in PACKAGES else None)
+    config = dataclasses.replace(run.config, data_dir=None, data=data, model=model)
     write_config(folder, config)
     info: dict[str, Any] = {key: run.info[key] for key in KEPT_INFO if key in run.info}
     write_text(folder / INFO_FILE, json.dumps({**info, "published": True}, indent=1))

@@ -260,7 +260,13 @@ class ConvNet(ABC):
         if name not in self.d:
             raise ValueError(f"{type(self).__name__} has no tensor {name!r}; {suggestion(name, self.d)}")
         run = partial(self._run_crops, self.d[name])
-        return self._over_images(sess, dataset, run, batch_size, augment_pred, progress)
+        values = self._over_images(sess, dataset, run, batch_size, augment_pred, progress)
+        sides = self.d[name].shape[1:]
+        return (
+            values
+            if len(values) or not sides.is_fully_defined()
+            else np.empty((0, *sides.as_list()), np.float32)
+        )
 
     def _over_images(
         self,

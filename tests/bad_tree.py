@@ -33,6 +33,7 @@ from tests.support.planted import DAMAGED, NAMES, ODD, UNREADABLE, plant_rubbish
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = [
+    *("--config", "folder-scratch"),
     *("--data.image_size", "24", "--data.crop_size", "20", "--model.options.width", "2"),
     *("--train.num_epochs", "2", "--train.batch_size", "16", "--data.max_bad_fraction", "0.5"),
 ]

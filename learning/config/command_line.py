@@ -68,8 +68,7 @@ def _configuration(arguments: argparse.Namespace, given: Mapping[str, Any]) -> R
     if arguments.resume is None and arguments.config is None and source is not None and is_run(source):
         return new_config(source, given)
     if arguments.resume is None:
-        path = recipe_path(arguments.config, given.get("data", {}).get("name"), arguments.data_dir)
-        recipe = read_recipe(path)
+        recipe = read_recipe(recipe_path(arguments.config, given))
         if (NETWORK_OPTIONS, "{}") in arguments.given:
             recipe.get("model", {}).pop("options", None)
         return RunConfig.from_dict(override(recipe, given))
@@ -94,7 +93,7 @@ def _train_parser(argv: Sequence[str], recipe: Mapping[str, Any]) -> ScriptParse
     parser.set_defaults(given=[])
     parser.add_argument("-h", "--help", action="store_true", help="show this help message and exit")
     for name, (metavar, text) in GENERAL.items():
-        kind = str if name in ("config", "recipe") else _expanded
+        kind = str if name in ("config", "recipe") else lambda path: str(expanded(path))
         parser.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
     for section, owner in SECTIONS.items():
         parser.add_section(section, owner, SHORT_NAMES, recipe.get(section, {}))
@@ -107,8 +106,8 @@ def _print_help(arguments: argparse.Namespace) -> NoReturn:
     """Print the help, with the values of the recipe that a run with these arguments would use, and exit."""
     recipe: dict[str, Any] = {}
     if arguments.resume is None:
-        data_name = dict(arguments.given).get("data.name")
-        recipe = read_recipe(recipe_path(arguments.config, data_name, arguments.data_dir))
+        named = {name[:-5]: {"name": text} for name, text in arguments.given if name.endswith(".name")}
+        recipe = read_recipe(recipe_path(arguments.config, {**named, "data_dir": arguments.data_dir}))
     parser = _train_parser([], recipe)
     if recipe:
         parser.description = (
@@ -133,7 +132,3 @@ def _check_choices(config: RunConfig, given: Mapping[str, Any]) -> None:
                     f"--{section}.{key} means nothing to {section}.name {chosen}, only to {', '.join(users)}; "
                     f"leave it out, or choose --{section}.name"
                 )
-
-
-def _expanded(path: str) -> str:
-    return str(expanded(path))

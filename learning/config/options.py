@@ -20,9 +20,7 @@ class DataConfig(LoadOptions):
     mean: Literal["channel", "pixel"] = option(
         "channel", "what is subtracted: the mean of each channel, or of each pixel of the centre crops"
     )
-    download: bool = option(
-        False, "fetch and verify the files of asirra, cifar10 or mnist, into --data-dir or the cache"
-    )
+    download: bool = option(False, "fetch and verify the official files, into --data-dir or the cache")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +98,7 @@ class ScheduleConfig(CheckedOptions):
     learning_rate_decay: float = option(
         0.1, "what the rate is multiplied by", fields.FACTOR, used_by=("patience", "steps")
     )
-    min_learning_rate: float = option(
-        0.0, "the rate never falls below this", NOT_NEGATIVE, used_by=("patience", "cosine")
-    )
+    min_learning_rate: float = option(0.0, "the smallest rate", NOT_NEGATIVE, used_by=("patience", "cosine"))
     eps: float = option(
         1e-8, "the smallest change of the rate that is made", NOT_NEGATIVE, used_by=("patience",)
     )

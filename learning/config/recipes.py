@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from datasets.catalogue import DATASETS
+from datasets.catalogue import default_recipe
 from datasets.errors import OptionError, suggestion
 from datasets.options.fields import check_known
 from datasets.options.text_values import read_values, read_yaml
@@ -14,20 +14,23 @@ from datasets.storage.paths import expanded
 from learning.config.run_config import SECTIONS, RunConfig
 from learning.errors import UsageError
 from models.catalogue import dotted_path
+from models.weights.packaged import PACKAGES
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
-def recipe_path(recipe: str | None, data_name: str | None, data_dir: str | None) -> Path:
-    """Return the file of a recipe that is given as a path or by its name in `CONFIGS`.
+def recipe_path(recipe: str | None, given: Mapping[str, Any]) -> Path:
+    """Return the file of a recipe that is given as a path or by its name in `CONFIGS`, or else the default.
 
-    Without a recipe, it is the data set's own; without the name of a data set, that of a folder of images if there
-    is a path, and of the digits otherwise.
+    :param given: the options that are set, nested.
     """
     if recipe is None:
-        default = DATASETS["digits" if data_dir is None else "folder"]
-        entry = default if data_name is None else DATASETS.get(data_name, default)
-        return CONFIGS / f"{entry.recipe}.yaml"
+        model = given.get("model", {})
+        is_scratch = model.get("name") not in (None, *PACKAGES) and "init" not in model
+        name = default_recipe(
+            given.get("data", {}).get("name"), given.get("data_dir"), from_scratch=is_scratch
+        )
+        return CONFIGS / f"{name}.yaml"
     if not recipe:
         raise UsageError("--config is empty; give a recipe's file or name, or leave it out")
     path = expanded(recipe)
@@ -52,12 +55,13 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 
 def override(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recipe with other values put over it; another network starts without the recipe's options."""
+    """Return a recipe with other values put over it; another network starts without the recipe's own options."""
     model = recipe.get("model", {})
     name = model.get("name", SECTIONS["model"]().name)
     asked = given.get("model", {}).get("name", name)
     if dotted_path(asked) != dotted_path(name):
-        recipe = {**recipe, "model": {**model, "options": {}}}
+        init = asked if asked in PACKAGES and "init" in model else None
+        recipe = {**recipe, "model": {**model, "options": {}, "freeze": None, "init": init}}
     return merge(recipe, given)
 
 

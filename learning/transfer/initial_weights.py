@@ -18,8 +18,7 @@ from models.convnet import ConvNet
 from models.options import accepted
 from models.weights.errors import WeightsError
 from models.weights.files import Weights
-from models.weights.load import LoadReport, is_ours, load_tensors, read_source
-from models.weights.maps.catalogue import recognise
+from models.weights.load import LoadReport, load_tensors, map_of, read_source
 from models.weights.packaged import PACKAGES, imagenet_classes
 
 logger = logging.getLogger(__name__)
@@ -35,9 +34,7 @@ class InitialWeights:
     def __init__(self, source: str) -> None:
         self._source = source
         self.weights: Weights = read_source(source)
-        self._map = None if is_ours(self.weights) else recognise(
-            {name: tensor.shape for name, tensor in self.weights.tensors.items()}
-        )  # fmt: skip
+        self._map = map_of(self.weights)
 
     def completed(self, config: RunConfig) -> RunConfig:
         """Return the configuration with the options of the network that the weights were trained with.

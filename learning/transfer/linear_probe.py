@@ -4,14 +4,15 @@ Source: Kumar et al. 2022 (arXiv 2202.10054): fine-tuning from a fitted last lay
 from a random one. Here the fit is a logistic regression on the centre crops, by scikit-learn.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_score, train_test_split
+from sklearn.model_selection import StratifiedKFold
 
 from datasets.dataset import DataSet
 from learning.errors import UsageError
@@ -61,15 +62,21 @@ def fit_head(
 
     The strength of the regularisation is chosen by cross-validation of the training images.
 
-    :raises UsageError: see `check_head`.
+    :raises UsageError: a class has no images; see also `check_head`.
     """
     weights, biases = check_head(model)
-    features = model.compute(sess, FEATURES, train_set, batch_size=batch_size, progress=progress)
     labels = class_indices(train_set.labels, model.num_classes)
-    if len(np.unique(labels)) < model.num_classes:
-        raise UsageError("train.linear_probe needs an image of every class in the training set; leave it out")
+    missing = np.flatnonzero(np.bincount(labels, minlength=model.num_classes) == 0)
+    if len(missing):
+        name = missing[0] if train_set.class_names is None else train_set.class_names[missing[0]]
+        raise UsageError(
+            f"train.linear_probe needs training images of every class, and {name} has none; add some, or set "
+            "--train.linear_probe false"
+        )
+    features = model.compute(sess, FEATURES, train_set, batch_size=batch_size, progress=progress)
+    features = features.astype(np.float32)  # bfloat16 is not a type of NumPy's
     strength, score = _choose(features, labels)
-    fitted = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS).fit(features, labels)
+    fitted = _fitted(strength, features, labels)
     kernel, bias = fitted.coef_.T, fitted.intercept_  # (D, K), or (D, 1) of two classes
     if kernel.shape[1] == 1:
         kernel, bias = np.hstack([-kernel / 2, kernel / 2]), np.array([-bias[0] / 2, bias[0] / 2])
@@ -79,19 +86,34 @@ def fit_head(
     return f"last layer fitted to the features of {len(labels)} images{accuracy}"
 
 
+def _fitted(strength: float, features: np.ndarray, labels: np.ndarray) -> LogisticRegression:
+    """Return a logistic regression that was fitted; one that has almost converged is good enough to start from."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return LogisticRegression(C=strength, max_iter=MAX_ITERATIONS).fit(features, labels)
+
+
 def _choose(features: np.ndarray, labels: np.ndarray) -> tuple[float, float | None]:
     """Return the best strength, and its score; without a choice for very few images."""
     middle = STRENGTHS[len(STRENGTHS) // 2]
     if np.bincount(labels).min() < FEWEST:
         return middle, None
-    if len(labels) > MOST:
-        features, _, labels, _ = train_test_split(
-            features, labels, train_size=MOST, stratify=labels, random_state=0
-        )
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    scores: dict[float, float] = {}
-    for strength in STRENGTHS:
-        regression: Any = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS)
-        scores[strength] = float(np.mean(cross_val_score(regression, features, labels, cv=folds)))
+    chosen = _sample(labels)
+    features, labels = features[chosen], labels[chosen]
+    folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(features, labels))
+    scores = {
+        strength: float(np.mean([
+            _fitted(strength, features[rest], labels[rest]).score(features[fold], labels[fold])
+            for rest, fold in folds
+        ]))
+        for strength in STRENGTHS
+    }  # fmt: skip
     best = max(scores, key=lambda strength: (scores[strength], strength == middle))
     return best, scores[best]
+
+
+def _sample(labels: np.ndarray) -> np.ndarray:
+    """Return the rows of the cross-validation: about MOST of them, but at least FEWEST of each class."""
+    order = np.random.default_rng(0).permutation(len(labels))
+    most = max(FEWEST, MOST // (int(labels.max()) + 1))  # of each class
+    return np.concatenate([order[labels[order] == k][:most] for k in np.unique(labels)])

@@ -36,7 +36,7 @@ class Frozen(NamedTuple):
         """Return the copy of `tensor`; None if it is no part of the copied graph, or not changed in it."""
         if tensor is self.source:
             return self.pred
-        if self.copy is None or not isinstance(tensor, tf.Tensor):
+        if self.copy is None or not isinstance(tensor, tf.Tensor) or tensor.graph is not self.source.graph:
             return None
         found = self.copy.of(tensor)
         return None if found is tensor else found

@@ -56,7 +56,7 @@ def read_weights(source: str | os.PathLike[str]) -> Weights:
     try:
         prefix = find_prefix(path)
         kind, entries = _of_prefix(prefix) if prefix else _of_file(path)
-        tensors = _collect(entries, checkpoint_bytes(prefix) if prefix else path.stat().st_size)
+        tensors = _collect(entries, _num_bytes(prefix) if prefix else path.stat().st_size)
     except WeightsError as error:
         raise WeightsError(f"cannot read weights from '{shown_path(path)}': {error}") from error
     except (PathError, MemoryError):
@@ -79,6 +79,14 @@ def _of_prefix(prefix: Path) -> tuple[Kind, Iterator[Entry]]:
     from models.weights.readers.checkpoint_files import checkpoint_entries  # imports TensorFlow
 
     return "tensorflow", checkpoint_entries(prefix)
+
+
+def _num_bytes(prefix: Path) -> int:
+    """Return the size of a checkpoint's files; WeightsError if it is not one that weights may have."""
+    num_bytes = checkpoint_bytes(prefix)
+    if num_bytes > MAX_FILE_BYTES:
+        raise WeightsError(f"its files are larger than {MAX_FILE_BYTES} bytes; give weights of one network")
+    return num_bytes
 
 
 def _of_file(path: Path) -> tuple[Kind, Iterator[Entry]]:

@@ -94,9 +94,8 @@ def load_tensors(
     :param weights_map: how they are named; None to recognise it by the names.
     """
     tensors = weights.tensors
-    if weights_map is None and not is_ours(weights):
-        shapes = {name: tensor.shape for name, tensor in tensors.items()}
-        weights_map = recognise(shapes)
+    if weights_map is None:
+        weights_map = map_of(weights)
     variables = {v.op.name: v for v in model.variables}
     floating = [name for name, variable in variables.items() if variable.dtype.base_dtype.is_floating]
     if weights_map is None:
@@ -133,11 +132,7 @@ def load_tensors(
 
 def check_options(model: ConvNet, weights_map: WeightsMap, where: str) -> None:
     """Raise WeightsError for options with which the network would compute something else from these weights."""
-    wrong = [
-        f"{name} is {model.options[name]!r}, must be {value!r}"
-        for name, value in weights_map.options.items()
-        if name in model.options and _as_list(model.options[name]) != _as_list(value)
-    ]
+    wrong = other_options(model, weights_map)
     if wrong:
         raise WeightsError(
             f"'{where}' holds weights of {weights_map.name}, with which {type(model).__name__} computes what they "
@@ -145,14 +140,31 @@ def check_options(model: ConvNet, weights_map: WeightsMap, where: str) -> None:
         )
 
 
+def other_options(model: ConvNet, weights_map: WeightsMap) -> list[str]:
+    """Return the options in which a network differs from the one of a map, with both values."""
+    return [
+        f"{name} is {model.options[name]!r}, must be {value!r}"
+        for name, value in weights_map.options.items()
+        if name in model.options and _as_list(model.options[name]) != _as_list(value)
+    ]
+
+
 def _as_list(value: object) -> object:
     """Return a tuple, such as the widths of a network, as the list that a recipe has."""
     return list(value) if isinstance(value, tuple) else value
 
 
-def is_ours(weights: Weights) -> bool:
-    """Return whether the tensors have the names of this project's own networks."""
-    return SCALE in weights.tensors
+def map_of(weights: Weights) -> WeightsMap | None:
+    """Return the map of a source by the names of its tensors; None for those of this project's own networks.
+
+    :raises WeightsError: nobody names them so.
+    """
+    if SCALE in weights.tensors:
+        return None
+    try:
+        return recognise({name: tensor.shape for name, tensor in weights.tensors.items()})
+    except WeightsError as error:
+        raise WeightsError(f"'{weights.where}' holds {error}") from error
 
 
 def is_within(name: str, scope: str) -> bool:

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from datasets.augment.windows import corner_center_crop_reflect
-from models.nn import ConvNet
+from models.nn import ConvNet, SmallNet
 from tests.conftest import make_set, tiny_model
 
 
@@ -30,6 +30,59 @@ class TestPreprocessing:
         mean = next(v for v in model.variables if v.op.name == "preprocessing/mean")
         np.testing.assert_allclose(sess.run(mean), [0.4, 0.5, 0.6], rtol=1e-6)
         assert "preprocessing/mean" not in {v.op.name for v in model.trainable_variables}
+
+
+class TestCompute:
+    @pytest.fixture
+    def ready(self, session):
+        with tf.Graph().as_default():
+            model = SmallNet((10, 10, 3), 2, width=2)
+        sess = session(model)
+        with model.graph.as_default():
+            sess.run(v1.global_variables_initializer())
+        return model, sess
+
+    def test_a_tensor_of_every_image_in_order_for_any_batch_size(self, ready):
+        model, sess = ready
+        dataset = make_set(7)
+        expected = sess.run(
+            model.d["features"], model.feed(dataset.images[:, 1:11, 1:11])
+        )  # the centre crops
+        seen = []
+        for batch_size in (3, 7, 100):
+            found = model.compute(
+                sess, "features", dataset, batch_size=batch_size, progress=lambda s: seen.append(s) or s
+            )
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+        assert [len(chunks) for chunks in seen] == [3, 1, 1]
+        assert dataset.cursor == {"epochs_completed": 0, "index_in_epoch": 0}
+
+    def test_many_images_through_the_folded_copy(self, ready):
+        model, sess = ready
+        dataset = make_set(70)
+        expected = sess.run(model.d["features"], model.feed(dataset.images[:, 1:11, 1:11]))
+        np.testing.assert_allclose(model.compute(sess, "features", dataset), expected, rtol=1e-4, atol=1e-5)
+        assert model._frozen.pred is not None
+
+    def test_the_mean_over_crops_of_a_tensor_with_more_axes(self, ready):
+        model, sess = ready
+        dataset = make_set(2)
+        crops = corner_center_crop_reflect(dataset.images, 10)
+        expected = [sess.run(model.d["block1"], model.feed(image)).mean(axis=0) for image in crops]
+        found = model.compute(sess, "block1", dataset, augment_pred=True)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+    def test_an_array_and_no_images(self, ready):
+        model, sess = ready
+        images = make_set(3).images[:, :10, :10]
+        expected = sess.run(model.logits, model.feed(images))
+        np.testing.assert_allclose(model.compute(sess, "logits", images), expected, rtol=1e-5, atol=1e-6)
+        assert model.compute(sess, "features", images[:0]).shape == (0, 8)
+
+    def test_an_unknown_name_is_an_error_with_a_suggestion(self, ready):
+        model, sess = ready
+        with pytest.raises(ValueError, match="SmallNet has no tensor 'feature'; did you mean 'features'"):
+            model.compute(sess, "feature", make_set(2))
 
 
 class TestPredict:

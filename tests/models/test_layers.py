@@ -109,6 +109,49 @@ class TestGroups:
             layers.conv_layer(tf.zeros([1, 4, 4, channels]), 3, 1, filters, groups=2)
 
 
+class TestDepthwise:
+    """A filter for each channel: here one that sums 3x3 pixels, and one that takes the centre ten times."""
+
+    X = np.stack([np.arange(1, 17).reshape(4, 4), np.arange(16).reshape(4, 4)], axis=-1)[np.newaxis]
+    CENTRE = np.float32([[0, 0, 0], [0, 10, 0], [0, 0, 0]])
+    FILTERS = np.stack([np.ones((3, 3), np.float32), CENTRE], axis=-1)[..., np.newaxis]
+
+    @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+    @pytest.mark.parametrize(
+        ("stride", "padding", "first", "second"),
+        [
+            (2, "SAME", [[54, 45], [72, 54]], [[50, 70], [130, 150]]),
+            (2, "SYMMETRIC", [[14, 30], [57, 99]], [[0, 20], [80, 100]]),
+            (1, "VALID", [[54, 63], [90, 99]], [[50, 60], [90, 100]]),
+        ],
+    )
+    def test_by_hand(self, stride, padding, first, second, dtype):
+        def build():
+            x = tf.cast(self.X, dtype)
+            out = layers.depthwise_conv_layer(x, 3, stride, padding)
+            [filters] = v1.global_variables()
+            return out.dtype, filters, out
+
+        with tf.Graph().as_default(), v1.Session() as sess:
+            got, filters, out = build()
+            sess.run(filters.initializer, {filters.initializer.inputs[1]: self.FILTERS})
+            values = sess.run(tf.cast(out, tf.float32))
+        assert got == dtype
+        np.testing.assert_array_equal(values[0, :, :, 0], first)
+        np.testing.assert_array_equal(values[0, :, :, 1], second)
+
+    def test_one_variable_with_hes_deviation_of_one_channel(self):
+        def build():
+            with v1.variable_scope("depthwise"):
+                layers.depthwise_conv_layer(tf.zeros([1, 4, 4, 2000]), 3, 1)
+            return {v.op.name: v for v in v1.trainable_variables()}
+
+        values = run(build)
+        assert list(values) == ["depthwise/weights"]
+        assert values["depthwise/weights"].shape == (3, 3, 2000, 1)
+        assert values["depthwise/weights"].std() == pytest.approx((2 / 9) ** 0.5, rel=0.05)
+
+
 class TestSymmetricPadding:
     """(side - 1) // 2 zeros on each edge, as PyTorch pads; SAME has its one zero below and on the right."""
 

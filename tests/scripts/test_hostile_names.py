@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # Everything at once, as one name of a folder, as long as a name can be.
 ALL = os.fsdecode("-[lr=0.1] {x}%s#'\"\\\n*?~$&日本".encode() + b"\xff ").ljust(240, "x")
 OPTIONS = [
+    "--config",
+    "folder-scratch",
     "--data.image_size",
     "12",
     "--data.crop_size",

@@ -26,7 +26,16 @@ from learning.training.loop import TrainingLoop
 from tests.support.scripts import call_main
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = ["--train.batch_size", 8, "--data.image_size", 24, "--data.crop_size", 20]  # for the folder of photos
+SMALL = [
+    "--config",
+    "folder-scratch",
+    "--train.batch_size",
+    8,
+    "--data.image_size",
+    24,
+    "--data.crop_size",
+    20,
+]  # for the folder of photos
 
 
 def run(script, *arguments, cwd=None, timeout=600):
@@ -382,7 +391,7 @@ def test_resume_with_other_images(call_script, trained, folder, tmp_path):
     ],
 )
 def test_options_that_the_data_do_not_allow(call_script, folder, tmp_path, options, message):
-    sizes = ["--data.image_size", 24, "--data.crop_size", 20]
+    sizes = ["--config", "folder-scratch", "--data.image_size", 24, "--data.crop_size", 20]
     done = call_script("train.py", "--data-dir", folder, "--run-dir", tmp_path / "run", *sizes, *options)
     assert done.returncode == 2
     assert message in done.stderr

@@ -15,8 +15,16 @@ from tests.conftest import make_set, tf, v1  # isort: skip
 from datasets.augment.windows import corner_center_crop_reflect
 from learning.machine.kernels import ONEDNN, kernels
 from models.graph.folded import FEWEST_CROPS
-from models.layers import batch_norm, conv_layer, fc_layer, global_average_pool, local_response_norm
-from models.nn import ConvNet, ResNet, SmallNet
+from models.layers import (
+    batch_norm,
+    conv_layer,
+    depthwise_conv_layer,
+    fc_layer,
+    global_average_pool,
+    local_response_norm,
+    weight_variable,
+)
+from models.nn import ConvNet, EfficientNetLite, ResNet, SmallNet
 
 # What folding may change of a probability. It rounds other numbers than the net does: in float32 by 6e-8 of each
 # weight, in bfloat16 by 4e-3, layer by layer.
@@ -88,6 +96,18 @@ class OwnNorm(OwnNet):
         return {**d, "pred": tf.nn.softmax(d["logits"] / 2)}
 
 
+class Depthwise(OwnNet):
+    """A filter for each channel, and two for each, which are not folded."""
+
+    def behind(self, x):
+        with v1.variable_scope("depthwise"):
+            x = tf.nn.relu6(batch_norm(depthwise_conv_layer(x, 3, 2), self.is_train))
+        with v1.variable_scope("two"):
+            filters = tf.cast(weight_variable([3, 3, 4, 2], stddev=None), x.dtype)
+            x = tf.nn.depthwise_conv2d(x, filters, strides=[1, 1, 1, 1], padding="SAME")
+            return batch_norm(x, self.is_train)
+
+
 class Loop(OwnNet):
     """A loop around the activations."""
 
@@ -119,7 +139,11 @@ NETS = {
     ),
     "keras": _resnet(stages=(1, 1), block="bottleneck", bottleneck_stride="1x1", conv_biases=True),
     "smallnet": lambda precision: SmallNet((10, 10, 3), 3, precision=precision, width=8, dropout_prob=0.5),
-    **{kind.__name__: _own(kind) for kind in (Branches, Nested, Shared, OwnNorm, Loop, Noise)},
+    "efficientnet": lambda precision: EfficientNetLite(
+        (10, 10, 3), 3, precision=precision, width=0.1, depth=0.1
+    ),
+    "head-only": lambda precision: SmallNet((10, 10, 3), 3, precision=precision, width=8, freeze="head-only"),
+    **{kind.__name__: _own(kind) for kind in (Branches, Nested, Shared, OwnNorm, Depthwise, Loop, Noise)},
 }
 
 CONDITIONAL = ("basic", "smallnet", "Branches", "Nested", "OwnNorm", "Loop")  # what control flow decides

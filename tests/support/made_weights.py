@@ -1,9 +1,22 @@
 """Hostile pickles and tables, and small files of weights of each format that needs no other program."""
 
+import contextlib
 import pickle
 import struct
+import tracemalloc
 
 import numpy as np
+
+
+@contextlib.contextmanager
+def taking_less_than(num_bytes):
+    """Assert that Python and NumPy never hold so many bytes more in this block."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < num_bytes
+    finally:
+        tracemalloc.stop()
 
 
 class Gadget:

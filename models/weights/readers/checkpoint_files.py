@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from models.runtime.tensorflow_paths import plain_folder
 from models.weights.errors import WeightsError
-from models.weights.readers.checkpoint_index import check_index
+from models.weights.readers.checkpoint_index import MAX_INDEX_BYTES, check_index
 from models.weights.readers.checkpoint_paths import checkpoint_bytes, index_of
 from models.weights.readers.limits import MAX_TENSORS, Budget, Entry, checked_shape
 
@@ -27,6 +27,10 @@ def checkpoint_entries(prefix: Path) -> Iterator[Entry]:
     The names that tf.train.Checkpoint gives lose their ending ".ATTRIBUTES/VARIABLE_VALUE".
     """
     if index_of(prefix).is_file():
+        if index_of(prefix).stat().st_size > MAX_INDEX_BYTES:
+            raise WeightsError(
+                f"its index is larger than {MAX_INDEX_BYTES} bytes; do not use this checkpoint"
+            )
         check_index(index_of(prefix).read_bytes())
     with plain_folder(prefix.parent) as plain:
         reader = tf.train.load_checkpoint(f"{plain}/{prefix.name}")

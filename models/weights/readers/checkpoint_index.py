@@ -22,8 +22,6 @@ def check_index(content: bytes) -> None:
     :raises WeightsError: an entry is not one. A garbled table may raise any other exception; its checksums are
         left to TensorFlow.
     """
-    if len(content) > MAX_INDEX_BYTES:
-        raise WeightsError(f"its index is larger than {MAX_INDEX_BYTES} bytes; do not use this checkpoint")
     footer = content[-_FOOTER_BYTES:]
     *_, position = _handle(footer, 0)  # of the block of facts about the table, of which there are none
     start, size, _ = _handle(footer, position)

@@ -10,7 +10,7 @@ import safetensors
 from models.weights.readers.limits import Entry, bfloat16_values, checked_shape
 
 _DTYPES = {"F32": "<f4", "F64": "<f8", "F16": "<f2", "BF16": "<u2"}
-_MAX_HEADER = 100_000_000  # bytes, the library's limit
+_MAX_HEADER = 2**24  # bytes; those of a tensor take about a hundred
 
 
 def is_safetensors(head: bytes, file_bytes: int) -> bool:

@@ -28,11 +28,18 @@ from tests.support.frozen_nets import (
 from tests.support.other_process import ROOT
 
 
+def started(model, session):
+    """Open a session with values as after training."""
+    sess = session(model)
+    shake(model, sess)
+    return sess
+
+
 @pytest.mark.parametrize(
     ("name", "precision"),
     [
         *((name, "float32") for name in NETS),
-        *((name, "bfloat16") for name in ("basic", "bottleneck", "Branches")),
+        *((name, "bfloat16") for name in ("basic", "bottleneck", "Branches", "Depthwise")),
     ],
 )
 def test_the_probabilities_are_those_of_the_model(name, precision, session):
@@ -51,7 +58,7 @@ def test_with_control_flow_and_variables_of_tensorflow_1_and_the_other_kernels()
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("name", ["basic", "bottleneck", "smallnet"])
+@pytest.mark.parametrize("name", ["basic", "bottleneck", "smallnet", "head-only"])
 def test_the_runtime_normalises_and_activates_in_the_convolutions(name, precision, session):
     if precision == "bfloat16" and kernels() != ONEDNN:
         pytest.skip("Eigen's kernels fuse nothing in bfloat16")
@@ -107,6 +114,53 @@ def test_the_same_weights_give_the_same_bits_every_time(session):
     dataset = make_set(NUM_IMAGES, num_classes=3)
     first, second = (model.predict(sess, dataset, batch_size=30) for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+def test_a_norm_of_two_filters_for_each_channel_stays(session):
+    model = build("Depthwise")
+    frozen = frozen_session(started(model, session), model, FEWEST_CROPS)
+    folded = {tensor.shape.as_list()[2] for tensor in frozen._weights if len(tensor.shape) == 4}
+    assert folded == {3, 4}  # inputs of the first convolution and of the depthwise one
+    assert len(frozen._weights) == 4
+
+
+class TestTensorsOnTheWay:
+    """`FrozenSession.run` gives every tensor the values that the session itself gives."""
+
+    @pytest.mark.parametrize("name", ["head-only", "bottleneck", "Depthwise"])
+    def test_all_tensors_have_their_values(self, name, session):
+        model = build(name)
+        sess = started(model, session)
+        frozen = frozen_session(sess, model, FEWEST_CROPS)
+        feed = model.feed(make_set(2, num_classes=3).images[:, :10, :10])
+        tensors = {**model.d, "X": model.X, "inputs": model.inputs, "loss": model.loss}
+        feed[model.y] = np.eye(3)[:2]
+        for key, tensor in tensors.items():
+            np.testing.assert_allclose(
+                frozen.run(tensor, feed), sess.run(tensor, feed), rtol=0, atol=1e-4, err_msg=key
+            )
+        copied = {key for key, tensor in tensors.items() if frozen._frozen.copied(tensor) is not None}
+        assert {"logits", "pred"} <= copied
+        assert not {"X", "inputs", "loss"} & copied
+
+    def test_a_list_and_a_feed_for_training_are_run_by_the_session(self, session):
+        model = build("smallnet")
+        sess = started(model, session)
+        frozen = frozen_session(sess, model, FEWEST_CROPS)
+        images = make_set(2, num_classes=3).images[:, :10, :10]
+        trained = model.feed(images, is_train=True)
+        np.testing.assert_array_equal(
+            frozen.run(model.d["block1"], trained), sess.run(model.d["block1"], trained)
+        )
+        one, two = frozen.run([model.d["features"], model.pred], model.feed(images))
+        np.testing.assert_array_equal(one, sess.run(model.d["features"], model.feed(images)))
+        np.testing.assert_array_equal(two, sess.run(model.pred, model.feed(images)))
+
+    def test_a_tensor_of_the_same_name_in_another_graph_is_not_taken_for_it(self, session):
+        model, other = build("smallnet"), build("smallnet")
+        frozen = frozen_session(started(model, session), model, FEWEST_CROPS)
+        assert other.d["features"].name == model.d["features"].name
+        assert frozen._frozen.copied(other.d["features"]) is None
 
 
 def test_float_images(session):

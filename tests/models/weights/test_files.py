@@ -120,3 +120,20 @@ def test_what_messages_quote_is_short_and_printable():
 def test_bfloat16():
     assert bfloat16_values(np.array([[0x3F80, 0xC000]], np.uint16)).tolist() == [[1.0, -2.0]]
     assert bfloat16_values(np.array(0x3F80, np.uint16)).shape == ()
+
+
+@pytest.mark.fault(52)
+def test_a_checkpoint_that_is_too_large_is_refused_unread(tmp_path):
+    (tmp_path / "m.index").write_bytes(b"")
+    with (tmp_path / "m.data-00000-of-00001").open("wb") as huge:
+        huge.truncate(limits.MAX_FILE_BYTES + 1)
+    with pytest.raises(WeightsError, match="its files are larger than 4294967296 bytes"):
+        read_weights(tmp_path / "m")
+
+
+@pytest.mark.fault(52)
+def test_an_archive_of_very_many_members_is_refused_before_they_are_listed(tmp_path):
+    entry = b"PK\x01\x02" + bytes(42)
+    (tmp_path / "x").write_bytes(b"PK" + entry * (2 * limits.MAX_TENSORS + 1))
+    with pytest.raises(WeightsError, match="far too many members"):
+        read_weights(tmp_path / "x")

@@ -198,7 +198,8 @@ class TestRefusals:
     @pytest.mark.fault(52)
     def test_weights_of_a_network_that_nobody_knows(self, session, tmp_path):
         with pytest.raises(
-            WeightsError, match=r"weights of an unknown network: encoder.0.weight \(2, 3\); known are"
+            WeightsError,
+            match=r"w.npz' holds weights of an unknown network: encoder.0.weight \(2, 3\); known are",
         ):
             load_weights(
                 session(tiny()), tiny(), npz(tmp_path / "w.npz", {"encoder.0.weight": np.ones((2, 3))})

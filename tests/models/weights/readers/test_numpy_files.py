@@ -4,7 +4,6 @@ import io
 import os
 import pickle
 import struct
-import tracemalloc
 import zipfile
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 from models.weights.errors import WeightsError
 from models.weights.files import read_weights
 from tests.support.made_sets import python2_pickle
-from tests.support.made_weights import Gadget, npy_of_pickle, object_npy
+from tests.support.made_weights import Gadget, npy_of_pickle, object_npy, taking_less_than
 
 KERNEL = np.arange(12, dtype=np.float32).reshape(3, 4)
 CAFFE = {"conv1": [KERNEL, np.ones(4, np.float32)], "fc8": {"weights": KERNEL.T, "biases": np.zeros(3)}}
@@ -123,12 +122,10 @@ def test_a_header_that_lies_is_refused_without_taking_memory(tmp_path, name):
     path = write(tmp_path, LIES[name])
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("a.npy", LIES[name])
-    tracemalloc.start()
-    for lying in (path, tmp_path / "x.npz"):
-        with pytest.raises(WeightsError, match=r"^cannot read weights from '.*': [^\n]*$"):
-            read_weights(lying)
-    assert tracemalloc.get_traced_memory()[1] < 20e6
-    tracemalloc.stop()
+    with taking_less_than(20e6):
+        for lying in (path, tmp_path / "x.npz"):
+            with pytest.raises(WeightsError, match=r"^cannot read weights from '.*': [^\n]*$"):
+                read_weights(lying)
 
 
 @pytest.mark.fault(52)
@@ -148,11 +145,11 @@ def test_an_archive_that_unpacks_to_far_more_is_refused(tmp_path):
         member.write(npy(header))
         for _ in range(200):
             member.write(bytes(10**6))
-    tracemalloc.start()
-    with pytest.raises(WeightsError, match=r"'.*': a\.npy is said to take 200000\d+ bytes"):
+    with (
+        taking_less_than(20e6),
+        pytest.raises(WeightsError, match=r"'.*': a\.npy is said to take 200000\d+ bytes"),
+    ):
         read_weights(tmp_path / "x.npz")
-    assert tracemalloc.get_traced_memory()[1] < 20e6
-    tracemalloc.stop()
 
 
 @pytest.mark.fault(52)

@@ -52,9 +52,8 @@ def test_a_known_function_gets_its_arguments_and_its_state(protocol):
             self.state = state
 
     content = pickle.dumps(np.arange(3, dtype=np.int8), min(protocol, 4))
-    core = np.lib.array_utils.__name__.split(".")[0]
-    known = {f"{core}.dtype": Point, "_codecs.encode": lambda text, form: text.encode(form)}
-    known |= {f"{core}.{inner}.multiarray._reconstruct": Point for inner in ("core", "_core")}
+    known = {"numpy.dtype": Point, "_codecs.encode": lambda text, form: text.encode(form)}
+    known |= {f"numpy.{core}.multiarray._reconstruct": Point for core in ("core", "_core")}
     found = load(content, known, names={"numpy.ndarray"})
     assert found.arguments[0] == Name("numpy.ndarray")
     assert found.state[1] == (3,) and found.state[4] == b"\0\1\2"

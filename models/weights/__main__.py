@@ -1,0 +1,97 @@
+"""Weights on the command line.
+
+python -m models.weights show FILE                                  names, shapes, and whose they are
+python -m models.weights export RUN --to torchvision cats.pth       a run's network for another library
+"""
+
+import argparse
+import importlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from models.runtime.tensorflow_import import importing_tensorflow
+from models.weights.errors import WeightsError
+
+PROGRAM = "python -m models.weights"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        usage=argparse.SUPPRESS,  # so that an error is one line
+        description="Show files of weights, and write weights for other libraries.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="show or export", prog=PROGRAM)
+    show = commands.add_parser("show", help="print what a file of weights holds", usage=argparse.SUPPRESS)
+    show.add_argument("source", metavar="FILE", help="a file, the prefix of a checkpoint, or a run directory")
+    export = commands.add_parser(
+        "export", help="write a run's network for another library", usage=argparse.SUPPRESS
+    )
+    export.add_argument("run", metavar="RUN", help="a run or published directory")
+    export.add_argument(
+        "--to", required=True, choices=("torchvision", "keras", "npz", "safetensors"),
+        help="the library whose network loads the file, or a format with the names of this project",
+    )  # fmt: skip
+    export.add_argument(
+        "file", metavar="FILE",
+        help="the file to make: .pth, .pt or .safetensors (torchvision), .h5 (keras), .npz, .safetensors",
+    )  # fmt: skip
+    return parser
+
+
+def show(source: str) -> str:
+    """Return a line for each tensor, sorted by name, and what network they are of."""
+    from models.weights.load import map_of, read_source
+
+    weights = read_source(source)
+    shapes = {name: tensor.shape for name, tensor in weights.tensors.items()}
+    width = max(map(len, shapes))
+    lines = [
+        f"{name:<{width}}  {'x'.join(map(str, shape))}".rstrip() for name, shape in sorted(shapes.items())
+    ]
+    try:
+        weights_map = map_of(weights)
+        form = "this project's own names" if weights_map is None else weights_map.name
+    except WeightsError as error:
+        form = str(error)
+    count = sum(tensor.size for tensor in weights.tensors.values())
+    return "\n".join([*lines, f"{len(lines)} tensors, {count:,} numbers ({weights.kind}): {form}"])
+
+
+def export(run: str, target: str, file: str) -> str:
+    """Write the file and return what its user must know."""
+    from models.weights.export import export_run
+
+    metadata = export_run(run, target, file)
+    return "\n".join(
+        [f"{file}: {os.path.getsize(file):,} bytes", *(f"{k}: {v}" for k, v in metadata.items())]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse, do, print. Exit with 2 for a wrong command, with 4 for weights; each is one line on stderr."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    args = _parser().parse_args(arguments)
+    try:
+        with importing_tensorflow():
+            importlib.import_module("tensorflow")
+        text = show(args.source) if args.command == "show" else export(args.run, args.to, args.file)
+    except WeightsError as error:
+        _leave(" ".join(str(error).split()), error.exit_code)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the stream lacks
+    if sys.stdout is not None:
+        sys.stdout.write(text + "\n")
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    if sys.stderr is not None:
+        sys.stderr.write(f"{PROGRAM}: {message}\n")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

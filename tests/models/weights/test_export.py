@@ -1,0 +1,254 @@
+"""What is exported computes in other libraries what the run computes here."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+from models.nn import AlexNet, ResNet18, ResNet50, SmallNet
+from models.weights.__main__ import main
+from models.weights.errors import WeightsError
+from models.weights.export import export_run, read_run
+from models.weights.files import Weights, read_weights
+from models.weights.load import MEAN, SCALE, load_tensors, load_weights
+from models.weights.maps.keras import KERAS_RESNET
+from models.weights.maps.torchvision import TORCHVISION_ALEXNET, TORCHVISION_RESNET
+from tests.conftest import tf, v1
+from tests.support.published_nets import CLASSES, check_logits, import_of_torch, random_images
+
+NAMES = ["cat", "dög", "a b", "d", "e"]
+MEANS = [0.4, 0.5, 0.6]
+
+
+def make_run(folder, net, name, side, options, mean=MEANS):
+    """Write a run directory as training leaves it, with random weights; return the network and its values."""
+    folder.mkdir()
+    config = {"model": {"name": name, "options": options, "precision": "float32"}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "run.json").write_text(json.dumps({"class_names": NAMES, "input_shape": [side, side, 3]}))
+    with tf.Graph().as_default():
+        model = net((side, side, 3), CLASSES, image_mean=mean, **options)
+        with v1.Session() as sess:
+            load_tensors(sess, model, Weights(random_values(model, mean), "numpy", "random"))
+            v1.train.Saver(model.variables).save(
+                sess, str(folder / "model.ckpt"), write_meta_graph=False, write_state=False
+            )
+    return model
+
+
+def random_values(model, mean):
+    """Return random values of all variables by name; the logits' deviation is then about one."""
+    rng = np.random.default_rng(0)
+    values = {MEAN: np.float32(mean), SCALE: np.float32(1 / 255)}
+    for variable in model.variables:
+        name, shape = variable.op.name, variable.shape.as_list()
+        kind = name.rpartition("/")[2]
+        if kind == "weights":
+            is_head = len(shape) == 2 and shape[-1] == CLASSES
+            values[name] = rng.normal(
+                0, 0.3 / shape[0] ** 0.5 if is_head else (2 / np.prod(shape[:-1])) ** 0.5, shape
+            )
+        elif kind in ("gamma", "moving_variance"):
+            values[name] = rng.uniform(0.5, 1.0, shape)
+        else:
+            values.setdefault(name, rng.normal(0, 0.1, shape))
+    return values
+
+
+def run_inputs(images, metadata):
+    """Return what the metadata say that the other library's network takes."""
+    facts = json.loads(metadata["preprocessing"])
+    assert (facts["range"], facts["channels"]) == ([0, 1], "RGB")
+    np.testing.assert_allclose(facts["mean"], MEANS, rtol=1e-6)
+    return np.float32((images / 255 - facts["mean"]) / facts["std"])
+
+
+def compare(run, session, model, theirs, images):
+    """Assert that the run's logits, with its weights as they were saved, are `theirs`."""
+    sess = session(model)
+    load_weights(sess, model, run)
+    check_logits(sess, model, images, theirs)
+
+
+TORCH_NETS = {
+    "resnet18": (ResNet18, 64, {**TORCHVISION_RESNET.options, "stages": [1, 2, 1, 1]}),
+    "resnet50": (ResNet50, 64, {**TORCHVISION_RESNET.options, "stages": [2, 1, 1, 1]}),
+    "alexnet": (AlexNet, 224, dict(TORCHVISION_ALEXNET.options)),
+}
+
+
+def torchvision_peer(name):
+    models = import_of_torch("torchvision").models
+    if name == "alexnet":
+        return models.alexnet(weights=None, num_classes=CLASSES)
+    block = models.resnet.BasicBlock if name == "resnet18" else models.resnet.Bottleneck
+    return models.resnet.ResNet(block, TORCH_NETS[name][2]["stages"], CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [("resnet18", "safetensors"), ("resnet50", "pth"), pytest.param("alexnet", "pt", marks=pytest.mark.long)],
+)
+def test_torchvision_computes_the_same(tmp_path, session, one_torch_thread, name, suffix):
+    torch, peer = import_of_torch("torch"), torchvision_peer(name)
+    net, side, options = TORCH_NETS[name]
+    model = make_run(tmp_path / "run", net, name, side, options)
+    path = tmp_path / f"net.{suffix}"
+    metadata = export_run(tmp_path / "run", "torchvision", path)
+    if suffix == "safetensors":
+        state = import_of_torch("safetensors.torch").load_file(path)
+    else:
+        state = torch.load(path, weights_only=True)
+    peer.load_state_dict(state)
+    images = random_images(model)
+    with torch.no_grad():
+        theirs = peer.eval()(torch.tensor(run_inputs(images, metadata)).permute(0, 3, 1, 2)).numpy()
+    compare(tmp_path / "run", session, model, theirs, images)
+    assert json.loads(metadata["classes"]) == NAMES
+
+
+def test_keras_computes_the_same(tmp_path, session):
+    import keras
+
+    model = make_run(tmp_path / "run", ResNet50, "resnet50", 64, dict(KERAS_RESNET.options))
+    metadata = export_run(tmp_path / "run", "keras", tmp_path / "net.h5")
+    peer = keras.applications.ResNet50(
+        weights=None, input_shape=(64, 64, 3), classes=CLASSES, classifier_activation=None
+    )
+    peer.load_weights(tmp_path / "net.h5")
+    images = random_images(model)
+    theirs = peer(run_inputs(images, metadata), training=False).numpy()
+    compare(tmp_path / "run", session, model, theirs, images)
+
+
+@pytest.mark.parametrize("target", ["npz", "safetensors"])
+def test_our_names_are_those_of_the_network(tmp_path, target):
+    mean = np.random.default_rng(0).random((16, 16, 3))
+    model = make_run(tmp_path / "run", SmallNet, "smallnet", 16, {"width": 8}, mean)
+    metadata = export_run(tmp_path / "run", target, tmp_path / f"net.{target}")
+    found, saved = read_weights(tmp_path / f"net.{target}").tensors, read_weights(tmp_path / "run").tensors
+    assert found.keys() == {variable.op.name for variable in model.variables}
+    for name, tensor in found.items():
+        np.testing.assert_array_equal(tensor, saved[name])
+    np.testing.assert_allclose(found[MEAN], mean, rtol=1e-6)
+    assert json.loads(metadata["preprocessing"]) == "images * preprocessing/scale - preprocessing/mean"
+    assert json.loads(metadata["options"]) == {"width": 8}
+
+
+@pytest.fixture
+def small_run(tmp_path):
+    make_run(tmp_path / "run", SmallNet, "smallnet", 16, {"width": 8})
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("target", "file", "message"),
+    [
+        ("torchvision", "x.pth", "torchvision has no network like SmallNet; export with --to safetensors"),
+        ("keras", "x.h5", "keras has no network like SmallNet"),
+        ("keras", "x.pth", "a file for keras must end in .h5"),
+        ("npz", "x.safetensors", "a file for npz must end in .npz"),
+        ("npz", "there.npz", "exists; choose another name"),
+    ],
+)
+def test_what_cannot_be_exported_says_why(small_run, target, file, message):
+    (small_run / "there.npz").touch()
+    with pytest.raises(WeightsError, match=message):
+        export_run(small_run, target, small_run / file)
+    assert not (small_run / "x").exists() and not list(small_run.glob("x.*"))
+
+
+def test_a_network_that_would_answer_otherwise_is_refused(tmp_path):
+    options = {**TORCHVISION_RESNET.options, "stages": [1, 1, 1, 1], "padding": "SAME"}
+    make_run(tmp_path / "run", ResNet18, "resnet18", 32, options)
+    with pytest.raises(
+        WeightsError, match="other options: padding is 'SAME', must be 'SYMMETRIC'; train with"
+    ):
+        export_run(tmp_path / "run", "torchvision", tmp_path / "x.pth")
+    options["padding"] = "SYMMETRIC"
+    make_run(tmp_path / "other", ResNet18, "resnet18", 32, options, np.full((32, 32, 3), 0.5))
+    with pytest.raises(WeightsError, match="a mean of each pixel, which torchvision has no place for"):
+        export_run(tmp_path / "other", "torchvision", tmp_path / "x.pth")
+    options = {**KERAS_RESNET.options, "stages": [1, 1, 1, 1]}
+    make_run(tmp_path / "third", ResNet18, "resnet18", 32, options)
+    with pytest.raises(WeightsError, match="Keras has ResNets of 50, 101 and 152 layers only"):
+        export_run(tmp_path / "third", "keras", tmp_path / "x.h5")
+    assert not list(tmp_path.glob("x.*"))
+
+
+@pytest.mark.fault(42)
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.yaml", "model: [1"), ("config.yaml", "a: 1"), ("config.yaml", "!!python/name:os.getcwd"),
+        ("config.yaml", "# " * 2**16), ("run.json", "[" * 10**5), ("run.json", "{}"), ("run.json", "\xff"),
+        ("run.json", '{"class_names": ["a"], "input_shape": [1e9, 1, 3]}'),
+        ("run.json", '{"class_names": ["a"], "input_shape": [8, 8]}'), ("run.json", None),
+    ],
+)  # fmt: skip
+def test_a_damaged_run_directory_is_refused(small_run, file, content):
+    assert read_run(small_run).class_names == NAMES
+    (small_run / file).unlink()
+    if content is not None:
+        (small_run / file).write_text(content, encoding="latin-1")
+    with pytest.raises(
+        WeightsError, match=r"^cannot read config.yaml and run.json in '.*': [^\n]*; give a folder"
+    ):
+        read_run(small_run)
+
+
+@pytest.mark.fault(52)
+def test_weights_of_another_network_are_refused(small_run):
+    config = {"model": {"name": "smallnet", "options": {"width": 16}}}
+    (small_run / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(
+        WeightsError, match=r"not those of its config.yaml: \S+ is missing or of another shape"
+    ):
+        export_run(small_run, "npz", small_run / "x.npz")
+    config["model"]["options"] = {"widht": 8}
+    (small_run / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(WeightsError, match="cannot build the network smallnet of '.*widht"):
+        export_run(small_run, "npz", small_run / "x.npz")
+
+
+# The command line.
+
+
+def test_the_commands_print_what_a_user_must_know(small_run, capsys):
+    file = small_run / "x.npz"
+    main(["export", str(small_run), "--to", "npz", str(file)])
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"{file}: {file.stat().st_size:,} bytes\n") and '"cat", "d\\u00f6g"' in shown
+    main(["show", str(file)])
+    lines = capsys.readouterr().out.splitlines()
+    assert ["preprocessing/mean", "3"] in [line.split() for line in lines]
+    assert lines[-1].endswith("numbers (numpy): this project's own names")
+
+
+def test_a_file_of_an_unknown_network_is_shown_with_its_names(tmp_path, capsys):
+    np.savez(tmp_path / "x.npz", **{"layer/w": np.ones((2, 3)), "s": np.float32(1)})
+    main(["show", str(tmp_path / "x.npz")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["layer/w  2x3", "s"]
+    assert lines[2].startswith("2 tensors, 7 numbers (numpy): weights of an unknown network")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["show", "/absent"], 4, "cannot read weights from '/absent': there is no such file"),
+        (
+            ["export", "/absent", "--to", "npz", "x.npz"],
+            4,
+            "cannot read config.yaml and run.json in '/absent'",
+        ),
+        (["export", "/absent", "--to", "onnx", "x"], 2, "invalid choice: 'onnx'"),
+    ],
+)
+def test_an_error_is_one_line_and_has_its_exit_code(arguments, code, message, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    captured = capsys.readouterr()
+    assert left.value.code == code
+    assert message in captured.err and captured.err.count("\n") == 1 and not captured.out
