@@ -50,7 +50,7 @@ def by_command(words: Sequence[str], photos: Path, held_out: Path, folder: Path)
     run, cache = folder / "run", folder / "cache"
     places = ("--data-dir", str(photos), "--run-dir", str(run), "--data.cache_dir", str(cache))
     start = time.perf_counter()
-    command = [sys.executable, ROOT / COMMAND, *places, *words]
+    command = [sys.executable, str(ROOT / COMMAND), *places, *words]
     if code := subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
         raise UsageError(f"{COMMAND} ended with {code}; see its message above")
     return {"seconds": time.perf_counter() - start, **score(run, held_out)}

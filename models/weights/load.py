@@ -8,6 +8,7 @@ The source's preprocessing is folded in exactly: its mean becomes `preprocessing
 and the order of its channels go into the filters that read the image. So the network takes images as any other.
 """
 
+import difflib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -78,7 +79,14 @@ def read_source(source: str | os.PathLike[str]) -> Weights:
     name = os.fspath(source)
     if name in PACKAGES:
         return read_weights(packaged_file(name))._replace(where=name)
-    return read_weights(name)
+    try:
+        return read_weights(name)
+    except WeightsError as error:
+        if os.path.exists(name) or not (
+            near := difflib.get_close_matches(os.path.basename(name), PACKAGES, n=1)
+        ):
+            raise
+        raise WeightsError(f"{error}; or did you mean {near[0]}?") from error
 
 
 def load_tensors(
