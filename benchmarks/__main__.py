@@ -10,12 +10,14 @@ from learning.terminal.command import run_script
 COMMANDS = {
     "training": "speed.training",
     "inference": "speed.inference",
+    "features": "speed.features",
     "input": "speed.input",
     "epoch": "speed.epoch",
     "start": "speed.start",
     "memory": "speed.memory",
     "filter_gradients": "speed.filter_gradients",
     "freezing": "speed.freezing",
+    "transfer": "accuracy.transfer",
     "reproduce": "reproduce",
     "performance": "performance",
 }

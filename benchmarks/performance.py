@@ -12,7 +12,17 @@ from benchmarks.harness.benchmark import command_parser
 from benchmarks.harness.comparison import PEERS, measured_peers, newest_instructions, range_of_medians
 from benchmarks.harness.markdown import README, RESULTS, ROOT, markdown, rewrite
 from benchmarks.harness.results import Figures
-from benchmarks.speed import epoch, filter_gradients, freezing, inference, input, memory, start, training
+from benchmarks.speed import (
+    epoch,
+    features,
+    filter_gradients,
+    freezing,
+    inference,
+    input,
+    memory,
+    start,
+    training,
+)
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 WHY77 = ROOT / "docs" / "why-77.md"
@@ -45,6 +55,7 @@ def precision_table(figures: Figures) -> str:
 TABLES: dict[str, Callable[[Figures], str]] = {
     "training": training.table,
     "inference": inference.table,
+    "features": features.table,
     "input": input.table,
     "epoch": epoch.table,
     "start": start.table,

@@ -16,7 +16,7 @@ from benchmarks.harness.turns import PROJECT, Rates
 
 Figures = Mapping[str, Any]  # what a file in benchmarks/results/ holds, or a part of it
 
-PACKAGES = ("tensorflow", "keras", "torch", "numpy", "scikit-image", "pillow")
+PACKAGES = ("tensorflow", "keras", "torch", "onnxruntime", "numpy", "scikit-image", "pillow")
 
 
 def environment(threads: int) -> dict[str, Any]:

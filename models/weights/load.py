@@ -58,6 +58,9 @@ def load_weights(
 ) -> LoadReport:
     """Read weights of any known form, and load them into a network.
 
+    To train the network further, build its Optimizer before the session runs anything: TensorFlow cannot add the
+    gradients of conditionals later.
+
     :param source: see `read_source`.
     :param keep_head: load the last layer too if its size is the network's; False gives it initial values.
     :return: what was loaded. Every variable of the network has a value afterwards.

@@ -24,7 +24,7 @@ from tests.support.published_nets import (
 
 def peer(variant):
     import_of_torch("torch")
-    from tests.support.torch_efficientnet import EfficientNetLite
+    from benchmarks.peers.torch_efficientnet import EfficientNetLite
 
     return EfficientNetLite(variant, 1000)
 
