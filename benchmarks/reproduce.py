@@ -36,6 +36,7 @@ PUBLISHED = {
     "alexnet-asirra": Published("AlexNet post", "none stated"),
     "alexnet-asirra-short": Published("AlexNet post, shortened", ""),
     "digits": Published("own default", ""),
+    "finetune-resnet50": Published("own default", ""),
     "folder": Published("own default", ""),
     "folder-scratch": Published("own default", ""),
     "mini-resnet-mnist": Published("ResNet post for MNIST", "none stated; target 99.3%"),

@@ -3,11 +3,17 @@
 TensorFlow is imported, as the scripts import it, when one of these functions first needs it.
 """
 
+import dataclasses
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.harness.turns import Step
+from datasets.dataset import DataSet
+from datasets.load import labelled_set
 from datasets.splits import Splits
 from learning.config.command_line import parse_train
 from learning.config.recipes import CONFIGS, flatten
@@ -109,3 +115,53 @@ def update_step(optimizer: Any, sess: Any, batches: Iterator[Any], learning_rate
         return len(images)
 
     return step
+
+
+def sized_data(config: RunConfig) -> tuple[RunConfig, Splits]:
+    """Return the images of a configuration, decoded, and it with the numbers that follow from the set's size."""
+    from learning.runs.data import open_data
+    from learning.transfer.set_size import with_set_size
+
+    splits = open_data(config)
+    return with_set_size(config, splits.train.num_examples)[0], splits
+
+
+def fine_tuned(config: RunConfig, splits: Splits, run_dir: Path) -> tuple[Any, Any, float]:
+    """Train from published weights as train.py does; return the network, its session, and the seconds it took.
+
+    :param config: with numbers as `sized_data` returns it.
+    """
+    graph_mode()
+    from learning.transfer.features import train_on_features
+    from learning.transfer.initial_weights import InitialWeights, start_from
+
+    initial = InitialWeights(str(config.model.init))
+    config = initial.completed(config)
+    optimizer, sess = open_training(config, splits, config.train.threads or 0)
+    start = time.perf_counter()
+    start_from(sess, optimizer.model, initial, splits, config, lambda text: None)
+    train_on_features(sess, optimizer, splits, config)
+    optimizer.train(sess, run_dir, fresh=False, verbose=False)
+    return optimizer.model, sess, time.perf_counter() - start
+
+
+def load_run(path: Path) -> tuple[RunConfig, Any, Any]:
+    """Return the configuration of a run, or of a packaged network, its network and a session on it."""
+    graph_mode()
+    from learning.inference.trained import load_run as load
+    from learning.runs.packaged_run import open_run as open_any
+
+    run = open_any(path)
+    model, sess, _ = load(run)
+    return run.config, model, sess
+
+
+def test_set(config: RunConfig, path: Path, class_names: Sequence[str], cache_dir: Path) -> DataSet:
+    """Return labelled images, decoded and cropped as those of a configuration."""
+    data = dataclasses.replace(config.data, cache_dir=str(cache_dir))
+    return labelled_set(path, tuple(class_names), data).dataset
+
+
+def accuracy(pred: np.ndarray, dataset: DataSet) -> float:
+    """Return the share of images whose largest prediction (N, K) is their class."""
+    return float(np.mean(pred.argmax(axis=1) == dataset.labels.argmax(axis=1)))
