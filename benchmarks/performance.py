@@ -8,6 +8,7 @@ hand.
 import json
 from collections.abc import Callable, Iterator, Sequence
 
+from benchmarks.accuracy import transfer
 from benchmarks.harness.benchmark import command_parser
 from benchmarks.harness.comparison import PEERS, measured_peers, newest_instructions, range_of_medians
 from benchmarks.harness.markdown import README, RESULTS, ROOT, markdown, rewrite
@@ -64,7 +65,10 @@ TABLES: dict[str, Callable[[Figures], str]] = {
     "memory": memory.table,
     "freezing": freezing.table,
     "precision": precision_table,
+    "transfer": transfer.table,
 }
+NEEDED = {"transfer": " --data-dir DIR"}  # by the command, beside --output
+PICTURES = {"transfer": "accuracy-by-images.png"}  # in docs/, drawn by the command
 
 
 def machine(figures: Figures) -> str:
@@ -158,8 +162,11 @@ def summary() -> str:
 def parts() -> Iterator[tuple[str, str]]:
     """Yield the name and the content of every generated part of the document."""
     for name, table in TABLES.items():
-        missing = f"Not measured yet: `python -m benchmarks {name} --output benchmarks/results/{name}.json`."
+        command = f"python -m benchmarks {name}{NEEDED.get(name, '')}"
+        missing = f"Not measured yet: `{command} --output benchmarks/results/{name}.json`."
         content = [f"{machine(one)}\n\n{table(one)}" for one in measured(name)]
+        if (picture := PICTURES.get(name)) and (DOCUMENT.parent / picture).exists():
+            content.append(f"![{name}]({picture})")
         yield name, "\n\n".join(content) or missing
 
 

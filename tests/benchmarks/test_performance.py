@@ -133,6 +133,7 @@ def test_a_missing_file_says_how_to_make_it(monkeypatch, tmp_path):
     assert found["start"] == (
         "Not measured yet: `python -m benchmarks start --output benchmarks/results/start.json`."
     )
+    assert "`python -m benchmarks transfer --data-dir DIR --output" in found["transfer"]
 
 
 def test_a_part_has_a_table_for_each_of_its_files(monkeypatch, tmp_path):
