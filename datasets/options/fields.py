@@ -62,6 +62,7 @@ FACTORS = Range(
     lambda value: all(isinstance(k, str) and isinstance(v, int | float) and v >= 0 for k, v in value.items()),
     "a mapping of regular expressions to factors, such as {stem: 0.1}",
 )
+NOT_EMPTY = Range(lambda value: bool(value.strip()), "some text, or null")
 ASCENDING = Range(lambda value: [0, *value] == sorted({0, *value}), "growing positive numbers of updates")
 SHARE = Range(lambda value: 0 <= value <= 1, "within 0 to 1")
 

@@ -34,6 +34,7 @@ class ModelConfig(CheckedOptions):
         None,
         "start from these weights: a run, a file or checkpoint of another program (docs/finetuning.md lists them), "
         "or the name of a network whose package brings its weights, such as efficientnet-lite0",
+        fields.NOT_EMPTY,
     )
     freeze: str | None = option(
         None,
