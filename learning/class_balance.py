@@ -50,9 +50,14 @@ def listed_counts(counts: np.ndarray, class_names: Sequence[str]) -> str:
     return ", ".join(texts if len(texts) <= MOST_LISTED else [*texts[:half], "...", *texts[-half:]])
 
 
+def is_balanced(config: RunConfig) -> bool:
+    """Return whether training gives every class the same share, by weights or by its order."""
+    return config.train.class_weights == "balanced" or config.data.order == "balanced"
+
+
 def imbalance_advice(config: RunConfig, counts: np.ndarray, class_names: Sequence[str]) -> str | None:
     """Return a line that names an imbalanced training set and what to do; None if nothing is left to do."""
-    is_weighted = config.train.class_weights == "balanced" or config.data.order == "balanced"
+    is_weighted = is_balanced(config)
     is_scored = config.train.evaluator in ("balanced_accuracy", "macro_f1")
     todo = [] if is_weighted else ["train with --train.class_weights balanced or --data.order balanced"]
     todo += [] if is_scored else ["choose the weights with --train.evaluator balanced_accuracy"]

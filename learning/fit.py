@@ -65,6 +65,11 @@ def fit(
         check_names(config)
     except ValueError as error:
         raise UsageError(f"{error}") from error
+    if config.train.linear_probe and config.model.init is None:
+        raise UsageError(
+            "train.linear_probe fits the last layer of a network that starts from weights, and there is no "
+            "model.init; give one, or set --train.linear_probe false"
+        )
     config = config.with_absolute_paths()
     path = expanded(os.fspath(run_dir))
     run = RunDirectory(path) if resume else None

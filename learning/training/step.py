@@ -1,12 +1,14 @@
 """The graph of one update: what it runs, what it changes, and what a checkpoint holds of it."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
+from learning.errors import UsageError
 from models.convnet import ConvNet
 
 
@@ -46,13 +48,15 @@ class TrainingStep:
         """Initialise the variables, except for those of the model that have values already; count these.
 
         :param fresh: initialise these too, and return 0.
+        :raises UsageError: the session ran before this step was built, and TensorFlow cannot add the gradients.
         """
-        flags = [False] if fresh else sess.run(self._are_initialized)
-        if not any(flags):
-            sess.run(self.initialize)
-            return 0
-        kept = {id(v) for v, flag in zip(self.model.variables, flags, strict=True) if flag}
-        sess.run([v.initializer for v in self.saved_variables if id(v) not in kept])
+        with _gradients_explained():
+            flags = [False] if fresh else sess.run(self._are_initialized)
+            if not any(flags):
+                sess.run(self.initialize)
+                return 0
+            kept = {id(v) for v, flag in zip(self.model.variables, flags, strict=True) if flag}
+            sess.run([v.initializer for v in self.saved_variables if id(v) not in kept])
         return len(kept)
 
     def run(
@@ -77,6 +81,21 @@ class TrainingStep:
         """Return the name of a variable that holds NaN or Inf, or None."""
         finite = sess.run(self._are_finite)
         return None if finite.all() else self._floats[int(np.argmin(finite))].op.name
+
+
+@contextlib.contextmanager
+def _gradients_explained() -> Iterator[None]:
+    """Say what to do if TensorFlow cannot add the gradients to the part of the graph that a session has seen."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        if "output_all_intermediates" not in str(error):
+            raise
+        raise UsageError(
+            "the session ran before the Optimizer was built, and TensorFlow cannot add the gradients of "
+            "conditionals, such as those of batch norm, to what a session has run; build the Optimizer first, or "
+            "restore or load the weights in a new session"
+        ) from error
 
 
 def gradients(

@@ -9,6 +9,7 @@ from learning.machine.session import v1  # before any other module imports Tenso
 
 # isort: split
 from datasets.splits import Splits
+from learning.class_balance import is_balanced
 from learning.config.run_config import RunConfig
 from learning.inference.evaluation import show_progress
 from learning.runs.directory import RunDirectory, is_run
@@ -85,7 +86,12 @@ def start_from(
     facts = record(report, model)
     if train.linear_probe and report.head:
         facts["linear_probe"] = fit_head(
-            sess, model, splits.train, batch_size=train.batch_size, progress=show_progress
+            sess,
+            model,
+            splits.train,
+            batch_size=train.batch_size,
+            balanced=is_balanced(config),
+            progress=show_progress,
         )
         say(facts["linear_probe"])
     return facts

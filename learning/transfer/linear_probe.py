@@ -12,6 +12,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import StratifiedKFold
 
 from datasets.dataset import DataSet
@@ -56,12 +57,15 @@ def fit_head(
     train_set: DataSet,
     *,
     batch_size: int,
+    balanced: bool = False,
     progress: Callable[[Sequence[int]], Iterable[int]] | None = None,
 ) -> str:
     """Fit the last layer to the centre crops of a training set, and return a sentence about the result.
 
     The strength of the regularisation is chosen by cross-validation of the training images.
 
+    :param balanced: give every class the same weight, however many images it has; the score is then the balanced
+        accuracy.
     :raises UsageError: a class has no images; see also `check_head`.
     """
     weights, biases = check_head(model)
@@ -75,25 +79,28 @@ def fit_head(
         )
     features = model.compute(sess, FEATURES, train_set, batch_size=batch_size, progress=progress)
     features = features.astype(np.float32)  # bfloat16 is not a type of NumPy's
-    strength, score = _choose(features, labels)
-    fitted = _fitted(strength, features, labels)
+    strength, score = _choose(features, labels, balanced)
+    fitted = _fitted(strength, features, labels, balanced)
     kernel, bias = fitted.coef_.T, fitted.intercept_  # (D, K), or (D, 1) of two classes
     if kernel.shape[1] == 1:
         kernel, bias = np.hstack([-kernel / 2, kernel / 2]), np.array([-bias[0] / 2, bias[0] / 2])
     for variable, value in ((weights, kernel), (biases, bias)):
         sess.run(variable.initializer, {variable.initializer.inputs[1]: value.astype(np.float32)})
-    accuracy = "" if score is None else f", accuracy {score:.4f} by cross-validation"
+    metric = "balanced accuracy" if balanced else "accuracy"
+    accuracy = "" if score is None else f", {metric} {score:.4f} by cross-validation"
     return f"last layer fitted to the features of {len(labels)} images{accuracy}"
 
 
-def _fitted(strength: float, features: np.ndarray, labels: np.ndarray) -> LogisticRegression:
+def _fitted(strength: float, features: np.ndarray, labels: np.ndarray, balanced: bool) -> LogisticRegression:
     """Return a logistic regression that was fitted; one that has almost converged is good enough to start from."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return LogisticRegression(C=strength, max_iter=MAX_ITERATIONS).fit(features, labels)
+        weight = "balanced" if balanced else None
+        regression = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS, class_weight=weight)
+        return regression.fit(features, labels)
 
 
-def _choose(features: np.ndarray, labels: np.ndarray) -> tuple[float, float | None]:
+def _choose(features: np.ndarray, labels: np.ndarray, balanced: bool = False) -> tuple[float, float | None]:
     """Return the best strength, and its score; without a choice for very few images."""
     middle = STRENGTHS[len(STRENGTHS) // 2]
     if np.bincount(labels).min() < FEWEST:
@@ -101,9 +108,10 @@ def _choose(features: np.ndarray, labels: np.ndarray) -> tuple[float, float | No
     chosen = _sample(labels)
     features, labels = features[chosen], labels[chosen]
     folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(features, labels))
+    scorer = get_scorer("balanced_accuracy" if balanced else "accuracy")
     scores = {
         strength: float(np.mean([
-            _fitted(strength, features[rest], labels[rest]).score(features[fold], labels[fold])
+            scorer(_fitted(strength, features[rest], labels[rest], balanced), features[fold], labels[fold])
             for rest, fold in folds
         ]))
         for strength in STRENGTHS

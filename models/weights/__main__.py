@@ -1,7 +1,9 @@
-"""Weights on the command line.
+"""Show what a file of weights holds, or write a run's network for another library.
 
-python -m models.weights show FILE                                  names, shapes, and whose they are
-python -m models.weights export RUN --to torchvision cats.pth       a run's network for another library
+    python -m models.weights show FILE
+    python -m models.weights export RUN --to torchvision cats.pth
+
+`models.weights.export` says which networks other libraries have.
 """
 
 import argparse
@@ -37,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     export.add_argument(
         "file", metavar="FILE",
-        help="the file to make: .pth, .pt or .safetensors (torchvision), .h5 (keras), .npz, .safetensors",
+        help="the file to make: .pth, .pt or .safetensors for torchvision, .h5 or .weights.h5 for keras",
     )  # fmt: skip
     return parser
 

@@ -29,7 +29,7 @@ from models.weights.writing import check_target, write_weights
 # target: (the suffixes of its files, the maps of its networks; none: our own names)
 TARGETS: dict[str, tuple[tuple[str, ...], tuple[WeightsMap, ...]]] = {
     "torchvision": ((".pth", ".pt", ".safetensors"), (TORCHVISION_RESNET, TORCHVISION_ALEXNET)),
-    "keras": ((".h5",), (KERAS_RESNET,)),
+    "keras": ((".h5",), (KERAS_RESNET,)),  # .weights.h5 included
     "npz": ((".npz",), ()),
     "safetensors": ((".safetensors",), ()),
 }
@@ -53,7 +53,7 @@ def export_run(run: str | os.PathLike[str], target: str, path: str | os.PathLike
 
     :param target: "torchvision" or "keras", to be loaded into the network of that library; "npz" or "safetensors"
         with our names, scale and mean included.
-    :param path: the file; for torchvision `.pth`, `.pt` or `.safetensors`, for keras `.h5`.
+    :param path: the file; for torchvision `.pth`, `.pt` or `.safetensors`, for keras `.h5` or `.weights.h5`.
     :return: what the file says of the weights, each as JSON: model, options, input_shape, classes, preprocessing.
     :raises WeightsError: the run cannot be read, the other library has no such network, its network computes
         something else with these weights, or the file exists or cannot be written.

@@ -1,6 +1,8 @@
-"""Read the weights in a file or a checkpoint, whichever program wrote it. The content decides the format.
+"""Read the weights in a file or a checkpoint, whichever program wrote it.
 
-read_weights("resnet50-0676ba61.pth").tensors["conv1.weight"]      # (64, 3, 7, 7) float32
+    read_weights("resnet50-0676ba61.pth").tensors["conv1.weight"]      # (64, 3, 7, 7) float32
+
+The content decides the format, not the name.
 """
 
 import os

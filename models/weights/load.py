@@ -8,6 +8,7 @@ The source's preprocessing is folded in exactly: its mean becomes `preprocessing
 and the order of its channels go into the filters that read the image. So the network takes images as any other.
 """
 
+import difflib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -58,6 +59,9 @@ def load_weights(
 ) -> LoadReport:
     """Read weights of any known form, and load them into a network.
 
+    To train the network further, build its Optimizer before the session runs anything: TensorFlow cannot add the
+    gradients of conditionals later.
+
     :param source: see `read_source`.
     :param keep_head: load the last layer too if its size is the network's; False gives it initial values.
     :return: what was loaded. Every variable of the network has a value afterwards.
@@ -75,7 +79,14 @@ def read_source(source: str | os.PathLike[str]) -> Weights:
     name = os.fspath(source)
     if name in PACKAGES:
         return read_weights(packaged_file(name))._replace(where=name)
-    return read_weights(name)
+    try:
+        return read_weights(name)
+    except WeightsError as error:
+        if os.path.exists(name) or not (
+            near := difflib.get_close_matches(os.path.basename(name), PACKAGES, n=1)
+        ):
+            raise
+        raise WeightsError(f"{error}; or did you mean {near[0]}?") from error
 
 
 def load_tensors(

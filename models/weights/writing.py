@@ -6,16 +6,18 @@ A file appears as a whole or not at all.
 import contextlib
 import json
 import os
-import re
 import struct
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from models.weights.errors import WeightsError
+from models.weights.readers.keras_files import WEIGHT_NAMES
 
 METADATA = "metadata"  # the name under which `.npz` and `.h5` have it, as JSON
 
@@ -25,8 +27,9 @@ def write_weights(
 ) -> None:
     """Write float32 tensors in the form that the suffix says.
 
-    :param path: `.npz`, for numpy.load; `.safetensors`; `.pth` or `.pt`, a state dict for torch.load; `.h5`, for
-        `load_weights` of a Keras model, with tensors named LAYER/WEIGHT in the order of the model's layers.
+    :param path: `.npz`, for numpy.load; `.safetensors`; `.pth` or `.pt`, a state dict for torch.load; `.h5` or, for
+        Keras 3 alone, `.weights.h5`, for `load_weights` of a Keras model, with tensors named LAYER/WEIGHT in the
+        order of the model's layers.
     :param metadata: what is said of the weights; `.pth` has no place for it.
     :raises WeightsError: the suffix is another one, or the file exists or cannot be written.
     """
@@ -45,14 +48,9 @@ Writer = Callable[[Path, Mapping[str, np.ndarray], Mapping[str, str]], None]
 
 def check_target(path: Path) -> Writer:
     """Return what writes a file of this name; raise WeightsError if it is unknown, or the file exists."""
-    write = _WRITERS.get(path.suffix.lower())
+    write = next((known for suffix, known in _WRITERS.items() if path.name.lower().endswith(suffix)), None)
     if write is None:
         raise WeightsError(f"cannot write '{path}': its name must end in one of {', '.join(_WRITERS)}")
-    if path.name.lower().endswith(".weights.h5"):
-        raise WeightsError(
-            f"cannot write '{path}': Keras reads names ending in .weights.h5 by the classes of a model's "
-            "layers; let the name end in .h5 alone"
-        )
     if os.path.lexists(path):
         raise WeightsError(f"'{path}' exists; choose another name, or remove it first")
     return write
@@ -122,28 +120,68 @@ def _numbers(values: tuple[int, ...] | list[int]) -> bytes:
 
 
 def _write_keras(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
-    """Write the older format of Keras, which `load_weights` reads by the order of the layers."""
-    import h5py
+    """Write the older format of Keras: groups by the layers' names, and the order of the layers."""
+    layers = _layers(tensors)
+    with _hdf5(path, metadata) as file:
+        file.attrs["layer_names"] = [layer.encode() for layer in layers]
+        file.attrs["backend"], file.attrs["keras_version"] = b"tensorflow", b"2.15.0"
+        for layer, weights in layers.items():
+            group = file.create_group(layer)
+            group.attrs["weight_names"] = [f"{layer}/{weight}".encode() for weight in weights]
+            for weight in weights:
+                group[f"{layer}/{weight}"] = tensors[f"{layer}/{weight}"]
 
+
+def _write_keras_3(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+    """Write the format of Keras 3: groups by the layers' classes, numbered in the order of the layers."""
+    counts: Counter[str] = Counter()
+    with _hdf5(path, metadata) as file:
+        for layer, weights in _layers(tensors).items():
+            kind = _class_of(tensors, layer, weights)
+            group = file.create_group(f"layers/{kind}_{counts[kind]}".removesuffix("_0") + "/vars")
+            group.attrs["name"] = layer
+            counts[kind] += 1
+            for index, weight in enumerate(weights):
+                group[str(index)] = tensors[f"{layer}/{weight}"]
+
+
+def _class_of(tensors: Mapping[str, np.ndarray], layer: str, weights: Sequence[str]) -> str:
+    """Return the class of a layer as Keras 3 writes it, by the names and the shape of its weights."""
+    rank = tensors[f"{layer}/{weights[0]}"].ndim
+    ranks = {"batch_normalization": 1, "dense": 2, "conv2d": 4}
+    for kind, expected in ranks.items():
+        if rank == expected and tuple(weights) == WEIGHT_NAMES[kind][: len(weights)]:
+            return kind
+    raise WeightsError(
+        f"the layer {layer} is not a convolution, batch normalisation or dense layer; write .h5"
+    )
+
+
+def _layers(tensors: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
+    """Return the names of the weights by layer."""
     layers: dict[str, list[str]] = {}
     for name in tensors:
-        if not re.fullmatch(r"[^/]+/[^/]+", name):
+        layer, _, weight = name.partition("/")
+        if not layer or not weight or "/" in weight:
             raise WeightsError(
                 f"the tensor {name} is not named LAYER/WEIGHT, as .h5 needs; write .safetensors"
             )
-        layers.setdefault(name.split("/")[0], []).append(name)
+        layers.setdefault(layer, []).append(weight)
+    return layers
+
+
+@contextlib.contextmanager
+def _hdf5(path: Path, metadata: Mapping[str, str]) -> Iterator[Any]:
+    """Open a new HDF5 file that already has the metadata."""
+    import h5py
+
     with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [layer.encode() for layer in layers]
-        file.attrs["backend"], file.attrs["keras_version"] = b"tensorflow", b"2.15.0"
-        for layer, names in layers.items():
-            group = file.create_group(layer)
-            group.attrs["weight_names"] = [name.encode() for name in names]
-            for name in names:
-                group[name] = tensors[name]
         file[METADATA] = np.frombuffer(json.dumps(dict(metadata)).encode(), np.uint8)
+        yield file
 
 
+# suffix: what writes such a file; longer suffixes come first
 _WRITERS: dict[str, Writer] = {
     ".npz": _write_npz, ".safetensors": _write_safetensors, ".pth": _write_torch, ".pt": _write_torch,
-    ".h5": _write_keras,
+    ".weights.h5": _write_keras_3, ".h5": _write_keras,
 }  # fmt: skip

@@ -4,6 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_class_weight
 
 from datasets.dataset import DataSet
@@ -17,6 +20,9 @@ from learning.class_balance import (
 )
 from learning.config.run_config import RunConfig
 from learning.fit import build_training
+from learning.transfer.linear_probe import fit_head
+from models.layers import fc_layer, global_average_pool
+from models.nn import ConvNet
 
 NAMES = ("ant", "bee", "cat")
 LABELS = np.array([0] * 12 + [1] * 5 + [2])
@@ -90,3 +96,35 @@ def test_a_run_with_balanced_weights_has_them_in_its_network(session):
     plain = dataclasses.replace(config, train=dataclasses.replace(config.train, class_weights="none"))
     names = [v.op.name for v in build_training(plain, splits).model.variables]
     assert "loss/class_weights" not in names
+
+
+class FeatureNet(ConvNet):
+    """The mean colour, and a last layer on it."""
+
+    def _build_model(self):
+        features = global_average_pool(self.inputs)
+        with v1.variable_scope("fc"):
+            return {"features": features, "logits": fc_layer(features, self.num_classes)}
+
+
+@pytest.mark.parametrize(("balanced", "metric"), [(False, "accuracy"), (True, "balanced accuracy")])
+def test_a_last_layer_is_fitted_to_classes_of_the_same_weight(session, balanced, metric):
+    rng = np.random.default_rng(0)
+    labels = np.array([0] * 60 + [1] * 12)
+    levels = 120 + 10 * labels[:, None] + rng.normal(0, 12, (72, 3))
+    images = np.broadcast_to(levels[:, None, None].astype(np.uint8), (72, 6, 6, 3)).copy()
+    with tf.Graph().as_default():
+        model = FeatureNet((6, 6, 3), 2)
+        sess = session(model)
+        sess.run(v1.global_variables_initializer())
+    sentence = fit_head(sess, model, DataSet(images, np.eye(2)[labels]), batch_size=16, balanced=balanced)
+    assert f"of 72 images, {metric} 0." in sentence
+    found = model.predict(sess, images)
+    weight = "balanced" if balanced else None
+    peers = [
+        LogisticRegression(C=strength, class_weight=weight).fit(images[:, 0, 0] / 255, labels)
+        for strength in (0.01, 0.1, 1.0)
+    ]
+    errors = [np.abs(found - peer.predict_proba(images[:, 0, 0] / 255)).max() for peer in peers]
+    assert min(errors) < 1e-3  # the strength was chosen by cross-validation
+    assert (found.argmax(axis=1) == 1).sum() > 12 if balanced else (found.argmax(axis=1) == 0).all()

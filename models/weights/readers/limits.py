@@ -32,7 +32,7 @@ class Entry(NamedTuple):
 
 def shown(text: Any) -> str:
     """Return text of a file as a message may quote it: short, without control characters."""
-    return repr(str(text)[:_SHOWN])[1:-1]
+    return repr(str(text)[:_SHOWN])[1:-1][:_SHOWN]
 
 
 class Budget:

@@ -182,6 +182,14 @@ def test_a_network_without_features_cannot_be_probed(tmp_path, source):
         fit(start, tmp_path / "run", verbose=False)
 
 
+def test_a_probe_without_weights_to_start_from_is_a_usage_error(tmp_path):
+    with pytest.raises(
+        UsageError, match="there is no model.init; give one, or set --train.linear_probe false"
+    ):
+        fit(config(train={"linear_probe": True}), tmp_path / "run", verbose=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_wrong_freeze_is_a_usage_error_with_its_place(tmp_path):
     with pytest.raises(UsageError, match="model smallnet: freeze is 'fc9', which matches none"):
         fit(config(freeze="fc9"), tmp_path / "run", verbose=False)

@@ -57,10 +57,10 @@ def test_a_photograph_of_a_cat_is_called_a_cat(session):
     assert (set(report.states.values()), report.head, list(report.unused)) == ({"loaded"}, "", [])
     package = PACKAGES["efficientnet-lite0"]
     photograph = Image.fromarray(data.chelsea()).resize(
-        (package.image_size, package.image_size), Image.Resampling.BICUBIC
+        (package.image_side, package.image_side), Image.Resampling.BICUBIC
     )
-    edge = (package.image_size - package.crop_size) // 2
-    crop = np.asarray(photograph)[edge : edge + package.crop_size, edge : edge + package.crop_size]
+    edge = (package.image_side - package.side) // 2
+    crop = np.asarray(photograph)[edge : edge + package.side, edge : edge + package.side]
     [pred] = model.predict(sess, crop[np.newaxis], augment_pred=False)
     assert int(pred.argmax()) in CATS
     assert pred[CATS].sum() > 0.5

@@ -63,7 +63,8 @@ def test_numpy_and_safetensors_read_theirs_with_what_is_said_of_them(tmp_path):
         assert file.metadata() == {"format": "pt", **FACTS}
 
 
-def test_keras_reads_its_form(tmp_path):
+@pytest.mark.parametrize("name", ["x.h5", "x.weights.h5"])
+def test_keras_reads_its_forms(tmp_path, name):
     import h5py
     from tensorflow import keras
 
@@ -74,19 +75,20 @@ def test_keras_reads_its_form(tmp_path):
         "one/kernel": rng.random((3, 4)), "one/bias": rng.random(4), "two/gamma": rng.random(4),
         "two/beta": rng.random(4), "two/moving_mean": rng.random(4), "two/moving_variance": rng.random(4),
     }  # fmt: skip
-    write_weights(tmp_path / "x.h5", values, FACTS)
-    net.load_weights(tmp_path / "x.h5")
+    write_weights(tmp_path / name, values, FACTS)
+    net.load_weights(tmp_path / name)
     for found, value in zip(net.get_weights(), values.values(), strict=True):
         np.testing.assert_array_equal(found, value.astype(np.float32))
-    with h5py.File(tmp_path / "x.h5") as file:
+    assert read_weights(tmp_path / name).tensors.keys() == values.keys()
+    with h5py.File(tmp_path / name) as file:
         assert json.loads(file[METADATA][()].tobytes()) == FACTS
 
 
 @pytest.mark.parametrize(
     ("name", "tensors", "message"),
     [
-        ("x.weights", TENSORS, "its name must end in one of .npz, .safetensors, .pth, .pt, .h5"),
-        ("x.weights.h5", TENSORS, "let the name end in .h5 alone"),
+        ("x.weights", TENSORS, "its name must end in one of .npz, .safetensors, .pth, .pt, .weights.h5, .h5"),
+        ("x.weights.h5", TENSORS, "the layer head is not a convolution, batch normalisation or dense layer"),
         ("there.npz", TENSORS, "exists; choose another name, or remove it first"),
         ("absent/x.npz", TENSORS, "cannot write '.*': No such file or directory; give another place"),
         ("x.h5", {"kernel": np.ones(3)}, "is not named LAYER/WEIGHT"),
