@@ -42,6 +42,7 @@ WAYS: dict[str, tuple[str, ...]] = {  # the arguments of train.py beside the ima
 QUICK = ("--train.num_epochs", "1", "--data.image_size", "40", "--data.crop_size", "32")
 IMAGENET = {"cat": range(281, 286), "dog": range(151, 269)}  # house cats; dogs of all breeds
 BATCH_SIZE = 32  # of predictions
+TICKS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995)  # of the picture
 KEY = ("way", "by", "per_class", "seed")
 
 
@@ -214,9 +215,10 @@ def draw(figures: Figures, path: Path) -> None:
         axes.plot(list(runs), means, f"C{number}-", label=way)
         points = [(n, run["accuracy"]) for n, of_n in runs.items() for run in of_n]
         axes.plot(*zip(*points, strict=True), f"C{number}o", markersize=4) if points else None
-    axes.set(xscale="log", xlabel="images of each class", ylabel="accuracy on other images")
+    axes.set(xscale="log", yscale="logit", xlabel="images of each class", ylabel="accuracy on other images")
     counts = sorted({n for _, n in found})
     axes.set_xticks(counts, [f"{n:,}" for n in counts], minor=False)
+    axes.set_yticks(TICKS, [f"{value:g}" for value in TICKS], minor=False)
     axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend()

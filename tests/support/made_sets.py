@@ -6,6 +6,7 @@ import struct
 import tarfile
 
 import numpy as np
+from PIL import Image
 
 from datasets.catalogue import DATASETS
 
@@ -115,3 +116,14 @@ def write_mnist(folder, parts, *, packed=True, dotted=False):
             path = folder / (f"{name}.gz" if packed else name)
             path.write_bytes(gzip.compress(content) if packed else content)
     return folder
+
+
+def write_dark_and_bright(folder, count):
+    """Write pictures of 40x48 pixels by class, dark cats and bright dogs; return the folder of both."""
+    rng = np.random.default_rng(0)
+    for name, brightness in (("cat", 0), ("dog", 200)):
+        (folder / "photos" / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(brightness, brightness + 50, (48, 40, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "photos" / name / f"{number}.png")
+    return folder / "photos"
