@@ -115,18 +115,19 @@ def _fit(
     model = optimizer.model
     say("\n".join(_summary_lines(config, model, splits, path)))
     with open_session(model, config.train.threads) as sess:
-        if model.frozen_variables and initial is None:  # the features of frozen layers depend on their values
+        start = {}
+        if initial is not None:
+            start["init"] = start_from(sess, optimizer, initial, splits, config, say)
+        elif model.frozen_variables:  # features depend on their values
             if has_begun(path):
                 load_selected(sess, model, path, "last")
             else:
                 sess.run(v1.variables_initializer(model.variables))
-        start = {} if initial is None else {"init": start_from(sess, model, initial, splits, config, say)}
+            train_on_features(sess, optimizer, splits, config, say)
         if run is None:
             info = run_data.run_info(splits, model.input_shape)
             run = RunDirectory.create(path, config, info | start)
         keep_digests(path, splits)
-        if line := train_on_features(sess, optimizer, splits, config):
-            say(line)
         watching = [TrainingImages(splits.train), _RunRecord(run, config), *callbacks]
         optimizer.train(sess, path, resume=resume, fresh=False, verbose=verbose, callbacks=watching)
         epoch = load_selected(sess, model, path, config.train.select).epoch

@@ -132,15 +132,13 @@ def fine_tuned(config: RunConfig, splits: Splits, run_dir: Path) -> tuple[Any, A
     :param config: with numbers as `sized_data` returns it.
     """
     graph_mode()
-    from learning.transfer.features import train_on_features
     from learning.transfer.initial_weights import InitialWeights, start_from
 
     initial = InitialWeights(str(config.model.init))
     config = initial.completed(config)
     optimizer, sess = open_training(config, splits, config.train.threads or 0)
     start = time.perf_counter()
-    start_from(sess, optimizer.model, initial, splits, config, lambda text: None)
-    train_on_features(sess, optimizer, splits, config)
+    start_from(sess, optimizer, initial, splits, config, lambda text: None)
     optimizer.train(sess, run_dir, fresh=False, verbose=False)
     return optimizer.model, sess, time.perf_counter() - start
 

@@ -10,6 +10,7 @@ import json
 import logging
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -143,24 +144,29 @@ def _write(path: Path, values: np.ndarray) -> None:
         logger.warning("the features cannot be kept in %s (%s)", path.parent, error.strerror)
 
 
-def train_on_features(sess: v1.Session, optimizer: Optimizer, splits: Splits, config: RunConfig) -> str:
-    """Let an optimizer's batches hold features where that gives the same training; return a line about it, or "".
+def train_on_features(
+    sess: v1.Session, optimizer: Optimizer, splits: Splits, config: RunConfig, say: Callable[[str], None]
+) -> None:
+    """Let an optimizer's batches hold features in place of images, where that gives the same training; say so.
 
     The variables of the network have values already.
     """
     model, train = optimizer.model, config.train
     if not model.frozen_variables or not are_constant(model):
-        return ""
+        return
     features = Features(sess, model, config.data.cache_dir, train.batch_size)
     replace = partial(features.in_place_of_images, fingerprint=splits.fingerprint)
     train_set = replace(splits.train, augment=train.augment_train, is_train=True)
     if train_set is None:
-        return (
+        say(
             "every epoch computes the features of its own crops; for features that are computed once, and training "
             "in seconds, give --train.augment_train false, or crops as large as the images"
         )
+        return
     optimizer.train_set = train_set
     if splits.val is not None:
         val_set = replace(splits.val, augment=train.augment_pred, is_train=False)
         optimizer.val_set = val_set or splits.val
-    return f"features of {train_set.num_examples} training images computed once; the last layer is trained on them"
+    say(
+        f"features of {train_set.num_examples} training images computed once; the last layer is trained on them"
+    )

@@ -13,6 +13,8 @@ from learning.class_balance import is_balanced
 from learning.config.run_config import RunConfig
 from learning.inference.evaluation import show_progress
 from learning.runs.directory import RunDirectory, is_run
+from learning.training.optimizer import Optimizer
+from learning.transfer.features import train_on_features
 from learning.transfer.linear_probe import check_head, fit_head
 from models.catalogue import model_class
 from models.convnet import ConvNet
@@ -71,24 +73,28 @@ class InitialWeights:
 
 def start_from(
     sess: v1.Session,
-    model: ConvNet,
+    optimizer: Optimizer,
     initial: InitialWeights,
     splits: Splits,
     config: RunConfig,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Give every variable of a new run its first value, say what was done, and return what run.json holds of it."""
-    train = config.train
+    """Give every variable of a new run its first value, say what was done, and return what run.json holds of it.
+
+    Where only the last layer is trained, the optimizer's images give way to features: see `train_on_features`.
+    """
+    model, train = optimizer.model, config.train
     if train.linear_probe:
         check_head(model)
     report = initial.load(sess, model, splits.class_names)
     say("\n".join(table(report, model)))
     facts = record(report, model)
+    train_on_features(sess, optimizer, splits, config, say)
     if train.linear_probe and report.head:
         facts["linear_probe"] = fit_head(
             sess,
             model,
-            splits.train,
+            splits.train if train.augment_train else optimizer.train_set,  # whose features may be known
             batch_size=train.batch_size,
             balanced=is_balanced(config),
             progress=show_progress,
