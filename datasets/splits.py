@@ -78,24 +78,19 @@ def split_indices(
     labels = np.asarray(labels)
     by_name = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.intp)
     rest, test = _part(by_name, labels, options.test_fraction, seed)
-    train, val = None, None
-    if rest is not None:
-        fraction = options.val_fraction
-        if fraction == AUTO:
-            fraction = auto_fraction(len(rest), len(np.unique(labels)))
-        train, val = _part(rest, labels, fraction, seed)
+    train, val = _part(rest, labels, options.val_fraction, seed) if rest is not None else (None, None)
     if train is None or val is None or test is None:
         raise DataError(_too_few(labels, class_names))
     return train, val, test
 
 
 def auto_fraction(num_images: int, num_classes: int) -> float:
-    """Return the share of the images to hold out for validation.
+    """Return the share of the images to hold out, if the option is "auto".
 
-    A fifth of few images, since fewer say little about the weights; of many images about 200, but at least a
-    twentieth; and one image of each class.
+    A tenth of few images, which are needed for training; of more than 1,000 about 100, but at least a twentieth; and
+    one image of each class.
     """
-    share = min(0.2, max(0.05, 200 / max(num_images, 1)))
+    share = min(0.1, max(0.05, 100 / max(num_images, 1)))
     return max(share, num_classes / max(num_images, 1))
 
 
@@ -134,9 +129,11 @@ def make_splits(
 
 
 def _part(
-    indices: np.ndarray, labels: np.ndarray, fraction: float, seed: int
+    indices: np.ndarray, labels: np.ndarray, fraction: float | str, seed: int
 ) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
     """Return a stratified (rest, share) of the indices in order; (None, None) if either would lack a class."""
+    if fraction == AUTO:
+        fraction = auto_fraction(len(indices), len(np.unique(labels[indices])))
     if not fraction:
         return indices, indices[:0]
     size = round(fraction * len(indices))

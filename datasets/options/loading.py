@@ -154,13 +154,16 @@ class SplitOptions(CheckedOptions):
 
     val_fraction: float = option(
         0.2,
-        "share of the training images held out to choose the best weights, if there is no val/ folder; auto is 0.2 "
+        "share of the training images held out to choose the best weights, if there is no val/ folder; auto is 0.1 "
         "up to 1,000 images and less for more, down to 0.05",
         FRACTION,
         auto=True,
     )
     test_fraction: float = option(
-        0.2, "share of all images held out for the final test, if there is no test/ folder", FRACTION
+        0.2,
+        "share of all images held out for the final test, if there is no test/ folder; auto as for val_fraction",
+        FRACTION,
+        auto=True,
     )
     sample_size: int | None = option(
         None,
