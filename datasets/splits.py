@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -129,7 +130,7 @@ def make_splits(
 
 
 def _part(
-    indices: np.ndarray, labels: np.ndarray, fraction: float | str, seed: int
+    indices: np.ndarray, labels: np.ndarray, fraction: Any, seed: int
 ) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
     """Return a stratified (rest, share) of the indices in order; (None, None) if either would lack a class."""
     if fraction == AUTO:
