@@ -88,8 +88,8 @@ def split_indices(
 def auto_fraction(num_images: int, num_classes: int) -> float:
     """Return the share of the images to hold out, if the option is "auto".
 
-    A tenth of few images, which are needed for training; of more than 1,000 about 100, but at least a twentieth; and
-    one image of each class.
+    A tenth of few images, which are needed for training; about 100 of more than 1,000, but at least a twentieth;
+    and one image of each class.
     """
     share = min(0.1, max(0.05, 100 / max(num_images, 1)))
     return max(share, num_classes / max(num_images, 1))
