@@ -121,3 +121,14 @@ def test_the_fingerprint_changes_with_the_split_and_the_content():
     assert one.fingerprint != make_splits(whole, rows[::-1], content="x", digests=DIGESTS).fingerprint
     with pytest.raises(DataError, match="no images are left to train on"):
         make_splits(whole, rows[1:] + rows[:1], content="x", digests=DIGESTS)
+
+
+@pytest.mark.parametrize(
+    ("per_class", "sizes"),  # of training, validation and test, for two classes
+    [(3, (2, 2, 2)), (10, (16, 2, 2)), (20, (32, 4, 4)), (200, (324, 36, 40)), (2500, (4512, 238, 250))],
+)
+def test_automatic_shares_leave_few_images_for_training(per_class, sizes):
+    names = [f"{number:05}" for number in range(2 * per_class)]
+    options = SplitOptions(val_fraction="auto", test_fraction="auto")
+    parts = split_indices(names, np.arange(2 * per_class) % 2, options, seed=0)
+    assert tuple(map(len, parts)) == sizes
