@@ -60,7 +60,9 @@ def test_paths_in_the_text_exist(page):
 def command_lines(page):
     """Return the words after `train.py` of each command in a page, and those of each option in its text."""
     text = page.read_text(encoding="utf-8")
-    blocks = "\n".join(re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)).replace("\\\n", " ")
+    blocks = "\n".join(re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)).replace(
+        "\\\n", " "
+    )
     lines = re.findall(r"^python train\.py(.*)$", blocks, re.MULTILINE)
     lines += re.findall(r"`(--(?:data|model|optimizer|schedule|train)\.\w+ [^`]+)`", text)
     return [shlex.split(line, comments=True) for line in lines]

@@ -75,5 +75,11 @@ def test_the_example_of_the_page_fits_the_recipe_for_folders():
     with tf.Graph().as_default():
         model = EfficientNetLite((8, 8, 3), 2, width=0.1, depth=0.1, freeze=config.model.freeze)
     factors = rate_factors(model, config.optimizer)
-    for prefix, factor in [("stage4/", 0.1), ("stage5/", 0.1), ("stage6/", 1.0), ("head/", 0.5), ("fc/", 1.0)]:
+    for prefix, factor in [
+        ("stage4/", 0.1),
+        ("stage5/", 0.1),
+        ("stage6/", 1.0),
+        ("head/", 0.5),
+        ("fc/", 1.0),
+    ]:
         assert {value for name, value in factors.items() if name.startswith(prefix)} == {factor}

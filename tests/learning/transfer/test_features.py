@@ -131,6 +131,7 @@ def test_features_are_known_by_the_code_of_the_network():
     assert digest(tf.nn.relu) != digest(tf.nn.tanh)
 
 
+@pytest.mark.bfloat16
 def test_features_in_bfloat16_are_read_back(tmp_path, caplog):
     options = config(num_epochs=1)
     options = dataclasses.replace(options, model=dataclasses.replace(options.model, precision="bfloat16"))

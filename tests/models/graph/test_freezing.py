@@ -76,6 +76,14 @@ def test_features_are_read_before_dropout(session):
         assert np.allclose(logits, features @ w + b, atol=1e-4) != is_train
 
 
+def test_older_variables_that_are_trained_cannot_be_frozen():
+    with tf.Graph().as_default(), v1.variable_scope("net", reuse=v1.AUTO_REUSE):
+        TinyNet((10, 10, 3), 2)
+        message = "freeze is 'head-only', but net/conv1/weights is a trained variable that was there before"
+        with pytest.raises(ValueError, match=message):
+            TinyNet((10, 10, 3), 2, freeze="head-only")
+
+
 def started(session, model):
     """Return a session in which every variable has a random value."""
     rng = np.random.default_rng(0)
