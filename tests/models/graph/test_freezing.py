@@ -114,6 +114,15 @@ def changed(before, after):
     return {name for name, value in after.items() if (value != before[name]).any()}
 
 
+def test_one_flat_dictionary_serves_the_network_the_optimizer_and_the_prediction(session, tmp_path):
+    hp_d = {"batch_size": 16, "num_epochs": 1, "freeze": "head-only", "augment_pred": False}
+    model = tiny_model(**hp_d)
+    optimizer = OPTIMIZERS["momentum"](model, make_set(16), AccuracyEvaluator(), **hp_d)
+    sess = session(model)
+    optimizer.train(sess, tmp_path, verbose=False, **hp_d)
+    assert model.predict(sess, make_set(3), **hp_d).shape == (3, 2)
+
+
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_frozen_variables_keep_their_bits_and_have_no_slots(kind, session, tmp_path):
     model = tiny_model(freeze="^conv1/", weight_decay=0.5, dropout_prob=0.3)
