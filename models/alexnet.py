@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as v1
 
 from models.convnet import ConvNet
 from models.layers import conv_layer, dropout, fc_layer, local_response_norm, max_pool
-from models.options import check, check_among
+from models.options import check, check_among, check_sizes, is_size
 
 WIDTHS = (96, 256, 384, 384, 256)
 CAFFE_NORM = {"bias": 1.0, "alpha": 1e-4 / 5}  # Caffe divides alpha by the number of channels
@@ -59,7 +59,7 @@ class AlexNet(ConvNet):
         """
         check_among("initial_weights", initial_weights, ("post", "he_normal"))
         check_among("dropout_on", dropout_on, ("outputs", "inputs"))
-        _check_sizes(local_response_norm, widths, groups, image_padding)
+        _check_options(local_response_norm, widths, groups, image_padding)
         wide, narrow = (0.01, 0.005) if initial_weights == "post" else (None, None)
         before, after = (dropout_prob, 0.0) if dropout_on == "inputs" else (0.0, dropout_prob)
         d = {}
@@ -119,14 +119,8 @@ def _normalised(x: tf.Tensor, constants: bool | str) -> tf.Tensor:
     return local_response_norm(x) if constants else tf.identity(x)
 
 
-def _check_sizes(norm: object, widths: Sequence[int], groups: int, edge: int) -> None:
+def _check_options(norm: object, widths: Sequence[int], groups: int, edge: int) -> None:
     check(norm in (False, True, "caffe"), "local_response_norm", norm, "true, false or caffe")
-    is_five = isinstance(widths, Sequence) and len(widths) == len(WIDTHS)
-    check(
-        is_five and all(isinstance(w, int) and w > 0 for w in widths),
-        "widths",
-        widths,
-        "five positive integers",
-    )
-    check(isinstance(groups, int) and groups > 0, "groups", groups, "a positive integer")
+    check_sizes("widths", widths, len(WIDTHS))
+    check(is_size(groups), "groups", groups, "a positive integer")
     check(isinstance(edge, int) and edge >= 0, "image_padding", edge, "an integer of at least 0")

@@ -6,7 +6,7 @@ options. Here a function's signature names its options, and a key that no functi
 
 import difflib
 import inspect
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 # The options of learning that the dictionary may hold. The models cannot import the configuration, so its names are
@@ -46,6 +46,18 @@ def check(holds: bool, name: str, value: object, expected: str) -> None:
 def check_among(name: str, value: object, known: Collection[str]) -> None:
     """Raise ValueError unless the option is one of the `known` words."""
     check(value in known, name, value, f"one of {', '.join(known)}")
+
+
+def is_size(value: object) -> bool:
+    """Return whether a value is a positive integer."""
+    return isinstance(value, int) and value > 0
+
+
+def check_sizes(name: str, sizes: object, count: int | None = None) -> None:
+    """Raise ValueError unless `sizes` is a list of positive integers: of `count`, or of one or more."""
+    holds = isinstance(sizes, Sequence) and all(map(is_size, sizes))
+    holds = holds and (len(sizes) > 0 if count is None else len(sizes) == count)
+    check(holds, name, sizes, f"a list of {count or 'one or more'} positive integers")
 
 
 def accepted(function: Callable[..., Any], hp: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import tensorflow.compat.v1 as v1
 
 from models.convnet import ConvNet
 from models.layers import batch_norm, conv_layer, fc_layer, global_average_pool, max_pool, subsample
-from models.options import check, check_among
+from models.options import check, check_among, check_sizes, is_size
 
 
 class Stem(NamedTuple):
@@ -95,9 +95,9 @@ class ResNet(ConvNet):
         check_among("padding", padding, PADDINGS)
         if pool_padding is not None:
             check_among("pool_padding", pool_padding, PADDINGS)
-        _check_sizes("stages", stages)
-        _check_sizes("widths", widths)
-        check(_is_size(first_stage_stride), "first_stage_stride", first_stage_stride, "a positive integer")
+        check_sizes("stages", stages)
+        check_sizes("widths", widths)
+        check(is_size(first_stage_stride), "first_stage_stride", first_stage_stride, "a positive integer")
         momentum, epsilon = batch_norm_momentum, batch_norm_epsilon
         check(0 <= momentum < 1, "batch_norm_momentum", momentum, "at least 0 and below 1")
         check(0 < epsilon < 1, "batch_norm_epsilon", epsilon, "above 0 and below 1")
@@ -192,15 +192,6 @@ def _strides(stages: Sequence[int], first: int, stride_block: str) -> list[list[
         else:
             strides[stage - 1][-1] *= 2
     return strides
-
-
-def _is_size(value: object) -> bool:
-    return isinstance(value, int) and value > 0
-
-
-def _check_sizes(name: str, sizes: Sequence[int]) -> None:
-    holds = isinstance(sizes, Sequence) and len(sizes) > 0 and all(map(_is_size, sizes))
-    check(holds, name, sizes, "a list of one or more positive integers")
 
 
 class ResNet18(ResNet):

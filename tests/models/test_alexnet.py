@@ -88,8 +88,8 @@ def test_dropout_on_inputs_is_in_front_of_fc6_and_fc7():
     ("options", "message"),
     [
         ({"local_response_norm": "torch"}, "local_response_norm is 'torch'; it must be true, false or caffe"),
-        ({"widths": [96, 256]}, r"widths is \[96, 256\]; it must be five positive integers"),
-        ({"widths": 5}, "widths is 5; it must be five positive integers"),
+        ({"widths": [96, 256]}, r"widths is \[96, 256\]; it must be a list of 5 positive integers"),
+        ({"widths": 5}, "widths is 5; it must be a list of 5 positive integers"),
         ({"groups": 0}, "groups is 0; it must be a positive integer"),
         ({"groups": 5}, "96 channels and 256 filters cannot be divided into 5 groups"),
         ({"image_padding": -1}, "image_padding is -1; it must be an integer of at least 0"),
