@@ -78,7 +78,8 @@ class ConvNet(ABC):
         :param seed: seed of the initial weights and the dropout masks.
         :param freeze: what training leaves as it is: "head-only", all but the variables of the last layer (`head`);
             a regular expression, the variables whose names it matches somewhere; None, nothing. A batch norm whose
-            gamma is frozen uses and keeps its moving statistics.
+            gamma is frozen uses and keeps its moving statistics, if it is `models.layers.batch_norm`; another norm
+            keeps them, but normalises in training as its own code says.
         :param hp: options of `_build_model` and `_build_loss`, by their parameters' names. Options of other
             parts (the post's flat dictionary) are ignored.
         :raises TypeError: an option is unknown, or `_build_model` returns no 'logits'.
@@ -266,7 +267,8 @@ class ConvNet(ABC):
 
         :param name: a key of `d`, whose tensor has the images as its first axis.
         :param dataset: as in `predict`; so are batch_size, augment_pred and progress.
-        :return: (N, ...) in the tensor's dtype; with `augment_pred` the mean over the test crops.
+        :return: (N, ...) in the tensor's dtype; with `augment_pred` the mean over the test crops, which is float64
+            for integers.
         :raises ValueError: `d` has no such tensor.
         """
         if name not in self.d:
@@ -277,7 +279,7 @@ class ConvNet(ABC):
         return (
             values
             if len(values) or not sides.is_fully_defined()
-            else np.empty((0, *sides.as_list()), np.float32)
+            else np.empty((0, *sides.as_list()), self.d[name].dtype.as_numpy_dtype)
         )
 
     def _over_images(
@@ -328,6 +330,8 @@ class ConvNet(ABC):
             for start in range(0, len(crops), batch_size)
         ]
         values = np.concatenate(parts)
+        if num_crops == 1:  # without a mean, which would not keep the dtype of integers
+            return values
         return values.reshape(num_images, num_crops, *values.shape[1:]).mean(axis=1)
 
 

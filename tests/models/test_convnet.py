@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as v1
 
 from datasets.augment.windows import corner_center_crop_reflect
 from models.nn import ConvNet, SmallNet
-from tests.conftest import make_set, tiny_model
+from tests.conftest import TinyNet, make_set, tiny_model
 
 
 class TestPreprocessing:
@@ -228,6 +228,24 @@ def test_two_models_live_side_by_side(session):
     first, second = tiny_model(seed=1), tiny_model(seed=2)
     assert first.graph is not second.graph
     assert not {id(v) for v in first.variables} & {id(v) for v in second.variables}
+
+
+def test_a_tensor_of_integers_keeps_its_dtype_where_no_mean_is_taken(session):
+    class Numbers(TinyNet):
+        def _build_model(self):
+            d = super()._build_model()
+            return {**d, "class": tf.argmax(d["logits"], axis=1)}
+
+    with tf.Graph().as_default():
+        model = Numbers((10, 10, 3), 2)
+    sess = session(model)
+    with model.graph.as_default():
+        sess.run(v1.global_variables_initializer())
+    found = model.compute(sess, "class", make_set(5))
+    assert found.dtype == np.int64
+    np.testing.assert_array_equal(found, model.compute(sess, "logits", make_set(5)).argmax(axis=1))
+    assert model.compute(sess, "class", np.zeros((0, 10, 10, 3), np.uint8)).dtype == np.int64
+    assert model.compute(sess, "class", make_set(5), augment_pred=True).dtype == np.float64
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (3, 1)])
