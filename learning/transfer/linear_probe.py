@@ -22,7 +22,8 @@ from models.convnet import ConvNet
 
 FEATURES = "features"  # the tensor of `model.d` that the last layer reads
 STRENGTHS = (0.01, 0.1, 1.0)  # inverse of the regularisation; the middle one for fewer images than FEWEST
-FOLDS, FEWEST = 5, 10  # images of each class
+FOLDS = 5  # of the cross-validation
+FEWEST = 10  # images of each class that a cross-validation needs
 MOST = 2000  # images of the cross-validation: with more, the strength makes little difference
 MAX_ITERATIONS = 1000
 
@@ -62,7 +63,7 @@ def fit_head(
 ) -> str:
     """Fit the last layer to the centre crops of a training set, and return a sentence about the result.
 
-    The strength of the regularisation is chosen by cross-validation of the training images.
+    The strength of the regularisation is chosen by cross-validation of the training images, or of a sample of `MOST`.
 
     :param balanced: give every class the same weight, however many images it has; the score is then the balanced
         accuracy.
@@ -87,7 +88,9 @@ def fit_head(
     for variable, value in ((weights, kernel), (biases, bias)):
         sess.run(variable.initializer, {variable.initializer.inputs[1]: value.astype(np.float32)})
     metric = "balanced accuracy" if balanced else "accuracy"
-    accuracy = "" if score is None else f", {metric} {score:.4f} by cross-validation"
+    sampled = len(_sample(labels))
+    of = f" of {sampled} of them" if sampled < len(labels) else ""
+    accuracy = "" if score is None else f", {metric} {score:.4f} by cross-validation{of}"
     return f"last layer fitted to the features of {len(labels)} images{accuracy}"
 
 

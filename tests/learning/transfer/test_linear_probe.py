@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from datasets.dataset import DataSet
 from learning.errors import UsageError
+from learning.transfer import linear_probe
 from learning.transfer.linear_probe import FEWEST, MOST, STRENGTHS, _choose, _sample, check_head, fit_head
 from models.layers import fc_layer, global_average_pool
 from models.nn import ConvNet, SmallNet
@@ -161,3 +162,11 @@ class TestErrors:
         message = f"every class, and {'fox' if names else '2'} has none; .*--train.linear_probe false"
         with pytest.raises(UsageError, match=message):
             fit_head(started(session, model), model, dataset, batch_size=8)
+
+
+def test_the_sentence_says_on_how_many_images_the_score_is(session, monkeypatch):
+    monkeypatch.setattr(linear_probe, "MOST", 20)
+    model = small_net(2)
+    sentence = fit_head(started(session, model), model, make_set(60), batch_size=16)
+    assert sentence.startswith("last layer fitted to the features of 60 images, accuracy ")
+    assert sentence.endswith(" by cross-validation of 20 of them")
