@@ -1,6 +1,6 @@
 """Count the images of each class, weight classes that differ in size, and name imbalanced sets.
 
-There are two ways to give small classes their due. Class weights keep every image of an epoch and change the loss
+There are two ways to weight classes equally. Class weights keep every image of an epoch and change the loss
 alone, but an image of a very small class then makes large steps. A balanced order (`Crops.order`) keeps every step
 small, but repeats the images of small classes and leaves out some of the large ones in each epoch.
 """

@@ -83,8 +83,8 @@ def conv2d(x: tf.Tensor, W: tf.Variable, stride: int, padding: str = "SAME", gro
     :param stride: step of the filter in both directions (pixels).
     :param padding: 'SAME', 'VALID', or 'SYMMETRIC': (side - 1) // 2 zeros on each edge, as in PyTorch's nets.
         With stride 2, SAME differs from SYMMETRIC: it has one zero more at the bottom and on the right.
-    :param groups: the channels and the filters are divided into so many groups, each convolved for itself
-        (Krizhevsky et al. 2012, section 3.2).
+    :param groups: the channels and the filters are divided into this many groups, and the filters of a group see
+        its channels alone (Krizhevsky et al. 2012, section 3.2).
     """
     x, padding = _padded(x, int(W.shape[0]), stride, padding, 0.0)
     filters = tf.cast(W, x.dtype)

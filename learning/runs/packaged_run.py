@@ -12,8 +12,8 @@ from models.weights.packaged import PACKAGES, imagenet_classes
 class PackagedRun(RunDirectory):
     """The ImageNet classifier of a name in `PACKAGES`; there is no folder.
 
-    Crops are cut and scaled as in the evaluation of the published weights: the middle of the image, seven eighths
-    of its shorter side.
+    Crops are cut and scaled as in the evaluation of the published weights: the middle of the image, `side` of the
+    `image_side` pixels that its shorter side is scaled to (224 of 256 for efficientnet-lite0).
     """
 
     def __init__(self, name: str) -> None:

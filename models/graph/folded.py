@@ -33,7 +33,7 @@ class Frozen(NamedTuple):
     copy: GraphCopy | None = None
 
     def copied(self, tensor: Any) -> tf.Tensor | None:
-        """Return the copy of `tensor`; None if it is no part of the copied graph, or not changed in it."""
+        """Return the copy of `tensor`; None if it is not in the copied graph, or the copy does not change it."""
         if tensor is self.source:
             return self.pred
         if self.copy is None or not isinstance(tensor, tf.Tensor) or tensor.graph is not self.source.graph:
