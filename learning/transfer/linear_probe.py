@@ -63,7 +63,7 @@ def fit_head(
 ) -> str:
     """Fit the last layer to the centre crops of a training set, and return a sentence about the result.
 
-    The strength of the regularisation is chosen by cross-validation of the training images, or of a sample of `MOST`.
+    The strength of the regularisation is chosen by cross-validation of the training images, or of `MOST` of them.
 
     :param balanced: give every class the same weight, however many images it has; the score is then the balanced
         accuracy.
