@@ -27,7 +27,7 @@ from learning.errors import UsageError
 from learning.evaluators import EVALUATORS
 from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory, has_begun, locked
-from learning.runs.seen_images import keep_digests
+from learning.runs.seen_images import keep_digests, warn_of_seen
 from models.catalogue import model_path
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def _fit(
         initial = InitialWeights(config.model.init)
         config = initial.completed(config)
     splits = run_data.open_data(config, run)
+    if initial is not None:
+        warn_of_seen(config.model.init, splits)
     config, chosen = with_set_size(config, splits.train.num_examples)
     if chosen:
         say(chosen)

@@ -2,9 +2,9 @@
 
     python -m learning.publish RUN TARGET
 
-TARGET holds the configuration without paths, a description of the data without file names, the scores, and one
-checkpoint: the network's variables as the run was tested with them. It cannot be trained further, because the
-optimizer's variables are left out.
+TARGET holds the configuration without paths, the name of the weights that the run started from, a description of
+the data without file names, the scores, and one checkpoint: the network's variables as the run was tested with
+them. It cannot be trained further, because the optimizer's variables are left out.
 """
 
 import dataclasses
@@ -98,6 +98,8 @@ def _write_texts(run: RunDirectory, folder: Path) -> None:
     config = dataclasses.replace(run.config, data_dir=None, data=data, model=model)
     write_config(folder, config)
     info: dict[str, Any] = {key: run.info[key] for key in KEPT_INFO if key in run.info}
+    if isinstance(start := info.get("init"), dict) and "source" in start:  # a path of this machine
+        info["init"] = {**start, "source": Path(str(start["source"])).name}
     write_text(folder / INFO_FILE, json.dumps({**info, "published": True}, indent=1))
     write_text(folder / TEST_FILE, (run.path / TEST_FILE).read_text(encoding="utf-8"))
 

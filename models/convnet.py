@@ -5,6 +5,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ from models.graph.folded import Frozen, frozen_session
 from models.graph.freezing import Freezing
 from models.graph.losses import cross_entropy
 from models.inputs import ImageArray, one_hot, scaled_mean
-from models.options import accepted, bound, check_among, reject_unknown, suggestion
+from models.options import accepted, bound, check, check_among, reject_unknown, suggestion
 
 logger = logging.getLogger(__name__)
 
@@ -199,14 +200,25 @@ class ConvNet(ABC):
         :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1]; or `d['features']`, (N, D).
         :param labels: (N, K) one-hot or (N,) class numbers from 0; None for predictions.
         :param is_train: turn dropout on, and normalise with the batch's own statistics.
-        :raises ValueError: a class number below 0 or beyond the last class.
+        :raises ValueError: a class number below 0 or beyond the last class, or (N, D) that are not features.
         """
         source = self.images if images.dtype == np.uint8 else self.X
-        source = self.d["features"] if images.ndim == 2 else source
+        if images.ndim == 2:
+            source = self._features_like(images)
         values = {source: images, self.is_train: is_train}
         if labels is not None:
             values[self.y] = one_hot(labels, self.num_classes)
         return values
+
+    def _features_like(self, values: np.ndarray) -> tf.Tensor:
+        """Return the tensor of features; raise ValueError if `values` are not such."""
+        features = self.d.get("features")
+        if features is None or not features.shape.is_compatible_with(values.shape):
+            shapes = f"images (N, {', '.join(map(str, self.input_shape))})"
+            if features is not None and features.shape.rank == 2:
+                shapes += f" or features (N, {features.shape[-1]})"
+            raise ValueError(f"images have the shape {values.shape}; {type(self).__name__} takes {shapes}")
+        return features
 
     def predict(
         self,
@@ -278,6 +290,8 @@ class ConvNet(ABC):
         progress: Callable[[Sequence[int]], Iterable[int]] | None,
     ) -> np.ndarray:
         """Return what `run` gives for the crops of all images: (N, ...)."""
+        is_size = isinstance(batch_size, Integral) and batch_size > 0
+        check(is_size, "batch_size", batch_size, "a positive number of images")
         if not hasattr(dataset, "num_examples"):
             dataset = ImageArray(dataset, self.input_shape)
         crops = getattr(dataset, "num_crops", 10) if augment_pred else 1

@@ -25,7 +25,7 @@ LEARNING_KEYS = frozenset(
 MODEL_KEYS = frozenset(
     {"weight_decay", "weight_decay_on", "label_smoothing", "class_weights", "dropout_prob"}
 )
-KNOWN_KEYS = LEARNING_KEYS | MODEL_KEYS | {"image_mean", "precision"}
+KNOWN_KEYS = LEARNING_KEYS | MODEL_KEYS | {"image_mean", "precision", "freeze"}
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

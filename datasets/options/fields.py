@@ -40,6 +40,11 @@ def sides(size: Size) -> tuple[int, int]:
     return size if isinstance(size, tuple) else (size, size)
 
 
+def _is_factor(value: Any) -> bool:
+    """Return whether a value is a finite number, zero or positive; true and false are not numbers."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
 class Range(NamedTuple):
     """The values that an option may have.
 
@@ -59,7 +64,7 @@ FACTOR = Range(lambda value: 0 < value <= 1, "above 0 and at most 1")
 SEED = Range(lambda value: 0 <= value < 2**31, "zero or a positive number below 2147483648")
 OPTION_NAMES = Range(lambda value: all(isinstance(key, str) for key in value), "a mapping of option names")
 FACTORS = Range(
-    lambda value: all(isinstance(k, str) and isinstance(v, int | float) and v >= 0 for k, v in value.items()),
+    lambda value: all(isinstance(name, str) and _is_factor(factor) for name, factor in value.items()),
     "a mapping of regular expressions to factors, such as {stem: 0.1}",
 )
 NOT_EMPTY = Range(lambda value: bool(value.strip()), "some text, or null")

@@ -17,6 +17,7 @@ from models.catalogue import dotted_path
 from models.weights.packaged import PACKAGES
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+ORDERED = ("rate_factors",)  # mappings in which the first match counts
 
 
 def recipe_path(recipe: str | None, given: Mapping[str, Any]) -> Path:
@@ -69,11 +70,11 @@ def override(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge nested dictionaries; `over` wins, and an empty dictionary in it replaces another."""
+    """Merge nested dictionaries; `over` wins. Its empty dictionaries, and those of `ORDERED`, replace others."""
     merged = dict(base)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = merge(merged[key], value) if both and value else value
+        merged[key] = merge(merged[key], value) if both and value and key not in ORDERED else value
     return merged
 
 

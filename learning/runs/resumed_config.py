@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from learning.config.options import ModelConfig
 from learning.config.recipes import flatten, merge
 from learning.config.run_config import PLACES, RunConfig
 from learning.errors import CheckpointError
@@ -21,6 +22,9 @@ def resumed_config(path: str, given: Mapping[str, Any]) -> RunConfig:
         )
     if given.get("model", {}).get("precision") == "auto":  # the run keeps what was chosen
         given = merge(given, {"model": {"precision": run.config.model.precision}})
+    if (init := given.get("model", {}).get("init")) is not None:  # saved as an absolute path
+        init = RunConfig(model=ModelConfig(init=init)).with_absolute_paths().model.init
+        given = merge(given, {"model": {"init": init}})
     values = merge(run.config.as_dict(), given)
     _check_changes(path, run.config, values)
     return RunConfig.from_saved(values)

@@ -12,7 +12,9 @@ import numpy as np
 from datasets.splits import Splits
 from datasets.storage.atomic import fsync_path, replacing
 from datasets.storage.failures import storage_errors
-from learning.runs.directory import DIGESTS_FILE, RunDirectory
+from learning.errors import CheckpointError
+from learning.runs.directory import DIGESTS_FILE, RunDirectory, is_run
+from models.weights.packaged import PACKAGES
 
 MAX_BYTES = 2**27  # of the file: 16 million images
 _DIGEST = np.dtype("<u8")
@@ -56,6 +58,34 @@ def count_seen(run: RunDirectory, digests: np.ndarray) -> int | None:
         "or remove it", path, problem,
     )  # fmt: skip
     return None
+
+
+def warn_of_seen(init: str | None, splits: Splits) -> None:
+    """Warn of held-out images on which a run that a new one starts from was trained, or one that it started from.
+
+    Images that were decoded at another size are not recognised.
+
+    :param init: `model.init` of the new run.
+    """
+    seen = set[str]()
+    while init is not None and init not in PACKAGES and init not in seen and is_run(init):
+        seen.add(init)
+        try:
+            source = RunDirectory(init)
+        except CheckpointError:  # an earlier run, which nothing else needs
+            return
+        counts = [
+            f"on {count} of the {len(splits.digests[part])} {name} images here"
+            for part, name in (("val", "validation"), ("test", "test"))
+            if part in splits.digests and (count := count_seen(source, splits.digests[part]))
+        ]
+        if counts:
+            logger.warning(
+                "%s, whose weights are the start, was trained %s, so their scores are too optimistic; keep "
+                "train.seed, data.val_fraction and data.test_fraction as they were there",
+                source.path, " and ".join(counts),
+            )  # fmt: skip
+        init = source.config.model.init
 
 
 def count_shared(digests: np.ndarray, seen: np.ndarray) -> int:

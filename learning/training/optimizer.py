@@ -29,6 +29,7 @@ from learning.training.rate_factors import apply_gradients, rate_factors
 from learning.training.record import History, LearningCurves, TensorBoard
 from learning.training.score_checks import NanWarning, check_scores
 from learning.training.step import TrainingStep, gradients
+from learning.transfer.set_size import with_set_size
 from models.convnet import ConvNet
 from models.graph.building import operations_behind, random_operations
 from models.options import accepted, reject_unknown
@@ -72,9 +73,9 @@ class Optimizer(ABC):
         for dataset in (train_set,) if val_set is None else (train_set, val_set):
             _check_fits(model, dataset)
         _warn_of_random_state(model)
-        self.config = (config or RunConfig()).replace_flat(hp)
+        self.config, _ = with_set_size((config or RunConfig()).replace_flat(hp), train_set.num_examples)
         self.model, self.train_set, self.val_set, self.evaluator = model, train_set, val_set, evaluator
-        self.hp = {**self.config.flat(), **hp}
+        self.hp = {**hp, **self.config.flat()}  # with numbers in place of auto
         self._has_rate_factors = False
         self._training_step = TrainingStep(model, self._build_update)
         if self.config.optimizer.rate_factors and not self._has_rate_factors:
@@ -254,8 +255,8 @@ class Optimizer(ABC):
                     f"{key} is {hp[key]!r} in train() but the update was built with {self.hp[key]!r}; "
                     f"give it to {type(self).__name__}()"
                 )
-        self.hp = {**self.hp, **hp}
-        self.config = self.config.replace_flat(hp)
+        self.config, _ = with_set_size(self.config.replace_flat(hp), self.train_set.num_examples)
+        self.hp = {**self.hp, **hp, **self.config.flat()}
 
 
 def _warn_of_random_state(model: ConvNet) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow.compat.v1 as v1
@@ -28,7 +29,7 @@ from learning.machine.identity import machine
 from learning.training.optimizer import Optimizer
 from learning.transfer.linear_probe import FEATURES
 from models.convnet import ConvNet
-from models.graph.building import operations_behind, random_operations
+from models.graph.building import descriptions, operations_behind, random_operations
 
 FOLDER = "features"  # in the cache of decoded images
 MOST_BYTES = 2**31  # of the features of one set
@@ -45,6 +46,8 @@ def are_constant(model: ConvNet) -> bool:
     names = {op.name for op in behind}
     changing = {variable.op.name for variable in model.trainable_variables} | {model.is_train.op.name}
     if names & changing or model.update_ops or random_operations(model.graph, behind):
+        return False
+    if any("PyFunc" in op.type for op in behind):  # Python, whose results may differ from call to call
         return False
     after = operations_behind(model.loss, given=features) + operations_behind(model.pred, given=features)
     return model.images.op.name not in {op.name for op in after}
@@ -80,7 +83,9 @@ class Features:
         depth = int(self._model.d[FEATURES].shape[-1])
         if count is None or count * dataset.num_examples * depth * 4 > MOST_BYTES:
             return None
-        facts = [self._network, fingerprint, kind, dataset.file_names, dataset.seed, asdict(dataset.crops)]
+        # The size of a batch is among them, because kernels may round batches of another size differently.
+        facts: list[Any] = [self._network, self._batch_size]
+        facts += [fingerprint, kind, dataset.file_names, dataset.seed, asdict(dataset.crops)]
         path = self._path(hashlib.sha256(json.dumps(facts).encode()).hexdigest())
         values = _read(path)
         if values is None:
@@ -104,7 +109,8 @@ class Features:
                 for first in range(0, len(flat), self._batch_size)
             ]
             parts.append(np.concatenate(values).reshape(*crops.shape[:-3], -1))
-        return np.concatenate(parts, axis=1 if kind == "variants" else 0)
+        found: np.ndarray = np.concatenate(parts, axis=1 if kind == "variants" else 0)
+        return found.astype(np.float32, copy=False)  # np.savez cannot keep bfloat16
 
     def _path(self, key: str) -> Path:
         *_, folder = cache_folders(self._cache_dir)
@@ -112,9 +118,14 @@ class Features:
 
 
 def _digest_of_network(sess: v1.Session, model: ConvNet) -> str:
-    """Return a digest of the variables that are not trained, and of the machine, which decides the last bits."""
+    """Return a digest of the graph of the features, of the variables that are not trained, and of the machine.
+
+    The machine decides the last bits.
+    """
     digest = hashlib.sha256(json.dumps(machine(sess), sort_keys=True).encode())
     digest.update(repr((type(model).__name__, sorted(model.options.items()))).encode())
+    for text in descriptions(model.graph, operations_behind(model.d[FEATURES])):
+        digest.update(text.encode())
     trained = {variable.op.name for variable in model.trainable_variables}
     fixed = [variable for variable in model.variables if variable.op.name not in trained]
     for variable, value in zip(fixed, sess.run(fixed), strict=True):
@@ -126,7 +137,10 @@ def _read(path: Path) -> np.ndarray | None:
     """Return the features in a file; None if there is none, or it is damaged."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return np.asarray(arrays["features"])
+            values = np.asarray(arrays["features"])
+            if values.dtype != np.float32:
+                raise ValueError(f"they are {values.dtype} instead of float32")
+            return values
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:

@@ -121,6 +121,23 @@ def random_operations(
     ]
 
 
+def descriptions(graph: tf.Graph, operations: Iterable[tf.Operation]) -> Iterator[str]:
+    """Yield what each operation computes: its type, name, inputs and attributes, and those of called functions.
+
+    The same code gives the same texts in another graph or process.
+    """
+    nodes = [op.node_def for op in operations]
+    called = [name for node in nodes for name in _functions_of(node)]
+    for node in [*nodes, *(node for _, node in _nodes(graph, called))]:
+        # The names of functions count the functions of the process; their nodes follow instead.
+        attributes = {
+            name: value.SerializeToString(deterministic=True)
+            for name, value in sorted(node.attr.items())
+            if not value.HasField("func") and not value.list.func
+        }
+        yield repr((node.op, node.name, list(node.input), attributes))
+
+
 def _nodes(graph: tf.Graph, functions: list[str]) -> Iterator[tuple[str, Any]]:
     """Yield the nodes of these functions and of all that they call, each with its function's name."""
     if not functions:  # then the whole graph need not be converted

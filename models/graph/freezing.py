@@ -52,13 +52,20 @@ class Freezing:
     def of(self, variables: Iterable[tf.Variable]) -> list[tf.Variable]:
         """Return the frozen ones among the variables of a network.
 
-        :raises ValueError: none is frozen, or nothing is left to train.
+        :raises ValueError: none is frozen, nothing is left to train, or one that should be frozen is older than the
+            network and trained.
         """
         variables = list(variables)
         frozen = [variable for variable in variables if variable.op.name in self._frozen]
         if self._freeze is None:
             return frozen
-        names = ", ".join(variable.op.name for variable in variables if variable.trainable)
+        trained = [variable.op.name for variable in variables if variable.trainable]
+        if older := [name for name in trained if self._pattern.search(name)]:
+            raise ValueError(
+                f"freeze is {self._freeze!r}, but {older[0]} is a trained variable that was there before the "
+                "network; build the network in its own variable scope or graph"
+            )
+        names = ", ".join(trained)
         if not frozen:
             raise ValueError(f"freeze is {self._freeze!r}, which matches none of the variables: {names:.300}")
         if not names:

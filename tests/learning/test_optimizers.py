@@ -105,3 +105,15 @@ def test_each_learns(session, tmp_path, name):
     rate = {"adam": 0.02, "adamw": 0.02, "rmsprop": 0.002}.get(name, 0.05)
     _, _, results = train(session, tmp_path, kind=OPTIMIZERS[name], num_epochs=15, init_learning_rate=rate)
     assert results["eval_scores"][-1] >= 0.9
+
+
+def test_auto_becomes_numbers_for_the_size_of_the_set(session, tmp_path):
+    optimizer, _, results = train(session, tmp_path / "a", batch_size="auto", num_epochs="auto")
+    assert (optimizer.config.train.batch_size, optimizer.config.train.num_epochs) == (16, 20)
+    assert (optimizer.hp["batch_size"], optimizer.hp["num_epochs"]) == (16, 20)
+    assert len(results["step_losses"]) == 20 * (48 // 16)
+    sess = session(optimizer.model)
+    again = optimizer.train(
+        sess, tmp_path / "b", details=True, verbose=False, batch_size="auto", num_epochs=1
+    )
+    assert len(again["step_losses"]) == 48 // 16

@@ -228,3 +228,26 @@ def test_two_models_live_side_by_side(session):
     first, second = tiny_model(seed=1), tiny_model(seed=2)
     assert first.graph is not second.graph
     assert not {id(v) for v in first.variables} & {id(v) for v in second.variables}
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (3, 1)])
+def test_a_matrix_that_is_neither_images_nor_features_is_refused(shape):
+    matrix = np.zeros(shape, np.float32)
+    with pytest.raises(ValueError, match=r"have the shape \(3, .\); TinyNet takes images \(N, 10, 10, 3\)$"):
+        tiny_model().feed(matrix)
+    with tf.Graph().as_default():
+        model = SmallNet((8, 8, 3), 2, width=2)
+    depth = int(model.d["features"].shape[-1])
+    with pytest.raises(ValueError, match=rf"takes images \(N, 8, 8, 3\) or features \(N, {depth}\)$"):
+        model.feed(matrix)
+    features = np.zeros((3, depth), np.float32)
+    assert model.feed(features)[model.d["features"]] is features
+
+
+@pytest.mark.parametrize("batch_size", ["auto", 0])
+def test_predicting_needs_a_number_of_images(session, batch_size):
+    model = tiny_model()
+    with pytest.raises(
+        ValueError, match=f"batch_size is {batch_size!r}; it must be a positive number of images"
+    ):
+        model.predict(session(model), np.zeros((1, 10, 10, 3), np.uint8), batch_size=batch_size)

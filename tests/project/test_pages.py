@@ -1,9 +1,12 @@
 """README and the pages under docs/: their figures, their links, and the length of README."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+
+from learning.config.command_line import parse_train
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -52,3 +55,26 @@ def test_paths_in_the_text_exist(page):
     text = page.read_text(encoding="utf-8")
     paths = re.findall(r"`((?:datasets|models|learning|tests|configs|examples|pretrained)/[\w/.-]*)`", text)
     assert [path for path in paths if "NAME" not in path and not (ROOT / path).exists()] == []
+
+
+def command_lines(page):
+    """Return the words after `train.py` of each command in a page, and those of each option in its text."""
+    text = page.read_text(encoding="utf-8")
+    blocks = "\n".join(re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)).replace(
+        "\\\n", " "
+    )
+    lines = re.findall(r"^python train\.py(.*)$", blocks, re.MULTILINE)
+    lines += re.findall(r"`(--(?:data|model|optimizer|schedule|train)\.\w+ [^`]+)`", text)
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+def test_the_pages_have_command_lines():
+    assert sum(len(command_lines(page)) for page in PAGES) > 30
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_command_lines_are_valid(page):
+    theirs = re.compile("my_|matthews|--resume|--help")  # what readers have made
+    for words in command_lines(page):
+        if not any(theirs.match(word) for word in words):
+            parse_train(words)

@@ -147,3 +147,12 @@ def test_help_with_a_missing_recipe_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="there is no recipe nowhere"):
         parse_train(["--config", "nowhere", "--help"])
+
+
+def test_rate_factors_replace_the_recipes_because_their_order_counts(tmp_path):
+    recipe = tmp_path / "my.yaml"
+    recipe.write_text("optimizer: {rate_factors: {stem: 0.1, fc: 2.0}, momentum: 0.5}\n")
+    given = ["--config", str(recipe), "--optimizer.rate_factors", "{fc/weights: 1.0, fc: 0.5}"]
+    found = parse_train(given).config.optimizer
+    assert list(found.rate_factors.items()) == [("fc/weights", 1.0), ("fc", 0.5)]
+    assert found.momentum == 0.5

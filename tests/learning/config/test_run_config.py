@@ -26,7 +26,7 @@ from models.options import KNOWN_KEYS, accepted, suggestion
 
 def test_the_known_keys_are_the_learning_options_and_the_models():
     models = {"image_mean", "dropout_prob", "weight_decay", "weight_decay_on", "precision"}
-    models |= {"label_smoothing", "class_weights"}
+    models |= {"label_smoothing", "class_weights", "freeze"}
     assert set(RunConfig().flat()) | models == KNOWN_KEYS
 
 

@@ -1,12 +1,22 @@
 """learning/training/rate_factors.py: variables that train at a rate of their own."""
 
+import math
+import re
+import shlex
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as v1
 
+from learning.config.command_line import parse_train
 from learning.evaluators import AccuracyEvaluator
 from learning.optimizers import OPTIMIZERS, MomentumOptimizer, Optimizer
-from tests.conftest import make_set, tiny_model
+from learning.training.rate_factors import rate_factors
+from models.nn import EfficientNetLite
+from tests.conftest import make_set, tf, tiny_model
+
+PAGE = Path(__file__).parents[3] / "docs" / "finetuning.md"
 
 
 def updates(session, name, factors, **options):
@@ -38,6 +48,8 @@ def test_an_update_is_multiplied_by_the_factor_of_the_first_expression_that_matc
         ({"fc": 0.1, "fc/weights": 1.0}, "has 'fc/weights', which decides about none"),
         ({"(": 0.1}, r"has '\(', which is not a regular expression"),
         ({"fc": -1.0}, "rate_factors is .*; it must be a mapping of regular expressions"),
+        ({"fc": math.inf}, "rate_factors is .*; it must be a mapping of regular expressions"),
+        ({"fc": True}, "rate_factors is .*; it must be a mapping of regular expressions"),
         ({"fc": "much"}, "rate_factors is .*; it must be a mapping of regular expressions"),
     ],
 )
@@ -55,3 +67,19 @@ def test_an_update_rule_that_ignores_factors_is_refused():
     with pytest.raises(ValueError, match="no effect on Plain, whose _optimize_op does not call self._apply"):
         Plain(tiny_model(), make_set(), AccuracyEvaluator(), rate_factors={"fc": 0.5})
     Plain(tiny_model(), make_set(), AccuracyEvaluator())
+
+
+def test_the_example_of_the_page_fits_the_recipe_for_folders():
+    [example] = re.findall("`(--optimizer.rate_factors [^`]+)`", PAGE.read_text(encoding="utf-8"))
+    config = parse_train(["--data-dir", "photos", *shlex.split(example)]).config
+    with tf.Graph().as_default():
+        model = EfficientNetLite((8, 8, 3), 2, width=0.1, depth=0.1, freeze=config.model.freeze)
+    factors = rate_factors(model, config.optimizer)
+    for prefix, factor in [
+        ("stage4/", 0.1),
+        ("stage5/", 0.1),
+        ("stage6/", 1.0),
+        ("head/", 0.5),
+        ("fc/", 1.0),
+    ]:
+        assert {value for name, value in factors.items() if name.startswith(prefix)} == {factor}

@@ -1,5 +1,7 @@
 """learning/transfer/features.py: training on features that are computed once equals training on images."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -100,6 +102,55 @@ def test_features_are_kept_for_the_same_weights_data_and_crops(tmp_path):
     assert {file.name: file.stat().st_mtime_ns for file in folder.iterdir()} == made
     fit(config(seed=1), tmp_path / "third", verbose=False)  # other weights and another split
     assert len(list(folder.iterdir())) == 4
+    fit(config(batch_size=128, num_epochs=1), tmp_path / "fourth", verbose=False)
+    assert len(list(folder.iterdir())) == 6
+
+
+def digest(activation):
+    """The digest of a network called Net whose code has this activation."""
+
+    class Net(ConvNet):
+        def _build_model(self):
+            with v1.variable_scope("conv1"):
+                x = conv_layer(self.inputs, 3, 2, 4, weights_stddev=0.1)
+            x = tf.cond(tf.reduce_mean(x) > 9.0, lambda: x * 2.0, lambda: activation(x))
+            d = {"features": global_average_pool(x)}
+            with v1.variable_scope("fc"):
+                d["logits"] = fc_layer(d["features"], self.num_classes)
+            return d
+
+    with tf.Graph().as_default():
+        model = Net((8, 8, 3), 2, freeze="head-only")
+    with v1.Session(graph=model.graph) as sess:
+        sess.run([variable.initializer for variable in model.variables])
+        return features._digest_of_network(sess, model)
+
+
+def test_features_are_known_by_the_code_of_the_network():
+    assert digest(tf.nn.relu) == digest(tf.nn.relu)  # whatever the process has built before
+    assert digest(tf.nn.relu) != digest(tf.nn.tanh)
+
+
+@pytest.mark.bfloat16
+def test_features_in_bfloat16_are_read_back(tmp_path, caplog):
+    options = config(num_epochs=1)
+    options = dataclasses.replace(options, model=dataclasses.replace(options.model, precision="bfloat16"))
+    fit(options, tmp_path / "first", verbose=False)
+    for file in (tmp_path / CACHE / features.FOLDER).iterdir():
+        assert np.load(file)["features"].dtype == np.float32
+    fit(options, tmp_path / "second", verbose=False)
+    assert history(tmp_path / "first") == history(tmp_path / "second")
+    assert "damaged" not in caplog.text
+
+
+@pytest.mark.fault(12)
+def test_features_of_another_dtype_are_computed_again(tmp_path, caplog):
+    fit(config(), tmp_path / "first", verbose=False)
+    for file in (tmp_path / CACHE / features.FOLDER).iterdir():
+        np.savez(file, features=np.load(file)["features"].astype("V4"))
+    fit(config(), tmp_path / "second", verbose=False)
+    assert history(tmp_path / "first") == history(tmp_path / "second")
+    assert "they are |V4 instead of float32" in caplog.text
 
 
 @pytest.mark.fault(12)
@@ -129,6 +180,12 @@ class Bypassed(FeatureNet):
         return super()._build_model(from_images=True)
 
 
+class InPython(FeatureNet):
+    def _build_model(self):
+        self.inputs = tf.reshape(v1.py_func(lambda x: x, [self.inputs], tf.float32), (-1, 12, 12, 3))
+        return super()._build_model()
+
+
 class Shifting(FeatureNet):
     def feed(self, images, labels=None, is_train=False):
         return super().feed(np.flip(images, axis=1), labels, is_train)
@@ -143,6 +200,7 @@ class Shifting(FeatureNet):
         (FeatureNet, None, False),
         (Dropping, "head-only", False),
         (Bypassed, "head-only", False),
+        (InPython, "head-only", False),
         (Shifting, "head-only", False),
     ],
 )

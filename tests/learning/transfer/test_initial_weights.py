@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from learning.config.command_line import parse_train
 from learning.config.run_config import RunConfig
-from learning.errors import UsageError
+from learning.errors import CheckpointError, UsageError
 from learning.fit import fit
 from learning.publish import publish
 from learning.runs.directory import RunDirectory
@@ -135,7 +136,9 @@ def test_a_published_run_is_a_source_and_a_published_copy_names_no_path(source, 
     assert (found["new"], found["left_over"]) == ([], [])
     publish(RunDirectory(tmp_path / "run"), tmp_path / "again")
     assert RunDirectory(tmp_path / "again").config.model.init is None
-    assert str(tmp_path) not in (tmp_path / "again" / "config.yaml").read_text()
+    for name in ("config.yaml", "run.json", "test.json"):
+        assert str(tmp_path) not in (tmp_path / "again" / name).read_text()
+    assert init_of(tmp_path / "again") == {**found, "source": "published"}
 
 
 class Killed(BaseException):
@@ -200,6 +203,30 @@ def test_the_command_line_takes_the_options_of_the_run(source, tmp_path):
     assert found.model.init == str(source[0])
     assert found.model.options == {"width": 2}
     assert (found.data.name, found.data.crop_size, found.train.num_epochs) == ("digits", 10, 7)
+
+
+def test_a_resume_may_repeat_the_runs_own_source_by_a_relative_path(source, tmp_path, monkeypatch):
+    fit(config(source[0]), tmp_path / "run", verbose=False)
+    monkeypatch.chdir(source[0].parent)
+    found = parse_train(["--resume", str(tmp_path / "run"), "--model.init", source[0].name]).config
+    assert found == RunDirectory(tmp_path / "run").config
+    with pytest.raises(CheckpointError, match="model.init is '.*/other', was '.*/run'"):
+        parse_train(["--resume", str(tmp_path / "run"), "--model.init", "other"])
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_held_out_images_that_the_source_was_trained_on_are_counted(source, tmp_path, caplog, seed):
+    fit(config(source[0], train={"seed": seed}), tmp_path / "second", verbose=False)
+    fit(config(tmp_path / "second", train={"seed": 1}), tmp_path / "third", verbose=False)
+    found = [record.getMessage() for record in caplog.records if "was trained on" in record.getMessage()]
+    runs = [source[0], source[0]] if seed == 1 else [tmp_path / "second", source[0]]
+    for message, run in zip(found, runs, strict=True):
+        assert re.match(
+            rf"{run}, whose weights are the start, was trained on \d+ of the \d+ validation", message
+        )
+        assert re.search(
+            r"and on \d+ of the \d+ test images here, so their scores are too optimistic", message
+        )
 
 
 @pytest.fixture(scope="module")

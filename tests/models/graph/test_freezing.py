@@ -76,6 +76,14 @@ def test_features_are_read_before_dropout(session):
         assert np.allclose(logits, features @ w + b, atol=1e-4) != is_train
 
 
+def test_older_variables_that_are_trained_cannot_be_frozen():
+    with tf.Graph().as_default(), v1.variable_scope("net", reuse=v1.AUTO_REUSE):
+        TinyNet((10, 10, 3), 2)
+        message = "freeze is 'head-only', but net/conv1/weights is a trained variable that was there before"
+        with pytest.raises(ValueError, match=message):
+            TinyNet((10, 10, 3), 2, freeze="head-only")
+
+
 def started(session, model):
     """Return a session in which every variable has a random value."""
     rng = np.random.default_rng(0)
@@ -104,6 +112,15 @@ def trained(session, model, folder, kind="momentum", **options):
 
 def changed(before, after):
     return {name for name, value in after.items() if (value != before[name]).any()}
+
+
+def test_one_flat_dictionary_serves_the_network_the_optimizer_and_the_prediction(session, tmp_path):
+    hp_d = {"batch_size": 16, "num_epochs": 1, "freeze": "head-only", "augment_pred": False}
+    model = tiny_model(**hp_d)
+    optimizer = OPTIMIZERS["momentum"](model, make_set(16), AccuracyEvaluator(), **hp_d)
+    sess = session(model)
+    optimizer.train(sess, tmp_path, verbose=False, **hp_d)
+    assert model.predict(sess, make_set(3), **hp_d).shape == (3, 2)
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
