@@ -61,8 +61,11 @@ def override(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
     name = model.get("name", SECTIONS["model"]().name)
     asked = given.get("model", {}).get("name", name)
     if dotted_path(asked) != dotted_path(name):
-        init = asked if asked in PACKAGES and "init" in model else None
-        recipe = {**recipe, "model": {**model, "options": {}, "freeze": None, "init": init}}
+        is_relative = (
+            asked in PACKAGES and name in PACKAGES
+        )  # which has the same layers, and weights of its own
+        own = {"init": asked} if is_relative else {"init": None, "freeze": None}
+        recipe = {**recipe, "model": {**model, "options": {}, **own}}
     return merge(recipe, given)
 
 

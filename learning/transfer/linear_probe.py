@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits
 
 from datasets.dataset import DataSet
 from learning.errors import UsageError
@@ -80,8 +81,11 @@ def fit_head(
         )
     features = model.compute(sess, FEATURES, train_set, batch_size=batch_size, progress=progress)
     features = features.astype(np.float32)  # bfloat16 is not a type of NumPy's
-    strength, score = _choose(features, labels, balanced)
-    fitted = _fitted(strength, features, labels, balanced)
+    with threadpool_limits(
+        1
+    ):  # threads that wait for each other take most of the time of such small products
+        strength, score = _choose(features, labels, balanced)
+        fitted = _fitted(strength, features, labels, balanced)
     kernel, bias = fitted.coef_.T, fitted.intercept_  # (D, K), or (D, 1) of two classes
     if kernel.shape[1] == 1:
         kernel, bias = np.hstack([-kernel / 2, kernel / 2]), np.array([-bias[0] / 2, bias[0] / 2])

@@ -23,7 +23,7 @@ from models.convnet import ConvNet
 from models.weights.errors import WeightsError
 from models.weights.files import Weights, read_weights
 from models.weights.maps.catalogue import recognise
-from models.weights.naming import Pair, Preprocessing, WeightsMap
+from models.weights.naming import Pair, Preprocessing, WeightsMap, is_of_data
 from models.weights.packaged import PACKAGES, packaged_file
 
 SCALE, MEAN = "preprocessing/scale", "preprocessing/mean"
@@ -42,7 +42,8 @@ class LoadReport:
 
     :ivar source: the file, directory or name that was given.
     :ivar form: the name of the map, or "sessionnet" for our own names.
-    :ivar states: every variable of the network by its name: "loaded", or "new" in a head of another size.
+    :ivar states: every variable of the network by its name: "loaded", or "new" in a head of another size and
+        for the weights of the classes, which are those of the new run's data.
     :ivar unused: the source's tensors that have no counterpart, and should have none.
     :ivar head: one sentence about a head that was not loaded, or "".
     """
@@ -108,7 +109,11 @@ def load_tensors(
     if weights_map is None:
         weights_map = map_of(weights)
     variables = {v.op.name: v for v in model.variables}
-    floating = [name for name, variable in variables.items() if variable.dtype.base_dtype.is_floating]
+    floating = [
+        name
+        for name, variable in variables.items()
+        if variable.dtype.base_dtype.is_floating and not is_of_data(name)
+    ]
     if weights_map is None:
         pairs, head, ignored = [Pair(name, name) for name in floating], model.head, "(?!)"
         form = "sessionnet"
@@ -213,7 +218,8 @@ def _left_over(tensors: Mapping[str, np.ndarray], pairs: Sequence[Pair], ignored
     return [
         f"{name} {list(tensor.shape)} there has no counterpart in the network"
         for name, tensor in tensors.items()
-        if name not in used and not pattern.fullmatch(name) and not TRAINING_ONLY.fullmatch(name)
+        if name not in used
+        and not (is_of_data(name) or pattern.fullmatch(name) or TRAINING_ONLY.fullmatch(name))
     ]
 
 

@@ -4,6 +4,7 @@ A map is data that is read in both directions: `models.weights.load` goes from t
 `models.weights.export` back.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +13,15 @@ import numpy as np
 
 if TYPE_CHECKING:
     from models.convnet import ConvNet
+
+
+# Variables of ours that belong to the data of a run, not to its network. They are never loaded.
+_OF_DATA = re.compile(r"(.*/)?loss/class_weights")
+
+
+def is_of_data(name: str) -> bool:
+    """Return whether a variable, such as the weights of the classes, is made anew from each run's data."""
+    return _OF_DATA.fullmatch(name) is not None
 
 
 class Layout(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from models.weights.errors import WeightsError
-from models.weights.naming import Pair
+from models.weights.naming import Pair, is_of_data
 
 if TYPE_CHECKING:
     from models.convnet import ConvNet
@@ -32,7 +32,7 @@ def alexnet_pairs(model: "ConvNet", source: str, pair_of: Callable[[str, str], P
     pairs = []
     for variable in model.variables:
         name = variable.op.name
-        if name.startswith("preprocessing/"):
+        if name.startswith("preprocessing/") or is_of_data(name):
             continue
         match = _PLACE.fullmatch(name)
         if match is None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.weights.errors import WeightsError
-from models.weights.naming import SAME, Layout, Pair
+from models.weights.naming import SAME, Layout, Pair, is_of_data
 
 if TYPE_CHECKING:
     from models.convnet import ConvNet
@@ -50,7 +50,7 @@ def places(model: "ConvNet", source: str) -> dict[str, Place]:
     found = {}
     for variable in model.variables:
         name = variable.op.name
-        if name.startswith("preprocessing/"):
+        if name.startswith("preprocessing/") or is_of_data(name):
             continue
         match = _PLACE.fullmatch(name)
         if match is None:

@@ -8,12 +8,13 @@ import pytest
 from learning.evaluators import AccuracyEvaluator
 from learning.optimizers import OPTIMIZERS
 from models.layers import conv2d, fc_layer
-from models.nn import ConvNet, ResNet18
+from models.nn import AlexNet, ConvNet, EfficientNetLite0, ResNet18, ResNet50
 from models.weights.errors import WeightsError
 from models.weights.files import Weights
 from models.weights.load import folded, load_tensors, load_weights
+from models.weights.maps.catalogue import MAPS
 from models.weights.maps.torchvision import TORCHVISION_RESNET
-from models.weights.naming import Preprocessing
+from models.weights.naming import Preprocessing, is_of_data
 from tests.conftest import make_set, tf, tiny_model, v1
 
 HEAD = {"fc/weights", "fc/biases"}
@@ -143,6 +144,49 @@ def test_variables_that_share_an_initial_value_and_integers(session):
     found = values(sess, model)
     check_equal(found, tensors)
     assert (found["count"], report.states["count"]) == (7, "new")
+
+
+CLASS_WEIGHTS = "loss/class_weights"
+
+
+class TestWeightsOfClasses:
+    """They belong to a run's data: `train.class_weights balanced`."""
+
+    def check_new(self, report, sess, model, expected):
+        assert {name for name, state in report.states.items() if state == "new"} == {CLASS_WEIGHTS}
+        np.testing.assert_array_equal(values(sess, model)[CLASS_WEIGHTS], expected)
+
+    @pytest.mark.parametrize("weights_map", MAPS, ids=lambda weights_map: weights_map.name)
+    def test_they_are_new_beside_published_weights(self, weights_map, session):
+        options = dict(weights_map.options) | {"class_weights": [0.5, 2.0]}
+        with tf.Graph().as_default():
+            if "AlexNet" in weights_map.name:
+                model = AlexNet((67, 67, 3), 2, **options)
+            elif "EfficientNet" in weights_map.name:
+                model = EfficientNetLite0((32, 32, 3), 2, **options)
+            else:
+                model = ResNet50((32, 32, 3), 2, stages=(1, 1), widths=(4, 8), **options)
+        ours = {v.op.name: np.ones(v.shape.as_list(), np.float32) for v in model.variables}
+        theirs = {p.theirs: p.layout.to_theirs(ours[p.ours]) for p in weights_map.pairs(model)}
+        sess = session(model)
+        report = load_tensors(sess, model, Weights(theirs, "numpy", "net.npz"), weights_map)
+        self.check_new(report, sess, model, [0.5, 2.0])
+
+    @pytest.mark.parametrize("there", [None, np.float32([3, 4]), np.float32([3, 4, 5])])
+    def test_those_of_an_earlier_run_are_not_loaded(self, there, session):
+        model = tiny_model(class_weights=[0.5, 2.0])
+        sess = session(model)
+        tensors = tensors_of(model, loss__class_weights=there)
+        self.check_new(load_tensors(sess, model, Weights(tensors, "numpy", "w.npz")), sess, model, [0.5, 2.0])
+
+    def test_a_network_without_them_leaves_them_over(self, session):
+        tensors = tensors_of(tiny()) | {CLASS_WEIGHTS: np.float32([3, 4])}
+        report = load_tensors(session(tiny()), tiny(), Weights(tensors, "numpy", "w.npz"))
+        assert (set(report.states.values()), list(report.unused)) == ({"loaded"}, [CLASS_WEIGHTS])
+
+    def test_no_other_variables_of_a_loss_are_meant(self):
+        assert is_of_data("loss/class_weights") and is_of_data("net/loss/class_weights")
+        assert not any(map(is_of_data, ("loss/centres", "loss/class_weights/kernel", "class_weights")))
 
 
 OTHER = np.ones((3, 3, 3, 8), np.float32)
