@@ -53,7 +53,7 @@ def is_size(value: object) -> bool:
     return isinstance(value, int) and value > 0
 
 
-def check_sizes(name: str, sizes: object, count: int | None = None) -> None:
+def check_sizes(name: str, sizes: Any, count: int | None = None) -> None:
     """Raise ValueError unless `sizes` is a list of positive integers: of `count`, or of one or more."""
     holds = isinstance(sizes, Sequence) and all(map(is_size, sizes))
     holds = holds and (len(sizes) > 0 if count is None else len(sizes) == count)
