@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from datasets.storage.paths import expanded
 from learning.callbacks import Callback, Training
 from learning.class_balance import balanced_weights, class_counts, imbalance_advice
 from learning.config.run_config import RunConfig, check_names
-from learning.errors import UsageError
+from learning.errors import Interrupted, UsageError
 from learning.evaluators import EVALUATORS
 from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory, has_begun, locked
@@ -74,7 +75,13 @@ def fit(
     path = expanded(os.fspath(run_dir))
     run = RunDirectory(path) if resume else None
     with locked(path, resumed=resume):
-        return _fit(config, path, run, callbacks, verbose)
+        try:
+            return _fit(config, path, run, callbacks, verbose)
+        except KeyboardInterrupt as error:
+            if has_begun(path):
+                raise
+            message = "stopped before the first update: nothing was trained, so start again"
+            raise Interrupted(signal.SIGINT, message) from error
 
 
 def _fit(
@@ -182,9 +189,14 @@ def _summary_lines(config: RunConfig, model: ConvNet, splits: Splits, path: Path
     classes = splits.class_names
     names = ", ".join(map(escape_name, classes[:10])) + (", ..." if len(classes) > 10 else "")
     shape, image_shape = ("x".join(map(str, sides)) for sides in (model.input_shape, config.data.image_sides))
+    frozen = sum(variable.shape.num_elements() for variable in model.frozen_variables)
+    parameters = f"{model.num_parameters + frozen:,} parameters" + (
+        f", {frozen:,} of them frozen" * bool(frozen)
+    )
+    start = "" if config.model.init else ", from random weights"
     resized = f"resized to {image_shape} ({config.data.resize})"
     return [
         f"data   {config.data.name}: {sizes} images, {len(classes)} classes ({names}), {resized}",
-        f"model  {config.model.name}: {model.num_parameters:,} parameters, input {shape}, {config.model.precision}",
+        f"model  {config.model.name}: {parameters}, input {shape}, {config.model.precision}{start}",
         f"run    {path}",
     ]

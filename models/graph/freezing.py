@@ -67,7 +67,10 @@ class Freezing:
             )
         names = ", ".join(trained)
         if not frozen:
-            raise ValueError(f"freeze is {self._freeze!r}, which matches none of the variables: {names:.300}")
+            raise ValueError(
+                f"freeze is {self._freeze!r}, which matches none of the variables; give {HEAD_ONLY}, or an "
+                f"expression for their names, which python -m models.summary lists, such as {names.split(', ')[0]}"
+            )
         if not names:
             raise ValueError(
                 f"freeze is {self._freeze!r}, which leaves nothing to train; the last layer's scope is "

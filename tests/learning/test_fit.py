@@ -14,7 +14,7 @@ from PIL import Image
 from learning.callbacks import Callback
 from learning.checkpoints.store import CheckpointStore
 from learning.config.run_config import RunConfig
-from learning.errors import CheckpointError, DirectoryInUseError, UsageError
+from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, UsageError
 from learning.fit import fit
 from learning.inference.evaluation import evaluate_run
 from learning.runs.directory import RunDirectory
@@ -185,3 +185,13 @@ def test_a_misspelt_name_is_refused_before_images_are_looked_for(values, message
     with pytest.raises(UsageError, match=message):
         fit(config, tmp_path / "run", verbose=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_ctrl_c_before_training_says_that_nothing_can_be_resumed(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("learning.runs.data.open_data", interrupt)
+    with pytest.raises(Interrupted, match="nothing was trained, so start again") as caught:
+        fit(CONFIG, tmp_path / "run", verbose=False)
+    assert caught.value.exit_code == 130
