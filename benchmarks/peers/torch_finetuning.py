@@ -23,18 +23,19 @@ from learning.transfer.linear_probe import FEWEST, FOLDS, MAX_ITERATIONS, STRENG
 
 MEAN, STD = 127 / 255, 128 / 255  # of the published weights
 DROPOUT = 0.2
+FROZEN = ("_conv_stem", *(f"_blocks.{number}." for number in range(5)))  # the stem and stages 1 to 3
 
 
 class FineTuning:
-    """A network with published weights and a new last layer; its batch norms stay as they are.
+    """A network with published weights and a new last layer; its first stages and its batch norms stay as they are.
 
     :param splits: with features in place of images if nothing but the last layer is trained.
     """
 
     def __init__(self, config: RunConfig, splits: Splits) -> None:
         self._config, self._splits, self._net = config, splits, pretrained()
-        for value in self._net.parameters():
-            value.requires_grad_(value.ndim > 1)
+        for name, value in self._net.named_parameters():
+            value.requires_grad_(value.ndim > 1 and not name.startswith(FROZEN))
         with torch.no_grad():  # the net takes X - MEAN as the project's, so a rate means the same
             self._net._conv_stem.weight /= STD
         self._net._fc = nn.Linear(1280, len(splits.class_names))
