@@ -107,7 +107,7 @@ def _of_file(path: Path) -> tuple[Kind, Iterator[Entry]]:
     if is_safetensors(content[:9], len(content)):
         return "safetensors", safetensors_entries(content)
     raise WeightsError(
-        "it is no checkpoint, .npz, .npy, .safetensors, .pth, .h5 or .keras by its content; give one of these"
+        "it is not a checkpoint, .npz, .npy, .safetensors, .pth, .h5 or .keras by its content; give one of these"
     )
 
 

@@ -173,7 +173,7 @@ def _as_list(value: object) -> object:
 def map_of(weights: Weights) -> WeightsMap | None:
     """Return the map of a source by the names of its tensors; None for those of this project's own networks.
 
-    :raises WeightsError: nobody names them so.
+    :raises WeightsError: no known source has these names.
     """
     if SCALE in weights.tensors:
         return None

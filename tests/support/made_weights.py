@@ -42,6 +42,15 @@ def object_npy(value, protocol=2):
     return npy_of_pickle(pickle.dumps(holder, protocol))
 
 
+def doubled(depth, close=b"l", start=b"]"):
+    """Operations for a value that holds the one before it twice, so often; behind them it is `h` and its number.
+
+    :param close: makes one of the two values: `l` a list, `t` a tuple.
+    """
+    steps = [b"(h%ch%c" % (number, number) + close + b"q%c" % (number + 1) for number in range(depth)]
+    return start + b"q\0" + b"".join(steps), b"h%c" % depth
+
+
 def _crc32c(data):
     register = 0xFFFFFFFF
     for byte in data:

@@ -12,7 +12,7 @@ from models.weights.errors import WeightsError
 from models.weights.readers.limits import MAX_TENSORS, checked_shape, shown
 
 _FOOTER_BYTES = 48
-MAX_INDEX_BYTES = 64 * 2**20  # of 1,000 tensors: 50,000
+MAX_INDEX_BYTES = 64 * 2**20  # an index of 1,000 tensors has 50,000
 
 
 def check_index(content: bytes) -> None:
@@ -40,7 +40,7 @@ def _check_entry(name: str, value: bytes) -> None:
     entry = tensor_bundle_pb2.BundleEntryProto.FromString(value)  # raises DecodeError
     if entry.shape.unknown_rank or entry.slices or min(entry.offset, entry.size) < 0:
         raise WeightsError(
-            f"its index has an entry for {shown(name)} that is no whole tensor; write it in one part"
+            f"its index has an entry for {shown(name)} that is not a whole tensor; write it in one part"
         )
     checked_shape([dim.size for dim in entry.shape.dim], name)
 

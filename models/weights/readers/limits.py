@@ -30,9 +30,16 @@ class Entry(NamedTuple):
     load: Callable[[], np.ndarray]
 
 
-def shown(text: Any) -> str:
-    """Return text of a file as a message may quote it: short, without control characters."""
-    return repr(str(text)[:_SHOWN])[1:-1][:_SHOWN]
+def shown(value: Any) -> str:
+    """Return text or a number of a file as a message may quote it: short, without control characters.
+
+    Of other values only the type is named: a few bytes can describe a list whose text never ends.
+    """
+    if isinstance(value, bytes):
+        text = value[:_SHOWN].decode("latin-1")
+    else:
+        text = str(value) if isinstance(value, str | int | np.integer) else type(value).__name__
+    return repr(text[:_SHOWN])[1:-1][:_SHOWN]
 
 
 class Budget:
@@ -61,7 +68,8 @@ def checked_shape(shape: Iterable[Any], name: str) -> tuple[int, ...]:
         isinstance(size, int | np.integer) and 0 <= size <= MAX_FILE_BYTES for size in sizes
     )
     if not is_shape or math.prod(map(int, sizes)) > MAX_FILE_BYTES:
-        raise WeightsError(f"{shown(name)} has the impossible shape {shown(sizes)}; do not use this file")
+        text = ", ".join(map(shown, sizes[: MAX_DIMENSIONS + 1]))
+        raise WeightsError(f"{shown(name)} has the impossible shape ({text}); do not use this file")
     return tuple(map(int, sizes))
 
 

@@ -102,14 +102,17 @@ class PickledArray(Buildable):
 
 def pickled_entries(value: Any, prefix: str = "") -> Iterator[Entry]:
     """Yield the arrays of floats in nested dictionaries and lists, and in arrays of these."""
-    for name, leaf in leaves(value):
-        if isinstance(leaf, PickledArray):
-            whole = "/".join(filter(None, (prefix, name)))
-            if leaf.dtype.code.startswith("O") and isinstance(leaf.content, list):
-                content = leaf.content[0] if leaf.shape == () else leaf.content
-                yield from pickled_entries(content, whole)
-            elif _FLOATS.fullmatch(leaf.dtype.code):
-                yield leaf.entry(whole or "array")
+    for name, leaf in leaves(value, _values_in):
+        if isinstance(leaf, PickledArray) and _FLOATS.fullmatch(leaf.dtype.code):
+            yield leaf.entry("/".join(filter(None, (prefix, name))) or "array")
+
+
+def _values_in(value: Any) -> Any:
+    """Return the values in an array of objects: a list, or the only one."""
+    is_container = isinstance(value, PickledArray) and value.dtype.code.startswith("O")
+    if not is_container or not isinstance(value.content, list):
+        return value
+    return value.content[0] if value.shape == () else value.content
 
 
 class _Encoder:

@@ -151,7 +151,7 @@ class _Machine:
         arguments, function = self._pop(), self._pop()
         if not isinstance(function, Name) or function not in self._functions or type(arguments) is not tuple:
             raise WeightsError(
-                f"its pickle calls {shown(function)}, which is no function; do not use this file"
+                f"its pickle calls {shown(function)}, which is not a function; do not use this file"
             )
         self._push(self._functions[function](*arguments))
 
@@ -189,9 +189,10 @@ def _pair(value: Any) -> tuple[Any, Any]:
     return first, second
 
 
-def leaves(value: Any) -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, opened: Callable[[Any], Any] = lambda value: value) -> Iterator[tuple[str, Any]]:
     """Yield the values in nested dictionaries, lists and tuples, with their keys or indices joined by '/'.
 
+    :param opened: returns what is in another kind of container; any other value as it is.
     :raises WeightsError: there are far too many, or they are nested too deep: a pickle can repeat a list in itself.
     """
     waiting, visits = [("", value, 0)], 0
@@ -201,13 +202,15 @@ def leaves(value: Any) -> Iterator[tuple[str, Any]]:
             items = list(value.items())
         elif isinstance(value, list | tuple) and not hasattr(value, "_fields"):
             items = list(enumerate(value))
+        elif (inside := opened(value)) is not value:
+            items = [("", inside)]
         else:
             yield name, value
             continue
         visits += len(items)
         if depth == MAX_DEPTH or visits > MAX_OPERATIONS or len(name) > MAX_NAME:
             raise WeightsError("its values are nested too deep or too many; do not use this file")
-        joined = [(f"{name}/{_key(key)}" if name else _key(key), item, depth + 1) for key, item in items]
+        joined = [("/".join(filter(None, (name, _key(key)))), item, depth + 1) for key, item in items]
         waiting.extend(reversed(joined))
 
 

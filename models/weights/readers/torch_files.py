@@ -78,10 +78,11 @@ def _find_storage(persistent_id: Any) -> _Storage:
     """Return the storage that a pickle refers to, as ("storage", class, key, device, numel, part or None)."""
     _, storage, key, _, numel, *view = persistent_id
     _, _, name = storage.rpartition(".")
-    if not isinstance(storage, Name) or name not in _DTYPES or type(numel) is not int or numel < 0:
-        raise WeightsError("it has numbers of an unknown kind; save the weights as float32")
+    is_known = isinstance(storage, Name) and name in _DTYPES and type(key) is str
     start = view[0][1] if view and view[0] is not None else 0
-    return _Storage(str(key), _DTYPES[name], numel, int(start))
+    if not is_known or type(start) is not int or type(numel) is not int or numel < 0:
+        raise WeightsError("it has numbers of an unknown kind; save the weights as float32")
+    return _Storage(key, _DTYPES[name], numel, start)
 
 
 def _load(stream: io.BytesIO, num_bytes: int) -> Any:
@@ -140,7 +141,7 @@ def legacy_entries(content: bytes) -> Iterator[Entry]:
     blocks: dict[str, memoryview] = {}
     position = stream.tell()
     for key in keys:
-        if key not in used:
+        if type(key) is not str or key not in used:  # a tuple could take years to look up
             raise WeightsError(f"it has numbers {shown(key)} that belong to no tensor; download it again")
         (numel,) = struct.unpack_from("<q", content, position)
         end = position + 8 + numel * used[key].item_bytes

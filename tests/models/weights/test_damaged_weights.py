@@ -18,7 +18,7 @@ from models.weights.errors import WeightsError
 from models.weights.files import read_weights
 from tests.models.weights.readers.test_torch_files import VALUES, pickle_of, tensor, write_zip
 from tests.support.fuzzing import damaged, often
-from tests.support.made_weights import object_npy
+from tests.support.made_weights import doubled, npy_of_pickle, object_npy, taking_less_than
 
 ARRAYS = {"a": VALUES.reshape(2, 3), "b": np.ones(4, np.float32)}
 SHAPES = {(2, 3), (4,)}
@@ -126,6 +126,52 @@ def test_one_changed_byte_of_a_checkpoint_is_refused_or_read_right(tmp_path, suf
         except WeightsError:
             continue
         assert all(np.array_equal(tensors[name], ARRAYS[name]) for name in ARRAYS)
+
+
+LIST, LIST_NOW = doubled(22)  # its text has 25 million characters
+TUPLE, TUPLE_NOW = doubled(100, b"t", b")")  # its hash would take centuries
+ARRAYS_OF_ARRAYS = b"".join(
+    b"cnumpy.core.multiarray\n_reconstruct\n)R(K\x01K\x02\x85cnumpy\ndtype\nU\x01O\x85R\x89%stbq%c"
+    % (inside, n)
+    for n, inside in enumerate([b"]", *(b"(h%ch%cl" % (n, n) for n in range(100))])
+)
+OLDER_HEAD = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e"
+
+
+def with_key(key):
+    """The pickle of a storage."""
+    return b"(U\x07storagectorch\nFloatStorage\n" + key + b"U\x03cpuK\x06tQ"
+
+
+@pytest.mark.fault(52)
+@pytest.mark.parametrize(
+    ("form", "content", "message"),
+    [
+        ("zip", LIST + LIST_NOW + b")R.", "calls list, which is not a function"),
+        ("zip", LIST + with_key(LIST_NOW) + b".", "numbers of an unknown kind"),
+        ("zip", TUPLE + with_key(TUPLE_NOW) + b".", "numbers of an unknown kind"),
+        (
+            "zip",
+            LIST + tensor(shape=(), strides=()).replace(b"(t(t", b"(" + LIST_NOW + b"t)") + b".",
+            r"shape \(list\)",
+        ),
+        ("older", LIST + LIST_NOW + b".N.N.", "version list of PyTorch's format"),
+        (
+            "older",
+            b"M\xe9\x03.N.}." + TUPLE + b"(" + TUPLE_NOW + b"l.",
+            "numbers tuple that belong to no tensor",
+        ),
+        ("npy", ARRAYS_OF_ARRAYS + b".", "nested too deep or too many"),
+    ],
+)
+def test_a_few_bytes_that_stand_for_a_huge_value_are_refused_at_once(tmp_path, form, content, message):
+    path, content = tmp_path / "x", b"\x80\x02" + content
+    if form == "zip":
+        write_zip(path, content)
+    else:
+        path.write_bytes(npy_of_pickle(content) if form == "npy" else OLDER_HEAD + content)
+    with taking_less_than(5e6), pytest.raises(WeightsError, match=message):
+        read_weights(path)
 
 
 @pytest.mark.fault(52)

@@ -115,6 +115,10 @@ def test_shapes_that_no_array_has_are_refused():
 def test_what_messages_quote_is_short_and_printable():
     assert shown("a\nb\x1b") == "a\\nb\\x1b"
     assert len(shown("x" * 10**6)) == 100
+    assert shown(b"a\n" + bytes(10**6)).startswith("a\\n\\x00")
+    assert (shown(7), shown(np.int64(8)), shown(None), shown([1]), shown((1,))) == (
+        "7", "8", "NoneType", "list", "tuple",
+    )  # fmt: skip
 
 
 def test_bfloat16():
