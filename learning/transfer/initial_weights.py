@@ -23,6 +23,7 @@ from models.weights.errors import WeightsError
 from models.weights.files import Weights
 from models.weights.load import LoadReport, load_tensors, map_of, read_source
 from models.weights.packaged import PACKAGES, imagenet_classes
+from models.weights.readers.limits import shown
 
 logger = logging.getLogger(__name__)
 
@@ -123,8 +124,8 @@ def table(report: LoadReport, model: ConvNet) -> list[str]:
     if report.head:
         head.append(report.head)
     if report.unused:
-        shown = ", ".join(report.unused[:3]) + (", ..." if len(report.unused) > 3 else "")
-        head.append(f"left over: {len(report.unused)} tensors that the network does not need ({shown})")
+        first = ", ".join(map(shown, report.unused[:3])) + (", ..." if len(report.unused) > 3 else "")
+        head.append(f"left over: {len(report.unused)} tensors that the network does not need ({first})")
     return head
 
 
