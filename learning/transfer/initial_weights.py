@@ -3,12 +3,16 @@
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from learning.machine.session import v1  # before any other module imports TensorFlow
 
 # isort: split
 from datasets.splits import Splits
+from datasets.storage.paths import expanded
+from learning.checkpoints.saved_variables import PREFIX
+from learning.checkpoints.state import CHECKPOINTS
 from learning.class_balance import is_balanced
 from learning.config.run_config import RunConfig
 from learning.inference.evaluation import show_progress
@@ -22,7 +26,10 @@ from models.options import accepted
 from models.weights.errors import WeightsError
 from models.weights.files import Weights
 from models.weights.load import LoadReport, load_tensors, map_of, read_source
+from models.weights.metadata import class_names as class_names_in
 from models.weights.packaged import PACKAGES, imagenet_classes
+from models.weights.readers.checkpoint_paths import find_prefix
+from models.weights.readers.limits import shown
 
 logger = logging.getLogger(__name__)
 
@@ -58,17 +65,42 @@ class InitialWeights:
         model = dataclasses.replace(config.model, options={**wanted, **options})
         return dataclasses.replace(config, model=model)
 
-    def load(self, sess: v1.Session, model: ConvNet, class_names: Sequence[str]) -> LoadReport:
-        """Load them; a last layer for other classes is made anew. See `models.weights.load.load_tensors`."""
+    def load(
+        self,
+        sess: v1.Session,
+        model: ConvNet,
+        class_names: Sequence[str],
+        say: Callable[[str], None] = logger.info,
+    ) -> LoadReport:
+        """Load them; a last layer for other classes is made anew. See `models.weights.load.load_tensors`.
+
+        :param say: is told if a last layer is kept whose classes are not known.
+        """
         known = self._class_names()
         keep_head = known is None or tuple(known) == tuple(class_names)
-        return load_tensors(sess, model, self.weights, self._map, keep_head=keep_head)
+        report = load_tensors(sess, model, self.weights, self._map, keep_head=keep_head)
+        if known is None and not report.head:
+            say(f"the last layer ({model.head}) is kept; the classes that it was trained for are not known")
+        return report
 
     def _class_names(self) -> Sequence[str] | None:
         """Return the classes that the source tells apart, if it says so."""
         if self._source in PACKAGES:
             return imagenet_classes()
-        return RunDirectory(self._source).class_names if is_run(self._source) else None
+        path = expanded(self._source)
+        run = path if is_run(path) else _run_of_checkpoint(path)
+        return class_names_in(path) if run is None else RunDirectory(run).class_names
+
+
+def _run_of_checkpoint(path: Path) -> Path | None:
+    """Return the run directory that has a checkpoint, given by its prefix, one of its files or its folder."""
+    prefix = None if path.is_dir() and not (path / f"{PREFIX}.index").is_file() else find_prefix(path)
+    if prefix is None or prefix.name != PREFIX:
+        return None
+    folders = [prefix.parent]
+    if prefix.parent.parent.name == CHECKPOINTS:
+        folders.append(prefix.parent.parent.parent)
+    return next(filter(is_run, folders), None)
 
 
 def start_from(
@@ -86,7 +118,7 @@ def start_from(
     model, train = optimizer.model, config.train
     if train.linear_probe:
         check_head(model)
-    report = initial.load(sess, model, splits.class_names)
+    report = initial.load(sess, model, splits.class_names, say)
     say("\n".join(table(report, model)))
     facts = record(report, model)
     train_on_features(sess, optimizer, splits, config, say)
@@ -100,6 +132,8 @@ def start_from(
             progress=show_progress,
         )
         say(facts["linear_probe"])
+    elif train.linear_probe:
+        say("the last layer is not fitted, because it was loaded (train.linear_probe is for a new one)")
     return facts
 
 
@@ -123,8 +157,8 @@ def table(report: LoadReport, model: ConvNet) -> list[str]:
     if report.head:
         head.append(report.head)
     if report.unused:
-        shown = ", ".join(report.unused[:3]) + (", ..." if len(report.unused) > 3 else "")
-        head.append(f"left over: {len(report.unused)} tensors that the network does not need ({shown})")
+        first = ", ".join(map(shown, report.unused[:3])) + (", ..." if len(report.unused) > 3 else "")
+        head.append(f"left over: {len(report.unused)} tensors that the network does not need ({first})")
     return head
 
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from models.runtime.tensorflow_import import importing_tensorflow
+from models.runtime.tensorflow_paths import PathError
 from models.weights.errors import WeightsError
 
 PROGRAM = "python -m models.weights"
@@ -47,9 +48,10 @@ def _parser() -> argparse.ArgumentParser:
 def show(source: str) -> str:
     """Return a line for each tensor, sorted by name, and what network they are of."""
     from models.weights.load import map_of, read_source
+    from models.weights.readers.limits import shown
 
     weights = read_source(source)
-    shapes = {name: tensor.shape for name, tensor in weights.tensors.items()}
+    shapes = {shown(name): tensor.shape for name, tensor in weights.tensors.items()}
     width = max(map(len, shapes))
     lines = [
         f"{name:<{width}}  {'x'.join(map(str, shape))}".rstrip() for name, shape in sorted(shapes.items())
@@ -81,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with importing_tensorflow():
             importlib.import_module("tensorflow")
         text = show(args.source) if args.command == "show" else export(args.run, args.to, args.file)
-    except WeightsError as error:
+    except (WeightsError, PathError) as error:
         _leave(" ".join(str(error).split()), error.exit_code)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the stream lacks

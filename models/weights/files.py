@@ -34,7 +34,7 @@ class Weights(NamedTuple):
     :param tensors: by their names in the file, with the levels of nested names joined by '/'; float32, all numbers
         finite. Integers and strings of the file, such as counters, are left out.
     :param kind: the program whose format it is.
-    :param where: the path, for messages.
+    :param where: the path, on one line, for messages.
     """
 
     tensors: dict[str, np.ndarray]
@@ -69,7 +69,7 @@ def read_weights(source: str | os.PathLike[str]) -> Weights:
             f"cannot read weights from '{shown_path(path)}': it is damaged or of another format ({reason}); "
             "download it again"
         ) from error
-    return Weights(tensors, kind, str(path))
+    return Weights(tensors, kind, shown_path(path))
 
 
 def shown_path(path: Path) -> str:

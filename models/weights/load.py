@@ -25,6 +25,7 @@ from models.weights.files import Weights, read_weights
 from models.weights.maps.catalogue import recognise
 from models.weights.naming import Pair, Preprocessing, WeightsMap, is_of_data
 from models.weights.packaged import PACKAGES, packaged_file
+from models.weights.readers.limits import shown
 
 SCALE, MEAN = "preprocessing/scale", "preprocessing/mean"
 MOST_NAMED = 5  # differences that a message names
@@ -216,7 +217,7 @@ def _left_over(tensors: Mapping[str, np.ndarray], pairs: Sequence[Pair], ignored
     """Describe the source's tensors that the network has no variable for, but should have."""
     used, pattern = {pair.theirs for pair in pairs}, re.compile(ignored)
     return [
-        f"{name} {list(tensor.shape)} there has no counterpart in the network"
+        f"{shown(name)} {list(tensor.shape)} there has no counterpart in the network"
         for name, tensor in tensors.items()
         if name not in used
         and not (is_of_data(name) or pattern.fullmatch(name) or TRAINING_ONLY.fullmatch(name))
@@ -224,10 +225,10 @@ def _left_over(tensors: Mapping[str, np.ndarray], pairs: Sequence[Pair], ignored
 
 
 def _mismatch(where: str, form: str, model: ConvNet, problems: Sequence[str]) -> str:
-    shown = "; ".join(problems[:MOST_NAMED])
+    named = "; ".join(problems[:MOST_NAMED])
     more = f"; and {len(problems) - MOST_NAMED} more" if len(problems) > MOST_NAMED else ""
     return (
-        f"'{where}' ({form}) does not hold the weights of {type(model).__name__} as it was built: {shown}{more}; "
+        f"'{where}' ({form}) does not hold the weights of {type(model).__name__} as it was built: {named}{more}; "
         "choose the network and the options that the weights were trained with"
     )
 

@@ -75,7 +75,8 @@ class WeightsMap:
     """How one program stores one family of networks.
 
     :param name: in messages and records, such as "torchvision ResNet".
-    :param recognises: whether tensors of these names and shapes are of this source.
+    :param recognises: whether tensors of these names and shapes are of this source. They may lack the last
+        layer.
     :param pairs: all pairs for a network of ours, which was built with the right options. Raises WeightsError for a
         class that the source does not have.
     :param preprocessing: what the source was trained with, folded into our `preprocessing/mean` and the first

@@ -34,7 +34,7 @@ def _is_caffe(shapes: Mapping[str, tuple[int, ...]], kinds: Mapping[str, str]) -
     weights = kinds["weights"]
     is_ours = "preprocessing/mean" in shapes
     is_grouped = shapes.get(f"conv2/{weights}", ())[2:] == (48, 256)
-    return is_grouped and not is_ours and {f"conv1/{weights}", f"fc8/{weights}"} <= shapes.keys()
+    return is_grouped and not is_ours and {f"conv1/{weights}", f"fc7/{weights}"} <= shapes.keys()
 
 
 def _map(kinds: Mapping[str, str]) -> WeightsMap:

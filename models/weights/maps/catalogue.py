@@ -11,6 +11,7 @@ from models.weights.maps.slim import SLIM_RESNET
 from models.weights.maps.torchvision import TORCHVISION_ALEXNET, TORCHVISION_RESNET
 from models.weights.maps.unsupported import unsupported
 from models.weights.naming import WeightsMap
+from models.weights.readers.limits import shown
 
 MAPS: tuple[WeightsMap, ...] = (
     TORCHVISION_RESNET, TORCHVISION_ALEXNET, EFFICIENTNET_LITE, CAFFE_ALEXNET, CAFFE_ALEXNET_NAMED,
@@ -32,6 +33,6 @@ def recognise(shapes: Mapping[str, tuple[int, ...]]) -> WeightsMap:
     for weights_map in MAPS:
         if weights_map.recognises(shapes):
             return weights_map
-    first = ", ".join(f"{name} {tuple(shape)}" for name, shape in list(shapes.items())[:NUM_SHOWN])
+    first = ", ".join(f"{shown(name)} {tuple(shape)}" for name, shape in list(shapes.items())[:NUM_SHOWN])
     more = f" and {len(shapes) - NUM_SHOWN} more" if len(shapes) > NUM_SHOWN else ""
     raise WeightsError(f"weights of an unknown network: {first or 'no tensors'}{more}; known are: {known}")

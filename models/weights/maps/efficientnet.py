@@ -51,7 +51,7 @@ def _pair(name: str, leaf: str, prefix: str, convolution: str, norm: str) -> Pai
 
 
 def _recognises(shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    return {"_conv_stem.weight", "_blocks.0._depthwise_conv.weight", "_fc.weight"} <= shapes.keys() and (
+    return {"_conv_stem.weight", "_blocks.0._depthwise_conv.weight"} <= shapes.keys() and (
         "_blocks.0._se_reduce.weight" not in shapes  # of EfficientNet without "Lite"
     )
 

@@ -38,7 +38,8 @@ def _pairs(model: "ConvNet", head: str) -> list[Pair]:
 
 def _is_keras(shapes: Mapping[str, tuple[int, ...]], head: str) -> bool:
     names = {"conv1_conv/kernel", "conv1_conv/bias", "conv1_bn/gamma", "conv2_block1_1_conv/kernel"}
-    return names | {f"{head}/kernel"} <= shapes.keys()
+    other = {"predictions", "probs"} - {head}  # without a last layer, both maps are the same
+    return names <= shapes.keys() and not any(f"{name}/kernel" in shapes for name in other)
 
 
 def _map(head: str) -> WeightsMap:

@@ -46,7 +46,7 @@ def _is_official(shapes: Mapping[str, tuple[int, ...]]) -> bool:
     """Return whether it is of version 1, which normalises the first shortcut after its convolution."""
     filters = shapes.get("resnet_model/conv2d_1/kernel", ())
     norm = shapes.get("resnet_model/batch_normalization_1/gamma", ())
-    return "resnet_model/dense/kernel" in shapes and len(filters) == 4 and filters[-1:] == norm
+    return "resnet_model/conv2d/kernel" in shapes and len(filters) == 4 and filters[-1:] == norm
 
 
 OFFICIAL_RESNET = WeightsMap(

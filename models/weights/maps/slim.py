@@ -34,10 +34,7 @@ def _pairs(model: "ConvNet") -> list[Pair]:
 
 
 def _is_slim(shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    return any(
-        {f"resnet_v1_{depth}/conv1/weights", f"resnet_v1_{depth}/logits/weights"} <= shapes.keys()
-        for depth in DEPTHS
-    )
+    return any(f"resnet_v1_{depth}/conv1/weights" in shapes for depth in DEPTHS)
 
 
 SLIM_RESNET = WeightsMap(

@@ -41,7 +41,7 @@ def _resnet_pairs(model: "ConvNet") -> list[Pair]:
 
 def _is_resnet(shapes: Mapping[str, tuple[int, ...]]) -> bool:
     has_stem = shapes.get("conv1.weight", ())[2:] == (7, 7)
-    return has_stem and {"bn1.running_mean", "layer1.0.conv1.weight", "fc.weight"} <= shapes.keys()
+    return has_stem and {"bn1.running_mean", "layer1.0.conv1.weight"} <= shapes.keys()
 
 
 _ALEXNET_WIDTHS = [64, 192, 384, 256, 256]
@@ -86,7 +86,7 @@ def _alexnet_pairs(model: "ConvNet") -> list[Pair]:
 
 def _is_alexnet(shapes: Mapping[str, tuple[int, ...]]) -> bool:
     has_first = shapes.get("features.0.weight", ())[2:] == (11, 11)
-    return has_first and {"features.10.weight", "classifier.6.weight"} <= shapes.keys()
+    return has_first and {"features.0.bias", "features.10.weight"} <= shapes.keys()
 
 
 TORCHVISION_RESNET = WeightsMap(

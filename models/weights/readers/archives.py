@@ -24,6 +24,8 @@ class Archive:
         self._members = {member.filename: member for member in self._archive.infolist()}
         self._budget = Budget(len(content))
         self.names = list(self._members)
+        if len(self.names) < len(self._archive.infolist()):
+            raise WeightsError("two of its members have the same name; do not use this file")
 
     def read(self, name: str) -> bytes:
         """Return the content of a member.

@@ -143,6 +143,8 @@ class _File:
             name = self._text_at(names + name_offset)
             if link_kind == 2:
                 raise WeightsError(f"{shown(name)} refers to another place; do not use this file")
+            if name in children:
+                raise WeightsError(f"two parts of it are called {shown(name)}; do not use this file")
             children[name] = self._object(address)
         return children
 

@@ -153,9 +153,9 @@ def legacy_entries(content: bytes) -> Iterator[Entry]:
 
 
 def _entries(value: Any, block: Callable[[_Storage], bytes | memoryview], order: str) -> Iterator[Entry]:
-    tensors = {name: leaf for name, leaf in leaves(_state(value)) if isinstance(leaf, _Tensor)}
-    is_parallel = all(name.startswith(_PREFIX) for name in tensors)
-    for name, tensor in tensors.items():
+    tensors = [(name, leaf) for name, leaf in leaves(_state(value)) if isinstance(leaf, _Tensor)]
+    is_parallel = all(name.startswith(_PREFIX) for name, _ in tensors)
+    for name, tensor in tensors:  # two may have the same name
         if tensor.storage.dtype[0] in "fb":
             own = name.removeprefix(_PREFIX) if is_parallel else name
             yield Entry(own, tensor.shape, _loader(tensor, block, order, name))

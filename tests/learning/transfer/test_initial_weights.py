@@ -19,6 +19,7 @@ from learning.training.loop import TrainingLoop
 from learning.transfer.initial_weights import InitialWeights, table
 from models.nn import ResNet18, SmallNet
 from models.weights.errors import WeightsError
+from models.weights.export import export_run
 from models.weights.files import Weights, read_weights
 from models.weights.load import load_tensors
 from models.weights.maps.torchvision import TORCHVISION_RESNET
@@ -127,6 +128,41 @@ def test_the_same_number_of_other_classes_is_a_new_head_too(source, session):
         report = initial.load(session(model), model, names)
         assert {report.states[name] for name in HEAD} == {head}
     assert report.head == "the last layer (fc) is new: 10 classes there, 10 here"
+
+
+@pytest.fixture(scope="module")
+def exported(source, tmp_path_factory):
+    """The network of the run in other formats, by the suffix of the file."""
+    folder = tmp_path_factory.mktemp("exported")
+    for target in ("npz", "safetensors"):
+        export_run(source[0], target, folder / f"net.{target}")
+    return {path.suffix: path for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("kind", ["prefix", "step", "file of a step", ".npz", ".safetensors"])
+def test_every_form_of_a_run_knows_its_classes(kind, source, exported, session):
+    run = RunDirectory(source[0])
+    step = max((source[0] / "checkpoints").glob("step-*"))
+    path = {
+        **exported, "prefix": source[0] / "model.ckpt", "step": step, "file of a step": step / "model.ckpt.index",
+    }[kind]  # fmt: skip
+    with tf.Graph().as_default():
+        model = SmallNet(run.input_shape, 10, width=2)
+    initial, said = InitialWeights(str(path)), []
+    for names, head in ((run.class_names, "loaded"), ([*run.class_names[:9], "ten"], "new")):
+        report = initial.load(session(model), model, names, said.append)
+        assert {report.states[name] for name in HEAD} == {head}
+    assert said == []
+
+
+def test_a_last_layer_that_is_kept_for_unknown_classes_is_named_and_not_fitted(source, tmp_path, capsys):
+    np.savez(tmp_path / "net.npz", **weights_of(source[0]))
+    start = config(tmp_path / "net.npz", train={"linear_probe": True}, freeze="head-only", **STILL)
+    fit(start, tmp_path / "run")
+    said = capsys.readouterr().out
+    assert "the last layer (fc) is kept; the classes that it was trained for are not known" in said
+    assert "the last layer is not fitted, because it was loaded" in said
+    assert "linear_probe" not in init_of(tmp_path / "run")
 
 
 def test_a_published_run_is_a_source_and_a_published_copy_names_no_path(source, tmp_path):

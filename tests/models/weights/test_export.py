@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from models.nn import AlexNet, ResNet18, ResNet50, SmallNet
+from models.runtime.tensorflow_paths import PathError
 from models.weights.__main__ import main
 from models.weights.errors import WeightsError
 from models.weights.export import export_run, read_run
@@ -235,6 +236,24 @@ def test_a_file_of_an_unknown_network_is_shown_with_its_names(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["layer/w  2x3", "s"]
     assert lines[2].startswith("2 tensors, 7 numbers (numpy): ") and "of an unknown network" in lines[2]
+
+
+@pytest.mark.fault(52)
+def test_names_that_command_a_terminal_are_shown_escaped(tmp_path, capsys):
+    np.savez(tmp_path / "x.npz", **{"\x1b]0;title\x07": np.ones(2)})
+    main(["show", str(tmp_path / "x.npz")])
+    said = capsys.readouterr().out
+    assert said.count("\\x1b]0;title\\x07") == 2 and said.replace("\n", "").isprintable()
+
+
+def test_a_path_that_tensorflow_cannot_use_is_an_error_of_storage(monkeypatch, capsys):
+    def fail(source):
+        raise PathError("no link")
+
+    monkeypatch.setattr("models.weights.load.read_source", fail)
+    with pytest.raises(SystemExit) as left:
+        main(["show", "x"])
+    assert (left.value.code, capsys.readouterr().err) == (6, "python -m models.weights: no link\n")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from models.layers import conv2d, fc_layer
 from models.nn import AlexNet, ConvNet, EfficientNetLite0, ResNet18, ResNet50
 from models.weights.errors import WeightsError
 from models.weights.files import Weights
-from models.weights.load import folded, load_tensors, load_weights
+from models.weights.load import folded, load_tensors, load_weights, map_of
 from models.weights.maps.catalogue import MAPS
 from models.weights.maps.torchvision import TORCHVISION_RESNET
 from models.weights.naming import Preprocessing, is_of_data
@@ -149,6 +149,36 @@ def test_variables_that_share_an_initial_value_and_integers(session):
 CLASS_WEIGHTS = "loss/class_weights"
 
 
+def published_net(weights_map, **options):
+    """Build a small network of the family of a map, for two classes."""
+    options = {**weights_map.options, **options}
+    with tf.Graph().as_default():
+        if "AlexNet" in weights_map.name:
+            return AlexNet((67, 67, 3), 2, **options)
+        if "EfficientNet" in weights_map.name:
+            return EfficientNetLite0((32, 32, 3), 2, **options)
+        return ResNet50((32, 32, 3), 2, stages=(1, 1), widths=(8, 8), **options)
+
+
+@pytest.mark.parametrize("weights_map", MAPS, ids=lambda weights_map: weights_map.name)
+def test_a_file_without_a_last_layer_is_recognised_and_the_layer_is_new(weights_map, session):
+    model = published_net(weights_map)
+    ours = {v.op.name: np.ones(v.shape.as_list(), np.float32) for v in model.variables}
+    pairs = [p for p in weights_map.pairs(model) if not p.ours.startswith(f"{weights_map.head}/")]
+    weights = Weights({p.theirs: p.layout.to_theirs(ours[p.ours]) for p in pairs}, "numpy", "net.npz")
+    if "slim" in weights_map.name:  # whose networks are called by their depth
+        weights = weights._replace(tensors={
+            name.replace("resnet_v1_8/", "resnet_v1_50/"): value for name, value in weights.tensors.items()
+        })  # fmt: skip
+        assert map_of(weights) is weights_map
+        return
+    assert map_of(weights).name == weights_map.name
+    report = load_tensors(session(model), model, weights)
+    new = {name for name, state in report.states.items() if state == "new"}
+    assert new == {f"{weights_map.head}/{kind}" for kind in ("weights", "biases")}
+    assert report.head == f"the last layer ({weights_map.head}) is new: 2 here"
+
+
 class TestWeightsOfClasses:
     """They belong to a run's data: `train.class_weights balanced`."""
 
@@ -158,14 +188,7 @@ class TestWeightsOfClasses:
 
     @pytest.mark.parametrize("weights_map", MAPS, ids=lambda weights_map: weights_map.name)
     def test_they_are_new_beside_published_weights(self, weights_map, session):
-        options = dict(weights_map.options) | {"class_weights": [0.5, 2.0]}
-        with tf.Graph().as_default():
-            if "AlexNet" in weights_map.name:
-                model = AlexNet((67, 67, 3), 2, **options)
-            elif "EfficientNet" in weights_map.name:
-                model = EfficientNetLite0((32, 32, 3), 2, **options)
-            else:
-                model = ResNet50((32, 32, 3), 2, stages=(1, 1), widths=(4, 8), **options)
+        model = published_net(weights_map, class_weights=[0.5, 2.0])
         ours = {v.op.name: np.ones(v.shape.as_list(), np.float32) for v in model.variables}
         theirs = {p.theirs: p.layout.to_theirs(ours[p.ours]) for p in weights_map.pairs(model)}
         sess = session(model)

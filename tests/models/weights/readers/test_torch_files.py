@@ -171,6 +171,20 @@ def test_a_tensor_that_lies_is_refused_without_taking_memory(tmp_path, changed, 
 
 
 @pytest.mark.fault(52)
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
+def test_two_tensors_or_members_of_one_name_are_refused(tmp_path):
+    nested = b"\x80\x02}(U\x03a/b" + tensor() + b"U\x01a}U\x01b" + tensor() + b"su."
+    path = write_zip(tmp_path / "x", nested, data_0=VALUES.tobytes())
+    with pytest.raises(WeightsError, match="tensor name a/b is empty, too long or not the only one"):
+        read_weights(path)
+    write_zip(tmp_path / "y", pickle_of(w=tensor()), data_0=VALUES.tobytes())
+    with zipfile.ZipFile(tmp_path / "y", "a") as archive:
+        archive.writestr("archive/data/0", (VALUES + 1).tobytes())
+    with pytest.raises(WeightsError, match="two of its members have the same name"):
+        read_weights(tmp_path / "y")
+
+
+@pytest.mark.fault(52)
 @pytest.mark.parametrize("form", ["zip", "older"])
 def test_a_gadget_never_runs(tmp_path, form):
     marker = tmp_path / "marker"
