@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from tensorflow.core.protobuf import tensor_bundle_pb2
 from tensorflow.core.util import saved_tensor_slice_pb2
 
 from models.weights.errors import WeightsError
-from models.weights.files import read_weights
+from models.weights.files import read_weights, shown_path
 from models.weights.readers.checkpoint_index import check_index
 from tests.support.made_weights import masked_checksum, table, taking_less_than
 from tests.support.planted import FOLDER_NAMES
@@ -33,7 +34,7 @@ def save_tf1(prefix, version=2, **values):
 
 def check(source, name="conv1/w"):
     weights = read_weights(source)
-    assert weights.kind == "tensorflow" and weights.where == str(source)
+    assert weights.kind == "tensorflow" and weights.where == shown_path(Path(source))
     np.testing.assert_array_equal(weights.tensors[name], KERNEL)
     return weights.tensors
 
