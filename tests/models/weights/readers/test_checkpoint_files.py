@@ -32,6 +32,10 @@ def save_tf1(prefix, version=2, **values):
     return prefix
 
 
+def without_links(*args, **options):
+    raise OSError("Operation not permitted")
+
+
 def check(source, name="conv1/w"):
     weights = read_weights(source)
     assert weights.kind == "tensorflow" and weights.where == shown_path(Path(source))
@@ -98,6 +102,22 @@ def test_paths_that_tensorflow_misreads(tmp_path, name):
     shutil.copytree(plain, tmp_path / name / "x")
     check(tmp_path / name / "x")
     check(tmp_path / name / "x" / "model.ckpt")
+
+
+@pytest.mark.fault(43)
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("name", FOLDER_NAMES)
+def test_names_of_checkpoints_that_tensorflow_misreads(tmp_path, monkeypatch, name, version, links):
+    if not links:
+        monkeypatch.setattr(Path, "symlink_to", without_links)
+    save_tf1(tmp_path / "plain" / "m", version)
+    (tmp_path / name).mkdir()
+    for path in (tmp_path / "plain").glob("m*"):
+        shutil.copy(path, tmp_path / name / f"{name}1.ckpt{path.name[1:]}")
+    check(tmp_path / name / f"{name}1.ckpt")
+    if version == 2:
+        check(tmp_path / name)
 
 
 def test_a_folder_without_a_checkpoint_is_an_error(tmp_path):
