@@ -59,6 +59,8 @@ def fit(
     :raises DataError: the images cannot be used.
     :raises CheckpointError: the run cannot be resumed, or not with this configuration.
     :raises DirectoryInUseError: another process holds the directory, or it is not empty.
+    :raises WeightsError: the weights of `model.init` cannot be read, or are of another network.
+    :raises StorageError: a file cannot be written, or TensorFlow cannot use a path.
     :raises Exception: what `Optimizer.train` raises.
     """
     try:

@@ -1,21 +1,33 @@
 """Write the variables of a checkpoint, read them into a session, or check that they can be read."""
 
+import contextlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from datasets.storage.failures import first_line
-from learning.errors import CheckpointError
-from models.runtime.tensorflow_paths import plain_folder
+from learning.errors import CheckpointError, StorageError
+from models.runtime.tensorflow_paths import PathError, plain_folder
+from models.weights.readers.limits import shown
 
 PREFIX = "model.ckpt"
 # What TensorFlow's reader raises on damaged files: its own errors, and Python's.
 UNREADABLE = (OSError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, tf.errors.OpError)
 
 
+@contextlib.contextmanager
+def path_errors() -> Iterator[None]:
+    """Raise StorageError where TensorFlow cannot use a path."""
+    try:
+        yield
+    except PathError as error:
+        raise StorageError(str(error)) from error
+
+
+@path_errors()
 def find_unreadable(folder: Path) -> str | None:
     """Return what cannot be read of a checkpoint without checksums, or None if everything can."""
     try:
@@ -32,6 +44,7 @@ def find_unreadable(folder: Path) -> str | None:
     return None
 
 
+@path_errors()
 def restore(
     sess: v1.Session, variables: Iterable[tf.Variable], checkpoint: Path, *, exact: bool = False
 ) -> None:
@@ -40,6 +53,7 @@ def restore(
     :param exact: the checkpoint must not hold other variables, as for a resume.
     :raises CheckpointError: the checkpoint cannot be read, or a variable is missing, has another shape, or
         (`exact`) is not in the model. TensorFlow itself silently loads a tensor of another shape.
+    :raises StorageError: TensorFlow cannot use the path.
     """
     variables = list(variables)
     try:
@@ -54,8 +68,9 @@ def restore(
         ) from error
 
 
+@path_errors()
 def save(sess: v1.Session, saver: v1.train.Saver, folder: Path) -> None:
-    """Write the variables of `saver` into an existing folder; raise OSError or TensorFlow's errors."""
+    """Write the variables of `saver` into a folder; raise OSError, StorageError or TensorFlow's errors."""
     with plain_folder(folder) as plain, sess.graph.as_default():
         saver.save(sess, f"{plain}/{PREFIX}", write_meta_graph=False, write_state=False)
 
@@ -65,15 +80,15 @@ def _compare(
 ) -> None:
     problems = [f"{name} is missing there" for name in sorted(wanted.keys() - saved.keys())]
     if exact:
-        problems += [f"{name} is not in this model" for name in sorted(saved.keys() - wanted.keys())]
+        problems += [f"{shown(name)} is not in this model" for name in sorted(saved.keys() - wanted.keys())]
     problems += [
         f"{name} is {saved[name]} there, {shape} here"
         for name, shape in sorted(wanted.items())
         if name in saved and saved[name] != shape
     ]
     if problems:
-        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+        named = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
         raise CheckpointError(
-            f"the checkpoint {checkpoint} is of another model: {shown}; "
+            f"the checkpoint {checkpoint} is of another model: {named}; "
             "build the model with the run's own options (config.yaml in the run directory)"
         )

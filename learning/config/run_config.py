@@ -9,7 +9,7 @@ from datasets.errors import OptionError, suggestion
 from datasets.options.fields import check, check_known, options_of
 from datasets.storage.paths import expanded
 from learning.config.options import DataConfig, ModelConfig, OptimizerConfig, ScheduleConfig, TrainConfig
-from models.weights.packaged import PACKAGES
+from models.weights.packaged import is_packaged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class RunConfig:
         paths = self.data_dir, self.data.cache_dir
         data_dir, cache_dir = (None if p is None else str(expanded(p).resolve()) for p in paths)
         init = self.model.init
-        if init is not None and init not in PACKAGES:
+        if init is not None and not is_packaged(init):
             init = str(expanded(init).resolve())
         model = replace(self.model, init=init)
         return replace(self, data_dir=data_dir, model=model, data=replace(self.data, cache_dir=cache_dir))

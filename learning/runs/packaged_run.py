@@ -5,8 +5,8 @@ from pathlib import Path
 
 from learning.config.options import DataConfig, ModelConfig
 from learning.config.run_config import RunConfig
-from learning.runs.directory import RunDirectory, is_run
-from models.weights.packaged import PACKAGES, imagenet_classes
+from learning.runs.directory import RunDirectory
+from models.weights.packaged import PACKAGES, imagenet_classes, is_packaged
 
 
 class PackagedRun(RunDirectory):
@@ -33,4 +33,4 @@ def open_run(path: str | os.PathLike[str]) -> RunDirectory:
     :raises CheckpointError: there is no such run.
     """
     name = os.fspath(path)
-    return PackagedRun(name) if name in PACKAGES and not is_run(name) else RunDirectory(name)
+    return PackagedRun(name) if is_packaged(name) else RunDirectory(name)

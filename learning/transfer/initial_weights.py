@@ -11,7 +11,7 @@ from learning.machine.session import v1  # before any other module imports Tenso
 # isort: split
 from datasets.splits import Splits
 from datasets.storage.paths import expanded
-from learning.checkpoints.saved_variables import PREFIX
+from learning.checkpoints.saved_variables import PREFIX, path_errors
 from learning.checkpoints.state import CHECKPOINTS
 from learning.class_balance import is_balanced
 from learning.config.run_config import RunConfig
@@ -27,7 +27,7 @@ from models.weights.errors import WeightsError
 from models.weights.files import Weights
 from models.weights.load import LoadReport, load_tensors, map_of, read_source
 from models.weights.metadata import class_names as class_names_in
-from models.weights.packaged import PACKAGES, imagenet_classes
+from models.weights.packaged import imagenet_classes, is_packaged
 from models.weights.readers.checkpoint_paths import find_prefix
 from models.weights.readers.limits import shown
 
@@ -39,11 +39,13 @@ class InitialWeights:
 
     :ivar weights: as they were read.
     :raises WeightsError: they cannot be read, or are of an unknown network.
+    :raises StorageError: TensorFlow cannot use their path.
     """
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self.weights: Weights = read_source(source)
+        with path_errors():
+            self.weights: Weights = read_source(source)
         self._map = map_of(self.weights)
 
     def completed(self, config: RunConfig) -> RunConfig:
@@ -85,7 +87,7 @@ class InitialWeights:
 
     def _class_names(self) -> Sequence[str] | None:
         """Return the classes that the source tells apart, if it says so."""
-        if self._source in PACKAGES:
+        if is_packaged(self._source):
             return imagenet_classes()
         path = expanded(self._source)
         run = path if is_run(path) else _run_of_checkpoint(path)

@@ -8,7 +8,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _PATTERN = frozenset("*?[]\\")
@@ -43,22 +43,52 @@ def plain_folder(folder: Path) -> Iterator[str]:
         yield folder.as_posix()
         return
     with contextlib.ExitStack() as stack:
-        try:
-            root = tempfile.TemporaryDirectory(
-                prefix="sessionnet-", dir=_plain_root(), ignore_cleanup_errors=True
-            )
-            other = Path(stack.enter_context(root)) / "folder"
+        with _path_errors(folder):
+            other = stack.enter_context(_temporary_folder()) / "folder"
             is_link = _linked(other, folder)
-        except OSError as error:
-            raise PathError(
-                f"TensorFlow cannot use the path {folder}, and no link to it can be made ({error}); let TMPDIR be "
-                "a folder with a plain name and some room, or rename this one"
-            ) from error
         yield other.as_posix()
         if not is_link:
             for path in other.iterdir():
                 if not (folder / path.name).exists():
                     shutil.copyfile(path, folder / path.name)
+
+
+@contextlib.contextmanager
+def plain_prefix(prefix: Path, files: Iterable[Path]) -> Iterator[str]:
+    """Yield a prefix by which TensorFlow finds a checkpoint: its own if that is plain, else that of links.
+
+    :param files: the checkpoint's files, whose names begin with the prefix.
+    :raises PathError: there is no place for the links.
+    """
+    if is_plain(prefix.name):
+        with plain_folder(prefix.parent) as plain:
+            yield f"{plain}/{prefix.name}"
+        return
+    with contextlib.ExitStack() as stack:
+        with _path_errors(prefix):
+            folder = stack.enter_context(_temporary_folder())
+            for file in files:
+                _linked(folder / f"model{file.name.removeprefix(prefix.name)}", file)
+        yield f"{folder.as_posix()}/model"
+
+
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(
+        prefix="sessionnet-", dir=_plain_root(), ignore_cleanup_errors=True
+    ) as name:
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def _path_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise PathError(
+            f"TensorFlow cannot use the path {path}, and no link to it can be made ({error}); let TMPDIR be "
+            "a folder with a plain name and some room, or rename this one"
+        ) from error
 
 
 def _plain_root() -> str:
@@ -67,13 +97,13 @@ def _plain_root() -> str:
     return next(filter(is_plain, roots), roots[0])
 
 
-def _linked(other: Path, folder: Path) -> bool:
-    """Make `other` a link to `folder`, or else a copy; return whether it is a link."""
+def _linked(other: Path, original: Path) -> bool:
+    """Make `other` a link to a folder or file, or else a copy; return whether it is a link."""
     try:
-        other.symlink_to(folder.absolute(), target_is_directory=True)
+        other.symlink_to(original.absolute(), target_is_directory=original.is_dir())
         return True
     except (OSError, NotImplementedError):  # a system or a file system without links
         # A checkpoint that was dropped meanwhile is not copied: TensorFlow reports it as missing.
         with contextlib.suppress(FileNotFoundError):
-            shutil.copytree(folder, other)
+            (shutil.copytree if original.is_dir() else shutil.copyfile)(original, other)
         return False

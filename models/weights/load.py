@@ -24,7 +24,7 @@ from models.weights.errors import WeightsError
 from models.weights.files import Weights, read_weights
 from models.weights.maps.catalogue import recognise
 from models.weights.naming import Pair, Preprocessing, WeightsMap, is_of_data
-from models.weights.packaged import PACKAGES, packaged_file
+from models.weights.packaged import PACKAGES, is_packaged, packaged_file
 from models.weights.readers.limits import shown
 
 SCALE, MEAN = "preprocessing/scale", "preprocessing/mean"
@@ -79,7 +79,7 @@ def read_source(source: str | os.PathLike[str]) -> Weights:
     :raises WeightsError: see `read_weights` and `models.weights.packaged.packaged_file`.
     """
     name = os.fspath(source)
-    if name in PACKAGES:
+    if is_packaged(name):
         return read_weights(packaged_file(name))._replace(where=name)
     try:
         return read_weights(name)

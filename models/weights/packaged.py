@@ -46,6 +46,11 @@ PACKAGES: dict[str, Package] = {
 }
 
 
+def is_packaged(source: str) -> bool:
+    """Return whether a source of weights is a name in `PACKAGES`; a run directory of that name goes before it."""
+    return source in PACKAGES and not Path(source, "config.yaml").is_file()
+
+
 @cache
 def packaged_file(name: str) -> Path:
     """Return the file of a catalogue name's weights, after comparing its SHA-256.

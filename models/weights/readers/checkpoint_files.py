@@ -11,10 +11,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from models.runtime.tensorflow_paths import plain_folder
+from models.runtime.tensorflow_paths import plain_prefix
 from models.weights.errors import WeightsError
 from models.weights.readers.checkpoint_index import MAX_INDEX_BYTES, check_index
-from models.weights.readers.checkpoint_paths import checkpoint_bytes, index_of
+from models.weights.readers.checkpoint_paths import checkpoint_bytes, checkpoint_files, index_of
 from models.weights.readers.limits import MAX_TENSORS, Budget, Entry, checked_shape
 
 _OBJECT = "/.ATTRIBUTES/VARIABLE_VALUE"  # behind the names of tf.train.Checkpoint
@@ -32,8 +32,8 @@ def checkpoint_entries(prefix: Path) -> Iterator[Entry]:
                 f"its index is larger than {MAX_INDEX_BYTES} bytes; do not use this checkpoint"
             )
         check_index(index_of(prefix).read_bytes())
-    with plain_folder(prefix.parent) as plain:
-        reader = tf.train.load_checkpoint(f"{plain}/{prefix.name}")
+    with plain_prefix(prefix, checkpoint_files(prefix)) as plain:
+        reader = tf.train.load_checkpoint(plain)
         shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
         if len(shapes) > 4 * MAX_TENSORS:
             raise WeightsError(f"it has {len(shapes)} tensors; do not use this checkpoint")

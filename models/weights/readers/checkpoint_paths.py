@@ -68,10 +68,10 @@ def _newest(folder: Path) -> Path | None:
 
 def checkpoint_bytes(prefix: Path) -> int:
     """Return the size of a checkpoint's files."""
-    return sum(path.stat().st_size for path in _files(prefix))
+    return sum(path.stat().st_size for path in checkpoint_files(prefix))
 
 
-def _files(prefix: Path) -> list[Path]:
+def checkpoint_files(prefix: Path) -> list[Path]:
     """Return the index and data files of a prefix, or the one file of the first format."""
     if not index_of(prefix).is_file():
         return [prefix]

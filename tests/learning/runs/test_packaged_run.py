@@ -7,11 +7,16 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from learning.config.command_line import parse_train
 from learning.config.run_config import RunConfig
 from learning.errors import CheckpointError
 from learning.runs.directory import RunDirectory, write_config
 from learning.runs.packaged_run import PackagedRun, open_run
+from models.weights.errors import WeightsError
+from models.weights.load import read_source
 from models.weights.packaged import PACKAGES
+
+NAMED = {"model": {"init": "efficientnet-lite0"}}
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -36,6 +41,17 @@ def test_a_run_of_that_name_in_the_working_directory_wins(tmp_path, monkeypatch)
     run = open_run("efficientnet-lite0")
     assert type(run) is RunDirectory
     assert run.class_names == ("a",)
+    folder = str(tmp_path / "efficientnet-lite0")
+    assert RunConfig.from_dict(NAMED).with_absolute_paths().model.init == folder
+    assert parse_train(["--model.init", "efficientnet-lite0"]).config.model.init == folder
+    with pytest.raises(WeightsError, match="it is a folder without a checkpoint"):
+        read_source("efficientnet-lite0")
+
+
+def test_a_folder_of_that_name_that_is_not_a_run_does_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "efficientnet-lite0").mkdir()
+    assert RunConfig.from_dict(NAMED).with_absolute_paths().model.init == "efficientnet-lite0"
 
 
 def test_other_names_are_paths():

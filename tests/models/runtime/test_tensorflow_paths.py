@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from learning.checkpoints.saved_variables import find_unreadable, restore, save
-from learning.errors import CheckpointError
+from learning.errors import CheckpointError, StorageError
 from models.runtime.tensorflow_paths import PathError, is_plain, plain_folder
 from tests.support.planted import FOLDER_NAMES
 
@@ -105,3 +105,17 @@ def test_a_hostile_folder_for_temporary_files_is_passed_over_or_named(tmp_path, 
         plain_folder(tmp_path / "[x]"),
     ):
         pass
+
+
+@pytest.mark.fault(43)
+def test_a_path_that_cannot_be_used_is_a_failure_of_the_storage(opened, tmp_path, monkeypatch):
+    sess, variable, saver = opened
+    (tmp_path / "[x]").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    for use in (
+        lambda: save(sess, saver, tmp_path / "[x]"),
+        lambda: restore(sess, [variable], tmp_path / "[x]"),
+        lambda: find_unreadable(tmp_path / "[x]"),
+    ):
+        with pytest.raises(StorageError, match="let TMPDIR be a folder with a plain name"):
+            use()

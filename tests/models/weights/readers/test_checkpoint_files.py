@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from tensorflow.core.protobuf import tensor_bundle_pb2
 from tensorflow.core.util import saved_tensor_slice_pb2
 
 from models.weights.errors import WeightsError
-from models.weights.files import read_weights
+from models.weights.files import read_weights, shown_path
 from models.weights.readers.checkpoint_index import check_index
 from tests.support.made_weights import masked_checksum, table, taking_less_than
 from tests.support.planted import FOLDER_NAMES
@@ -31,9 +32,13 @@ def save_tf1(prefix, version=2, **values):
     return prefix
 
 
+def without_links(*args, **options):
+    raise OSError("Operation not permitted")
+
+
 def check(source, name="conv1/w"):
     weights = read_weights(source)
-    assert weights.kind == "tensorflow" and weights.where == str(source)
+    assert weights.kind == "tensorflow" and weights.where == shown_path(Path(source))
     np.testing.assert_array_equal(weights.tensors[name], KERNEL)
     return weights.tensors
 
@@ -97,6 +102,22 @@ def test_paths_that_tensorflow_misreads(tmp_path, name):
     shutil.copytree(plain, tmp_path / name / "x")
     check(tmp_path / name / "x")
     check(tmp_path / name / "x" / "model.ckpt")
+
+
+@pytest.mark.fault(43)
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("name", FOLDER_NAMES)
+def test_names_of_checkpoints_that_tensorflow_misreads(tmp_path, monkeypatch, name, version, links):
+    if not links:
+        monkeypatch.setattr(Path, "symlink_to", without_links)
+    save_tf1(tmp_path / "plain" / "m", version)
+    (tmp_path / name).mkdir()
+    for path in (tmp_path / "plain").glob("m*"):
+        shutil.copy(path, tmp_path / name / f"{name}1.ckpt{path.name[1:]}")
+    check(tmp_path / name / f"{name}1.ckpt")
+    if version == 2:
+        check(tmp_path / name)
 
 
 def test_a_folder_without_a_checkpoint_is_an_error(tmp_path):
