@@ -1,8 +1,8 @@
 """How much faster is a training step of EfficientNet-Lite0 if a part of it is frozen?
 
-The backward pass ends where nothing before it is trained, so freezing the early stages saves about half of a step
-and freezing all but the last layer two thirds; frozen statistics of batch norm alone save little. The batch is 32
-images of 224x224 pixels, always the same; weights are random.
+The backward pass ends where nothing before it is trained: it leaves out frozen first stages, whose images are the
+largest, and all of the network if only the last layer is trained. The batch is 32 images of 224x224 pixels, always
+the same; weights are random.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def table(figures: Figures) -> str:
     rows = []
     for name, values in rates.items():
         ratios = [value / whole for value, whole in zip(values, rates["nothing"], strict=True)]
-        option = FREEZE[name]
+        option = (FREEZE[name] or "").replace("|", "\\|")  # a bar would end the cell of the table
         rows.append(
             [name, f"`{option}`" if option else "", rate(spread_of(values)), spread(spread_of(ratios))]
         )
