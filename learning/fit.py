@@ -129,6 +129,7 @@ def _fit(
         start = {}
         if initial is not None:
             start["init"] = start_from(sess, optimizer, initial, splits, config, say)
+            initial = None  # it holds a whole file in memory
         elif model.frozen_variables:  # features depend on their values
             if has_begun(path):
                 load_selected(sess, model, path, "last")
@@ -192,9 +193,9 @@ def _summary_lines(config: RunConfig, model: ConvNet, splits: Splits, path: Path
     names = ", ".join(map(escape_name, classes[:10])) + (", ..." if len(classes) > 10 else "")
     shape, image_shape = ("x".join(map(str, sides)) for sides in (model.input_shape, config.data.image_sides))
     frozen = sum(variable.shape.num_elements() for variable in model.frozen_variables)
-    parameters = f"{model.num_parameters + frozen:,} parameters" + (
-        f", {frozen:,} of them frozen" * bool(frozen)
-    )
+    parameters = f"{model.num_parameters + frozen:,} parameters"
+    if frozen:
+        parameters += f", {frozen:,} of them frozen"
     start = "" if config.model.init else ", from random weights"
     resized = f"resized to {image_shape} ({config.data.resize})"
     return [

@@ -20,6 +20,7 @@ from datasets.dataset import DataSet
 from learning.errors import UsageError
 from learning.evaluators import class_indices
 from models.convnet import ConvNet
+from models.weights.load import assign, is_within
 
 FEATURES = "features"  # the tensor of `model.d` that the last layer reads
 STRENGTHS = (0.01, 0.1, 1.0)  # inverse of the regularisation; the middle one for fewer images than FEWEST
@@ -34,9 +35,7 @@ def check_head(model: ConvNet) -> tuple[tf.Variable, tf.Variable]:
 
     :raises UsageError: the network has no tensor `features` (N, D), or another last layer.
     """
-    of_head = {
-        v.op.name.rpartition("/")[2]: v for v in model.variables if v.op.name.startswith(f"{model.head}/")
-    }
+    of_head = {v.op.name.rpartition("/")[2]: v for v in model.variables if is_within(v.op.name, model.head)}
     features, name = model.d.get(FEATURES), type(model).__name__
     if features is None or features.shape.rank != 2:
         raise UsageError(
@@ -81,16 +80,14 @@ def fit_head(
         )
     features = model.compute(sess, FEATURES, train_set, batch_size=batch_size, progress=progress)
     features = features.astype(np.float32)  # bfloat16 is not a type of NumPy's
-    with threadpool_limits(
-        1
-    ):  # threads that wait for each other take most of the time of such small products
+    # Threads that wait for each other would take most of the time of such small products.
+    with threadpool_limits(1):
         strength, score = _choose(features, labels, balanced)
         fitted = _fitted(strength, features, labels, balanced)
     kernel, bias = fitted.coef_.T, fitted.intercept_  # (D, K), or (D, 1) of two classes
     if kernel.shape[1] == 1:
         kernel, bias = np.hstack([-kernel / 2, kernel / 2]), np.array([-bias[0] / 2, bias[0] / 2])
-    for variable, value in ((weights, kernel), (biases, bias)):
-        sess.run(variable.initializer, {variable.initializer.inputs[1]: value.astype(np.float32)})
+    assign(sess, {"weights": weights, "biases": biases}, {"weights": kernel, "biases": bias})
     metric = "balanced accuracy" if balanced else "accuracy"
     sampled = len(_sample(labels))
     of = f" of {sampled} of them" if sampled < len(labels) else ""

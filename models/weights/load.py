@@ -137,7 +137,7 @@ def load_tensors(
         values = {name: value for name, value in values.items() if name not in of_head}
     if weights_map is not None:
         _fold_preprocessing(values, variables, weights_map)
-    _assign(sess, variables, values)
+    assign(sess, variables, values)
     return LoadReport(
         source=weights.where,
         form=form,
@@ -268,7 +268,7 @@ def folded(preprocessing: Preprocessing, filters: np.ndarray) -> tuple[np.ndarra
     return np.array(preprocessing.mean, np.float32), (ordered / std).astype(np.float32)
 
 
-def _assign(sess: v1.Session, variables: Mapping[str, tf.Variable], values: Mapping[str, np.ndarray]) -> None:
+def assign(sess: v1.Session, variables: Mapping[str, tf.Variable], values: Mapping[str, np.ndarray]) -> None:
     """Give the variables their values, and initial ones to the rest; adds nothing to the graph."""
     waiting = dict(variables)
     while waiting:  # variables that share an initial value are assigned one after the other

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from models.weights.errors import WeightsError
+
 if TYPE_CHECKING:
     from models.convnet import ConvNet
 
@@ -22,6 +24,29 @@ _OF_DATA = re.compile(r"(.*/)?loss/class_weights")
 def is_of_data(name: str) -> bool:
     """Return whether a variable, such as the weights of the classes, is made anew from each run's data."""
     return _OF_DATA.fullmatch(name) is not None
+
+
+def places_of(
+    model: "ConvNet", pattern: re.Pattern[str], source: str, advice: str
+) -> dict[str, re.Match[str]]:
+    """Return how the names of a network's variables match, without preprocessing and what belongs to the data.
+
+    :param source: what the map is called in the message of an error.
+    :param advice: which network to build in place of one whose names do not match.
+    :raises WeightsError: a name does not match.
+    """
+    found = {}
+    for variable in model.variables:
+        name = variable.op.name
+        if name.startswith("preprocessing/") or is_of_data(name):
+            continue
+        match = pattern.fullmatch(name)
+        if match is None:
+            raise WeightsError(
+                f"{source} has no counterpart of the variable {name} of {type(model).__name__}; {advice}"
+            )
+        found[name] = match
+    return found
 
 
 class Layout(NamedTuple):
@@ -67,6 +92,21 @@ class Preprocessing:
     is_bgr: bool = False
 
 
+def minus_mean(*mean: float, is_bgr: bool = False) -> Preprocessing:
+    """Return the preprocessing of a source that subtracts the mean of each channel in the range of 0 to 255.
+
+    :param mean: in 0 to 255, in the order red, green, blue.
+    """
+    return Preprocessing(mean=tuple(value / 255 for value in mean), std=(1 / 255,) * 3, is_bgr=is_bgr)
+
+
+# How PyTorch names the variables of a batch norm.
+TORCH_NORM = {
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
 IMAGENET = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # torchvision's
 
 

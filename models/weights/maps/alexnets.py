@@ -4,8 +4,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from models.weights.errors import WeightsError
-from models.weights.naming import Pair, is_of_data
+from models.weights.naming import Pair, places_of
 
 if TYPE_CHECKING:
     from models.convnet import ConvNet
@@ -29,16 +28,6 @@ def alexnet_pairs(model: "ConvNet", source: str, pair_of: Callable[[str, str], P
     :param pair_of: gives the pair of a layer, such as fc6, and a kind, weights or biases.
     :raises WeightsError: the network is not an AlexNet.
     """
-    pairs = []
-    for variable in model.variables:
-        name = variable.op.name
-        if name.startswith("preprocessing/") or is_of_data(name):
-            continue
-        match = _PLACE.fullmatch(name)
-        if match is None:
-            raise WeightsError(
-                f"{source} has no counterpart of the variable {name} of {type(model).__name__}; "
-                "build alexnet, without a variable scope around it"
-            )
-        pairs.append(pair_of(match["layer"], match["kind"]))
-    return pairs
+    advice = "build alexnet, without a variable scope around it"
+    found = places_of(model, _PLACE, source, advice)
+    return [pair_of(match["layer"], match["kind"]) for match in found.values()]

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from models.weights.maps.alexnets import FIRST_LAYER, HEAD, OPTIONS, alexnet_pairs
-from models.weights.naming import Pair, Preprocessing, WeightsMap
+from models.weights.naming import Pair, WeightsMap, minus_mean
 
 if TYPE_CHECKING:
     from models.convnet import ConvNet
@@ -42,9 +42,7 @@ def _map(kinds: Mapping[str, str]) -> WeightsMap:
         name=CAFFE,
         recognises=partial(_is_caffe, kinds=kinds),
         pairs=partial(_pairs, kinds=kinds),
-        preprocessing=Preprocessing(
-            mean=tuple(value / 255 for value in _MEAN), std=(1 / 255,) * 3, is_bgr=True
-        ),
+        preprocessing=minus_mean(*_MEAN, is_bgr=True),
         first_layer=FIRST_LAYER,
         head=HEAD,
         options={**OPTIONS, "local_response_norm": "caffe"},

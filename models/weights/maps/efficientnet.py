@@ -7,7 +7,7 @@ TensorFlow's SAME, and pixels are (pixel - 127) / 128.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from models.weights.naming import CMHW, OD, OIHW, Pair, Preprocessing, WeightsMap
+from models.weights.naming import CMHW, OD, OIHW, TORCH_NORM, Pair, Preprocessing, WeightsMap
 
 if TYPE_CHECKING:
     from models.convnet import ConvNet
@@ -18,12 +18,6 @@ OF_BLOCK = {
     "expand": ("_expand_conv", "_bn0"),
     "depthwise": ("_depthwise_conv", "_bn1"),
     "project": ("_project_conv", "_bn2"),
-}
-STATISTICS = {
-    "gamma": "weight",
-    "beta": "bias",
-    "moving_mean": "running_mean",
-    "moving_variance": "running_var",
 }
 
 
@@ -47,7 +41,7 @@ def _pair(name: str, leaf: str, prefix: str, convolution: str, norm: str) -> Pai
     if leaf == "weights":
         layout = CMHW if convolution == "_depthwise_conv" else OIHW
         return Pair(name, f"{prefix}{convolution}.weight", layout)
-    return Pair(name, f"{prefix}{norm}.{STATISTICS.get(leaf, leaf)}")  # another network may have other kinds
+    return Pair(name, f"{prefix}{norm}.{TORCH_NORM.get(leaf, leaf)}")  # another network may have other kinds
 
 
 def _recognises(shapes: Mapping[str, tuple[int, ...]]) -> bool:

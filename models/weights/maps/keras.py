@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from models.weights.maps.resnets import FIRST_LAYER, HEAD, NORMS, OPTIONS, Place, resnet_pairs
-from models.weights.naming import Pair, Preprocessing, WeightsMap
+from models.weights.naming import Pair, WeightsMap, minus_mean
 
 if TYPE_CHECKING:
     from models.convnet import ConvNet
@@ -47,9 +47,7 @@ def _map(head: str) -> WeightsMap:
         name=KERAS,
         recognises=partial(_is_keras, head=head),
         pairs=partial(_pairs, head=head),
-        preprocessing=Preprocessing(
-            mean=tuple(value / 255 for value in _MEAN), std=(1 / 255,) * 3, is_bgr=True
-        ),
+        preprocessing=minus_mean(*_MEAN, is_bgr=True),
         first_layer=FIRST_LAYER,
         head=HEAD,
         options={

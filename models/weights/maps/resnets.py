@@ -4,8 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from models.weights.errors import WeightsError
-from models.weights.naming import SAME, Layout, Pair, is_of_data
+from models.weights.naming import SAME, Layout, Pair, places_of
 
 if TYPE_CHECKING:
     from models.convnet import ConvNet
@@ -48,16 +47,8 @@ def places(model: "ConvNet", source: str) -> dict[str, Place]:
     :raises WeightsError: the network is not a ResNet.
     """
     found = {}
-    for variable in model.variables:
-        name = variable.op.name
-        if name.startswith("preprocessing/") or is_of_data(name):
-            continue
-        match = _PLACE.fullmatch(name)
-        if match is None:
-            raise WeightsError(
-                f"{source} has no counterpart of the variable {name} of {type(model).__name__}; "
-                "build a ResNet, such as resnet50, without a variable scope around it"
-            )
+    advice = "build a ResNet, such as resnet50, without a variable scope around it"
+    for name, match in places_of(model, _PLACE, source, advice).items():
         stage, block = int(match["stage"] or 0), int(match["block"] or 0)
         found[name] = Place(stage, block, match["outside"] or match["layer"], match["kind"])
     return found

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from models.weights.maps.resnets import FIRST_LAYER, HEAD, NORMS, OPTIONS, Place, depth_of, resnet_pairs
-from models.weights.naming import CONV_1X1, Pair, Preprocessing, WeightsMap
+from models.weights.naming import CONV_1X1, Pair, WeightsMap, minus_mean
 
 if TYPE_CHECKING:
     from models.convnet import ConvNet
 
 SLIM = "slim resnet_v1"
 VGG_MEAN = (123.68, 116.78, 103.94)  # red, green, blue in 0 to 255
-VGG = Preprocessing(mean=tuple(value / 255 for value in VGG_MEAN), std=(1 / 255,) * 3)
+VGG = minus_mean(*VGG_MEAN)
 DEPTHS = (50, 101, 152, 200)
 
 

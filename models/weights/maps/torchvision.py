@@ -12,14 +12,13 @@ import numpy as np
 
 from models.weights.maps import alexnets
 from models.weights.maps.resnets import FIRST_LAYER, HEAD, NORMS, OPTIONS, Place, resnet_pairs
-from models.weights.naming import IMAGENET, OD, OIHW, SAME, Layout, Pair, WeightsMap
+from models.weights.naming import IMAGENET, OD, OIHW, SAME, TORCH_NORM, Layout, Pair, WeightsMap
 
 if TYPE_CHECKING:
     from models.convnet import ConvNet
 
 RESNET, ALEXNET = "torchvision ResNet", "torchvision AlexNet"
-_NORM_KINDS = dict(zip(NORMS, ("weight", "bias", "running_mean", "running_var"), strict=True))
-_KINDS = {"weights": "weight", "biases": "bias", **_NORM_KINDS}
+_KINDS = {"weights": "weight", "biases": "bias", **TORCH_NORM}
 
 
 def _resnet_name(place: Place) -> str:
