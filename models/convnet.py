@@ -273,7 +273,7 @@ class ConvNet(ABC):
         """
         if name not in self.d:
             raise ValueError(f"{type(self).__name__} has no tensor {name!r}; {suggestion(name, self.d)}")
-        run = partial(self._run_crops, self.d[name])
+        run = partial(self.run_crops, self.d[name])
         values = self._over_images(sess, dataset, run, batch_size, augment_pred, progress)
         sides = self.d[name].shape[1:]
         return (
@@ -315,9 +315,9 @@ class ConvNet(ABC):
 
     def _predict_crops(self, sess: v1.Session, images: np.ndarray, batch_size: int) -> np.ndarray:
         """Return probabilities (N, K) of images (N, h, w, C), or averaged over the crops of (N, P, h, w, C)."""
-        return self._run_crops(self.pred, sess, images, batch_size)
+        return self.run_crops(self.pred, sess, images, batch_size)
 
-    def _run_crops(
+    def run_crops(
         self, tensor: tf.Tensor, sess: v1.Session, images: np.ndarray, batch_size: int
     ) -> np.ndarray:
         """Return `tensor` (N, ...) of images (N, h, w, C), or its mean over the crops of (N, P, h, w, C)."""

@@ -55,7 +55,7 @@ def are_constant(model: ConvNet) -> bool:
 
 def _has_own_way(network: type[ConvNet]) -> bool:
     """Return whether a subclass feeds or predicts by methods of its own."""
-    names = ("feed", "predict", "compute", "_run_crops", "_predict_crops")
+    names = ("feed", "predict", "compute", "run_crops", "_predict_crops")
     return any(getattr(network, name) is not getattr(ConvNet, name) for name in names)
 
 
@@ -104,11 +104,8 @@ class Features:
             else:
                 crops, _ = dataset.batch(indices, augment=kind == "fixed")
             flat = crops.reshape(-1, *crops.shape[-3:])
-            values = [
-                sess.run(model.d[FEATURES], model.feed(flat[first : first + self._batch_size]))
-                for first in range(0, len(flat), self._batch_size)
-            ]
-            parts.append(np.concatenate(values).reshape(*crops.shape[:-3], -1))
+            values = model.run_crops(model.d[FEATURES], sess, flat, self._batch_size)
+            parts.append(values.reshape(*crops.shape[:-3], -1))
         found: np.ndarray = np.concatenate(parts, axis=1 if kind == "variants" else 0)
         return found.astype(np.float32, copy=False)  # np.savez cannot keep bfloat16
 
