@@ -7,6 +7,7 @@ reference variables.
 """
 
 from collections import Counter
+from unittest import mock
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from tests.conftest import make_set, tf, v1  # isort: skip
 
 from datasets.augment.windows import corner_center_crop_reflect
 from learning.machine.kernels import ONEDNN, kernels
+from models import efficientnet
 from models.graph.folded import FEWEST_CROPS
 from models.layers import (
     batch_norm,
@@ -130,6 +132,16 @@ def _own(kind):
     return lambda precision: kind((10, 10, 3), 3, precision=precision)
 
 
+def _efficientnet(precision):
+    """Build three stages with every kind of block.
+
+    All seven leave one of ten pixels, and features that hardly differ between images; `shake` then multiplies them, and
+    what two kernels round differently, by up to 30.
+    """
+    with mock.patch.object(efficientnet, "STAGES", efficientnet.STAGES[:3]):
+        return EfficientNetLite((10, 10, 3), 3, precision=precision, width=0.1)
+
+
 NETS = {
     "basic": _resnet(stages=(1, 1), stem="cifar", shortcut="A"),
     "bottleneck": _resnet(stages=(2, 1), block="bottleneck", padding="SYMMETRIC"),
@@ -139,9 +151,7 @@ NETS = {
     ),
     "keras": _resnet(stages=(1, 1), block="bottleneck", bottleneck_stride="1x1", conv_biases=True),
     "smallnet": lambda precision: SmallNet((10, 10, 3), 3, precision=precision, width=8, dropout_prob=0.5),
-    "efficientnet": lambda precision: EfficientNetLite(
-        (10, 10, 3), 3, precision=precision, width=0.1, depth=0.1
-    ),
+    "efficientnet": _efficientnet,
     "head-only": lambda precision: SmallNet((10, 10, 3), 3, precision=precision, width=8, freeze="head-only"),
     **{kind.__name__: _own(kind) for kind in (Branches, Nested, Shared, OwnNorm, Depthwise, Loop, Noise)},
 }
