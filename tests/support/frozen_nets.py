@@ -135,8 +135,8 @@ def _own(kind):
 def _efficientnet(precision):
     """Build three stages with every kind of block.
 
-    All seven leave one of ten pixels, and features that hardly differ between images; `shake` then multiplies them, and
-    what two kernels round differently, by up to 30.
+    All seven leave one of ten pixels, and features that hardly differ between images; `shake` then multiplies them,
+    and what two kernels round differently, by up to 30.
     """
     with mock.patch.object(efficientnet, "STAGES", efficientnet.STAGES[:3]):
         return EfficientNetLite((10, 10, 3), 3, precision=precision, width=0.1)
