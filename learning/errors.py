@@ -42,3 +42,9 @@ class Interrupted(Exception):
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number
+
+
+class ExportError(Exception):
+    """An exported network cannot be used, or does not answer as its run does."""
+
+    exit_code = 9

@@ -90,6 +90,14 @@ def corner_center_windows(height: int, width: int, crop_l: Size, reflect: bool =
     return tops, lefts, np.repeat([False, True][:copies], 5)
 
 
+def fixed_windows(height: int, width: int, crop_l: Size, reflect: bool = True) -> Windows:
+    """Return the windows of a test; if all five coincide, only the first and its mirror image."""
+    windows = corner_center_windows(height, width, crop_l, reflect)
+    step = 5 if sides(crop_l) == (height, width) else 1
+    tops, lefts, flips = (values[::step] for values in windows)
+    return tops, lefts, flips
+
+
 def crop_windows(
     images: Images,
     indices: np.ndarray,

@@ -1,0 +1,149 @@
+"""Export a run: build its graph, write a format, check the result, and only then publish it."""
+
+import dataclasses
+import json
+import logging
+import pkgutil
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from learning.inference.trained import load_run  # before any other module imports TensorFlow
+
+# isort: split
+import numpy as np
+import tensorflow as tf
+
+from datasets.augment.windows import Windows, center_window, fixed_windows
+from datasets.dataset import DataSet
+from datasets.storage.atomic import replacing_folder, write_text
+from datasets.storage.failures import storage_errors
+from datasets.storage.paths import file_digest
+from learning.errors import DirectoryInUseError
+from learning.export.check import checked
+from learning.export.contents import Contents
+from learning.export.formats import FORMATS
+from learning.export.inference_graph import inference_graph
+from learning.export.questions import folder_questions, held_out_questions
+from learning.runs.directory import RunDirectory
+
+REPORT_FILE = "export.json"
+
+logger = logging.getLogger(__name__)
+
+
+class Export(NamedTuple):
+    """A published export: its folder, and what export.json says."""
+
+    path: Path
+    report: dict[str, Any]
+
+
+def export_run(
+    run: RunDirectory,
+    formats: Sequence[str] = ("saved_model",),
+    output: Path | None = None,
+    *,
+    ten_crop: bool = False,
+    check_dir: str | None = None,
+) -> list[Export]:
+    """Export the selected weights of a run, check each export, and publish it in a folder of its format's name.
+
+    An export computes in float32, also of a run in bfloat16. It is checked with images that the run held out.
+
+    :param formats: keys of `learning.export.formats.FORMATS`.
+    :param output: the folder that gets one folder for each format; None: see `default_output`.
+    :param ten_crop: average over all test crops instead of taking the centre crop.
+    :param check_dir: images to check the exports with in place of those that the run held out.
+    :raises ExportError: an export does not answer as the run does; it is not published.
+    :raises DirectoryInUseError: an export exists.
+    :raises StorageError: an export cannot be written.
+    """
+    output = default_output(run) if output is None else output
+    folders = {kind: output / kind for kind in formats}
+    for folder in filter(Path.exists, folders.values()):
+        raise DirectoryInUseError(f"{folder} exists; choose another --output, or remove it first")
+    run.config = _in_float32(run.config)
+    questions = held_out_questions(run) if check_dir is None else folder_questions(run, check_dir)
+    model, sess, epoch = load_run(run)
+    with closing(sess):
+        windows = _windows(run, ten_crop)
+        graph = inference_graph(model, sess, run.config.data.image_sides, windows)
+        contents = _contents(run, graph, len(windows[0]))
+
+        def own_answers(images: np.ndarray) -> np.ndarray:
+            """Return the probabilities (N, K) that the project itself predicts for images (N, H, W, C)."""
+            dataset = DataSet(images, crops=run.config.data.crops)
+            batch_size = run.config.train.batch_size
+            return model.predict(sess, dataset, batch_size=batch_size, augment_pred=ten_crop)
+
+        about = {"run": str(run.path), "epoch": epoch, **_described(contents)}
+        check = partial(checked, questions=questions, own_answers=own_answers)
+        with storage_errors(output, f"cannot write {output}", "make room, or choose another --output"):
+            output.mkdir(parents=True, exist_ok=True)
+            return [_published(kind, folder, contents, about, check) for kind, folder in folders.items()]
+
+
+def default_output(run: RunDirectory) -> Path:
+    """Return the folder `export` of a run or, for a published one, which stays as it is, runs/exports/NAME."""
+    if run.info.get("published"):
+        return Path("runs", "exports", run.path.resolve().name)
+    return run.path / "export"
+
+
+def _published(
+    kind: str,
+    folder: Path,
+    contents: Contents,
+    about: dict[str, Any],
+    check: Callable[..., dict[str, Any]],
+) -> Export:
+    """Write one export, check it, and give it its name."""
+    write: Callable[[Contents, Path], None] = pkgutil.resolve_name(FORMATS[kind])
+    with replacing_folder(folder, f".exporting-{uuid.uuid4().hex}") as temporary:
+        write(contents, temporary)
+        report = {
+            "format": kind,
+            **about,
+            "check": check(kind, temporary, contents),
+            "versions": {"tensorflow": tf.__version__},
+            "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "files": _files(temporary),
+        }
+        write_text(temporary / REPORT_FILE, json.dumps(report, indent=1, ensure_ascii=False))
+    return Export(folder, report)
+
+
+def _windows(run: RunDirectory, ten_crop: bool) -> Windows:
+    data = run.config.data
+    if ten_crop:
+        return fixed_windows(*data.image_sides, data.crop_size, data.reflect)
+    return center_window(*data.image_sides, data.crop_size)
+
+
+def _contents(run: RunDirectory, graph: Any, num_crops: int) -> Contents:
+    height, width = run.config.data.image_sides
+    image_shape = height, width, run.input_shape[-1]
+    return Contents(graph, run.class_names, image_shape, run.config.data.resize, num_crops, None)
+
+
+def _described(contents: Contents) -> dict[str, Any]:
+    """Return what export.json says of the contents."""
+    return {name: value for name, value in contents._asdict().items() if name != "graph"}
+
+
+def _files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the size and the SHA-256 of every file in a folder."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": file_digest(path)}
+        for path in paths
+    }
+
+
+def _in_float32(config: Any) -> Any:
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, precision="float32"))

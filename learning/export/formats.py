@@ -1,0 +1,3 @@
+"""The table of formats."""
+
+FORMATS = {"saved_model": "learning.export.saved_model:write"}

@@ -1,0 +1,107 @@
+"""Build the graph that an export holds: images in, probabilities out, weights as constants, no training nodes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from learning.machine.session import tf, v1  # before any other module imports TensorFlow
+
+# isort: split
+import numpy as np
+from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow.python.grappler import tf_optimizer
+
+from datasets.augment.windows import Windows
+from learning.export.quiet import without_notes
+from models.convnet import ConvNet
+from models.graph.folded import freeze
+
+IMAGES, PROBABILITIES = "images", "probabilities"
+# Of TensorFlow's graph optimizer: inline the branches of conditions, resolve those that are decided, and compute
+# what does not depend on the images. The second pass removes what the first has made superfluous.
+SIMPLIFICATIONS = ("function", "constfold", "pruning", "dependency", "loop")
+
+
+def inference_graph(
+    model: ConvNet,
+    sess: v1.Session,
+    image_sides: tuple[int, int],
+    windows: Windows,
+    temperature: float | None = None,
+) -> v1.GraphDef:
+    """Return the graph of a network with its weights as constants, and with batch norm folded where possible.
+
+    The placeholder `images` is uint8 (N, H, W, C) in [0, 255]; the tensor `probabilities` is float32 (N, K).
+
+    :param sess: holds the weights.
+    :param image_sides: H, W in pixels.
+    :param windows: the crops of each image, whose probabilities are averaged: see `datasets.augment.windows`.
+    :param temperature: divides the logits (Guo et al. 2017, section 4.2); None: the network's own probabilities.
+    """
+    network = _FrozenNetwork(model, sess)
+    with tf.Graph().as_default() as graph:
+        images = v1.placeholder(tf.uint8, [None, *image_sides, model.input_shape[-1]], name=IMAGES)
+        pred = network.on(cut(images, windows, model.input_shape[:2]), temperature)  # (N * P, K)
+        if len(windows[0]) > 1:
+            pred = tf.reduce_mean(tf.reshape(pred, [-1, len(windows[0]), model.num_classes]), axis=1)
+        tf.identity(pred, name=PROBABILITIES)
+    return _simplified(graph)
+
+
+class _FrozenNetwork:
+    """A network with constants in place of variables, from a batch of crops to probabilities."""
+
+    def __init__(self, model: ConvNet, sess: v1.Session) -> None:
+        frozen = freeze(model)
+        tensors = [frozen.copied(tensor) for tensor in (model.pred, model.logits)]
+        originals = (model.pred, model.logits)
+        self._outputs = [old if new is None else new for old, new in zip(originals, tensors, strict=True)]
+        self._images, self._is_train = model.images.name, model.is_train.name
+        with without_notes():
+            names = [tensor.op.name for tensor in self._outputs]
+            self._definition = v1.graph_util.convert_variables_to_constants(
+                sess, model.graph.as_graph_def(), names
+            )
+        known = {node.name for node in self._definition.node}
+        weights = [tensor for tensor in frozen.weights if tensor.op.name in known]
+        values = sess.run(weights)
+        self._weights = {tensor.name: value for tensor, value in zip(weights, values, strict=True)}
+        for node in self._definition.node:
+            node.device = ""  # of the machine that trained it
+
+    def on(self, crops: tf.Tensor, temperature: float | None) -> tf.Tensor:
+        """Add the network to the current graph: crops uint8 (M, h, w, C) -> probabilities (M, K)."""
+        given: dict[str, Any] = {name: tf.constant(value) for name, value in self._weights.items()}
+        known = {node.name for node in self._definition.node}
+        given[self._images] = crops
+        if self._is_train.partition(":")[0] in known:
+            given[self._is_train] = tf.constant(False)
+        names = [tensor.name for tensor in self._outputs]
+        pred, logits = tf.import_graph_def(self._definition, given, names, name="network")
+        return pred if temperature is None else tf.nn.softmax(logits / temperature)
+
+
+def cut(images: tf.Tensor, windows: Windows, crop_sides: Sequence[int]) -> tf.Tensor:
+    """Cut windows out of images (N, H, W, C), as `datasets.augment.windows.crop_windows` does: (N * P, h, w, C)."""
+    height, width = crop_sides
+    crops = []
+    for top, left, flip in zip(*(np.asarray(values).tolist() for values in windows), strict=True):
+        crop = images[:, top : top + height, left : left + width]
+        crops.append(tf.reverse(crop, [2]) if flip else crop)
+    if len(crops) == 1:
+        return crops[0]
+    return tf.reshape(tf.stack(crops, axis=1), [-1, height, width, images.shape[-1]])
+
+
+def _simplified(graph: tf.Graph) -> v1.GraphDef:
+    """Return what `probabilities` is computed from, after TensorFlow's graph optimizer has simplified it."""
+    config = v1.ConfigProto()
+    options = config.graph_options.rewrite_options
+    options.optimizers.extend(SIMPLIFICATIONS)
+    options.min_graph_nodes = -1  # simplify small graphs, too
+    options.meta_optimizer_iterations = options.TWO
+    with graph.as_default():
+        whole = v1.train.export_meta_graph()
+    kept = meta_graph_pb2.CollectionDef()
+    kept.node_list.value.extend([f"{IMAGES}:0", f"{PROBABILITIES}:0"])
+    whole.collection_def["train_op"].CopyFrom(kept)  # where the optimizer looks for what is asked for
+    return tf_optimizer.OptimizeGraph(config, whole)
