@@ -8,7 +8,9 @@ and `ends`, where each ends. ANSWERS gets `probabilities`, float32 (N, K), and `
 also `classes`, (N,), and the same of its signature `encoded`, with its decoded `pixels`.
 """
 
+import json
 import sys
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -47,6 +49,42 @@ def ask_saved_model(path: str, questions: Mapping[str, Any]) -> Arrays:
     return found | {f"encoded_{name}": values for name, values in encoded.items()}
 
 
+def ask_tflite(path: str, questions: Mapping[str, Any]) -> Arrays:
+    """Return the answers of a TFLite file, in LiteRT."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    file = f"{path}/model.tflite"
+    interpreter = Interpreter(model_path=file)
+    (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
+    scale, zero_point = target["quantization"]  # (0.0, 0) for numbers
+
+    def run(batch: Any) -> Arrays:
+        interpreter.resize_tensor_input(source["index"], batch.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(source["index"], batch)
+        interpreter.invoke()
+        values = interpreter.get_tensor(target["index"])
+        return {"probabilities": (values.astype(np.float32) - zero_point) * scale if scale else values}
+
+    with zipfile.ZipFile(file) as archive:
+        labels = archive.read("labels.txt").decode().splitlines()
+    return {**in_batches(run, questions["images"]), "class_names": np.array(labels)}
+
+
+def ask_onnx(path: str, questions: Mapping[str, Any]) -> Arrays:
+    """Return the answers of an ONNX file, in onnxruntime."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(f"{path}/model.onnx", providers=["CPUExecutionProvider"])
+
+    def run(batch: Any) -> Arrays:
+        return {"probabilities": session.run(["probabilities"], {"images": batch})[0]}
+
+    facts = session.get_modelmeta().custom_metadata_map
+    names = np.array(json.loads(facts["class_names"]))
+    return {**in_batches(run, questions["images"]), "class_names": names}
+
+
 def in_batches(run: Callable[[Any], Arrays], questions: Sequence[Any]) -> Arrays:
     """Return the answers of all batches, of which the last one may be smaller, as arrays by their names."""
     starts = range(0, len(questions), BATCH_SIZE)
@@ -65,7 +103,7 @@ def texts(values: Any) -> Any:
     return np.array([value.decode() for value in values.tolist()])
 
 
-FORMATS = {"saved_model": ask_saved_model}
+FORMATS = {"saved_model": ask_saved_model, "tflite": ask_tflite, "onnx": ask_onnx}
 
 if __name__ == "__main__":
     main()

@@ -21,6 +21,7 @@ from learning.export.questions import Questions
 # to 1e-4, and a probability by at most half of that. Another mean, or another order of the classes, moves some
 # probability by much more than the tolerance.
 TOLERANCE = 1e-3  # of a probability
+MOST_LOSS = 0.05  # of accuracy, by integers in place of numbers
 # Pillow resizes in fixed-point numbers and TensorFlow in float32, which differs by 1 level of 255, and by 2 where a
 # picture is partly transparent. A wrong orientation, filter or order of channels differs by far more.
 MOST_LEVELS = 4
@@ -36,25 +37,25 @@ def checked(
     :param kind: the format.
     :raises ExportError: it cannot be used, or does not agree.
     """
-    rows, files, num_originals = questions.files()
+    class_names = contents.class_names
+    rows, files, num_originals = questions.files() if kind == "saved_model" else ((), [], 0)
     answers = ask(kind, export, questions.images, files)
+    check_names(answers, class_names)
     expected = own_answers(questions.images)
-    check_names(answers, contents.class_names)
-    report = {"source": questions.source, **compare(expected, answers, questions.names, contents.class_names)}
-    if "encoded_pixels" in answers:
-        names = [questions.names[row] for row in rows]
+    report: dict[str, Any] = {"source": questions.source, "images": len(expected)}
+    if contents.quantization is not None:
+        return report | compare_accuracy(expected, answers["probabilities"], questions.labels)
+    report |= compare(expected, answers, questions.names, class_names)
+    if files:
         encoded = {name.removeprefix("encoded_"): answers[name] for name in answers if "encoded_" in name}
+        names = [questions.names[row] for row in rows]
         levels = compare_pixels(questions.images[rows], encoded["pixels"], names)
-        encoded["class_names"] = answers["class_names"]
-        compare(own_answers(encoded["pixels"]), encoded, names, contents.class_names)
-        differences = np.abs(encoded["probabilities"] - expected[rows])
-        same = encoded["probabilities"].argmax(axis=1) == expected[rows].argmax(axis=1)
+        compare(own_answers(encoded["pixels"]), encoded, names, class_names)
         report["encoded"] = {
             "images": len(rows),
             "original_files": num_originals,
             "largest_difference_in_levels": levels,
-            "largest_difference": float(differences.max()),
-            "same_class": int(same.sum()),
+            **agreement(expected[rows], encoded["probabilities"]),
         }
     return report
 
@@ -102,7 +103,7 @@ def compare(
 
     :param expected: (N, K), the run's own probabilities.
     :param names: N names of the images.
-    :return: images, largest_difference, tolerance and same_class, the number of images with the same best class.
+    :return: what `agreement` returns, and the tolerance.
     :raises ExportError: they do not agree; the message names the first image.
     """
     found = answers["probabilities"]
@@ -122,12 +123,36 @@ def compare(
     best = found.argmax(axis=1)
     if "classes" in answers and answers["classes"].tolist() != [class_names[number] for number in best]:
         raise ExportError("the export does not name its most probable classes; nothing was kept")
-    same = int(np.sum(best == expected.argmax(axis=1)))
+    return {**agreement(expected, found), "tolerance": TOLERANCE}
+
+
+def agreement(expected: np.ndarray, found: np.ndarray) -> dict[str, Any]:
+    """Return the number of images with the same best class, and the largest difference of a probability (N, K)."""
+    same = found.argmax(axis=1) == expected.argmax(axis=1)
+    return {"same_class": int(same.sum()), "largest_difference": float(np.abs(found - expected).max())}
+
+
+def compare_accuracy(expected: np.ndarray, found: np.ndarray, labels: np.ndarray | None) -> dict[str, Any]:
+    """Return what is lost by computing with integers.
+
+    :param expected: (N, K), the run's own probabilities. found: those of the export.
+    :param labels: int (N,), the true classes; None: they are not known, and the run's answers count as true.
+    :return: accuracy of the export, accuracy_of_run, loss_of_accuracy, and what `agreement` returns.
+    :raises ExportError: more than MOST_LOSS is lost.
+    """
+    truth = expected.argmax(axis=1) if labels is None else labels
+    own, theirs = (float(np.mean(values.argmax(axis=1) == truth)) for values in (expected, found))
+    if own - theirs > MOST_LOSS:
+        raise ExportError(
+            f"with integers the export is right about {theirs:.1%} of {len(truth)} images, the run about "
+            f"{own:.1%}; at most {MOST_LOSS:.0%} may be lost; nothing was kept: leave --int8 out"
+        )
     return {
-        "images": len(expected),
-        "same_class": same,
-        "largest_difference": float(differences.max()),
-        "tolerance": TOLERANCE,
+        "accuracy": theirs,
+        "accuracy_of_run": own,
+        "loss_of_accuracy": own - theirs,
+        "has_labels": labels is not None,
+        **agreement(expected, found),
     }
 
 

@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-import logging
 import pkgutil
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,17 +23,17 @@ from datasets.dataset import DataSet
 from datasets.storage.atomic import replacing_folder, write_text
 from datasets.storage.failures import storage_errors
 from datasets.storage.paths import file_digest
-from learning.errors import DirectoryInUseError
+from learning.config.run_config import RunConfig
+from learning.errors import DirectoryInUseError, UsageError
 from learning.export.check import checked
-from learning.export.contents import Contents
-from learning.export.formats import FORMATS
+from learning.export.contents import Contents, Quantization
+from learning.export.formats import FORMATS, require_packages
 from learning.export.inference_graph import inference_graph
-from learning.export.questions import folder_questions, held_out_questions
+from learning.export.questions import questions_for
 from learning.runs.directory import RunDirectory
+from models.convnet import ConvNet
 
 REPORT_FILE = "export.json"
-
-logger = logging.getLogger(__name__)
 
 
 class Export(NamedTuple):
@@ -48,6 +48,7 @@ def export_run(
     formats: Sequence[str] = ("saved_model",),
     output: Path | None = None,
     *,
+    int8: bool = False,
     ten_crop: bool = False,
     check_dir: str | None = None,
 ) -> list[Export]:
@@ -57,23 +58,22 @@ def export_run(
 
     :param formats: keys of `learning.export.formats.FORMATS`.
     :param output: the folder that gets one folder for each format; None: see `default_output`.
+    :param int8: let the TFLite export compute with integers alone; its folder is tflite-int8.
     :param ten_crop: average over all test crops instead of taking the centre crop.
     :param check_dir: images to check the exports with in place of those that the run held out.
+    :return: the exports, in the order of `formats`.
     :raises ExportError: an export does not answer as the run does; it is not published.
-    :raises DirectoryInUseError: an export exists.
-    :raises StorageError: an export cannot be written.
+    :raises DirectoryInUseError: an export exists. StorageError: one cannot be written.
+    :raises UsageError: a package is missing, or there are no images to check with.
     """
     output = default_output(run) if output is None else output
-    folders = {kind: output / kind for kind in formats}
-    for folder in filter(Path.exists, folders.values()):
-        raise DirectoryInUseError(f"{folder} exists; choose another --output, or remove it first")
+    folders = {kind: output / _folder_name(kind, int8) for kind in formats}
+    _check_possible(folders, int8)
     run.config = _in_float32(run.config)
-    questions = held_out_questions(run) if check_dir is None else folder_questions(run, check_dir)
+    questions, examples = questions_for(run, check_dir, with_examples=int8)
     model, sess, epoch = load_run(run)
     with closing(sess):
-        windows = _windows(run, ten_crop)
-        graph = inference_graph(model, sess, run.config.data.image_sides, windows)
-        contents = _contents(run, graph, len(windows[0]))
+        contents = _contents(run, model, sess, _windows(run, ten_crop), examples)
 
         def own_answers(images: np.ndarray) -> np.ndarray:
             """Return the probabilities (N, K) that the project itself predicts for images (N, H, W, C)."""
@@ -81,7 +81,7 @@ def export_run(
             batch_size = run.config.train.batch_size
             return model.predict(sess, dataset, batch_size=batch_size, augment_pred=ten_crop)
 
-        about = {"run": str(run.path), "epoch": epoch, **_described(contents)}
+        about = {"run": str(run.path), "epoch": epoch, **contents.described()}
         check = partial(checked, questions=questions, own_answers=own_answers)
         with storage_errors(output, f"cannot write {output}", "make room, or choose another --output"):
             output.mkdir(parents=True, exist_ok=True)
@@ -95,6 +95,20 @@ def default_output(run: RunDirectory) -> Path:
     return run.path / "export"
 
 
+def _folder_name(kind: str, int8: bool) -> str:
+    return "tflite-int8" if int8 and kind == "tflite" else kind
+
+
+def _check_possible(folders: dict[str, Path], int8: bool) -> None:
+    """Raise UsageError or DirectoryInUseError before the work begins."""
+    if int8 and "tflite" not in folders:
+        raise UsageError("--int8 is an option of --format tflite; add that format, or leave --int8 out")
+    for kind, folder in folders.items():
+        require_packages(kind)
+        if folder.exists():
+            raise DirectoryInUseError(f"{folder} exists; choose another --output, or remove it first")
+
+
 def _published(
     kind: str,
     folder: Path,
@@ -103,14 +117,16 @@ def _published(
     check: Callable[..., dict[str, Any]],
 ) -> Export:
     """Write one export, check it, and give it its name."""
-    write: Callable[[Contents, Path], None] = pkgutil.resolve_name(FORMATS[kind])
+    write: Callable[[Contents, Path], None] = pkgutil.resolve_name(FORMATS[kind].writer)
+    if kind != "tflite":
+        contents = contents._replace(quantization=None)
     with replacing_folder(folder, f".exporting-{uuid.uuid4().hex}") as temporary:
         write(contents, temporary)
         report = {
-            "format": kind,
+            "format": folder.name,
             **about,
             "check": check(kind, temporary, contents),
-            "versions": {"tensorflow": tf.__version__},
+            "versions": {name: version(name) for name in ("tensorflow", *FORMATS[kind].packages)},
             "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "files": _files(temporary),
         }
@@ -125,15 +141,23 @@ def _windows(run: RunDirectory, ten_crop: bool) -> Windows:
     return center_window(*data.image_sides, data.crop_size)
 
 
-def _contents(run: RunDirectory, graph: Any, num_crops: int) -> Contents:
-    height, width = run.config.data.image_sides
-    image_shape = height, width, run.input_shape[-1]
-    return Contents(graph, run.class_names, image_shape, run.config.data.resize, num_crops, None)
-
-
-def _described(contents: Contents) -> dict[str, Any]:
-    """Return what export.json says of the contents."""
-    return {name: value for name, value in contents._asdict().items() if name != "graph"}
+def _contents(
+    run: RunDirectory, model: ConvNet, sess: Any, windows: Windows, examples: np.ndarray | None
+) -> Contents:
+    data = run.config.data
+    quantization = None
+    if examples is not None:
+        graph = inference_graph(model, sess, data.image_sides, windows, dtype=tf.float32)
+        quantization = Quantization(graph, examples)
+    return Contents(
+        graph=inference_graph(model, sess, data.image_sides, windows),
+        class_names=run.class_names,
+        image_shape=(*data.image_sides, run.input_shape[-1]),
+        resize=data.resize,
+        num_crops=len(windows[0]),
+        temperature=None,
+        quantization=quantization,
+    )
 
 
 def _files(folder: Path) -> dict[str, dict[str, Any]]:
@@ -145,5 +169,5 @@ def _files(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _in_float32(config: Any) -> Any:
+def _in_float32(config: RunConfig) -> RunConfig:
     return dataclasses.replace(config, model=dataclasses.replace(config.model, precision="float32"))

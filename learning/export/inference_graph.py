@@ -27,19 +27,21 @@ def inference_graph(
     image_sides: tuple[int, int],
     windows: Windows,
     temperature: float | None = None,
+    dtype: tf.DType = tf.uint8,
 ) -> v1.GraphDef:
     """Return the graph of a network with its weights as constants, and with batch norm folded where possible.
 
-    The placeholder `images` is uint8 (N, H, W, C) in [0, 255]; the tensor `probabilities` is float32 (N, K).
+    The placeholder `images` is (N, H, W, C) in [0, 255]; the tensor `probabilities` is float32 (N, K).
 
     :param sess: holds the weights.
     :param image_sides: H, W in pixels.
     :param windows: the crops of each image, whose probabilities are averaged: see `datasets.augment.windows`.
     :param temperature: divides the logits (Guo et al. 2017, section 4.2); None: the network's own probabilities.
+    :param dtype: of the images; float32 for a converter that is to replace numbers by integers.
     """
     network = _FrozenNetwork(model, sess)
     with tf.Graph().as_default() as graph:
-        images = v1.placeholder(tf.uint8, [None, *image_sides, model.input_shape[-1]], name=IMAGES)
+        images = v1.placeholder(dtype, [None, *image_sides, model.input_shape[-1]], name=IMAGES)
         pred = network.on(cut(images, windows, model.input_shape[:2]), temperature)  # (N * P, K)
         if len(windows[0]) > 1:
             pred = tf.reduce_mean(tf.reshape(pred, [-1, len(windows[0]), model.num_classes]), axis=1)
@@ -55,7 +57,9 @@ class _FrozenNetwork:
         tensors = [frozen.copied(tensor) for tensor in (model.pred, model.logits)]
         originals = (model.pred, model.logits)
         self._outputs = [old if new is None else new for old, new in zip(originals, tensors, strict=True)]
-        self._images, self._is_train = model.images.name, model.is_train.name
+        self._sources = {model.images.dtype: model.images.name, tf.float32: model.X.op.inputs[0].name}
+        self._is_train = model.is_train.name
+        _initialize_step(model, sess)
         with without_notes():
             names = [tensor.op.name for tensor in self._outputs]
             self._definition = v1.graph_util.convert_variables_to_constants(
@@ -69,15 +73,22 @@ class _FrozenNetwork:
             node.device = ""  # of the machine that trained it
 
     def on(self, crops: tf.Tensor, temperature: float | None) -> tf.Tensor:
-        """Add the network to the current graph: crops uint8 (M, h, w, C) -> probabilities (M, K)."""
+        """Add the network to the current graph: crops (M, h, w, C) in [0, 255] -> probabilities (M, K)."""
         given: dict[str, Any] = {name: tf.constant(value) for name, value in self._weights.items()}
         known = {node.name for node in self._definition.node}
-        given[self._images] = crops
+        given[self._sources[crops.dtype]] = crops
         if self._is_train.partition(":")[0] in known:
             given[self._is_train] = tf.constant(False)
         names = [tensor.name for tensor in self._outputs]
         pred, logits = tf.import_graph_def(self._definition, given, names, name="network")
         return pred if temperature is None else tf.nn.softmax(logits / temperature)
+
+
+def _initialize_step(model: ConvNet, sess: v1.Session) -> None:
+    """Give the global step a value if it has none: dropout reads it, and every variable becomes a constant."""
+    with model.graph.as_default():
+        if sess.run(v1.report_uninitialized_variables([model.global_step])).size:
+            sess.run(model.global_step.initializer)
 
 
 def cut(images: tf.Tensor, windows: Windows, crop_sides: Sequence[int]) -> tf.Tensor:
@@ -104,4 +115,5 @@ def _simplified(graph: tf.Graph) -> v1.GraphDef:
     kept = meta_graph_pb2.CollectionDef()
     kept.node_list.value.extend([f"{IMAGES}:0", f"{PROBABILITIES}:0"])
     whole.collection_def["train_op"].CopyFrom(kept)  # where the optimizer looks for what is asked for
-    return tf_optimizer.OptimizeGraph(config, whole)
+    with without_notes():  # the optimizer keeps every placeholder
+        return v1.graph_util.extract_sub_graph(tf_optimizer.OptimizeGraph(config, whole), [PROBABILITIES])

@@ -7,15 +7,20 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from datasets.dataset import DataSet
 from datasets.errors import DataError
 from datasets.image_files.folder_or_zip import open_source
 from datasets.images.decode import inspect_image, read_resized
+from datasets.load import holds_own_form, labelled_set
+from datasets.splits import Splits
+from learning.errors import UsageError
 from learning.inference.prediction import image_files
 from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory
 
 MOST = 1000  # images of one check; a sample of them if there are more
-MOST_FILES = 256
+MOST_FILES = 256  # of them that are also decoded in a graph
+MOST_EXAMPLES = 200  # images that the ranges of a quantization are taken from
 
 
 class Questions(NamedTuple):
@@ -24,7 +29,7 @@ class Questions(NamedTuple):
     :ivar images: uint8 (N, H, W, C), resized as the run's were.
     :ivar names: N names for messages. labels: int (N,), or None if they are not known.
     :ivar source: where the images are from, in words.
-    :ivar read: returns the bytes of the file with a name, or raises DataError.
+    :ivar read: returns the bytes of the file with a name, or raises DataError or KeyError.
     """
 
     images: np.ndarray
@@ -33,53 +38,86 @@ class Questions(NamedTuple):
     source: str
     read: Callable[[str], bytes]
 
+    def part(self, rows: slice) -> "Questions":
+        """Return some of the images."""
+        labels = None if self.labels is None else self.labels[rows]
+        return self._replace(images=self.images[rows], names=self.names[rows], labels=labels)
+
     def files(self) -> tuple[np.ndarray, list[bytes], int]:
         """Return files to decode in a graph: rows (M,) of the images, M files, and how many are original ones.
 
-        An image without a file that is decoded alike becomes a PNG of its pixels.
+        An image without a file that TensorFlow decodes alike becomes a PNG of its pixels.
         """
         rows = evenly(len(self.images), MOST_FILES)
         originals = [_original(self.read, self.names[row]) for row in rows]
-        files = [
-            png(self.images[row]) if file is None else file for row, file in zip(rows, originals, strict=True)
-        ]
+        pairs = zip(rows, originals, strict=True)
+        files = [png(self.images[row]) if file is None else file for row, file in pairs]
         return rows, files, sum(file is not None for file in originals)
 
 
-def held_out_questions(run: RunDirectory) -> Questions:
-    """Return the images that a run held out, or a sample of them, which covers the whole set evenly.
+def questions_for(
+    run: RunDirectory, check_dir: str | None, *, with_examples: bool
+) -> tuple[Questions, np.ndarray | None]:
+    """Return the images of a check and, if asked, examples of what the network was trained on.
 
+    :param check_dir: a folder or archive of images; None: what the run held out. A published run has no images with
+        it: half of those in check_dir are its examples.
+    :return: the questions, and examples uint8 (M, H, W, C).
+    :raises UsageError: there are no images with the run.
     :raises CheckpointError: the run's images are not where they were.
     """
-    dataset, split = run_data.held_out(run_data.open_data(run.config, run))
-    rows = evenly(dataset.num_examples, MOST)
-    names = tuple(dataset.file_names[row] if dataset.file_names else f"image {row}" for row in rows)
-    labels = dataset.labels[rows].argmax(axis=1)
-    images = _as_bytes(np.asarray(dataset.images[rows]))
-    return Questions(images, names, labels, f"{split} set", _reader(run.config.data_dir))
+    is_published = bool(run.info.get("published"))
+    if check_dir is None:
+        if is_published:
+            raise UsageError(
+                f"{run.path} has no images with it; give some to check the export with --check DIR"
+            )
+        splits = run_data.open_data(run.config, run)
+        return held_out_questions(run, splits), _examples(splits) if with_examples else None
+    questions = folder_questions(run, check_dir)
+    if not with_examples:
+        return questions, None
+    if not is_published:
+        return questions, _examples(run_data.open_data(run.config, run))
+    if len(questions.images) < 2:
+        raise DataError(
+            f"there is only one image in {check_dir}; give at least 2, half of which set the ranges"
+        )
+    return questions.part(slice(1, None, 2)), questions.images[::2][:MOST_EXAMPLES]
+
+
+def held_out_questions(run: RunDirectory, splits: Splits) -> Questions:
+    """Return the images that a run held out, or a sample of them, which covers the whole set evenly."""
+    dataset, split = run_data.held_out(splits)
+    return _of_dataset(dataset, f"{split} set", _reader(run.config.data_dir))
 
 
 def folder_questions(run: RunDirectory, folder: str) -> Questions:
     """Return the images in a folder or archive, or a sample of them, decoded and resized as the run's were.
 
-    Files that cannot be read are left out.
+    Files that cannot be read are left out. The official files of the run's own data set are read, too.
 
     :raises DataError: there are no readable images.
     """
-    files = image_files([folder])
-    data, images, kept = run.config.data, [], {}
-    for row in evenly(len(files), MOST):
+    data = run.config.data
+    if holds_own_form(data.name, folder):
+        dataset = labelled_set(folder, run.class_names, data, name=data.name).dataset
+        return _of_dataset(dataset, folder, _reader(None))
+    files = {file.name: file for file in image_files([folder])}
+    names = [list(files)[row] for row in evenly(len(files), MOST)]
+    images = {}
+    for name in names:
         try:
-            content = files[row].read()
-            images.append(
-                read_resized(content, data.image_size, channels=run.input_shape[-1], fit=data.resize)
+            images[name] = read_resized(
+                files[name].read(), data.image_size, channels=run.input_shape[-1], fit=data.resize
             )
-            kept[files[row].name] = files[row].read
         except DataError:
             continue
     if not images:
         raise DataError(f"none of the images in {folder} can be read; give others with --check")
-    return Questions(np.stack(images), tuple(kept), None, folder, lambda name: kept[name]())
+    return Questions(
+        np.stack(list(images.values())), tuple(images), None, folder, lambda name: files[name].read()
+    )
 
 
 def evenly(count: int, most: int) -> np.ndarray:
@@ -94,8 +132,19 @@ def png(image: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _as_bytes(images: np.ndarray) -> np.ndarray:
+def _of_dataset(dataset: DataSet, source: str, read: Callable[[str], bytes]) -> Questions:
+    rows = evenly(dataset.num_examples, MOST)
+    names = tuple(dataset.file_names[row] if dataset.file_names else f"image {row}" for row in rows)
+    return Questions(_rows_of(dataset, rows), names, dataset.labels[rows].argmax(axis=1), source, read)
+
+
+def _examples(splits: Splits) -> np.ndarray:
+    return _rows_of(splits.train, evenly(splits.train.num_examples, MOST_EXAMPLES))
+
+
+def _rows_of(dataset: DataSet, rows: np.ndarray) -> np.ndarray:
     """Return images as uint8, from uint8 in [0, 255] or float in [0, 1]."""
+    images = np.asarray(dataset.images[rows])
     return images if images.dtype == np.uint8 else np.round(images * 255).astype(np.uint8)
 
 
