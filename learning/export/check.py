@@ -13,8 +13,8 @@ import numpy as np
 from datasets.errors import escape_name
 from learning.errors import ExportError
 from learning.export import answer
-from learning.export.contents import Contents
 from learning.export.questions import Questions
+from models.runtime.tensorflow_paths import plain_folder
 
 # Another runtime adds the same float32 products in another order, and weights were multiplied with the scale of
 # batch norm before. Each step rounds by 6e-8 of a number; over the layers of a deep network this moves logits by up
@@ -30,20 +30,27 @@ OwnAnswers = Callable[[np.ndarray], np.ndarray]  # images uint8 (N, H, W, C) -> 
 
 
 def checked(
-    kind: str, export: Path, contents: Contents, questions: Questions, own_answers: OwnAnswers
+    kind: str,
+    export: Path,
+    questions: Questions,
+    class_names: Sequence[str],
+    own_answers: OwnAnswers,
+    *,
+    is_quantized: bool = False,
 ) -> dict[str, Any]:
     """Ask an export for its answers, and return how closely they agree with the run's own, ready for JSON.
 
     :param kind: the format.
+    :param class_names: the run's K names.
+    :param is_quantized: whether it computes with integers, so that only its accuracy can agree.
     :raises ExportError: it cannot be used, or does not agree.
     """
-    class_names = contents.class_names
     rows, files, num_originals = questions.files() if kind == "saved_model" else ((), [], 0)
     answers = ask(kind, export, questions.images, files)
     check_names(answers, class_names)
     expected = own_answers(questions.images)
     report: dict[str, Any] = {"source": questions.source, "images": len(expected)}
-    if contents.quantization is not None:
+    if is_quantized:
         return report | compare_accuracy(expected, answers["probabilities"], questions.labels)
     report |= compare(expected, answers, questions.names, class_names)
     if files:
@@ -72,8 +79,9 @@ def ask(kind: str, export: Path, images: np.ndarray, files: Sequence[bytes]) -> 
         np.savez(
             folder / "questions.npz", images=images, files=joined, ends=np.cumsum([len(f) for f in files])
         )
-        command = [sys.executable, "-I", program, kind, str(export.resolve()), "questions.npz", "answers.npz"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+        with plain_folder(export.resolve()) as path:
+            command = [sys.executable, "-I", program, kind, path, "questions.npz", "answers.npz"]
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
             raise ExportError(f"the {kind} export cannot be used: {lines[-1]}; nothing was kept")
@@ -138,19 +146,20 @@ def compare_accuracy(expected: np.ndarray, found: np.ndarray, labels: np.ndarray
     :param expected: (N, K), the run's own probabilities. found: those of the export.
     :param labels: int (N,), the true classes; None: they are not known, and the run's answers count as true.
     :return: accuracy of the export, accuracy_of_run, loss_of_accuracy, and what `agreement` returns.
-    :raises ExportError: more than MOST_LOSS is lost.
+    :raises ExportError: more than MOST_LOSS, and more than one image, is lost.
     """
     truth = expected.argmax(axis=1) if labels is None else labels
-    own, theirs = (float(np.mean(values.argmax(axis=1) == truth)) for values in (expected, found))
-    if own - theirs > MOST_LOSS:
+    count = len(truth)
+    own, theirs = (int(np.sum(values.argmax(axis=1) == truth)) for values in (expected, found))
+    if own - theirs > max(1, MOST_LOSS * count):
         raise ExportError(
-            f"with integers the export is right about {theirs:.1%} of {len(truth)} images, the run about "
-            f"{own:.1%}; at most {MOST_LOSS:.0%} may be lost; nothing was kept: leave --int8 out"
+            f"with integers the export is right about {theirs} of {count} images, the run about {own}; at most "
+            f"{MOST_LOSS:.0%} may be lost; nothing was kept: leave --int8 out"
         )
     return {
-        "accuracy": theirs,
-        "accuracy_of_run": own,
-        "loss_of_accuracy": own - theirs,
+        "accuracy": theirs / count,
+        "accuracy_of_run": own / count,
+        "loss_of_accuracy": (own - theirs) / count,
         "has_labels": labels is not None,
         **agreement(expected, found),
     }

@@ -82,7 +82,7 @@ def export_run(
             return model.predict(sess, dataset, batch_size=batch_size, augment_pred=ten_crop)
 
         about = {"run": str(run.path), "epoch": epoch, **contents.described()}
-        check = partial(checked, questions=questions, own_answers=own_answers)
+        check = partial(checked, questions=questions, class_names=run.class_names, own_answers=own_answers)
         with storage_errors(output, f"cannot write {output}", "make room, or choose another --output"):
             output.mkdir(parents=True, exist_ok=True)
             return [_published(kind, folder, contents, about, check) for kind, folder in folders.items()]
@@ -125,7 +125,7 @@ def _published(
         report = {
             "format": folder.name,
             **about,
-            "check": check(kind, temporary, contents),
+            "check": check(kind, temporary, is_quantized=contents.quantization is not None),
             "versions": {name: version(name) for name in ("tensorflow", *FORMATS[kind].packages)},
             "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "files": _files(temporary),

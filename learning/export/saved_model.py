@@ -9,6 +9,7 @@ from learning.export.contents import Contents
 from learning.export.encoded_images import decoded_images
 from learning.export.inference_graph import IMAGES, PROBABILITIES
 from learning.export.quiet import without_notes
+from models.runtime.tensorflow_paths import plain_folder
 
 ENCODED, CLASSES, CLASS_NAMES = "encoded", "classes", "class_names"
 
@@ -37,8 +38,8 @@ def write(contents: Contents, folder: Path) -> None:
             tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY: {IMAGES: images},
             ENCODED: {ENCODED: files},
         }
-        builder = v1.saved_model.Builder(str(folder))
-        with v1.Session(graph=graph) as sess:
+        with plain_folder(folder) as path, v1.Session(graph=graph) as sess:
+            builder = v1.saved_model.Builder(path)
             builder.add_meta_graph_and_variables(
                 sess,
                 [tf.saved_model.SERVING],
