@@ -1,4 +1,4 @@
-"""learning/inference/evaluation.py: the files and output of a test, also with very many classes."""
+"""learning/inference/results.py: the files and output of a test, also with very many classes."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ from PIL import Image
 
 from learning.config.run_config import RunConfig
 from learning.errors import StorageError
-from learning.inference.evaluation import results_folder, results_name, write_results
+from learning.inference.results import results_folder, results_name, write_results
 from learning.reports.confusion import per_class_recall
 from learning.reports.run_page import write_run_page
 from learning.reports.scores import detail_lines
