@@ -59,6 +59,17 @@ def hints(results: dict[str, Any]) -> list[str]:
     return [hint for find in (balance_hint, neglect_hint, mirroring_hint) if (hint := find(results))]
 
 
+def calibration_line(results: dict[str, Any]) -> str | None:
+    """Return how well the probabilities are calibrated; None in the results of earlier versions."""
+    found = results.get("calibration")
+    if not found or found["ece"] is None:
+        return None
+    line = f"calibration error of one crop {found['ece']:.4f}"
+    if found["temperature"] is None:
+        return f"{line}; no temperature: {found['reason']}"
+    return f"{line}, with the temperature {found['temperature']:.3f} {found['ece_calibrated']:.4f}"
+
+
 def _crops(entry: dict[str, Any]) -> str:
     return f"{entry['crops']:>2} crop{'s' if entry['crops'] > 1 else ''}"
 
@@ -75,7 +86,8 @@ def score_lines(results: dict[str, Any]) -> list[str]:
             if key not in ("crops", "seconds")
         ]
         lines.append(f"  {_crops(entry):<8}  {'  '.join(values)}")
-    return [*lines, *hints(results)]
+    calibration = calibration_line(results)
+    return [*lines, *([calibration] if calibration else []), *hints(results)]
 
 
 def detail_lines(results: dict[str, Any]) -> list[str]:
