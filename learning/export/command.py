@@ -29,6 +29,7 @@ def export() -> None:
         arguments.output,
         int8=arguments.int8,
         ten_crop=arguments.ten_crop,
+        is_calibrated=arguments.calibrated,
         check_dir=arguments.check,
     )
     lines = [line for path, report in exports for line in (escape_name(path), *_lines(report))]
@@ -86,6 +87,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--int8", action="store_true", help="tflite: compute with integers alone")
     parser.add_argument(
         "--ten-crop", action="store_true", help="average over all test crops, usually ten: slower, better"
+    )
+    parser.add_argument(
+        "--calibrated", action="store_true", help="divide the logits by the temperature that test.py fitted"
     )
     parser.add_argument(
         "--check",

@@ -35,7 +35,7 @@ class Contents(NamedTuple):
     image_shape: tuple[int, int, int]
     resize: Fit
     num_crops: int
-    temperature: float | None
+    temperature: float | None = None
     quantization: Quantization | None = None
 
     def described(self) -> dict[str, Any]:

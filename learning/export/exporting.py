@@ -30,6 +30,7 @@ from learning.export.contents import Contents, Quantization
 from learning.export.formats import FORMATS, require_packages
 from learning.export.inference_graph import inference_graph
 from learning.export.questions import questions_for
+from learning.inference.calibration import read_temperature, use_temperature
 from learning.runs.directory import RunDirectory
 from models.convnet import ConvNet
 
@@ -50,6 +51,7 @@ def export_run(
     *,
     int8: bool = False,
     ten_crop: bool = False,
+    is_calibrated: bool = False,
     check_dir: str | None = None,
 ) -> list[Export]:
     """Export the selected weights of a run, check each export, and publish it in a folder of its format's name.
@@ -60,11 +62,13 @@ def export_run(
     :param output: the folder that gets one folder for each format; None: see `default_output`.
     :param int8: let the TFLite export compute with integers alone; its folder is tflite-int8.
     :param ten_crop: average over all test crops instead of taking the centre crop.
+    :param is_calibrated: divide the logits by the run's temperature, see `learning.inference.calibration`.
     :param check_dir: images to check the exports with in place of those that the run held out.
     :return: the exports, in the order of `formats`.
     :raises ExportError: an export does not answer as the run does; it is not published.
     :raises DirectoryInUseError: an export exists. StorageError: one cannot be written.
     :raises UsageError: a package is missing, or there are no images to check with.
+    :raises CheckpointError: there are no weights, no temperature, or the run's images are no longer there.
     """
     output = default_output(run) if output is None else output
     folders = {kind: output / _folder_name(kind, int8) for kind in formats}
@@ -73,7 +77,11 @@ def export_run(
     questions, examples = questions_for(run, check_dir, with_examples=int8)
     model, sess, epoch = load_run(run)
     with closing(sess):
+        temperature = read_temperature(run, epoch) if is_calibrated else None
+        if temperature is not None:
+            use_temperature(model, temperature)
         contents = _contents(run, model, sess, _windows(run, ten_crop), examples)
+        contents = contents._replace(temperature=temperature)
 
         def own_answers(images: np.ndarray) -> np.ndarray:
             """Return the probabilities (N, K) that the project itself predicts for images (N, H, W, C)."""
@@ -155,7 +163,6 @@ def _contents(
         image_shape=(*data.image_sides, run.input_shape[-1]),
         resize=data.resize,
         num_crops=len(windows[0]),
-        temperature=None,
         quantization=quantization,
     )
 

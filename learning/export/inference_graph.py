@@ -1,7 +1,6 @@
 """Build the graph that an export holds: images in, probabilities out, weights as constants, no training nodes."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from learning.machine.session import tf, v1  # before any other module imports TensorFlow
 
@@ -26,7 +25,6 @@ def inference_graph(
     sess: v1.Session,
     image_sides: tuple[int, int],
     windows: Windows,
-    temperature: float | None = None,
     dtype: tf.DType = tf.uint8,
 ) -> v1.GraphDef:
     """Return the graph of a network with its weights as constants, and with batch norm folded where possible.
@@ -36,52 +34,40 @@ def inference_graph(
     :param sess: holds the weights.
     :param image_sides: H, W in pixels.
     :param windows: the crops of each image, whose probabilities are averaged: see `datasets.augment.windows`.
-    :param temperature: divides the logits (Guo et al. 2017, section 4.2); None: the network's own probabilities.
     :param dtype: of the images; float32 for a converter that is to replace numbers by integers.
     """
-    network = _FrozenNetwork(model, sess)
     with tf.Graph().as_default() as graph:
         images = v1.placeholder(dtype, [None, *image_sides, model.input_shape[-1]], name=IMAGES)
-        pred = network.on(cut(images, windows, model.input_shape[:2]), temperature)  # (N * P, K)
+        pred = _predicted(model, sess, cut(images, windows, model.input_shape[:2]))  # (N * P, K)
         if len(windows[0]) > 1:
             pred = tf.reduce_mean(tf.reshape(pred, [-1, len(windows[0]), model.num_classes]), axis=1)
         tf.identity(pred, name=PROBABILITIES)
     return _simplified(graph)
 
 
-class _FrozenNetwork:
-    """A network with constants in place of variables, from a batch of crops to probabilities."""
+def _predicted(model: ConvNet, sess: v1.Session, crops: tf.Tensor) -> tf.Tensor:
+    """Add a copy of the network to the current graph, with constants in place of variables.
 
-    def __init__(self, model: ConvNet, sess: v1.Session) -> None:
-        frozen = freeze(model)
-        tensors = [frozen.copied(tensor) for tensor in (model.pred, model.logits)]
-        originals = (model.pred, model.logits)
-        self._outputs = [old if new is None else new for old, new in zip(originals, tensors, strict=True)]
-        self._sources = {model.images.dtype: model.images.name, tf.float32: model.X.op.inputs[0].name}
-        self._is_train = model.is_train.name
-        _initialize_step(model, sess)
-        with without_notes():
-            names = [tensor.op.name for tensor in self._outputs]
-            self._definition = v1.graph_util.convert_variables_to_constants(
-                sess, model.graph.as_graph_def(), names
-            )
-        known = {node.name for node in self._definition.node}
-        weights = [tensor for tensor in frozen.weights if tensor.op.name in known]
-        values = sess.run(weights)
-        self._weights = {tensor.name: value for tensor, value in zip(weights, values, strict=True)}
-        for node in self._definition.node:
-            node.device = ""  # of the machine that trained it
-
-    def on(self, crops: tf.Tensor, temperature: float | None) -> tf.Tensor:
-        """Add the network to the current graph: crops (M, h, w, C) in [0, 255] -> probabilities (M, K)."""
-        given: dict[str, Any] = {name: tf.constant(value) for name, value in self._weights.items()}
-        known = {node.name for node in self._definition.node}
-        given[self._sources[crops.dtype]] = crops
-        if self._is_train.partition(":")[0] in known:
-            given[self._is_train] = tf.constant(False)
-        names = [tensor.name for tensor in self._outputs]
-        pred, logits = tf.import_graph_def(self._definition, given, names, name="network")
-        return pred if temperature is None else tf.nn.softmax(logits / temperature)
+    :param crops: (M, h, w, C) in [0, 255], uint8 or float32.
+    :return: the probabilities (M, K).
+    """
+    frozen = freeze(model)
+    pred = model.pred if frozen.pred is None else frozen.pred
+    _initialize_step(model, sess)
+    with without_notes():
+        definition = v1.graph_util.convert_variables_to_constants(
+            sess, model.graph.as_graph_def(), [pred.op.name]
+        )
+    for node in definition.node:
+        node.device = ""  # of the machine that trained it
+    folded = zip(frozen.weights, sess.run(frozen.weights), strict=True) if frozen.weights else ()
+    given = [(tensor, tf.constant(value)) for tensor, value in folded]
+    source = model.images if crops.dtype == tf.uint8 else model.X.op.inputs[0]
+    given += [(source, crops), (model.is_train, tf.constant(False))]
+    names = {node.name for node in definition.node}
+    known = {tensor.name: value for tensor, value in given if tensor.op.name in names}
+    (copied,) = tf.import_graph_def(definition, known, [pred.name], name="network")
+    return copied
 
 
 def _initialize_step(model: ConvNet, sess: v1.Session) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from datasets.augment.windows import center_window, corner_center_crop_reflect, fixed_windows
 from learning.export.inference_graph import IMAGES, PROBABILITIES, inference_graph
+from learning.inference.calibration import use_temperature
 from tests.conftest import make_set, tf, v1
 from tests.support.frozen_nets import build, shake
 
@@ -71,7 +72,8 @@ def test_a_temperature_divides_the_logits_of_each_crop(session):
     sess = session(model)
     shake(model, sess)
     images = make_set(3, num_classes=3).images
-    graph_def = inference_graph(model, sess, (12, 12), fixed_windows(12, 12, 10), temperature=2.5)
+    use_temperature(model, 2.5)
+    graph_def = inference_graph(model, sess, (12, 12), fixed_windows(12, 12, 10))
     crops = corner_center_crop_reflect(images, 10)
     logits = np.stack([sess.run(model.logits, model.feed(image)) for image in crops])  # (N, 10, K)
     powers = np.exp(logits / 2.5)
