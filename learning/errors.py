@@ -2,7 +2,7 @@
 
 Codes: 0 done, 2 usage, 3 data (`datasets.errors`), 4 checkpoint, configuration, or a user's own network that fails
 when it runs (`learning.terminal.command`), 5 non-finite numbers, 6 storage or memory, 7 directory in use, 8 cluster
-(not yet used), 128 + signal number. A message says what is wrong, where, and what to do.
+(not yet used), 9 a refused export, 128 + signal number. A message says what is wrong, where, and what to do.
 """
 
 from datasets.errors import DataError, StorageError, UsageError

@@ -26,7 +26,7 @@ def main() -> None:
     for name in PROJECT:  # which may be installed
         sys.modules[name] = None  # type: ignore[assignment]
     kind, path, questions, answers = sys.argv[1:]
-    with np.load(questions) as asked:
+    with np.load(questions, allow_pickle=False) as asked:
         np.savez(answers, **FORMATS[kind](path, dict(asked)))
 
 

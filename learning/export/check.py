@@ -85,7 +85,7 @@ def ask(kind: str, export: Path, images: np.ndarray, files: Sequence[bytes]) -> 
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
             raise ExportError(f"the {kind} export cannot be used: {lines[-1]}; nothing was kept")
-        with np.load(folder / "answers.npz") as found:
+        with np.load(folder / "answers.npz", allow_pickle=False) as found:
             return dict(found)
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from datasets.errors import escape_name
 from datasets.storage.paths import expanded
-from learning.export.formats import FORMATS
+from learning.export.formats.table import FORMATS
 from learning.terminal.command import ScriptParser, announce, run_script
 from learning.terminal.output import outlive_reader
 

@@ -27,7 +27,7 @@ from learning.config.run_config import RunConfig
 from learning.errors import DirectoryInUseError, UsageError
 from learning.export.check import checked
 from learning.export.contents import Contents, Quantization
-from learning.export.formats import FORMATS, require_packages
+from learning.export.formats.table import FORMATS, require_packages
 from learning.export.inference_graph import inference_graph
 from learning.export.questions import questions_for
 from learning.inference.calibration import read_temperature, use_temperature
@@ -58,7 +58,7 @@ def export_run(
 
     An export computes in float32, also of a run in bfloat16. It is checked with images that the run held out.
 
-    :param formats: keys of `learning.export.formats.FORMATS`.
+    :param formats: keys of `learning.export.formats.table.FORMATS`.
     :param output: the folder that gets one folder for each format; None: see `default_output`.
     :param int8: let the TFLite export compute with integers alone; its folder is tflite-int8.
     :param ten_crop: average over all test crops instead of taking the centre crop.
@@ -145,8 +145,8 @@ def _published(
 def _windows(run: RunDirectory, ten_crop: bool) -> Windows:
     data = run.config.data
     if ten_crop:
-        return fixed_windows(*data.image_sides, data.crop_size, data.reflect)
-    return center_window(*data.image_sides, data.crop_size)
+        return fixed_windows(*data.image_sides, data.crop_sides, data.reflect)
+    return center_window(*data.image_sides, data.crop_sides)
 
 
 def _contents(

@@ -6,7 +6,7 @@ from learning.machine.session import tf, v1  # before any other module imports T
 
 # isort: split
 from learning.export.contents import Contents
-from learning.export.encoded_images import decoded_images
+from learning.export.formats.encoded_images import decoded_images
 from learning.export.inference_graph import IMAGES, PROBABILITIES
 from learning.export.quiet import without_notes
 from models.runtime.tensorflow_paths import plain_folder

@@ -9,9 +9,9 @@ from learning.machine.session import tf, v1  # before any other module imports T
 import numpy as np
 
 from learning.export.contents import Contents, Quantization
+from learning.export.formats.tflite_metadata import with_metadata
 from learning.export.inference_graph import IMAGES, PROBABILITIES
 from learning.export.quiet import without_notes
-from learning.export.tflite_metadata import with_metadata
 
 FILE = "model.tflite"
 

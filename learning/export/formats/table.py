@@ -20,9 +20,9 @@ class Format(NamedTuple):
 
 
 FORMATS = {
-    "saved_model": Format("learning.export.saved_model.write"),
-    "tflite": Format("learning.export.tflite_file.write", ("ai-edge-litert",)),
-    "onnx": Format("learning.export.onnx_file.write", ("onnx", "tf2onnx", "onnxruntime")),
+    "saved_model": Format("learning.export.formats.saved_model.write"),
+    "tflite": Format("learning.export.formats.tflite_file.write", ("ai-edge-litert",)),
+    "onnx": Format("learning.export.formats.onnx_file.write", ("onnx", "tf2onnx", "onnxruntime")),
 }
 
 

@@ -1,4 +1,4 @@
-"""learning/export/encoded_images.py: TensorFlow's decoders give the pixels that Pillow gives."""
+"""learning/export/formats/encoded_images.py: TensorFlow's decoders give the pixels that Pillow gives."""
 
 import io
 
@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from datasets.images.decode import read_resized
-from learning.export.encoded_images import decoded_images
+from learning.export.formats.encoded_images import decoded_images
 from tests.conftest import tf, v1
 
 SIDES = 24, 30
