@@ -11,6 +11,7 @@ COMMANDS = {
     "training": "speed.training",
     "inference": "speed.inference",
     "features": "speed.features",
+    "exports": "speed.exports",
     "input": "speed.input",
     "epoch": "speed.epoch",
     "start": "speed.start",

@@ -67,8 +67,8 @@ def ask_tflite(path: str, questions: Mapping[str, Any]) -> Arrays:
         return {"probabilities": (values.astype(np.float32) - zero_point) * scale if scale else values}
 
     with zipfile.ZipFile(file) as archive:
-        labels = archive.read("labels.txt").decode().splitlines()
-    return {**in_batches(run, questions["images"]), "class_names": np.array(labels)}
+        names = json.loads(archive.read("facts.json"))["class_names"]
+    return {**in_batches(run, questions["images"]), "class_names": np.array(names)}
 
 
 def ask_onnx(path: str, questions: Mapping[str, Any]) -> Arrays:

@@ -2,10 +2,11 @@
 
 The metadata is a FlatBuffer of its own inside the model (TensorFlow Lite's metadata_schema.fbs, version 1.1.0), and
 labels.txt, to which it refers, is in a zip archive that is appended to the file, so `zipfile` reads it. The library
-that wrote both is no longer maintained; few of its tables are needed.
+that wrote both, tflite-support, is no longer maintained; few of its tables are needed.
 """
 
 import io
+import json
 import zipfile
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from tensorflow.lite.tools import flatbuffer_utils
 from learning.export.contents import Contents
 from learning.export.inference_graph import IMAGES, PROBABILITIES
 
-LABELS = "labels.txt"
+LABELS, FACTS = "labels.txt", "facts.json"
 _NAME, _IDENTIFIER, _PARSER_VERSION = "TFLITE_METADATA", b"M001", "1.0.0"
 _TENSOR_AXIS_LABELS = 2  # AssociatedFileType
 _IMAGE_PROPERTIES = 2  # ContentProperties
@@ -27,7 +28,10 @@ _MADE = (1980, 1, 1, 0, 0, 0)  # of the archive's file, so that equal exports ar
 
 
 def with_metadata(model: bytes, contents: Contents) -> bytes:
-    """Return a TFLite model with metadata and, at the end of the file, labels.txt with one class in a line."""
+    """Return a TFLite model with metadata and a zip archive at the end.
+
+    The archive has labels.txt, one class in a line, and facts.json, what `Contents.described` returns.
+    """
     parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
     buffer, entry = schema.BufferT(), schema.MetadataT()
     buffer.data = _metadata(contents)
@@ -37,6 +41,8 @@ def with_metadata(model: bytes, contents: Contents) -> bytes:
     file = io.BytesIO(flatbuffer_utils.convert_object_to_bytearray(parsed))
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr(zipfile.ZipInfo(LABELS, _MADE), "\n".join(contents.class_names) + "\n")
+        facts = json.dumps(contents.described(), indent=1, ensure_ascii=False)
+        archive.writestr(zipfile.ZipInfo(FACTS, _MADE), facts)
     return file.getvalue()
 
 
