@@ -3,6 +3,7 @@
 import pytest
 
 from learning.config.run_config import DataConfig, ModelConfig, OptimizerConfig, RunConfig, TrainConfig
+from learning.export.exporting import export_run
 from learning.fit import build_training
 from learning.machine.session import open_session
 from learning.runs.data import open_data, run_info
@@ -25,3 +26,11 @@ def digits_run(tmp_path_factory):
     with open_session(optimizer.model, 1) as sess:
         optimizer.train(sess, path, verbose=False)
     return path
+
+
+@pytest.fixture(scope="session")
+def light_exports(digits_run):
+    """The run's exports to TFLite and ONNX, where the extra is installed."""
+    for name in ("tf2onnx", "onnx", "onnxruntime", "ai_edge_litert"):
+        pytest.importorskip(name)
+    return export_run(RunDirectory(digits_run), ["tflite", "onnx"])

@@ -61,14 +61,11 @@ def assert_same(found, wanted):
     np.testing.assert_allclose(*probabilities, atol=0.002)
 
 
-def test_the_programs_for_tflite_and_onnx(digits_run, programs, pictures, tmp_path):
-    for name in ("tf2onnx", "onnxruntime", "ai_edge_litert"):
-        pytest.importorskip(name)
-    run = RunDirectory(digits_run)
-    export_run(run, ["tflite", "onnx"], tmp_path)
-    wanted = expected(run, pictures)
-    assert_same(answers(programs / "tflite.py", tmp_path / "tflite" / "model.tflite", pictures), wanted)
-    assert_same(answers(programs / "onnx_program.py", tmp_path / "onnx" / "model.onnx", pictures), wanted)
+def test_the_programs_for_tflite_and_onnx(digits_run, light_exports, programs, pictures):
+    wanted = expected(RunDirectory(digits_run), pictures)
+    tflite, onnx = (export.path for export in light_exports)
+    assert_same(answers(programs / "tflite.py", tflite / "model.tflite", pictures), wanted)
+    assert_same(answers(programs / "onnx_program.py", onnx / "model.onnx", pictures), wanted)
 
 
 @pytest.mark.parametrize("resize", ["squash", "crop", "letterbox"])
