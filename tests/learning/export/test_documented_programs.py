@@ -40,6 +40,8 @@ def pictures(tmp_path_factory):
         orientation = Image.Exif()
         orientation[0x0112] = 6 if number == 1 else 1
         Image.fromarray(pixels).save(paths[-1], exif=orientation)
+    paths.append(str(folder / "large.jpg"))
+    Image.fromarray(pixels).resize((330, 210)).save(paths[-1])
     return paths
 
 
