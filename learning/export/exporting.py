@@ -1,11 +1,12 @@
 """Export a run: build its graph, write a format, check the result, and only then publish it."""
 
+import contextlib
 import dataclasses
 import json
 import pkgutil
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from importlib.metadata import version
@@ -21,17 +22,19 @@ import tensorflow as tf
 from datasets.augment.windows import Windows, center_window, fixed_windows
 from datasets.dataset import DataSet
 from datasets.storage.atomic import replacing_folder, write_text
-from datasets.storage.failures import storage_errors
+from datasets.storage.failures import first_line, storage_errors
 from datasets.storage.paths import file_digest
 from learning.config.run_config import RunConfig
-from learning.errors import DirectoryInUseError, UsageError
+from learning.errors import DirectoryInUseError, ExportError, UsageError
 from learning.export.check import checked
 from learning.export.contents import Contents, Quantization
 from learning.export.formats.table import FORMATS, require_packages
 from learning.export.inference_graph import inference_graph
 from learning.export.questions import questions_for
 from learning.inference.calibration import read_temperature, use_temperature
+from learning.inference.evaluation import show_progress
 from learning.runs.directory import RunDirectory
+from learning.terminal.command import announce
 from models.convnet import ConvNet
 
 REPORT_FILE = "export.json"
@@ -87,9 +90,11 @@ def export_run(
             """Return the probabilities (N, K) that the project itself predicts for images (N, H, W, C)."""
             dataset = DataSet(images, crops=run.config.data.crops)
             batch_size = run.config.train.batch_size
-            return model.predict(sess, dataset, batch_size=batch_size, augment_pred=ten_crop)
+            return model.predict(
+                sess, dataset, batch_size=batch_size, augment_pred=ten_crop, progress=show_progress
+            )
 
-        about = {"run": str(run.path), "epoch": epoch, **contents.described()}
+        about = {"run": run.path.resolve().name, "epoch": epoch, **contents.described()}
         check = partial(checked, questions=questions, class_names=run.class_names, own_answers=own_answers)
         with storage_errors(output, f"cannot write {output}", "make room, or choose another --output"):
             output.mkdir(parents=True, exist_ok=True)
@@ -128,8 +133,10 @@ def _published(
     write: Callable[[Contents, Path], None] = pkgutil.resolve_name(FORMATS[kind].writer)
     if kind != "tflite":
         contents = contents._replace(quantization=None)
+    announce(f"writing and checking {folder} ...")
     with replacing_folder(folder, f".exporting-{uuid.uuid4().hex}") as temporary:
-        write(contents, temporary)
+        with _conversion_errors(kind):
+            write(contents, temporary)
         report = {
             "format": folder.name,
             **about,
@@ -140,6 +147,19 @@ def _published(
         }
         write_text(temporary / REPORT_FILE, json.dumps(report, indent=1, ensure_ascii=False))
     return Export(folder, report)
+
+
+@contextlib.contextmanager
+def _conversion_errors(kind: str) -> Iterator[None]:
+    """Raise ExportError for whatever a converter raises, except failures of the machine."""
+    try:
+        yield
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise ExportError(
+            f"the network cannot be written as {kind}: {first_line(error)}; choose another --format"
+        ) from error
 
 
 def _windows(run: RunDirectory, ten_crop: bool) -> Windows:

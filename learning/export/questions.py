@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +19,8 @@ from learning.inference.prediction import image_files
 from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory
 
-MOST = 1000  # images of one check; a sample of them if there are more
-MOST_FILES = 256  # of them that are also decoded in a graph
+MOST = 256  # images of one check; a sample of them if there are more
+MOST_FOR_ACCURACY = 1000  # of a check that needs more of them
 MOST_EXAMPLES = 200  # images that the ranges of a quantization are taken from
 
 
@@ -48,7 +49,7 @@ class Questions(NamedTuple):
 
         An image without a file that TensorFlow decodes alike becomes a PNG of its pixels.
         """
-        rows = evenly(len(self.images), MOST_FILES)
+        rows = evenly(len(self.images), MOST)
         originals = [_original(self.read, self.names[row]) for row in rows]
         pairs = zip(rows, originals, strict=True)
         files = [png(self.images[row]) if file is None else file for row, file in pairs]
@@ -66,6 +67,7 @@ def questions_for(
     :raises UsageError: there are no images with the run.
     :raises CheckpointError: the run's images are not where they were.
     """
+    most = MOST_FOR_ACCURACY if with_examples else MOST
     is_published = bool(run.info.get("published"))
     if check_dir is None:
         if is_published:
@@ -73,8 +75,8 @@ def questions_for(
                 f"{run.path} has no images with it; give some to check the export with --check DIR"
             )
         splits = run_data.open_data(run.config, run)
-        return held_out_questions(run, splits), _examples(splits) if with_examples else None
-    questions = folder_questions(run, check_dir)
+        return held_out_questions(run, splits, most), _examples(splits) if with_examples else None
+    questions = folder_questions(run, check_dir, most)
     if not with_examples:
         return questions, None
     if not is_published:
@@ -86,13 +88,13 @@ def questions_for(
     return questions.part(slice(1, None, 2)), questions.images[::2][:MOST_EXAMPLES]
 
 
-def held_out_questions(run: RunDirectory, splits: Splits) -> Questions:
+def held_out_questions(run: RunDirectory, splits: Splits, most: int = MOST) -> Questions:
     """Return the images that a run held out, or a sample of them, which covers the whole set evenly."""
     dataset, split = run_data.held_out(splits)
-    return _of_dataset(dataset, f"{split} set", _reader(run.config.data_dir))
+    return _of_dataset(dataset, f"{split} set", _reader(run.config.data_dir), most)
 
 
-def folder_questions(run: RunDirectory, folder: str) -> Questions:
+def folder_questions(run: RunDirectory, folder: str, most: int = MOST) -> Questions:
     """Return the images in a folder or archive, or a sample of them, decoded and resized as the run's were.
 
     Files that cannot be read are left out. The official files of the run's own data set are read, too.
@@ -102,9 +104,9 @@ def folder_questions(run: RunDirectory, folder: str) -> Questions:
     data = run.config.data
     if holds_own_form(data.name, folder):
         dataset = labelled_set(folder, run.class_names, data, name=data.name).dataset
-        return _of_dataset(dataset, folder, _reader(None))
+        return _of_dataset(dataset, Path(folder).name, _reader(None), most)
     files = {file.name: file for file in image_files([folder])}
-    names = [list(files)[row] for row in evenly(len(files), MOST)]
+    names = [list(files)[row] for row in evenly(len(files), most)]
     images = {}
     for name in names:
         try:
@@ -116,7 +118,11 @@ def folder_questions(run: RunDirectory, folder: str) -> Questions:
     if not images:
         raise DataError(f"none of the images in {folder} can be read; give others with --check")
     return Questions(
-        np.stack(list(images.values())), tuple(images), None, folder, lambda name: files[name].read()
+        np.stack(list(images.values())),
+        tuple(images),
+        None,
+        Path(folder).name,
+        lambda name: files[name].read(),
     )
 
 
@@ -132,8 +138,8 @@ def png(image: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _of_dataset(dataset: DataSet, source: str, read: Callable[[str], bytes]) -> Questions:
-    rows = evenly(dataset.num_examples, MOST)
+def _of_dataset(dataset: DataSet, source: str, read: Callable[[str], bytes], most: int) -> Questions:
+    rows = evenly(dataset.num_examples, most)
     names = tuple(dataset.file_names[row] if dataset.file_names else f"image {row}" for row in rows)
     return Questions(_rows_of(dataset, rows), names, dataset.labels[rows].argmax(axis=1), source, read)
 
