@@ -40,13 +40,9 @@ def _lines(report: dict[str, Any]) -> list[str]:
     """Return what a report says of the size and of the check."""
     check, size = report["check"], sum(file["bytes"] for file in report["files"].values())
     lines = [f"  {size / 1e6:.1f} MB; checked with {check['images']} images ({check['source']}):"]
-    if "accuracy" in check:
-        truth = "" if check["has_labels"] else " by the run's own answers"
-        lines.append(
-            f"  accuracy{truth} {check['accuracy']:.4f}, of the run {check['accuracy_of_run']:.4f}: a loss of "
-            f"{check['loss_of_accuracy']:.4f}"
-        )
-        return lines
+    if "accuracy" in check and check["has_labels"]:
+        rates = f"accuracy {check['accuracy']:.4f}, of the run {check['accuracy_of_run']:.4f}"
+        return [*lines, f"  {rates}: a loss of {check['loss_of_accuracy']:.4f}"]
     lines.append(_agreement("images", check))
     if "encoded" in check:
         levels = check["encoded"]["largest_difference_in_levels"]

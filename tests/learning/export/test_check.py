@@ -105,7 +105,15 @@ def test_integers_may_lose_a_little_accuracy():
     assert (figures["accuracy"], figures["accuracy_of_run"]) == (0.95, 1.0)
     assert figures["loss_of_accuracy"] == pytest.approx(0.05)
     found[2] = found[2, ::-1]
-    with pytest.raises(ExportError, match="right about 37 of 40 images, the run about 40; at most 5% may"):
+    with pytest.raises(
+        ExportError, match="is right about 37 of 40 images, the run 40; at most 5% may be lost"
+    ):
+        compare_accuracy(expected, found, truth)
+    assert compare_accuracy(expected, found, None)["accuracy"] == 37 / 40
+    found[:7] = 1 - expected[:7]
+    with pytest.raises(
+        ExportError, match="gives the run's class to 33 of 40 images, the run 40; at most 15%"
+    ):
         compare_accuracy(expected, found, None)
 
 
