@@ -124,10 +124,11 @@ def compare(
     differences = np.abs(found - expected)  # (N, K)
     wrong = np.flatnonzero(~(differences <= TOLERANCE).all(axis=1))  # NaN included
     if len(wrong):
+        largest = np.fmax.reduce(differences, axis=None)  # of those that are numbers
         ours, theirs = (_told(values[wrong[0]], class_names) for values in (expected, found))
         raise ExportError(
             f"the export answers '{escape_name(names[wrong[0]])}' by {theirs}, the run by {ours}; {len(wrong)} of "
-            f"{len(expected)} images differ, probabilities by up to {np.nanmax(differences):.2g} where "
+            f"{len(expected)} images differ, probabilities by up to {largest:.2g} where "
             f"{TOLERANCE:g} is allowed; nothing was kept"
         )
     best = found.argmax(axis=1)

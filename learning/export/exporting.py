@@ -1,6 +1,7 @@
 """Export a run: build its graph, write a format, check the result, and only then publish it."""
 
 import contextlib
+import copy
 import dataclasses
 import json
 import pkgutil
@@ -24,7 +25,6 @@ from datasets.dataset import DataSet
 from datasets.storage.atomic import replacing_folder, write_text
 from datasets.storage.failures import first_line, storage_errors
 from datasets.storage.paths import file_digest
-from learning.config.run_config import RunConfig
 from learning.errors import DirectoryInUseError, ExportError, UsageError
 from learning.export.check import checked
 from learning.export.contents import Contents, Quantization
@@ -76,15 +76,14 @@ def export_run(
     output = default_output(run) if output is None else output
     folders = {kind: output / _folder_name(kind, int8) for kind in formats}
     _check_possible(folders, int8)
-    run.config = _in_float32(run.config)
+    run = _in_float32(run)
     questions, examples = questions_for(run, check_dir, with_examples=int8)
     model, sess, epoch = load_run(run)
     with closing(sess):
         temperature = read_temperature(run, epoch) if is_calibrated else None
         if temperature is not None:
             use_temperature(model, temperature)
-        contents = _contents(run, model, sess, _windows(run, ten_crop), examples)
-        contents = contents._replace(temperature=temperature)
+        contents = _contents(run, model, sess, _windows(run, ten_crop), examples, temperature)
 
         def own_answers(images: np.ndarray) -> np.ndarray:
             """Return the probabilities (N, K) that the project itself predicts for images (N, H, W, C)."""
@@ -170,7 +169,12 @@ def _windows(run: RunDirectory, ten_crop: bool) -> Windows:
 
 
 def _contents(
-    run: RunDirectory, model: ConvNet, sess: Any, windows: Windows, examples: np.ndarray | None
+    run: RunDirectory,
+    model: ConvNet,
+    sess: Any,
+    windows: Windows,
+    examples: np.ndarray | None,
+    temperature: float | None,
 ) -> Contents:
     data = run.config.data
     quantization = None
@@ -183,6 +187,7 @@ def _contents(
         image_shape=(*data.image_sides, run.input_shape[-1]),
         resize=data.resize,
         num_crops=len(windows[0]),
+        temperature=temperature,
         quantization=quantization,
     )
 
@@ -196,5 +201,9 @@ def _files(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _in_float32(config: RunConfig) -> RunConfig:
-    return dataclasses.replace(config, model=dataclasses.replace(config.model, precision="float32"))
+def _in_float32(run: RunDirectory) -> RunDirectory:
+    """Return the run with a configuration that computes in float32."""
+    model = dataclasses.replace(run.config.model, precision="float32")
+    changed = copy.copy(run)
+    changed.config = dataclasses.replace(run.config, model=model)
+    return changed

@@ -1,4 +1,4 @@
-"""Choose the images that an export is checked with, without TensorFlow."""
+"""Choose the images that an export is checked with."""
 
 import io
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from datasets.image_files.folder_or_zip import open_source
 from datasets.images.decode import inspect_image, read_resized
 from datasets.load import holds_own_form, labelled_set
 from datasets.splits import Splits
-from learning.errors import UsageError
+from learning.errors import CheckpointError, UsageError
 from learning.inference.prediction import image_files
 from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory
@@ -74,7 +74,7 @@ def questions_for(
             raise UsageError(
                 f"{run.path} has no images with it; give some to check the export with --check DIR"
             )
-        splits = run_data.open_data(run.config, run)
+        splits = _own_splits(run)
         return held_out_questions(run, splits, most), _examples(splits) if with_examples else None
     questions = folder_questions(run, check_dir, most)
     if not with_examples:
@@ -86,6 +86,13 @@ def questions_for(
             f"there is only one image in {check_dir}; give at least 2, half of which set the ranges"
         )
     return questions.part(slice(1, None, 2)), questions.images[::2][:MOST_EXAMPLES]
+
+
+def _own_splits(run: RunDirectory) -> Splits:
+    try:
+        return run_data.open_data(run.config, run)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; or check the export with other images: --check DIR") from error
 
 
 def held_out_questions(run: RunDirectory, splits: Splits, most: int = MOST) -> Questions:

@@ -15,7 +15,7 @@ ENCODED, CLASSES, CLASS_NAMES = "encoded", "classes", "class_names"
 
 
 def write(contents: Contents, folder: Path) -> None:
-    """Write saved_model.pb in `folder`, with two signatures and the labels in assets.extra/labels.txt.
+    """Write saved_model.pb in `folder`, with two signatures.
 
     `serving_default` takes `images`, uint8 (N, H, W, C); `encoded` takes `encoded`, string (N,), the bytes of files
     that are decoded and resized in the graph. Both give `probabilities`, float32 (N, K), and `classes`, string

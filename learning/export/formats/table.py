@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from learning.errors import UsageError
 
-EXTRA = "pip install 'sessionnet[export]'"
+EXTRA = "pip install -e '.[export]'"
 
 
 class Format(NamedTuple):

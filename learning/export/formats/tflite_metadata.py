@@ -40,7 +40,8 @@ def with_metadata(model: bytes, contents: Contents) -> bytes:
     parsed.metadata = [*(parsed.metadata or []), entry]
     file = io.BytesIO(flatbuffer_utils.convert_object_to_bytearray(parsed))
     with zipfile.ZipFile(file, "a") as archive:
-        archive.writestr(zipfile.ZipInfo(LABELS, _MADE), "\n".join(contents.class_names) + "\n")
+        lines = [" ".join(name.splitlines()) for name in contents.class_names]
+        archive.writestr(zipfile.ZipInfo(LABELS, _MADE), "\n".join(lines) + "\n")
         facts = json.dumps(contents.described(), indent=1, ensure_ascii=False)
         archive.writestr(zipfile.ZipInfo(FACTS, _MADE), facts)
     return file.getvalue()
