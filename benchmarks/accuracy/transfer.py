@@ -35,7 +35,7 @@ from learning.terminal.command import ScriptParser
 COMMAND = "train.py"
 ZERO_SHOT, NETWORK = "zero-shot", "efficientnet-lite0"
 WAYS: dict[str, tuple[str, ...]] = {  # the arguments of train.py beside the images
-    "scratch": ("--config", "folder-scratch", "--train.batch_size", "auto"),  # 32 may be more than all
+    "scratch": ("--config", "folder-scratch"),
     "head-only": ("--model.freeze", "head-only", "--train.augment_train", "false"),
     "all-layers": (),
 }
