@@ -12,8 +12,8 @@ from models.graph.building import operations_behind
 from models.graph.copying import Unsupported, copied_from
 
 MOST_OPACITY = 0.6  # of the colours over a picture
-# The colours of a map from 0 to 1: dark red, red, yellow.
-LEVELS, COLOURS = (0.0, 0.5, 1.0), ((128, 0, 0), (255, 0, 0), (255, 255, 0))
+# The colours of a map from 0 to 1: violet and magenta, which are rare in photographs, then yellow.
+LEVELS, COLOURS = (0.0, 0.5, 1.0), ((80, 0, 180), (240, 0, 130), (255, 255, 0))
 SMALLEST, LARGEST = 112, 256  # sides of a picture (pixels)
 
 

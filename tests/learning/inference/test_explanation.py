@@ -168,7 +168,8 @@ def test_logits_that_are_not_numbers_have_an_empty_map(session):
 
 def test_an_overlay_leaves_the_image_where_nothing_speaks():
     image = np.array([[[10], [200], [100]]], np.uint8)
-    expected = [[[10, 10, 10], [0.7 * 200 + 0.3 * 255, 140, 140], [0.4 * 100 + 0.6 * 255] * 2 + [40]]]
+    magenta = [140 + 0.3 * 240, 140, 140 + 0.3 * 130]
+    expected = [[[10, 10, 10], magenta, [40 + 0.6 * 255, 40 + 0.6 * 255, 40]]]
     found = overlay(image, np.array([[0, 0.5, 1]]))
     assert (found.dtype, found.shape) == (np.uint8, (1, 3, 3))
     np.testing.assert_allclose(found, expected, atol=0.51)  # rounded
