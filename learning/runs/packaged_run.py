@@ -39,5 +39,5 @@ def open_run(path: str | os.PathLike[str]) -> RunDirectory:
         return PackagedRun(name)
     near = difflib.get_close_matches(name, PACKAGES, n=1, cutoff=0.8)
     if near and not Path(name).exists():
-        raise CheckpointError(f"there is no run {name}; did you mean {near[0]}?")
+        raise CheckpointError(f"{name} does not exist; did you mean {near[0]}?")
     return RunDirectory(name)

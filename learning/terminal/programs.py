@@ -40,7 +40,9 @@ def test() -> None:
     from learning.reports.scores import detail_lines, score_lines
 
     all_crops = None if arguments.crops is None else arguments.crops == "all"
-    results, files = evaluate_run(run, arguments.data_dir, arguments.output, all_crops=all_crops)
+    results, files = evaluate_run(
+        run, arguments.data_dir, arguments.output, all_crops=all_crops, label_issues=arguments.label_issues
+    )
     print("\n".join([f"run: {run.path}", *score_lines(results), *detail_lines(results)]))
     print(f"written: {', '.join([str(files[0]), *(path.name for path in files[1:])])}")
 
@@ -68,6 +70,11 @@ def _parse_test() -> argparse.Namespace:
         choices=("all", "one"),
         help="test with all crops after the centre crop, or with that alone, which is quicker (default: the run's "
         "train.test_crops, all unless it was set)",
+    )
+    parser.add_argument(
+        "--label-issues",
+        action="store_true",
+        help="also list the images whose labels may be wrong, the most suspicious first",
     )
     return parser.parse_args()
 
