@@ -87,8 +87,9 @@ def predict() -> None:
     from learning.runs.packaged_run import open_run
 
     run = open_run(arguments.run or newest_run())
-    for path in filter(None, (arguments.output, arguments.embed)):
-        check_writable(path)
+    for option in ("--output", "--embed"):
+        if path := getattr(arguments, option.strip("-")):
+            check_writable(path, option)
     if arguments.output or arguments.embed or arguments.explain:
         outlive_reader()  # the results are in files
     if arguments.run is None:
