@@ -153,6 +153,7 @@ class RunTest:
             results["errors"] = write_errors(
                 self._sess, self._model, dataset, images, folder / f"{name}-errors"
             )
+            names += [f"{name}-errors"] if results["errors"] else []
         return results, [*write_results(results, folder, name), *names]
 
 

@@ -113,6 +113,5 @@ def test_a_test_of_what_was_held_out_fits_the_temperature_on_the_validation_set(
         assert written["nll_calibrated"] < written["nll"]
         assert results["calibration"]["ece_calibrated"] < results["calibration"]["ece"]
     assert [entry["predicted"] for entry in results["errors"]] == ["2", "0"]
-    expected = {"test.json", "test-confusion.png", "test-predictions.csv", "calibration.json"}
-    assert set(names) == expected
-    assert {path.name for path in tmp_path.iterdir()} == expected | {"test-errors"}
+    expected = {"test.json", "test-confusion.png", "test-predictions.csv", "test-errors", "calibration.json"}
+    assert set(names) == {path.name for path in tmp_path.iterdir()} == expected

@@ -125,7 +125,7 @@ def test_the_last_map_of_the_graph_is_explained_unless_another_is_named():
     ("name", "last", "shape"),
     [
         ("alexnet", "pool5", [6, 6, 256]),
-        ("resnet50", "stage4/block3", [7, 7, 2048]),
+        ("resnet18", "stage4/block2", [7, 7, 512]),
         ("resnet20", "stage3/block3", [8, 8, 64]),
         ("mini-resnet", "stage1/block2", [9, 9, 64]),
         ("efficientnet-lite0", "head", [7, 7, 1280]),
