@@ -53,9 +53,9 @@ def fit(
     :param resume: continue the run in `run_dir`, with the same result as if it had not been interrupted.
     :param callbacks: watch training too: see `learning.callbacks`.
     :param verbose: show on standard output what is trained, and its progress.
-    :return: what test.json holds: the scores, recall by class and confusion matrix of the test set (or of the set
-        that `split` names: the validation or training set), and the epoch whose weights were tested. See
-        `learning.inference.evaluation.evaluate`.
+    :return: what test.json holds: the scores, figures by class, calibration, confusion matrix and worst errors of
+        the test set (or of the set that `split` names: the validation or training set), and the epoch whose weights
+        were tested. See `learning.inference.evaluation.evaluate`.
     :raises UsageError: an option is unknown or does not fit the data.
     :raises DataError: the images cannot be used.
     :raises CheckpointError: the run cannot be resumed, or not with this configuration.
@@ -91,7 +91,7 @@ def _fit(
     config: RunConfig, path: Path, run: RunDirectory | None, callbacks: Sequence[Callback], verbose: bool
 ) -> dict[str, Any]:
     """Train in a locked directory; resume `run`, if it is given."""
-    from learning.inference.evaluation import evaluate, write_results  # imports TensorFlow quietly
+    from learning.inference.evaluation import RunTest  # imports TensorFlow quietly
     from learning.inference.trained import load_selected
     from learning.machine.precision import with_precision
     from learning.machine.session import open_session, v1
@@ -152,11 +152,7 @@ def _fit(
         watching = [TrainingImages(splits.train), _RunRecord(run, config), *callbacks]
         optimizer.train(sess, path, resume=resume, fresh=False, verbose=verbose, callbacks=watching)
         epoch = load_selected(sess, model, path, config.train.select).epoch
-        dataset, split = run_data.held_out(splits)
-        train = config.train
-        results = evaluate(sess, model, dataset, evaluator=train.evaluator, batch_size=train.batch_size)
-    results |= {"split": split, "epoch": epoch}
-    write_results(results, path, "test")
+        results, _ = RunTest(sess, model, config, epoch).on_held_out(splits, path)
     write_run_page(path)
     return results
 

@@ -77,7 +77,7 @@ class RunConfig:
         this limit shortens it, training refuses another length.
         """
         kept = ("keep_checkpoints", "save_every_steps", "select", "tensorboard", "profile", "threads")
-        return kept if self.schedule.name == "cosine" else ("num_epochs", *kept)
+        return (*(() if self.schedule.name == "cosine" else ("num_epochs",)), *kept, "test_crops")
 
     def flat(self) -> dict[str, Any]:
         """Return the learning options as a flat dictionary like the post's `hp_d`."""
