@@ -11,12 +11,12 @@ import re
 import tarfile
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from datasets.errors import DataError, escape_name, shortened
 from datasets.image_files.folder_names import PART_OF
-from datasets.image_files.source import NO_SIZE, Source, SourceFile, is_ignored
+from datasets.image_files.source import NO_SIZE, Source, SourceFile, is_ignored, parts_of
 from datasets.images.decode import ImageError
 from datasets.images.formats import IMAGE, START_BYTES, KindsByContent, kind_by_name, kind_by_start
 
@@ -51,7 +51,8 @@ class TarSource(Source):
         return repr([(str(path), status.st_size, status.st_mtime_ns) for path, status in found])
 
     def read(self, name: str) -> bytes:
-        self.files()  # lists the places
+        if not self._places:
+            self.files()
         shard, offset, size = self._places[name]
         if size > MAX_MEMBER_BYTES:
             raise ImageError(f"{size} bytes are more than the {MAX_MEMBER_BYTES} that are read")
@@ -76,15 +77,16 @@ class TarSource(Source):
         for number, path in enumerate(self._shards):
             members = dict(_members(path))  # the last of equal names
             for name, (offset, size) in members.items():
-                file = PurePosixPath(name)
-                if file.suffix == CLASS_SUFFIX or any(map(is_ignored, file.parts)):
+                *folders, last = parts = parts_of(name)
+                if last.endswith(CLASS_SUFFIX) or any(map(is_ignored, parts)):
                     continue
                 kind = kind_by_name(name) or kinds.kind(name, partial(self._kind_by_start, number, offset))
                 label = members.get(_key(name) + CLASS_SUFFIX)
-                folder = self._class_of(number, *label) if label else str(file.parent)
-                place = PurePosixPath(_part(path), folder, path.stem, file.name)
-                self._places[str(place)] = _Place(number, offset, size)
-                yield SourceFile(str(place), size if kind == IMAGE else NO_SIZE, offset, kind)
+                if label:
+                    folders = [self._class_of(number, *label)]
+                place = "/".join(filter(None, (_part(path), *folders, path.stem, last)))
+                self._places[place] = _Place(number, offset, size)
+                yield SourceFile(place, size if kind == IMAGE else NO_SIZE, offset, kind)
 
     def _kind_by_start(self, shard: int, offset: int) -> str:
         return kind_by_start(self._bytes(shard, offset, START_BYTES))
@@ -116,13 +118,13 @@ def _members(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
                 archive.members = []  # type: ignore[attr-defined]  # they would take hundreds of bytes each
                 if not member.isreg() or member.sparse:
                     continue
-                name = PurePosixPath(member.name)
-                if name.is_absolute() or ".." in name.parts:
+                parts = parts_of(member.name)
+                if member.name.startswith("/") or ".." in parts or not parts:
                     raise DataError(
                         f"'{escape_name(path)}' has a member '{escape_name(member.name)}', which leads out of its "
                         "folder; pack the archive anew"
                     )
-                yield str(name), (member.offset_data, member.size)
+                yield "/".join(parts), (member.offset_data, member.size)
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         raise DataError(
             f"'{escape_name(path)}' cannot be read as a tar archive ({error}); give complete archives that are not "
