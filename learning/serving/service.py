@@ -1,0 +1,74 @@
+"""Label images for many clients at once: decode in a few threads, predict in one."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from datasets.images.decode import ImageError
+from learning.serving.batching import Batcher
+from learning.serving.classifier import Answer, Classifier, Job
+from learning.serving.limits import Budget, Limits, Refused, busy
+from models.runtime.cpu import usable_cores
+
+FEWEST_THREADS = 4  # so that some slow images do not hold up the others
+
+Source = bytes | np.ndarray  # a file, or pixels (H, W, C) uint8
+
+logger = logging.getLogger(__name__)
+
+
+class Service:
+    """A classifier with its threads. `label` is called from one event loop."""
+
+    def __init__(self, classifier: Classifier, limits: Limits, batch_size: int) -> None:
+        """Start the threads.
+
+        :param batch_size: the most images that are predicted together.
+        """
+        self.classifier, self.limits = classifier, limits
+        self.images = Budget(limits.waiting, f"{limits.waiting} images are waiting already")
+        self._pool = ThreadPoolExecutor(max(FEWEST_THREADS, usable_cores()), thread_name_prefix="decode")
+        self._batcher = Batcher(classifier.answer, batch_size)
+
+    async def label(self, sources: Sequence[Source], *, explain: bool = False) -> list[Answer | ImageError]:
+        """Return the answer to each image, or why it cannot be read.
+
+        :raises Refused: there are no images or too many, or too many are waiting.
+        """
+        most = self.limits.images
+        if not 1 <= len(sources) <= most:
+            count = len(sources) or "no"
+            raise Refused(413 if sources else 400, f"there are {count} images; send 1 to {most} in a request")
+        self.images.take(len(sources))
+        try:
+            found = await asyncio.gather(
+                *(self._label(source, explain) for source in sources), return_exceptions=True
+            )
+        finally:
+            self.images.give_back(len(sources))
+        return [_known(outcome) for outcome in found]
+
+    async def _label(self, source: Source, explain: bool) -> Answer:
+        prepare = self.classifier.decode if isinstance(source, bytes) else self.classifier.resize
+        with self._batcher.expecting():
+            image = await asyncio.get_running_loop().run_in_executor(self._pool, prepare, source)  # type: ignore[arg-type]
+            future = self._batcher.submit(Job(image, explain))
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Answer what is waiting, and end the threads."""
+        self._pool.shutdown()
+        self._batcher.close()
+        self.classifier.close()
+
+
+def _known(outcome: Answer | BaseException) -> Answer | ImageError:
+    """Return an answer or the fault of an image; raise what else went wrong."""
+    if isinstance(outcome, MemoryError):
+        raise busy("the memory does not suffice for this image now") from outcome
+    if isinstance(outcome, BaseException) and not isinstance(outcome, ImageError):
+        raise outcome
+    return outcome
