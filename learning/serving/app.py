@@ -55,17 +55,13 @@ class Endpoints:
 
     async def predict(self, request: Request) -> Response:
         """Label the image in the body, or the files of a form; the row of an unreadable one holds the reason."""
-        top_k, explain = _top_k(request), _is_explained(request)
+        top_k, has_pictures = _top_k(request), _has_pictures(request)
         names, files = await _files(request)
-        found = await self._service.label(files, explain=explain)
+        found = await self._service.label(files, has_pictures=has_pictures)
         rows = [self._row(name, outcome, top_k) for name, outcome in zip(names, found, strict=True)]
-        is_readable = any("classes" in row for row in rows)
-        content = {"model": self.name, "predictions": rows}
-        if not is_readable:
-            content["error"] = (
-                rows[0]["error"] if len(rows) == 1 else f"none of the {len(rows)} images can be read"
-            )
-        return JSONResponse(content, 200 if is_readable else 422)
+        if all("error" in row for row in rows):
+            raise Refused(422, "; ".join(_reason(row) for row in rows))
+        return JSONResponse({"model": self.name, "predictions": rows})
 
     def _row(self, name: str | None, outcome: Answer | ImageError, top_k: int) -> dict[str, Any]:
         row: dict[str, Any] = {"file": name}
@@ -100,6 +96,10 @@ class Endpoints:
             )
 
 
+def _reason(row: dict[str, Any]) -> str:
+    return f"{row['file']}: {row['error']}" if row["file"] else row["error"]
+
+
 def _probabilities(found: Sequence[Answer | ImageError]) -> list[Any]:
     """Return the probabilities of all images; Refused if one cannot be read, as TensorFlow Serving does."""
     for place, outcome in enumerate(found):
@@ -115,10 +115,10 @@ def _top_k(request: Request) -> int:
     return int(text)
 
 
-def _is_explained(request: Request) -> bool:
-    text = request.query_params.get("explain", "false")
+def _has_pictures(request: Request) -> bool:
+    text = request.query_params.get("pictures", "false")
     if text not in ("true", "false"):
-        raise Refused(400, f"explain is {text!r}; give true or false")
+        raise Refused(400, f"pictures is {text!r}; give true or false")
     return text == "true"
 
 

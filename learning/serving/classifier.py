@@ -20,7 +20,7 @@ class Job(NamedTuple):
     """An image to label, (H, W, C) uint8 of the run's image_size."""
 
     image: np.ndarray
-    is_explained: bool = False
+    has_pictures: bool = False
 
 
 class Answer(NamedTuple):

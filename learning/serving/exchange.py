@@ -62,16 +62,20 @@ class Exchange:
         self.is_complete |= is_last and not self.is_disconnected
 
     async def refuse(self, scope: Scope, refused: Refused) -> None:
-        """Answer with a refusal, unless an answer has begun; the connection ends, since its body was not read."""
+        """Answer with a refusal, unless an answer has begun.
+
+        What is still to come of the body is read and dropped by uvicorn: if the connection ended now, the client
+        would not see the answer.
+        """
         if not self._is_answered:
-            headers = {**refused.headers, "Connection": "close"}
-            await JSONResponse(refused.content, refused.status, headers)(scope, self._receive, self.send)
+            answer = JSONResponse(refused.content, refused.status, refused.headers)
+            await answer(scope, self._receive, self.send)
 
     def too_slow(self, seconds: float) -> Refused:
         """Return the refusal of a request that took too long, whoever was slow."""
         if self._is_read:
             return busy(f"no answer within {seconds:g} s")
-        return Refused(408, f"the request did not arrive within {seconds:g} s")
+        return Refused(408, f"the request did not arrive within {seconds:g} s", {"Connection": "close"})
 
     def close(self) -> None:
         """Give back the bytes of the body."""

@@ -33,7 +33,9 @@ class Service:
         self._pool = ThreadPoolExecutor(max(FEWEST_THREADS, usable_cores()), thread_name_prefix="decode")
         self._batcher = Batcher(classifier.answer, batch_size)
 
-    async def label(self, sources: Sequence[Source], *, explain: bool = False) -> list[Answer | ImageError]:
+    async def label(
+        self, sources: Sequence[Source], *, has_pictures: bool = False
+    ) -> list[Answer | ImageError]:
         """Return the answer to each image, or why it cannot be read.
 
         :raises Refused: there are no images or too many, or too many are waiting.
@@ -45,17 +47,17 @@ class Service:
         self.images.take(len(sources))
         try:
             found = await asyncio.gather(
-                *(self._label(source, explain) for source in sources), return_exceptions=True
+                *(self._label(source, has_pictures) for source in sources), return_exceptions=True
             )
         finally:
             self.images.give_back(len(sources))
         return [_known(outcome) for outcome in found]
 
-    async def _label(self, source: Source, explain: bool) -> Answer:
+    async def _label(self, source: Source, has_pictures: bool) -> Answer:
         prepare = self.classifier.decode if isinstance(source, bytes) else self.classifier.resize
         with self._batcher.expecting():
             image = await asyncio.get_running_loop().run_in_executor(self._pool, prepare, source)  # type: ignore[arg-type]
-            future = self._batcher.submit(Job(image, explain))
+            future = self._batcher.submit(Job(image, has_pictures))
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
