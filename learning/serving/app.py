@@ -1,10 +1,12 @@
 """The addresses that a server answers, as an ASGI application."""
 
-import asyncio
+import base64
+import io
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -14,6 +16,7 @@ from starlette.routing import Route
 
 from datasets.errors import escape_name
 from datasets.images.decode import ImageError
+from learning.inference.explanation import overlay
 from learning.inference.prediction import top_classes
 from learning.serving import tensorflow_serving
 from learning.serving.classifier import Answer
@@ -58,17 +61,22 @@ class Endpoints:
         top_k, has_pictures = _top_k(request), _has_pictures(request)
         names, files = await _files(request)
         found = await self._service.label(files, has_pictures=has_pictures)
-        rows = [self._row(name, outcome, top_k) for name, outcome in zip(names, found, strict=True)]
+        rows = await self._service.in_thread(self._rows, names, found, top_k)
         if all("error" in row for row in rows):
             raise Refused(422, "; ".join(_reason(row) for row in rows))
         return JSONResponse({"model": self.name, "predictions": rows})
 
+    def _rows(
+        self, names: Sequence[str | None], found: Sequence[Answer | ImageError], top_k: int
+    ) -> list[dict[str, Any]]:
+        return [self._row(name, outcome, top_k) for name, outcome in zip(names, found, strict=True)]
+
     def _row(self, name: str | None, outcome: Answer | ImageError, top_k: int) -> dict[str, Any]:
-        row: dict[str, Any] = {"file": name}
         if isinstance(outcome, ImageError):
-            return {**row, "error": str(outcome)}
+            return {"file": name, "error": str(outcome)}
         best = top_classes(outcome.probabilities, self._class_names, top_k)
-        return {**row, "classes": [{"name": label, "probability": value} for label, value in best]}
+        row = {"file": name, "classes": [{"name": label, "probability": value} for label, value in best]}
+        return row | _pictures(outcome)
 
     async def status(self, request: Request) -> Response:
         """Return the status of the model as TensorFlow Serving does."""
@@ -79,8 +87,7 @@ class Endpoints:
         """Label images as TensorFlow Serving does."""
         self._check_model(request)
         body, channels = await request.body(), self._service.classifier.image_shape[-1]
-        loop = asyncio.get_running_loop()
-        asked = await loop.run_in_executor(None, partial(tensorflow_serving.parse_predict, body, channels))
+        asked = await self._service.in_thread(tensorflow_serving.parse_predict, body, channels)
         found = await self._service.label(asked.images)
         answer = tensorflow_serving.predict_response(
             _probabilities(found), self._class_names, is_row=asked.is_row
@@ -94,6 +101,23 @@ class Endpoints:
             raise Refused(
                 404, f"there is no model {asked}; there is {self.name}, version {tensorflow_serving.VERSION}"
             )
+
+
+def _pictures(answer: Answer) -> dict[str, str]:
+    """Return what the network saw and, if there is one, the map of the best class over it, as data URIs."""
+    if answer.crop is None:
+        return {}
+    pictures = {"crop": answer.crop}
+    if answer.heat is not None:
+        pictures["map"] = overlay(answer.crop, answer.heat)
+    return {name: _data_uri(pixels) for name, pixels in pictures.items()}
+
+
+def _data_uri(pixels: np.ndarray) -> str:
+    """Return (H, W, C) uint8 as a PNG in a data URI."""
+    file = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
 def _reason(row: dict[str, Any]) -> str:

@@ -52,12 +52,14 @@ def serve_run(
     from learning.serving.server import answer_requests
     from learning.serving.service import Service
 
-    limits = Limits(request_bytes=arguments.max_mib * MEBI, images=arguments.max_images)
+    limits = Limits(
+        request_bytes=arguments.max_mib * MEBI, images=arguments.max_images, seconds=arguments.max_seconds
+    )
     name = arguments.name or run.path.resolve().name
-    classifier = Classifier(run, ten_crop=arguments.ten_crop)
+    classifier = Classifier(run, ten_crop=arguments.ten_crop, is_calibrated=arguments.calibrated)
     service = Service(classifier, limits, arguments.batch_size)
     try:
-        page = Page(name, run.class_names, limits)
+        page = Page(name, run.class_names, limits, has_maps=classifier.has_maps)
         guard = Guard(make_app(name, service, page), limits, own_hosts(sock, arguments.allow_host))
         answer_requests(guard, sock, limits, on_ready)
     finally:
@@ -84,6 +86,11 @@ def _parse() -> argparse.Namespace:
     add("--name", help="of the model in addresses (default: the name of the run's folder)")
     add("--ten-crop", action="store_true", help="average over all test crops, usually ten: slower, better")
     add(
+        "--calibrated",
+        action="store_true",
+        help="divide the logits by the temperature that test.py fitted, so that probabilities are honest",
+    )
+    add(
         "--batch-size",
         type=_count,
         default=BATCH_SIZE,
@@ -103,6 +110,13 @@ def _parse() -> argparse.Namespace:
         default=Limits.request_bytes // MEBI,
         metavar="N",
         help=f"MiB of a request (default: {Limits.request_bytes // MEBI})",
+    )
+    add(
+        "--max-seconds",
+        type=_count,
+        default=round(Limits.seconds),
+        metavar="N",
+        help=f"for a request, from its first byte to the last of the answer (default: {Limits.seconds:g})",
     )
     add(
         "--allow-host",

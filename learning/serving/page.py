@@ -20,8 +20,11 @@ class Page:
     :ivar policy: the Content-Security-Policy that allows exactly these.
     """
 
-    def __init__(self, name: str, class_names: tuple[str, ...], limits: Limits) -> None:
-        """Write the document."""
+    def __init__(self, name: str, class_names: tuple[str, ...], limits: Limits, *, has_maps: bool) -> None:
+        """Write the document.
+
+        :param has_maps: answers have maps of where the network finds a class.
+        """
         loader, undefined = jinja2.FileSystemLoader(FOLDER), jinja2.StrictUndefined
         environment = jinja2.Environment(
             loader=loader, autoescape=True, trim_blocks=True, undefined=undefined
@@ -34,6 +37,7 @@ class Page:
             num_classes=len(class_names),
             script=script,
             style=style,
+            has_maps=has_maps,
             settings=settings,
         )
         self.html = html.encode("utf-8", "replace").decode("utf-8")  # a folder's name may not be text

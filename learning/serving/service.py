@@ -1,9 +1,9 @@
 """Label images for many clients at once: decode in a few threads, predict in one."""
 
 import asyncio
-import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,9 +15,8 @@ from models.runtime.cpu import usable_cores
 
 FEWEST_THREADS = 4  # so that some slow images do not hold up the others
 
+Result = TypeVar("Result")
 Source = bytes | np.ndarray  # a file, or pixels (H, W, C) uint8
-
-logger = logging.getLogger(__name__)
 
 
 class Service:
@@ -54,11 +53,19 @@ class Service:
         return [_known(outcome) for outcome in found]
 
     async def _label(self, source: Source, has_pictures: bool) -> Answer:
-        prepare = self.classifier.decode if isinstance(source, bytes) else self.classifier.resize
         with self._batcher.expecting():
-            image = await asyncio.get_running_loop().run_in_executor(self._pool, prepare, source)  # type: ignore[arg-type]
+            image = await self.in_thread(self._prepared, source)
             future = self._batcher.submit(Job(image, has_pictures))
         return await asyncio.wrap_future(future)
+
+    def _prepared(self, source: Source) -> np.ndarray:
+        if isinstance(source, bytes):
+            return self.classifier.decode(source)
+        return self.classifier.resize(source)
+
+    async def in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Return what `work` gives in a thread beside the event loop, which goes on."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
 
     def close(self) -> None:
         """Answer what is waiting, and end the threads."""
