@@ -13,6 +13,7 @@ from datasets.dataset import DataSet
 from datasets.images.decode import read_resized
 from datasets.images.resizing import resize_image
 from learning.errors import NonFiniteError, UsageError
+from learning.inference.calibration import read_temperature, use_temperature
 from learning.inference.explanation import GradCam
 from learning.runs.directory import RunDirectory
 from models.convnet import ConvNet
@@ -64,8 +65,6 @@ class Classifier:
         self.batch_size = run.config.train.batch_size
         self._model, self._plain_sess, epoch = load_run(run)
         if is_calibrated:
-            from learning.inference.calibration import read_temperature, use_temperature
-
             use_temperature(self._model, read_temperature(run, epoch))
         self._grad_cam = _grad_cam(self._model)
         self._sess = self._model.session_for(self._plain_sess, MANY)

@@ -1,4 +1,4 @@
-"""A server on a real socket in this process, with a stand-in for the network; and a client of the standard library."""
+"""A server on a real socket in this process, a stand-in for its network, and a client."""
 
 import contextlib
 import http.client

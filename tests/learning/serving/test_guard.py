@@ -75,7 +75,7 @@ def test_a_browser_may_neither_guess_nor_frame(client, path):
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_read(net):
-    with serving(net, Limits(request_bytes=MEBI)) as (client, guard):
+    with serving(net, Limits(request_bytes=MEBI)) as (client, _):
         answer = raw(client.port, head(f"Content-Length: {MEBI + 1}", "Connection: close"))
         assert answer.startswith(b"HTTP/1.1 413 ")
         for path in ("/predict", "/nothing"):  # a client that sends all of it gets its answer, too
