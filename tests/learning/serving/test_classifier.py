@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datasets.dataset import DataSet
 from learning.config.run_config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from learning.errors import CheckpointError, NonFiniteError
 from learning.fit import build_training
@@ -18,6 +19,7 @@ from learning.serving.classifier import Classifier, Job
 from tests.conftest import tf
 from tests.support.made_sets import write_dark_and_bright
 
+NOISE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 CLOSE = 1e-5  # of probabilities computed in batches of other sizes, by other kernels
 
 
@@ -60,60 +62,61 @@ def served(run, **options):
         yield classifier
 
 
-def expected(run, paths, ten_crop=False):
+@pytest.fixture(scope="module")
+def plain(run):
+    with served(run) as classifier:
+        yield classifier
+
+
+def expected(run, paths):
     with tf.Graph().as_default():
-        rows = predict_run(run, [str(path) for path in paths], ten_crop=ten_crop, top_k=2)
+        rows = predict_run(run, [str(path) for path in paths], top_k=2)
         return np.array([[dict(row.classes)[name] for name in run.class_names] for row in rows])
 
 
-@pytest.mark.parametrize("ten_crop", [False, True])
-def test_files_get_the_probabilities_of_predict(run, photos, ten_crop):
+def test_files_get_the_probabilities_of_predict(run, photos, plain):
     paths = [photos / "cat" / "0.png", photos / "dog" / "3.png", photos / "cat" / "5.png"]
-    with served(run, ten_crop=ten_crop) as classifier:
-        assert classifier.class_names == ("cat", "dog")
-        images = [classifier.decode(path.read_bytes()) for path in paths]
-        assert {image.shape for image in images} == {classifier.image_shape} == {(20, 30, 3)}
-        together = [answer.probabilities for answer in classifier.answer([Job(image) for image in images])]
-        alone = [classifier.answer([Job(image)])[0].probabilities for image in images]
-    np.testing.assert_allclose(together, expected(run, paths, ten_crop), atol=CLOSE)
+    assert plain.class_names == ("cat", "dog")
+    images = [plain.decode(path.read_bytes()) for path in paths]
+    assert {image.shape for image in images} == {plain.image_shape} == {(20, 30, 3)}
+    together = [answer.probabilities for answer in plain.answer([Job(image) for image in images])]
+    alone = [plain.answer([Job(image)])[0].probabilities for image in images]
+    np.testing.assert_allclose(together, expected(run, paths), atol=CLOSE)
     np.testing.assert_allclose(alone, together, atol=CLOSE)
 
 
-def test_pixels_are_resized_as_files_are(run, photos):
+def test_pixels_are_resized_as_files_are(photos, plain):
     path = photos / "cat" / "0.png"
-    with served(run) as classifier:
-        image = classifier.decode(path.read_bytes())
-        np.testing.assert_array_equal(classifier.resize(np.asarray(Image.open(path))), image)
-        assert classifier.resize(image) is image
+    image = plain.decode(path.read_bytes())
+    np.testing.assert_array_equal(plain.resize(np.asarray(Image.open(path))), image)
+    assert plain.resize(image) is image
 
 
-def test_pictures_are_the_centre_and_where_the_best_class_is(run):
-    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    with served(run) as classifier:
-        assert classifier.has_maps
-        plain, shown = classifier.answer([Job(image), Job(image, has_pictures=True)])
-    assert (plain.crop, plain.heat) == (None, None)
-    np.testing.assert_array_equal(shown.crop, image[2:18, 3:27])
+def test_pictures_are_the_centre_and_where_the_best_class_is(plain):
+    assert plain.has_maps
+    without, shown = plain.answer([Job(NOISE), Job(NOISE, has_pictures=True)])
+    assert (without.crop, without.heat) == (None, None)
+    np.testing.assert_array_equal(shown.crop, NOISE[2:18, 3:27])
     assert shown.heat.shape == (16, 24)
     assert 0 <= shown.heat.min() <= shown.heat.max() <= 1
-    np.testing.assert_allclose(plain.probabilities, shown.probabilities, atol=CLOSE)
+    np.testing.assert_allclose(without.probabilities, shown.probabilities, atol=CLOSE)
 
 
-def test_calibrated_probabilities_are_those_of_the_logits_divided_by_the_temperature(run, tmp_path):
-    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    with served(run) as classifier:
-        [plain] = classifier.answer([Job(image)])
+def test_calibrated_probabilities_of_ten_crops(run, photos, plain):
     with pytest.raises(CheckpointError, match="no temperature"), served(run, is_calibrated=True):
         pass
     path = run.path / "calibration.json"
     path.write_text(json.dumps({"temperature": 2.0, "epoch": 1}))
     try:
-        with served(run, is_calibrated=True) as classifier:
-            [tempered] = classifier.answer([Job(image)])
+        with served(run, ten_crop=True, is_calibrated=True) as classifier:
+            [found] = classifier.answer([Job(NOISE)])
     finally:
         path.unlink()
-    roots = np.sqrt(plain.probabilities)  # softmax(logits / 2), up to a factor
-    np.testing.assert_allclose(tempered.probabilities, roots / roots.sum(), rtol=1e-4)
+    crops, _ = DataSet(NOISE[np.newaxis], crop_size="16x24").batch([0], augment=True)  # (1, 10, 16, 24, 3)
+    logits = plain._plain_sess.run(plain._model.logits, plain._model.feed(crops[0]))
+    powers = np.exp(logits / 2)
+    by_hand = (powers / powers.sum(axis=1, keepdims=True)).mean(axis=0)
+    np.testing.assert_allclose(found.probabilities, by_hand, atol=CLOSE)
 
 
 def test_a_network_without_a_softmax_and_without_a_feature_map(photos, tmp_path, monkeypatch):
@@ -139,10 +142,9 @@ def test_a_network_without_a_softmax_and_without_a_feature_map(photos, tmp_path,
     np.testing.assert_allclose([answer.probabilities], expected(run, paths), atol=CLOSE)
 
 
-def test_probabilities_that_are_not_numbers_are_an_error(run, monkeypatch):
-    with served(run) as classifier:
-        monkeypatch.setattr(
-            type(classifier._model), "predict", lambda self, *arguments, **options: np.full((1, 2), np.nan)
-        )
-        with pytest.raises(NonFiniteError, match="not finite; train it again"):
-            classifier.answer([Job(np.zeros((20, 30, 3), np.uint8))])
+def test_probabilities_that_are_not_numbers_are_an_error(plain, monkeypatch):
+    monkeypatch.setattr(
+        type(plain._model), "predict", lambda self, *arguments, **options: np.full((1, 2), np.nan)
+    )
+    with pytest.raises(NonFiniteError, match="not finite; train it again"):
+        plain.answer([Job(NOISE)])
