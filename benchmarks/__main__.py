@@ -14,6 +14,7 @@ COMMANDS = {
     "input": "speed.input",
     "epoch": "speed.epoch",
     "start": "speed.start",
+    "serving": "speed.serving",
     "memory": "speed.memory",
     "filter_gradients": "speed.filter_gradients",
     "freezing": "speed.freezing",

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from socket import socket
@@ -56,6 +57,8 @@ def serve_run(
         request_bytes=arguments.max_mib * MEBI, images=arguments.max_images, seconds=arguments.max_seconds
     )
     name = arguments.name or run.path.resolve().name
+    if arguments.threads is not None:
+        run.config = replace(run.config, train=replace(run.config.train, threads=arguments.threads))
     classifier = Classifier(run, ten_crop=arguments.ten_crop, is_calibrated=arguments.calibrated)
     service = Service(classifier, limits, arguments.batch_size)
     try:
@@ -96,6 +99,12 @@ def _parse() -> argparse.Namespace:
         default=BATCH_SIZE,
         metavar="N",
         help=f"the most waiting images that are predicted together (default: {BATCH_SIZE})",
+    )
+    add(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="of TensorFlow, 0: one per core (default: as the run was trained)",
     )
     add(
         "--max-images",
