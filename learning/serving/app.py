@@ -1,5 +1,6 @@
 """The addresses that a server answers, as an ASGI application."""
 
+import asyncio
 import base64
 import io
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from python_multipart.exceptions import FormParserError
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -26,7 +28,7 @@ from learning.serving.service import Service
 
 TOP_K = 5  # classes in an answer
 FORM = "multipart/form-data"
-MOST_FIELDS = 8  # of a form, beside its files
+MOST_FILES, MOST_FIELDS = 1000, 8  # of a form; files are counted once more when it was read
 
 
 class Endpoints:
@@ -35,6 +37,7 @@ class Endpoints:
     def __init__(self, name: str, service: Service, page: Page) -> None:
         self.name, self._service, self._page = name, service, page
         self._class_names = service.classifier.class_names
+        self._parsing = asyncio.Lock()
 
     def routes(self) -> list[Route]:
         """Return the addresses."""
@@ -87,7 +90,8 @@ class Endpoints:
         """Label images as TensorFlow Serving does."""
         self._check_model(request)
         body, channels = await request.body(), self._service.classifier.image_shape[-1]
-        asked = await self._service.in_thread(tensorflow_serving.parse_predict, body, channels)
+        async with self._parsing:  # of one body at a time, since numbers as text take ten times their memory
+            asked = await self._service.in_thread(tensorflow_serving.parse_predict, body, channels)
         found = await self._service.label(asked.images)
         answer = tensorflow_serving.predict_response(
             _probabilities(found), self._class_names, is_row=asked.is_row
@@ -150,10 +154,13 @@ async def _files(request: Request) -> tuple[list[str | None], list[bytes]]:
     """Return the names and the contents of the images: the files of a form, or the body."""
     if not request.headers.get("content-type", "").lower().startswith(FORM):
         return [None], [await request.body()]
-    async with request.form(max_files=1000, max_fields=MOST_FIELDS) as form:
-        files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-        names = [escape_name(file.filename) if file.filename else None for file in files]
-        return list(names), [await file.read() for file in files]
+    try:
+        async with request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS) as form:
+            files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+            names = [escape_name(file.filename) if file.filename else None for file in files]
+            return names, [await file.read() for file in files]
+    except FormParserError as error:  # which later versions of Starlette turn into their own
+        raise Refused(400, f"the form cannot be read: {error}") from error
 
 
 async def _refused(request: Request, error: Any) -> Response:

@@ -15,7 +15,9 @@ from learning.config.recipes import CONFIGS
 
 ROOT = Path(__file__).resolve().parents[2]
 # Libraries that are imported under another name than they are installed by.
-OTHER_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+OTHER_NAMES = {
+    "PIL": "pillow", "python_multipart": "python-multipart", "sklearn": "scikit-learn", "yaml": "pyyaml",
+}  # fmt: skip
 EXTRAS = {"learning/serving": "serve"}  # packages that may import the libraries of an extra
 
 

@@ -6,8 +6,10 @@ import json
 import numpy as np
 import pytest
 
+from learning.serving import tensorflow_serving
 from learning.serving.limits import Refused
 from learning.serving.tensorflow_serving import parse_predict, predict_response, status_response
+from tests.support.made_weights import taking_less_than
 
 PIXELS = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 LISTS = PIXELS.tolist()
@@ -93,7 +95,15 @@ def test_a_wrong_request_is_refused_with_the_reason(request_, message):
     "body", [b"", b"{", b"\xff\xfe{", b"[" * 100_000, b'{"instances": [' + b"9" * 9999 + b"]}"]
 )
 def test_what_is_not_json_is_refused(body):
-    with pytest.raises(Refused, match="not JSON"):
+    with pytest.raises(Refused, match="not JSON that is read here: "):
+        parse_predict(body, 3)
+
+
+@pytest.mark.parametrize("value", [b"{},", b"[],", b"[0],"])
+def test_more_values_than_pixels_are_refused_before_they_take_memory(monkeypatch, value):
+    monkeypatch.setattr(tensorflow_serving, "MOST_VALUES", 100_000)
+    body = b'{"instances": [%s0]}' % (60_000 * value)
+    with taking_less_than(1_000_000), pytest.raises(Refused, match="more than 100000 values"):
         parse_predict(body, 3)
 
 
