@@ -48,7 +48,10 @@ class Endpoints:
             Route("/health", self.health),
             Route("/predict", self.predict, methods=["POST"]),
             *(Route(path, self.status) for path in (model, version)),
-            *(Route(f"{path}:predict", self.serve, methods=["POST"]) for path in (model, version)),
+            *(
+                Route(f"{path}:predict", self.tensorflow_predict, methods=["POST"])
+                for path in (model, version)
+            ),
         ]
 
     async def page(self, request: Request) -> Response:
@@ -86,7 +89,7 @@ class Endpoints:
         self._check_model(request)
         return JSONResponse(tensorflow_serving.status_response())
 
-    async def serve(self, request: Request) -> Response:
+    async def tensorflow_predict(self, request: Request) -> Response:
         """Label images as TensorFlow Serving does."""
         self._check_model(request)
         body, channels = await request.body(), self._service.classifier.image_shape[-1]

@@ -45,8 +45,6 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request. There is never an exception."""
-        if scope["type"] != "http":  # lifespan; uvicorn goes on without
-            raise NotImplementedError(scope["type"])
         added = {**HEADERS, "Connection": "close"} if self.is_draining else HEADERS
         exchange = Exchange(receive, send, added, self._limits.request_bytes, self._buffered)
         try:

@@ -16,7 +16,7 @@ class Limits:
     :param images: of one request.
     :param waiting: images of all requests that are not answered yet.
     :param seconds: for one request, from its head to the end of the answer.
-    :param head_seconds: for the head of a request, and for the next request on an idle connection.
+    :param head_seconds: for the head of a request, and for reading the last of the answer.
     :param connections: open at a time.
     """
 

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from learning.serving.guard import Guard
 from learning.serving.limits import Limits
 
+KEEP_ALIVE = 5  # seconds that a connection without a request stays open; shorter than the time for its head
 FAREWELL = 1.0  # seconds in which an idle connection may still send a request when the server stops
 
 
@@ -52,7 +53,7 @@ class Server(uvicorn.Server):
             server_header=False,
             proxy_headers=False,
             limit_concurrency=limits.connections,
-            timeout_keep_alive=round(limits.head_seconds),
+            timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=round(limits.seconds + FAREWELL) + 1,
         )
         super().__init__(config)
@@ -68,54 +69,48 @@ class Server(uvicorn.Server):
 
 
 class _Connection(H11Protocol):
-    """A connection whose client must be quick with the head of a request and with reading the answer."""
+    """A connection that is cut if its client is slow: with the head of a request, or with reading the answer.
+
+    `Guard` bounds the time of a request as a whole, but it cannot end a connection whose client does not read.
+    """
 
     def __init__(self, limits: Limits, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._limits = limits
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._last_timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._watch_head()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._watch_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._head_timer, self._last_timer):
-            if timer is not None:
-                timer.cancel()
-        super().connection_lost(exc)
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.transport.is_closing():  # and waits for a client that may never read
-            self._stop_in(self._limits.head_seconds, self.transport.abort)
-
-    def shutdown(self) -> None:
-        """Close an idle connection after a moment, since its next request may be on its way."""
-        if self._is_idle and not self.transport.is_closing():
-            self._stop_in(FAREWELL, super().shutdown)
-        else:
-            super().shutdown()
-
-    def _stop_in(self, seconds: float, stop: Callable[[], None]) -> None:
-        if self._last_timer is not None:
-            self._last_timer.cancel()
-        self._last_timer = self.loop.call_later(seconds, stop)
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def _is_idle(self) -> bool:
+        """Return whether the head of the next request is to come."""
         return self.cycle is None or self.cycle.response_complete
 
-    def _watch_head(self) -> None:
-        """Start the time for the head of a request when its first byte can come, and stop it at its end."""
-        if not self._is_idle:
-            if self._head_timer is not None:
-                self._head_timer.cancel()
-                self._head_timer = None
-        elif self._head_timer is None:
-            self._head_timer = self.loop.call_later(self._limits.head_seconds, self.transport.abort)
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._cut_in(self._limits.head_seconds)
+
+    def data_received(self, data: bytes) -> None:
+        was_idle = self._is_idle
+        super().data_received(data)
+        if was_idle and not self._is_idle:
+            self._cut_in(self._limits.seconds + self._limits.head_seconds)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()  # which begins the next request if its head is here already
+        self._cut_in(self._limits.head_seconds + (0 if self._is_idle else self._limits.seconds))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """End the connection after its request, or after a moment if it is idle: the next may be on its way."""
+        if self._is_idle and not self.transport.is_closing():
+            self._cut_in(FAREWELL)
+        else:
+            super().shutdown()
+
+    def _cut_in(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(seconds, self.transport.abort)

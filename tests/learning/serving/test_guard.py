@@ -4,10 +4,12 @@ import contextlib
 import socket
 import threading
 
+import numpy as np
 import pytest
 
+from learning.serving.classifier import Answer
 from learning.serving.limits import MEBI, Limits
-from tests.support.served import PATIENCE, photo, read_answer, serving
+from tests.support.served import PATIENCE, Brightness, photo, read_answer, serving
 
 
 def raw(port, text):
@@ -138,6 +140,22 @@ def test_a_second_head_that_does_not_come_ends_the_connection(net):
         answer = raw(client.port, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /hea")
     assert answer.count(b"HTTP/1.1 200 OK") == 1
     assert answer.endswith(b"}")
+
+
+def test_a_client_that_does_not_read_the_answer_is_cut_off():
+    class Wordy(Brightness):
+        class_names = tuple(
+            f"{number:0100}" for number in range(200_000)
+        )  # more than the buffers of a socket hold
+
+        def answer(self, jobs):
+            return [Answer(np.zeros(len(self.class_names), np.float32))] * len(jobs)
+
+    limits = Limits(seconds=1.0, head_seconds=0.05, connections=2)
+    with serving(Wordy(), limits) as (client, _), client.connect() as connection:
+        connection.request("POST", "/predict?top_k=200000", photo())
+        while client.ask("/health")[0] != 200:  # 503 until the first connection is gone
+            pass
 
 
 @pytest.mark.parametrize("rubbish", [b"\x16\x03\x01\x02\x00\x01\x00", b"GET\r\n\r\n", b"\r\r\n"])
