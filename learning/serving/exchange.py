@@ -1,6 +1,6 @@
 """One request and its answer: count the bytes that come, add headers to what goes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
@@ -22,11 +22,16 @@ class Exchange:
     """
 
     def __init__(
-        self, receive: Receive, send: Send, headers: Mapping[str, str], limit: int, buffered: Budget
+        self,
+        receive: Receive,
+        send: Send,
+        headers: Callable[[], Mapping[str, str]],
+        limit: int,
+        buffered: Budget,
     ) -> None:
         """Wrap `receive` and `send`.
 
-        :param headers: which an answer gets unless it has its own.
+        :param headers: returns, when the answer begins, the headers that it gets unless it has its own.
         :param limit: bytes of the body.
         :param buffered: from which the bytes are taken until `close`.
         """
@@ -55,7 +60,7 @@ class Exchange:
         if message["type"] == "http.response.start":
             self._is_answered = True
             headers = MutableHeaders(scope=message)
-            for name, value in self._headers.items():
+            for name, value in self._headers().items():
                 headers.setdefault(name, value)
         await self._send(message)
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)

@@ -1,7 +1,7 @@
 """Check every request before it reaches the application, and bound its size and its time."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 import anyio
@@ -45,8 +45,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request. There is never an exception."""
-        added = {**HEADERS, "Connection": "close"} if self.is_draining else HEADERS
-        exchange = Exchange(receive, send, added, self._limits.request_bytes, self._buffered)
+        exchange = Exchange(receive, send, self._headers, self._limits.request_bytes, self._buffered)
         try:
             self._check(Headers(scope=scope), scope["method"])
             with anyio.fail_after(self._limits.seconds):
@@ -61,6 +60,9 @@ class Guard:
         finally:
             exchange.close()
             self.answered += exchange.is_complete
+
+    def _headers(self) -> Mapping[str, str]:
+        return {**HEADERS, "Connection": "close"} if self.is_draining else HEADERS
 
     def _check(self, headers: Headers, method: str) -> None:
         """Refuse a request by its head."""
