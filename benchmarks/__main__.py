@@ -15,6 +15,7 @@ COMMANDS = {
     "epoch": "speed.epoch",
     "start": "speed.start",
     "stores": "speed.stores",
+    "serving": "speed.serving",
     "memory": "speed.memory",
     "filter_gradients": "speed.filter_gradients",
     "freezing": "speed.freezing",
