@@ -146,6 +146,23 @@ def test_a_network_without_a_map_says_so():
         GradCam(tiny_model())
 
 
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda logits: tf.cast(tf.argsort(logits), tf.float32),  # has no gradient
+        lambda logits: tf.linalg.lu(logits[..., None, None])[0][..., 0, 0],  # TensorFlow does not know it
+    ],
+)
+def test_logits_without_a_gradient_are_one_line(operation):
+    class Stepped(HandNet):
+        def _build_model(self):
+            d = super()._build_model()
+            return {**d, "logits": operation(d["logits"])}
+
+    with pytest.raises(UsageError, match="the logits of Stepped have no gradient by 'maps'"):
+        GradCam(build(Stepped, (4, 6, 1)))
+
+
 def test_training_sees_nothing_of_it(session):
     model = build(DeepNet, (8, 6, 3))
     before = (list(model.variables), list(model.update_ops), model.loss.name)
