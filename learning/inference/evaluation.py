@@ -14,6 +14,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_f
 
 from datasets.dataset import DataSet
 from datasets.splits import Splits
+from datasets.storage.atomic import write_csv
 from datasets.storage.failures import storage_errors
 from datasets.storage.paths import expanded
 from learning.config.run_config import RunConfig
@@ -27,6 +28,7 @@ from learning.inference.calibration import (
     read_temperature,
     write_temperature,
 )
+from learning.inference.label_issues import MOST_LISTED, suspected_labels
 from learning.inference.mirroring import compare, halves
 from learning.inference.predicted_images import PredictedImages, write_table
 from learning.inference.results import results_folder, results_name, write_results
@@ -52,14 +54,16 @@ def evaluate_run(
     output: Path | None = None,
     *,
     all_crops: bool | None = None,
+    label_issues: bool = False,
 ) -> tuple[dict[str, Any], list[Path]]:
     """Test the selected weights of a run, and write the results.
 
     :param data_dir: labelled images, see `run_data.open_labelled`; by default those that the run held out.
     :param output: the folder for the results, see `results_folder`.
     :param all_crops: test with all crops after the centre crop; None: as `train.test_crops` of the run says.
-    :return: the results of `evaluate` with split, epoch, errors (see `write_errors`) and, for other images,
-        data_dir and bad_files; the files.
+    :param label_issues: also list the images whose labels may be wrong, see `suspected_labels`.
+    :return: the results of `evaluate` with split, epoch, errors (see `write_errors`), the first label_issues if
+        they are asked for and, for other images, data_dir and bad_files; the files.
     :raises StorageError: the results cannot be written.
     """
     folder = results_folder(run, output)
@@ -67,7 +71,7 @@ def evaluate_run(
         splits = run_data.open_data(run.config, run)  # run.json lists the unreadable files
         model, sess, epoch = load_run(run)
         with closing(sess):
-            test = RunTest(sess, model, run.config, epoch, all_crops=all_crops)
+            test = RunTest(sess, model, run.config, epoch, all_crops=all_crops, label_issues=label_issues)
             results, names = test.on_held_out(splits, folder)
         return results, [folder / name for name in names]
     labelled = run_data.open_labelled(run, data_dir)
@@ -75,7 +79,7 @@ def evaluate_run(
     name, found = results_name(folder, path), {"data_dir": str(path), "bad_files": labelled.bad_files}
     model, sess, epoch = load_run(run)
     with closing(sess):
-        test = RunTest(sess, model, run.config, epoch, all_crops=all_crops)
+        test = RunTest(sess, model, run.config, epoch, all_crops=all_crops, label_issues=label_issues)
         facts = {"split": data_dir, "epoch": epoch, **found}
         results, names = test.on(labelled.dataset, facts, _stored_temperature(run, epoch), folder, name)
     return results, [folder / name for name in names]
@@ -86,12 +90,21 @@ class RunTest:
 
     :param epoch: whose weights they are.
     :param all_crops: test with all crops after the centre crop; None: as `train.test_crops` says.
+    :param label_issues: also list the images whose labels may be wrong.
     """
 
     def __init__(
-        self, sess: Any, model: ConvNet, config: RunConfig, epoch: int, *, all_crops: bool | None = None
+        self,
+        sess: Any,
+        model: ConvNet,
+        config: RunConfig,
+        epoch: int,
+        *,
+        all_crops: bool | None = None,
+        label_issues: bool = False,
     ) -> None:
         self._sess, self._model, self._train, self._epoch = sess, model, config.train, epoch
+        self._label_issues = label_issues
         self._all_crops = config.train.test_crops == "all" if all_crops is None else all_crops
 
     def on_held_out(self, splits: Splits, folder: Path) -> tuple[dict[str, Any], list[str]]:
@@ -129,12 +142,17 @@ class RunTest:
             all_crops=self._all_crops, temperature=temperature,
         )  # fmt: skip
         results |= facts
+        names = [f"{name}-predictions.csv"]
         with storage_errors(folder, f"cannot write the results in {folder}", "make room"):
-            write_table(images, folder / f"{name}-predictions.csv")
-            results["errors"] = write_errors(
-                self._sess, self._model, dataset, images, folder / f"{name}-errors"
-            )
-        return results, [*write_results(results, folder, name), f"{name}-predictions.csv"]
+            write_table(images, folder / names[0])
+            if self._label_issues:
+                issues = suspected_labels(images)
+                names.append(f"{name}-label-issues.csv")
+                write_csv(folder / names[1], issues)
+                results["label_issues"] = issues[:MOST_LISTED]
+        results["errors"] = write_errors(self._sess, self._model, dataset, images, folder / f"{name}-errors")
+        names += [f"{name}-errors"] if results["errors"] else []
+        return results, [*write_results(results, folder, name), *names]
 
 
 def _stored_temperature(run: RunDirectory, epoch: int) -> Temperature:
@@ -214,6 +232,6 @@ def _per_class(images: PredictedImages) -> list[dict[str, Any]]:
     return [{key: None if value != value else value for key, value in row.items()} for row in table]  # NaN
 
 
-def show_progress(chunks: Sequence[int]) -> Iterable[int]:
+def show_progress(chunks: Sequence[int], task: str = "predicting") -> Iterable[int]:
     """Show a progress bar over the chunks of a prediction if standard output is a terminal."""
-    return track(chunks, "predicting", transient=True, disable=not is_watched())
+    return track(chunks, task, transient=True, disable=not is_watched())

@@ -91,7 +91,22 @@ def score_lines(results: dict[str, Any]) -> list[str]:
 
 
 def detail_lines(results: dict[str, Any]) -> list[str]:
-    """Return lines with the confusion matrix and the recall of each class, or a summary of many classes."""
+    """Return lines with the confusion matrix and the recall of each class, or a summary, and suspected labels."""
     matrix, class_names = np.asarray(results["confusion_matrix"]), results["class_names"]
     show = confusion_table if len(class_names) <= MAX_TABLE_CLASSES else confusion_summary
-    return [f"by {_crops(results['scores'][-1]).strip()}:", *show(matrix, class_names).splitlines()]
+    crops = _crops(results["scores"][-1]).strip()
+    return [f"by {crops}:", *show(matrix, class_names).splitlines(), *label_lines(results)]
+
+
+def label_lines(results: dict[str, Any]) -> list[str]:
+    """Return lines with the images whose labels may be wrong, if the test looked for them."""
+    issues = results.get("label_issues")
+    if issues is None:
+        return []
+    head = "labels that may be wrong, the most suspicious first:" if issues else "no label looks wrong"
+    return [head, *(f"  {_label_line(issue)}" for issue in issues)]
+
+
+def _label_line(issue: dict[str, Any]) -> str:
+    file, label, suggested = (escape_name(issue[key]) for key in ("file", "label", "suggested"))
+    return f"{file}: labelled {label}, looks like {suggested} ({issue['probability']:.4f})"

@@ -94,6 +94,8 @@ def test_what_is_shown_goes_to_standard_output_if_it_is_asked_for(tmp_path, caps
     fit(shorter(1), tmp_path / "run")
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["data", "model", "run", "epoch"]
+    logged = (tmp_path / "run" / "log.txt").read_text(encoding="utf-8").splitlines()
+    assert [line.split("  ", maxsplit=1)[1] for line in logged] == lines
 
 
 def write_photos(folder, **counts):
@@ -121,6 +123,24 @@ def test_an_imbalanced_set_is_named_and_its_weighted_run_is_tested(tmp_path, cap
     assert again["confusion_matrix"] == results["confusion_matrix"]
 
 
+def test_a_run_may_go_on_with_images_that_are_decoded_on_demand(tmp_path):
+    write_photos(tmp_path / "photos", cat=10, dog=10)
+    sizes = {"image_size": 12, "crop_size": 10, "cache_dir": str(tmp_path / "cache")}
+    histories = []
+    for stores in (("cache", "cache"), ("cache", "files")):
+        path = tmp_path / "-".join(stores)
+        for num_epochs, store in enumerate(stores, start=1):
+            config = RunConfig.from_dict({
+                "data_dir": str(tmp_path / "photos"),
+                "data": {**sizes, "store": store},
+                "model": {"name": "smallnet", "options": {"width": 2}},
+                "train": {"batch_size": 4, "num_epochs": num_epochs},
+            })  # fmt: skip
+            fit(config, path, resume=num_epochs > 1, verbose=False)
+        histories.append((path / "history.csv").read_text())
+    assert histories[0] == histories[1]
+
+
 def test_a_relative_path_is_kept_so_that_it_holds_from_anywhere(tmp_path, monkeypatch):
     write_photos(tmp_path / "photos", cat=10, dog=10)
     monkeypatch.chdir(tmp_path)
@@ -139,6 +159,10 @@ def test_a_directory_in_use_is_refused_and_a_missing_run_is_not_resumed(whole, t
         fit(CONFIG, tmp_path / "held", verbose=False)
     with pytest.raises(CheckpointError, match="does not exist"):
         fit(CONFIG, tmp_path / "missing", resume=True)
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / ".lock").touch()
+    with pytest.raises(CheckpointError, match="nothing was trained, so start again without --resume"):
+        fit(CONFIG, tmp_path / "killed", resume=True)
     assert not (tmp_path / "missing").exists()
 
 
