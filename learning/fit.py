@@ -92,9 +92,12 @@ def _fit(
     """Train in a locked directory; resume `run`, if it is given."""
     from learning.inference.evaluation import evaluate, write_results  # imports TensorFlow quietly
     from learning.inference.trained import load_selected
+    from learning.inference.training_score import score_training, write_training_score
     from learning.machine.precision import with_precision
     from learning.machine.session import open_session, v1
+    from learning.reports.run_files import TRAINING_FILE
     from learning.reports.run_page import write_run_page
+    from learning.tracking.page import RunPage
     from learning.training.console import ConsoleProgress
     from learning.training.network import check_new_model
     from learning.training.training_images import TrainingImages
@@ -140,14 +143,17 @@ def _fit(
             info = run_data.run_info(splits, model.input_shape)
             run = RunDirectory.create(path, config, info | start)
         keep_digests(path, splits)
-        watching = [TrainingImages(splits.train), _RunRecord(run, config), *callbacks]
+        watching = [TrainingImages(splits.train), _RunRecord(run, config), RunPage(), *callbacks]
         optimizer.train(sess, path, resume=resume, fresh=False, verbose=verbose, callbacks=watching)
         epoch = load_selected(sess, model, path, config.train.select).epoch
         dataset, split = run_data.held_out(splits)
         train = config.train
-        results = evaluate(sess, model, dataset, evaluator=train.evaluator, batch_size=train.batch_size)
+        options: dict[str, Any] = {"evaluator": train.evaluator, "batch_size": train.batch_size}
+        results = evaluate(sess, model, dataset, **options)
+        seen = score_training(sess, model, splits.train, at_most=dataset.num_examples, **options)
     results |= {"split": split, "epoch": epoch}
     write_results(results, path, "test")
+    write_training_score({"epoch": epoch, **seen}, path / TRAINING_FILE)
     write_run_page(path)
     return results
 

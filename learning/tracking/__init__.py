@@ -1,0 +1,1 @@
+"""Callbacks that show a run to people: its page, TensorBoard, MLflow."""
