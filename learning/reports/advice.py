@@ -32,7 +32,8 @@ def _about_classes(files: RunFiles, tested: Tested) -> list[str]:
         return []
     counts = files.run.info.get("class_counts", {}).get("train")
     names = ", ".join(f"'{escape_name(found.name)}'" for found in weak[:3])
-    found = [f"More training images of {names}; look first at the errors below, whose labels may be wrong."]
+    look = "; look first at the worst errors below, whose labels may be wrong" if tested.errors else ""
+    found = [f"More training images of {names}{look}."]
     if not counts or len(counts) != len(tested.class_names):
         return found
     counts = np.asarray(counts)
@@ -91,7 +92,7 @@ def _against_underfitting(files: RunFiles) -> list[str]:
         found.append(f"Training more layers: --model.freeze is {config.model.freeze}.")
     side = min(files.run.input_shape[:2])
     if side < SMALL_CROP and config.data.name not in MADE_SMALL:
-        found.append(f"Larger crops: the network sees {side} pixels (--data.image_size, --data.crop_size).")
+        found.append(f"Larger images and crops (--data.image_size): the network sees {side} pixels.")
     if config.model.weight_decay > USUAL_DECAY:
         found.append(f"Less weight decay: --model.weight_decay is {config.model.weight_decay:g}.")
     if config.model.init is None and config.data.name not in MADE_SMALL:
