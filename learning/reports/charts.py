@@ -14,7 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 WIDTH, HEIGHT = 480, 280  # in SVG units: pixels where the page has room
-LEFT, RIGHT, TOP, BOTTOM = 58, 10, 10, 40
+LEFT, RIGHT, TOP, BOTTOM = 70, 10, 10, 40
 MAX_POINTS = 400  # of a curve; more would only make the page larger
 NUM_COLOURS = 8  # of the page's style; curves beyond are dashed
 

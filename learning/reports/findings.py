@@ -21,7 +21,7 @@ WELL_FITTED = 0.9  # of the training images; with fewer the network underfits
 MIN_CLASS_IMAGES = 10  # on average, without which classes are not compared
 MOST_NAMED = 3
 MIN_EPOCHS = 8  # without which curves have no trend
-MIN_RISE = 1.1  # of the validation loss, in relation to its lowest value
+MIN_RISE = 1.2  # of the validation loss, in relation to its lowest value
 
 
 class Interval(NamedTuple):

@@ -37,7 +37,7 @@ class Picture:
 class Shaded:
     """A cell of a table, darker for a larger share."""
 
-    text: str
+    text: str  # with line breaks
     share: float  # in [0, 1]
 
 

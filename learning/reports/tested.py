@@ -13,7 +13,6 @@ from learning.reports.confusion import MAX_TABLE_CLASSES, balanced_accuracy, per
 from learning.reports.findings import interval
 from learning.reports.html import Picture, Section, Shaded, read_picture
 from learning.reports.run_files import Tested, WrongPrediction
-from learning.reports.scores import hints
 
 MAX_LISTED_CLASSES = 50  # with more, only the worst are listed
 MOST_CONFUSIONS = 20
@@ -37,7 +36,7 @@ def _scores(tested: Tested) -> Section:
     columns = list(tested.scores[0])
     rows = [[entry.get(column) for column in columns] for entry in tested.scores]
     heading = f"Scores on {tested.num_images} {tested.split} images"
-    return Section(heading=heading, columns=columns, rows=rows, lines=hints(dict(tested.raw)))
+    return Section(heading=heading, columns=columns, rows=rows)
 
 
 def _errors(tested: Tested, folder: Path) -> Section | None:
@@ -125,7 +124,7 @@ def _matrix(tested: Tested) -> Section:
 
 
 def _cell(count: int, share: float) -> str:
-    return f"{count} ({share:.0%})" if count else "0"
+    return f"{count}\n{share:.0%}" if count else "0"
 
 
 def _heat_map(shares: np.ndarray) -> bytes:

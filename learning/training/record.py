@@ -78,7 +78,8 @@ class LearningCurves(Callback):
         from learning.reports.plots import draw_learning_curves  # importing matplotlib takes a while
 
         path = training.save_dir / CURVES_FILE
-        draw_learning_curves(training.history, path, best_epoch=training.best_epoch or None)
+        metric = training.config.train.evaluator
+        draw_learning_curves(training.history, path, best_epoch=training.best_epoch or None, metric=metric)
         self._last_drawing = time.perf_counter()
 
 

@@ -58,7 +58,7 @@ def test_a_finished_run(tmp_path):
     assert ["class", "training", "test", "tested", "recall", "precision", "F1"] in rows
     assert ["cat", "20", "10", "10", "0.9000", "0.8182", "0.8571"] in rows
     assert ["<bird>", "10", "0", "0", *["\N{EN DASH}"] * 3] in rows
-    assert ["dog", "2 (20%)", "8 (80%)", "0"] in rows
+    assert ["dog", "2\n20%", "8\n80%", "0"] in rows
     assert ["tested", "2", "0.0012", "1.2500", "0.5000", "0.6000", "0.8000"] in rows
     assert ["last", "3"] in [row[:2] for row in rows]
     assert ["input", "64 x 64 x 3"] in rows
