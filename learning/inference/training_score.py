@@ -25,15 +25,18 @@ def score_training(
     """Score the centre crops of training images, taken evenly from the whole set.
 
     :param at_most: images; a pass over as many as are held out takes no longer than their test.
-    :return: num_images, num_right and score, that of the evaluator (None if it has none for these images).
+    :return: num_images and num_right of each class, and score, that of the evaluator (None if it has none for
+        these images).
     """
     count = min(train_set.num_examples, at_most, MOST_IMAGES)
     some = train_set.subset(np.linspace(0, train_set.num_examples - 1, count).astype(int))
     pred = model.predict(sess, some, batch_size=batch_size, augment_pred=False)
-    right = class_indices(some.labels, model.num_classes) == pred.argmax(axis=1)
+    truth = class_indices(some.labels, model.num_classes)
+    right = truth[truth == pred.argmax(axis=1)]
     score = float(EVALUATORS[evaluator]().score(some.labels, pred))
     finite = score if math.isfinite(score) else None
-    return {"num_images": count, "num_right": int(right.sum()), "score": finite}
+    by_class = [np.bincount(classes, minlength=model.num_classes).tolist() for classes in (truth, right)]
+    return {"num_images": by_class[0], "num_right": by_class[1], "score": finite}
 
 
 def write_training_score(found: dict[str, Any], path: Path) -> None:

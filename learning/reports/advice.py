@@ -45,9 +45,10 @@ def _about_classes(files: RunFiles, tested: Tested) -> list[str]:
             f"{counts[counts > 0].mean():.0f} of a class on average."
         ]
     if is_imbalanced(counts) and small and not is_balanced(files.run.config):
-        found.append(
+        found.insert(
+            0,
             "Equal weight for small classes, --train.class_weights balanced or --data.order balanced: training "
-            f"had {listed_counts(counts, tested.class_names)}."
+            f"had {listed_counts(counts, tested.class_names)}.",
         )
     return found
 

@@ -13,7 +13,7 @@ from datasets.errors import escape_name
 from learning.class_balance import is_imbalanced
 from learning.evaluators import EVALUATORS
 from learning.reports.confusion import balanced_accuracy
-from learning.reports.run_files import RunFiles, Tested
+from learning.reports.run_files import RunFiles, Tested, TrainingScore
 
 LEVEL = 0.95  # of the confidence intervals
 MIN_GAP = 0.03  # a smaller difference of accuracies is not worth a sentence
@@ -218,7 +218,8 @@ def fit_of(files: RunFiles) -> Fit | None:
     if tested.scores[0].get("crops", 1) != 1:
         return None
     right = round(float(tested.scores[0]["accuracy"]) * tested.num_images)
-    seen, new = interval(training.num_right, training.num_images), interval(right, tested.num_images)
+    seen = interval(int(training.num_right.sum()), int(training.num_images.sum()))
+    new = interval(right, tested.num_images)
     gap = seen.share - new.share
     figures = (
         f"{seen.share:.4f} of {seen.total} training images and {new.share:.4f} of {new.total} {tested.split} "
@@ -229,10 +230,31 @@ def fit_of(files: RunFiles) -> Fit | None:
         return Fit("overfits", seen, new, f"It overfits: {figures}.{harder}")
     if seen.high < WELL_FITTED:
         return Fit("underfits", seen, new, f"It underfits: only {figures}.")
+    if unlearned := _unlearned(training, tested.class_names):
+        return Fit("underfits", seen, new, unlearned)
     if gap >= MIN_GAP or max(new.high - new.low, seen.high - seen.low) > 4 * MIN_GAP:
         unsure = f"{figures[0].upper()}{figures[1:]}; the intervals are too wide to say whether it overfits."
         return Fit("unknown", seen, new, unsure)
     return Fit("fits", seen, new, f"It neither overfits nor underfits: {figures}.")
+
+
+def _unlearned(training: TrainingScore, class_names: Sequence[str]) -> str:
+    """Return a sentence if training images of some classes are not recognised either, though most of all are.
+
+    That is so where nearly all images are of a few classes, which suffice for a high accuracy.
+    """
+    pairs = list(zip(training.num_right.tolist(), training.num_images.tolist(), strict=True))
+    level = 1 - (1 - LEVEL) / len(pairs)
+    found = [
+        (right / total, f"{right} of {total} of {_quoted(class_names[k])}")
+        for k, (right, total) in enumerate(pairs)
+        if right < WELL_FITTED * total and interval(right, total, level).high < WELL_FITTED
+    ]
+    if not found:
+        return ""
+    named = ", ".join(text for _, text in sorted(found)[:MOST_NAMED])
+    more = f", and so on for {len(found) - MOST_NAMED} more classes" if len(found) > MOST_NAMED else ""
+    return f"It has not learned every class: of its own training images it recognises only {named}{more}."
 
 
 def _harder_test(files: RunFiles, tested: Tested, new: Interval) -> str:

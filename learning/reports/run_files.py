@@ -64,8 +64,8 @@ class TrainingScore:
     """How well training images are recognised by the tested weights, by their centre crops."""
 
     epoch: int
-    num_images: int
-    num_right: int
+    num_images: np.ndarray  # of each class: int64 (K,)
+    num_right: np.ndarray
     score: float | None  # the evaluator's
 
 
@@ -176,9 +176,14 @@ def _checked_calibration(found: Mapping[str, Any]) -> dict[str, Any]:
 def _parse_training(text: str) -> TrainingScore:
     found = json.loads(text)
     score = found.get("score")
+    images, right = (np.array(found[key], np.int64) for key in ("num_images", "num_right"))
+    if images.ndim != 1 or images.shape != right.shape or (right < 0).any() or (right > images).any():
+        raise ValueError("num_images and num_right do not fit together")
+    if not images.sum():
+        raise ValueError("num_images is 0")
     return TrainingScore(
         epoch=int(found["epoch"]),
-        num_images=int(found["num_images"]),
-        num_right=int(found["num_right"]),
+        num_images=images,
+        num_right=right,
         score=None if score is None else float(score),
     )

@@ -79,7 +79,8 @@ def history(epochs, **columns):
 def make_run(path, *, names=("cat", "dog"), config=None, info=None, rows=(), tested=None, training=None):
     """Make a run directory as training and testing leave it, without weights.
 
-    :param training: images of the training score, and how many of them are recognised.
+    :param training: images of the training score and how many of them are recognised: two numbers, or two lists
+        with a number for each class.
     """
     base = {"class_names": list(names), "input_shape": [64, 64, 3], "num_images": {}, "bad_files": []}
     run = RunDirectory.create(path, config or RunConfig(recipe="pets"), base | (info or {}))
@@ -88,7 +89,8 @@ def make_run(path, *, names=("cat", "dog"), config=None, info=None, rows=(), tes
     if tested is not None:
         (path / "test.json").write_text(json.dumps(tested), encoding="utf-8")
     if training is not None:
-        found = {"epoch": tested["epoch"], "num_images": training[0], "num_right": training[1], "score": None}
+        images, right = (np.asarray(counts).ravel().tolist() for counts in training)
+        found = {"epoch": tested["epoch"], "num_images": images, "num_right": right, "score": None}
         (path / "training-score.json").write_text(json.dumps(found), encoding="utf-8")
     return run.path
 

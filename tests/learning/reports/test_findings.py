@@ -134,6 +134,13 @@ class TestFit:
             "centre crop."
         )
 
+    def test_a_class_that_was_not_learned(self, tmp_path):
+        """The network always gives the answer that is right for ten of eleven images."""
+        tested = results([[200, 0], [20, 0]], ("cat", "dog"))
+        assert said(tmp_path, tested=tested, training=([200, 20], [200, 0]))[2] == (
+            "It has not learned every class: of its own training images it recognises only 0 of 20 of 'dog'."
+        )
+
     def test_harder_test_images(self, tmp_path):
         tested = results([[150, 50], [40, 160]], ("a", "b"))
         info = {"num_images": {"val": 500}}
