@@ -55,9 +55,9 @@ def _about_classes(files: RunFiles, tested: Tested) -> list[str]:
 
 def _about_fit(files: RunFiles) -> list[str]:
     fitted = fit_of(files)
-    if fitted is None or fitted.kind in ("unknown", "fits"):
-        return []
-    return _against_overfitting(files) if fitted.kind == "overfits" else _against_underfitting(files)
+    if fitted is not None and fitted.kind == "overfits":
+        return _against_overfitting(files)
+    return _against_underfitting(files) if fitted is not None and fitted.kind == "underfits" else []
 
 
 def _against_overfitting(files: RunFiles) -> list[str]:

@@ -54,7 +54,7 @@ class WeakClass(NamedTuple):
 class Fit(NamedTuple):
     """How the network does on its training images and on held-out ones."""
 
-    kind: Literal["overfits", "underfits", "fits", "unknown"]
+    kind: Literal["overfits", "underfits", "neglects", "fits", "unknown"]
     training: Interval
     held_out: Interval
     text: str
@@ -231,7 +231,7 @@ def fit_of(files: RunFiles) -> Fit | None:
     if seen.high < WELL_FITTED:
         return Fit("underfits", seen, new, f"It underfits: only {figures}.")
     if unlearned := _unlearned(training, tested.class_names):
-        return Fit("underfits", seen, new, unlearned)
+        return Fit("neglects", seen, new, unlearned)
     if gap >= MIN_GAP or max(new.high - new.low, seen.high - seen.low) > 4 * MIN_GAP:
         unsure = f"{figures[0].upper()}{figures[1:]}; the intervals are too wide to say whether it overfits."
         return Fit("unknown", seen, new, unsure)
