@@ -113,7 +113,7 @@ def _matrix(tested: Tested) -> Section:
         lines=lines,
         pictures=[
             Picture(
-                data=_heat_map(shares),
+                data=heat_map(shares),
                 caption=f"{len(names)} classes in the order of the network's outputs",
                 is_pixels=True,
             )
@@ -127,7 +127,7 @@ def _cell(count: int, share: float) -> str:
     return f"{count}\n{share:.0%}" if count else "0"
 
 
-def _heat_map(shares: np.ndarray) -> bytes:
+def heat_map(shares: np.ndarray) -> bytes:
     """Return a PNG with a pixel for each cell of (K, K) shares: one colour, less transparent for larger shares.
 
     A faint rest of opacity shows rare confusions. Any background shines through, a dark one too.
