@@ -33,6 +33,7 @@ from models.catalogue import model_path
 
 if TYPE_CHECKING:
     from learning.optimizers import Optimizer
+    from learning.tracking.mlflow import MlflowTracking
     from models.convnet import ConvNet
 
 logger = logging.getLogger(__name__)
@@ -74,16 +75,27 @@ def fit(
             "model.init; give one, or set --train.linear_probe false"
         )
     config = config.with_absolute_paths()
+    tracking = _mlflow_tracking() if config.train.mlflow else None
+    callbacks = callbacks if tracking is None else [*callbacks, tracking]
     path = expanded(os.fspath(run_dir))
     run = RunDirectory(path) if resume else None
     with locked(path, resumed=resume):
         try:
-            return _fit(config, path, run, callbacks, verbose)
+            results = _fit(config, path, run, callbacks, verbose)
         except KeyboardInterrupt as error:
             if has_begun(path):
                 raise
             message = "stopped before the first update: nothing was trained, so start again"
             raise Interrupted(signal.SIGINT, message) from error
+    if tracking is not None:
+        tracking.log_results(results)
+    return results
+
+
+def _mlflow_tracking() -> MlflowTracking:
+    from learning.tracking.mlflow import MlflowTracking  # whose library is an extra
+
+    return MlflowTracking()
 
 
 def _fit(

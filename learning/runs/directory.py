@@ -31,7 +31,7 @@ MAX_SIDE = 10_000  # pixels of an input; a larger one would exhaust the memory
 UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 # What a run directory, and its folder of checkpoints, can contain before the first checkpoint.
 _BEFORE_CHECKPOINTS = re.compile(
-    rf"{CONFIG_FILE}|{INFO_FILE}|{re.escape(DIGESTS_FILE)}|augmented(-forms)?\.png|{TEMPORARY_NAME.pattern}"
+    rf"{CONFIG_FILE}|{INFO_FILE}|{re.escape(DIGESTS_FILE)}|augmented(-forms)?\.png|mlflow\.json|{TEMPORARY_NAME.pattern}"
     r"|events\.out\.tfevents\..*|profile-\d+\.(timeline\.json|operations\.csv)"
 )
 _NO_CHECKPOINT = re.compile(rf"\.writing-step-\d+|{re.escape(LOSSES_FILE)}")
