@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from datasets.errors import escape_name
 from datasets.splits import Splits
+from datasets.storage.failures import storage_errors
 from datasets.storage.paths import expanded
 from learning.callbacks import Callback, Training
 from learning.class_balance import balanced_weights, class_counts, imbalance_advice
@@ -112,12 +113,18 @@ def _fit(
     from learning.tracking.page import RunPage
     from learning.training.console import ConsoleProgress
     from learning.training.network import check_new_model
+    from learning.training.record import LOG_FILE, write_log
     from learning.training.training_images import TrainingImages
     from learning.transfer.features import train_on_features
     from learning.transfer.initial_weights import InitialWeights, start_from
     from learning.transfer.set_size import with_set_size
 
-    say, resume = ConsoleProgress(verbose=verbose).say, run is not None
+    console, resume, said = ConsoleProgress(verbose=verbose), run is not None, list[str]()
+
+    def say(text: str) -> None:
+        console.say(text)
+        said.append(text)
+
     config, reason = with_precision(config)
     if reason:
         say(reason)
@@ -154,6 +161,8 @@ def _fit(
         if run is None:
             info = run_data.run_info(splits, model.input_shape)
             run = RunDirectory.create(path, config, info | start)
+        with storage_errors(path, f"cannot write {path / LOG_FILE}", "make room"):
+            write_log(path, "\n".join(said))
         keep_digests(path, splits)
         watching = [TrainingImages(splits.train), _RunRecord(run, config), RunPage(), *callbacks]
         optimizer.train(sess, path, resume=resume, fresh=False, verbose=verbose, callbacks=watching)

@@ -18,8 +18,9 @@ from datasets.dataset import DataSet
 from datasets.prefetch import Prefetcher
 from datasets.splits import Splits
 from learning.config.run_config import RunConfig
+from learning.inference.mirroring import halves
 from learning.schedules import build_schedule
-from learning.transfer.linear_probe import FEWEST, FOLDS, MAX_ITERATIONS, STRENGTHS
+from learning.transfer.linear_probe import FEWEST, FOLDS, MAX_ITERATIONS, MOST, STRENGTHS
 
 MEAN, STD = 127 / 255, 128 / 255  # of the published weights
 DROPOUT = 0.2
@@ -43,8 +44,11 @@ class FineTuning:
     def train(self) -> None:
         """Fit the last layer to features, then train it alone or all layers."""
         train_set, val_set, train = self._splits.train, self._splits.val, self._config.train
-        features = self._over(train_set, self._features)
-        self._fit_head(features, train_set.labels.argmax(axis=1))
+        features, classes = self._over(train_set, self._features), train_set.labels.argmax(axis=1)
+        views = [features]
+        if train.augment_train and train_set.crops.reflect and len(classes) <= MOST:
+            views.append(self._over(halves(train_set)[1], self._features))
+        self._fit_head(views, classes)
         layers: Any = self._net
         if self._config.model.freeze == "head-only":
             train_set, layers = train_set.with_stored(center=features), self._net._fc
@@ -92,17 +96,22 @@ class FineTuning:
             range(first, min(first + size, dataset.num_examples))
             for first in range(0, dataset.num_examples, size)
         ]
-        return np.concatenate([compute(torch.from_numpy(dataset.batch(part)[0])).numpy() for part in rows])
+        batches = (
+            np.ascontiguousarray(dataset.batch(part)[0]) for part in rows
+        )  # PyTorch takes no reversed array
+        return np.concatenate([compute(torch.from_numpy(images)).numpy() for images in batches])
 
-    def _fit_head(self, features: np.ndarray, classes: np.ndarray) -> None:
-        """Fit a logistic regression with the project's choice of strengths."""
+    def _fit_head(self, views: list[np.ndarray], classes: np.ndarray) -> None:
+        """Fit a logistic regression to crops and mirror images, with the project's choice of strengths."""
         is_few, rows = np.bincount(classes).min() < FEWEST, np.arange(len(classes))
         search = GridSearchCV(
             LogisticRegression(max_iter=MAX_ITERATIONS),
             {"C": STRENGTHS[1:2] if is_few else STRENGTHS},
             cv=[(rows, rows)] if is_few else StratifiedKFold(FOLDS, shuffle=True, random_state=0),
         )
-        regression = search.fit(features, classes).best_estimator_
+        regression = search.fit(views[0], classes).best_estimator_
+        regression.set_params(C=regression.C / len(views))
+        regression.fit(np.concatenate(views), np.tile(classes, len(views)))
         weights, biases = regression.coef_, regression.intercept_  # (K, D), or (1, D) of two classes
         if len(biases) == 1:
             weights, biases = np.vstack([-weights / 2, weights / 2]), np.hstack([-biases / 2, biases / 2])

@@ -99,9 +99,9 @@ def evaluate(
     }
 
 
-def show_progress(chunks: Sequence[int]) -> Iterable[int]:
+def show_progress(chunks: Sequence[int], task: str = "predicting") -> Iterable[int]:
     """Show a progress bar over the chunks of a prediction if standard output is a terminal."""
-    return track(chunks, "predicting", transient=True, disable=not is_watched())
+    return track(chunks, task, transient=True, disable=not is_watched())
 
 
 def results_folder(run: RunDirectory, output: Path | None) -> Path:

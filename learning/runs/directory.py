@@ -31,7 +31,8 @@ MAX_SIDE = 10_000  # pixels of an input; a larger one would exhaust the memory
 UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 # What a run directory, and its folder of checkpoints, can contain before the first checkpoint.
 _BEFORE_CHECKPOINTS = re.compile(
-    rf"{CONFIG_FILE}|{INFO_FILE}|{re.escape(DIGESTS_FILE)}|augmented(-forms)?\.png|mlflow\.json|{TEMPORARY_NAME.pattern}"
+    rf"{CONFIG_FILE}|{INFO_FILE}|{re.escape(DIGESTS_FILE)}|log\.txt|augmented(-forms)?\.png|mlflow\.json"
+    rf"|{TEMPORARY_NAME.pattern}"
     r"|events\.out\.tfevents\..*|profile-\d+\.(timeline\.json|operations\.csv)"
 )
 _NO_CHECKPOINT = re.compile(rf"\.writing-step-\d+|{re.escape(LOSSES_FILE)}")
@@ -55,6 +56,11 @@ class RunDirectory:
         """Open an existing run. CheckpointError if there is none, or it cannot be read."""
         self.path = expanded(os.fspath(path))
         if not (self.path / CONFIG_FILE).is_file():
+            if (self.path / LOCK_FILE).is_file():
+                raise CheckpointError(
+                    f"the run in {self.path} was stopped before its first update: nothing was trained, so start "
+                    "again without --resume"
+                )
             is_other = self.path.exists()
             what = f"is not a run directory: it has no {CONFIG_FILE}" if is_other else "does not exist"
             raise CheckpointError(

@@ -2,6 +2,7 @@
 
 import re
 import time
+from pathlib import Path
 
 from datasets.storage.atomic import append_csv, keep_lines, write_csv
 from learning.callbacks import Callback, Training
@@ -27,14 +28,20 @@ class History(Callback):
             "images_per_second": round(training.images_per_second, 1),
         }
         append_csv(training.save_dir / TIMING_FILE, timing)
-        with (training.save_dir / LOG_FILE).open("a", encoding="utf-8") as log:
-            log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {epoch_line(training)}\n")
+        write_log(training.save_dir, epoch_line(training))
         write_csv(training.save_dir / HISTORY_FILE, training.history)
 
     def on_stop(self, training: Training) -> None:
         """Write the whole history: a kill may have come between the last checkpoint and its row."""
         if training.stopped == "finished":
             write_csv(training.save_dir / HISTORY_FILE, training.history)
+
+
+def write_log(folder: Path, text: str) -> None:
+    """Append the lines of a text to log.txt, each with the time."""
+    now = time.strftime("%Y-%m-%d %H:%M:%S")
+    with (folder / LOG_FILE).open("a", encoding="utf-8", errors="backslashreplace") as log:
+        log.writelines(f"{now}  {line}\n" for line in text.splitlines())
 
 
 def epoch_line(training: Training) -> str:

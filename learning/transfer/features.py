@@ -97,7 +97,7 @@ class Features:
         """Return the features of all crops of a kind, in the shapes of `StoredCrops`."""
         model, parts = self._model, []
         sess = model.session_for(self._sess, dataset.num_examples)
-        for start in show_progress(range(0, dataset.num_examples, self._batch_size)):
+        for start in show_progress(range(0, dataset.num_examples, self._batch_size), "computing features"):
             indices = np.arange(start, min(start + self._batch_size, dataset.num_examples))
             if kind == "variants":
                 crops = dataset.variants(indices)

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,8 @@ def start_from(
             splits.train if train.augment_train else optimizer.train_set,  # whose features may be known
             batch_size=train.batch_size,
             balanced=is_balanced(config),
-            progress=show_progress,
+            mirror=train.augment_train and splits.train.crops.reflect,
+            progress=partial(show_progress, task="computing features"),
         )
         say(facts["linear_probe"])
     elif train.linear_probe:

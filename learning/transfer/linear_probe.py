@@ -1,11 +1,13 @@
 """Fit the last layer of a network to the features of its other layers, before all of it is trained.
 
 Source: Kumar et al. 2022 (arXiv 2202.10054): fine-tuning from a fitted last layer distorts the features less than
-from a random one. Here the fit is a logistic regression on the centre crops, by scikit-learn.
+from a random one. Here scikit-learn fits a logistic regression to the centre crops and, if training mirrors a small
+set, to their mirror images.
 """
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +21,7 @@ from threadpoolctl import threadpool_limits
 from datasets.dataset import DataSet
 from learning.errors import UsageError
 from learning.evaluators import class_indices
+from learning.inference.mirroring import halves
 from models.convnet import ConvNet
 from models.weights.load import assign, is_within
 
@@ -26,7 +29,7 @@ FEATURES = "features"  # the tensor of `model.d` that the last layer reads
 STRENGTHS = (0.01, 0.1, 1.0)  # inverse of the regularisation; the middle one for fewer images than FEWEST
 FOLDS = 5  # of the cross-validation
 FEWEST = 10  # images of each class that a cross-validation needs
-MOST = 2000  # images of the cross-validation: with more, the strength makes little difference
+MOST = 2000  # images of the cross-validation, and of a set that is mirrored: beyond it both change little
 MAX_ITERATIONS = 1000
 
 
@@ -59,6 +62,7 @@ def fit_head(
     *,
     batch_size: int,
     balanced: bool = False,
+    mirror: bool = False,
     progress: Callable[[Sequence[int]], Iterable[int]] | None = None,
 ) -> str:
     """Fit the last layer to the centre crops of a training set, and return a sentence about the result.
@@ -67,6 +71,7 @@ def fit_head(
 
     :param balanced: give every class the same weight, however many images it has; the score is then the balanced
         accuracy.
+    :param mirror: fit to the mirror image of each crop as well, if there are at most `MOST` images.
     :raises UsageError: a class has no images; see also `check_head`.
     """
     weights, biases = check_head(model)
@@ -78,8 +83,10 @@ def fit_head(
             f"train.linear_probe needs training images of every class, and {name} has none; add some, or set "
             "--train.linear_probe false"
         )
-    features = model.compute(sess, FEATURES, train_set, batch_size=batch_size, progress=progress)
-    features = features.astype(np.float32)  # bfloat16 is not a type of NumPy's
+    views = [train_set, halves(train_set)[1]] if mirror and len(labels) <= MOST else [train_set]
+    compute = partial(model.compute, sess, FEATURES, batch_size=batch_size, progress=progress)
+    features = np.stack([compute(view) for view in views])  # (V, N, D)
+    features = features.astype(np.float32, copy=False)  # bfloat16 is not a type of NumPy's
     # Threads that wait for each other would take most of the time of such small products.
     with threadpool_limits(1):
         strength, score = _choose(features, labels, balanced)
@@ -96,26 +103,30 @@ def fit_head(
 
 
 def _fitted(strength: float, features: np.ndarray, labels: np.ndarray, balanced: bool) -> LogisticRegression:
-    """Return a logistic regression that was fitted; one that has almost converged is good enough to start from."""
+    """Return a logistic regression of the views (V, N, D) of N images, which have the weight of one view together.
+
+    One that has almost converged is good enough to start from.
+    """
+    count, _, depth = features.shape
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         weight = "balanced" if balanced else None
-        regression = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS, class_weight=weight)
-        return regression.fit(features, labels)
+        regression = LogisticRegression(C=strength / count, max_iter=MAX_ITERATIONS, class_weight=weight)
+        return regression.fit(features.reshape(-1, depth), np.tile(labels, count))
 
 
 def _choose(features: np.ndarray, labels: np.ndarray, balanced: bool = False) -> tuple[float, float | None]:
-    """Return the best strength, and its score; without a choice for very few images."""
+    """Return the best strength, and its score by the first view; without a choice for very few images."""
     middle = STRENGTHS[len(STRENGTHS) // 2]
     if np.bincount(labels).min() < FEWEST:
         return middle, None
     chosen = _sample(labels)
-    features, labels = features[chosen], labels[chosen]
-    folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(features, labels))
+    features, labels = features[:, chosen], labels[chosen]
+    folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(labels, labels))
     scorer = get_scorer("balanced_accuracy" if balanced else "accuracy")
     scores = {
         strength: float(np.mean([
-            scorer(_fitted(strength, features[rest], labels[rest], balanced), features[fold], labels[fold])
+            scorer(_fitted(strength, features[:, rest], labels[rest], balanced), features[0, fold], labels[fold])
             for rest, fold in folds
         ]))
         for strength in STRENGTHS

@@ -132,7 +132,10 @@ def load_tensors(
         f"{name} of the network has no counterpart there" for name in floating if name not in covered
     ]
     if problems:
-        raise WeightsError(_mismatch(weights.where, form, model, problems))
+        member = (
+            weights_map.member({name: value.shape for name, value in tensors.items()}) if weights_map else ""
+        )
+        raise WeightsError(_mismatch(weights.where, form + member, model, problems))
     if is_other_head:
         values = {name: value for name, value in values.items() if name not in of_head}
     if weights_map is not None:

@@ -125,6 +125,7 @@ class WeightsMap:
     :param head: our variable scope of the last layer, whose size may differ.
     :param options: options of our network that its weights were trained with, such as the padding.
     :param ignored: a regular expression that matches the names of the source's tensors without a counterpart.
+    :param member: which network of the family tensors of these shapes are of, such as "-34"; "" if unknown.
     """
 
     name: str
@@ -135,3 +136,4 @@ class WeightsMap:
     head: str
     options: Mapping[str, Any] = field(default_factory=dict)
     ignored: str = "(?!)"
+    member: Callable[[Mapping[str, tuple[int, ...]]], str] = lambda shapes: ""

@@ -94,6 +94,8 @@ def test_what_is_shown_goes_to_standard_output_if_it_is_asked_for(tmp_path, caps
     fit(shorter(1), tmp_path / "run")
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["data", "model", "run", "epoch"]
+    logged = (tmp_path / "run" / "log.txt").read_text(encoding="utf-8").splitlines()
+    assert [line.split("  ", maxsplit=1)[1] for line in logged] == lines
 
 
 def write_photos(folder, **counts):
@@ -139,6 +141,10 @@ def test_a_directory_in_use_is_refused_and_a_missing_run_is_not_resumed(whole, t
         fit(CONFIG, tmp_path / "held", verbose=False)
     with pytest.raises(CheckpointError, match="does not exist"):
         fit(CONFIG, tmp_path / "missing", resume=True)
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / ".lock").touch()
+    with pytest.raises(CheckpointError, match="nothing was trained, so start again without --resume"):
+        fit(CONFIG, tmp_path / "killed", resume=True)
     assert not (tmp_path / "missing").exists()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from models.weights.maps.resnets import FIRST_LAYER, HEAD, NORMS, OPTIONS, Place, resnet_pairs
+from models.weights.maps.resnets import FIRST_LAYER, HEAD, NORMS, OPTIONS, Place, member, resnet_pairs
 from models.weights.naming import Pair, WeightsMap, minus_mean
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def _is_keras(shapes: Mapping[str, tuple[int, ...]], head: str) -> bool:
 def _map(head: str) -> WeightsMap:
     return WeightsMap(
         name=KERAS,
+        member=member,
         recognises=partial(_is_keras, head=head),
         pairs=partial(_pairs, head=head),
         preprocessing=minus_mean(*_MEAN, is_bgr=True),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from models.weights.errors import WeightsError
-from models.weights.maps.resnets import FIRST_LAYER, HEAD, NORMS, OPTIONS, Place, places
+from models.weights.maps.resnets import FIRST_LAYER, HEAD, NORMS, OPTIONS, Place, member, places
 from models.weights.maps.slim import VGG
 from models.weights.naming import Pair, WeightsMap
 
@@ -51,6 +51,7 @@ def _is_official(shapes: Mapping[str, tuple[int, ...]]) -> bool:
 
 OFFICIAL_RESNET = WeightsMap(
     name=OFFICIAL,
+    member=member,
     recognises=_is_official,
     pairs=_pairs,
     preprocessing=VGG,

@@ -26,6 +26,8 @@ OPTIONS: dict[str, Any] = {
     "pool_padding": None,
     "batch_norm_epsilon": 1e-5,
 }
+# By the number of convolutions, shortcuts included (He et al. 2016, table 1).
+DEPTHS = {20: 18, 36: 34, 53: 50, 104: 101, 155: 152}
 _PLACE = re.compile(
     r"(?:(?P<outside>stem|fc)|stage(?P<stage>\d+)/block(?P<block>\d+)/(?P<layer>conv[123]|shortcut))/(?P<kind>\w+)"
 )
@@ -58,6 +60,12 @@ def depth_of(model: "ConvNet", source: str) -> int:
     """Return the number in a ResNet's name, such as 50: the layers of all blocks, the stem and the last layer."""
     found = places(model, source).values()
     return sum(place.kind == "weights" and place.layer != "shortcut" for place in found)
+
+
+def member(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Return "-34" for the tensors of a ResNet-34, "" if no ResNet has as many convolutions."""
+    depth = DEPTHS.get(sum(len(shape) == 4 for shape in shapes.values()))
+    return f"-{depth}" if depth else ""
 
 
 def resnet_pairs(

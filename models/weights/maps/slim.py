@@ -8,7 +8,16 @@ the mean of each channel and leaves the range of 0 to 255.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from models.weights.maps.resnets import FIRST_LAYER, HEAD, NORMS, OPTIONS, Place, depth_of, resnet_pairs
+from models.weights.maps.resnets import (
+    FIRST_LAYER,
+    HEAD,
+    NORMS,
+    OPTIONS,
+    Place,
+    depth_of,
+    member,
+    resnet_pairs,
+)
 from models.weights.naming import CONV_1X1, Pair, WeightsMap, minus_mean
 
 if TYPE_CHECKING:
@@ -39,6 +48,7 @@ def _is_slim(shapes: Mapping[str, tuple[int, ...]]) -> bool:
 
 SLIM_RESNET = WeightsMap(
     name=SLIM,
+    member=member,
     recognises=_is_slim,
     pairs=_pairs,
     preprocessing=VGG,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.weights.maps import alexnets
-from models.weights.maps.resnets import FIRST_LAYER, HEAD, NORMS, OPTIONS, Place, resnet_pairs
+from models.weights.maps.resnets import FIRST_LAYER, HEAD, NORMS, OPTIONS, Place, member, resnet_pairs
 from models.weights.naming import IMAGENET, OD, OIHW, SAME, TORCH_NORM, Layout, Pair, WeightsMap
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def _is_alexnet(shapes: Mapping[str, tuple[int, ...]]) -> bool:
 
 TORCHVISION_RESNET = WeightsMap(
     name=RESNET,
+    member=member,
     recognises=_is_resnet,
     pairs=_resnet_pairs,
     preprocessing=IMAGENET,

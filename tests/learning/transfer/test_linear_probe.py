@@ -40,7 +40,7 @@ def test_the_predictions_are_those_of_the_regression(num_classes, session):
     sentence = fit_head(sess, model, train_set, batch_size=16)
     features, others = (model.compute(sess, "features", part) for part in (train_set, test_set))
     labels = train_set.labels.argmax(axis=1)
-    strength, score = _choose(features, labels)
+    strength, score = _choose(features[np.newaxis], labels)
     chosen = "" if score is None else f", accuracy {score:.4f} by cross-validation"
     assert sentence == f"last layer fitted to the features of 24 images{chosen}"
     assert (score is None) == (num_classes == 3)  # 8 images of each class are too few for a choice
@@ -77,12 +77,29 @@ def test_progress_is_shown(session):
     assert [len(chunks) for chunks in seen] == [3]
 
 
+def test_mirror_images_are_fitted_too(session):
+    model = small_net(2)
+    sess = started(session, model)
+    train_set = make_set(30)
+    mirrored = DataSet(train_set.images[:, :, ::-1], train_set.labels, crop_size=10)
+    views = np.stack([model.compute(sess, "features", part) for part in (train_set, mirrored)])  # (2, N, D)
+    labels = train_set.labels.argmax(axis=1)
+    fit_head(sess, model, train_set, batch_size=16, mirror=True)
+    strength, _ = _choose(views, labels)
+    expected = LogisticRegression(C=strength / 2, max_iter=1000).fit(
+        views.reshape(60, -1), np.tile(labels, 2)
+    )
+    weights, biases = head(sess, model)
+    np.testing.assert_allclose(weights[:, 1] - weights[:, 0], expected.coef_[0], atol=1e-3)
+    np.testing.assert_allclose(biases[1] - biases[0], expected.intercept_[0], atol=1e-3)
+
+
 class TestChoice:
     def test_the_best_strength_is_chosen(self):
         rng = np.random.default_rng(0)
         labels = np.arange(40) % 2
-        features = rng.normal(size=(40, 60)).astype(np.float32)
-        features[:, 0] += 0.05 * labels
+        features = rng.normal(size=(1, 40, 60)).astype(np.float32)
+        features[..., 0] += 0.05 * labels
         found, score = _choose(features, labels)
         assert found in STRENGTHS
         assert 0 <= score <= 1
@@ -90,11 +107,14 @@ class TestChoice:
 
     def test_equal_scores_give_the_middle_one(self):
         labels = np.arange(40) % 2
-        assert _choose(100 * labels[:, np.newaxis].astype(np.float32), labels) == (STRENGTHS[1], 1.0)
+        assert _choose(100 * labels[np.newaxis, :, np.newaxis].astype(np.float32), labels) == (
+            STRENGTHS[1],
+            1.0,
+        )
 
     def test_few_images_of_a_class_leave_no_choice(self):
         labels = np.array([0] * 50 + [1] * (FEWEST - 1))
-        assert _choose(np.zeros((len(labels), 2), np.float32), labels) == (STRENGTHS[1], None)
+        assert _choose(np.zeros((1, len(labels), 2), np.float32), labels) == (STRENGTHS[1], None)
 
     def test_the_sample_has_enough_of_small_classes_and_of_many(self):
         labels = np.array([0] * 30_000 + [1] * FEWEST)
