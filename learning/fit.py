@@ -54,9 +54,9 @@ def fit(
     :param resume: continue the run in `run_dir`, with the same result as if it had not been interrupted.
     :param callbacks: watch training too: see `learning.callbacks`.
     :param verbose: show on standard output what is trained, and its progress.
-    :return: what test.json holds: the scores, recall by class and confusion matrix of the test set (or of the set
-        that `split` names: the validation or training set), and the epoch whose weights were tested. See
-        `learning.inference.evaluation.evaluate`.
+    :return: what test.json holds: the scores, figures by class, calibration, confusion matrix and worst errors of
+        the test set (or of the set that `split` names: the validation or training set), and the epoch whose weights
+        were tested. See `learning.inference.evaluation.evaluate`.
     :raises UsageError: an option is unknown or does not fit the data.
     :raises DataError: the images cannot be used.
     :raises CheckpointError: the run cannot be resumed, or not with this configuration.
@@ -103,7 +103,7 @@ def _fit(
     config: RunConfig, path: Path, run: RunDirectory | None, callbacks: Sequence[Callback], verbose: bool
 ) -> dict[str, Any]:
     """Train in a locked directory; resume `run`, if it is given."""
-    from learning.inference.evaluation import evaluate, write_results  # imports TensorFlow quietly
+    from learning.inference.evaluation import RunTest  # imports TensorFlow quietly
     from learning.inference.trained import load_selected
     from learning.inference.training_score import score_training, write_training_score
     from learning.machine.precision import with_precision
@@ -167,13 +167,15 @@ def _fit(
         watching = [TrainingImages(splits.train), _RunRecord(run, config), RunPage(), *callbacks]
         optimizer.train(sess, path, resume=resume, fresh=False, verbose=verbose, callbacks=watching)
         epoch = load_selected(sess, model, path, config.train.select).epoch
-        dataset, split = run_data.held_out(splits)
-        train = config.train
-        options: dict[str, Any] = {"evaluator": train.evaluator, "batch_size": train.batch_size}
-        results = evaluate(sess, model, dataset, **options)
-        seen = score_training(sess, model, splits.train, at_most=dataset.num_examples, **options)
-    results |= {"split": split, "epoch": epoch}
-    write_results(results, path, "test")
+        results, _ = RunTest(sess, model, config, epoch).on_held_out(splits, path)
+        seen = score_training(
+            sess,
+            model,
+            splits.train,
+            evaluator=config.train.evaluator,
+            batch_size=config.train.batch_size,
+            at_most=results["num_images"],
+        )
     write_training_score({"epoch": epoch, **seen}, path / TRAINING_FILE)
     write_run_page(path)
     return results

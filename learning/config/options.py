@@ -139,6 +139,7 @@ class TrainConfig(CheckedOptions):
     select: Literal["best", "last"] = option("best", "test the weights of the best epoch, or of the last")
     augment_train: bool = option(True, "train on random crops and reflections instead of centre crops")
     augment_pred: bool = option(True, "score the validation set with all crops of a test")
+    test_crops: Literal["all", "one"] = option("all", "test with all crops, or only the one of the centre")
     evaluator: str = option(
         "accuracy",
         "what scores an epoch: accuracy, error_rate, top5_accuracy, macro_f1, balanced_accuracy, roc_auc, log_loss",

@@ -77,7 +77,7 @@ class RunConfig:
         this limit shortens it, training refuses another length.
         """
         watching = ("tensorboard", "mlflow", "profile", "threads")
-        kept = ("keep_checkpoints", "save_every_steps", "select", *watching)
+        kept = ("keep_checkpoints", "save_every_steps", "select", *watching, "test_crops")
         return kept if self.schedule.name == "cosine" else ("num_epochs", *kept)
 
     def flat(self) -> dict[str, Any]:

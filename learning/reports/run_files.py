@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ class WrongPrediction(NamedTuple):
     true: str
     predicted: str
     probability: float
-    picture: str  # beside the results, with / between folders; empty without one
+    picture: str  # relative to the folder of the results, with / between folders; empty without one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Tested:
     scores: tuple[Mapping[str, Any], ...]  # one for each way of cropping
     matrix: np.ndarray  # int64 (K, K), rows: true class, of the last way of cropping
     errors: tuple[WrongPrediction, ...]  # empty in results of earlier versions
-    calibration: Mapping[str, Any] | None  # None in results of earlier versions
+    calibration: Mapping[str, Any] | None  # None in results of earlier versions, or if there are no figures
     raw: Mapping[str, Any]
 
     @property
@@ -145,17 +145,16 @@ def parse_results(text: str) -> Tested:
         scores=scores,
         matrix=checked_counts(np.array(results["confusion_matrix"], np.int64), names),
         errors=tuple(map(_wrong_prediction, results.get("errors") or ())),
-        calibration=_checked_calibration(calibration) if calibration else None,
+        calibration=_checked_calibration(calibration)
+        if calibration and calibration["ece"] is not None
+        else None,
         raw=results,
     )
 
 
 def _wrong_prediction(entry: Mapping[str, Any]) -> WrongPrediction:
-    picture = str(entry.get("picture") or "")
-    parts = PurePosixPath(picture).parts
-    if picture and (picture.startswith("/") or ".." in parts or "\\" in picture or ":" in parts[0]):
-        raise ValueError(f"the picture {picture!r} is not below the folder of the results")
-    file, true, predicted = (str(entry.get(key) or "") for key in ("file", "true", "predicted"))
+    texts = (str(entry.get(key) or "") for key in ("file", "true", "predicted", "picture"))
+    file, true, predicted, picture = texts
     return WrongPrediction(file, true, predicted, float(entry["probability"]), picture)
 
 

@@ -67,8 +67,13 @@ def _errors(tested: Tested, folder: Path) -> Section | None:
 
 
 def _picture(error: WrongPrediction, folder: Path) -> Picture | None:
-    caption = f"{error.predicted} ({error.probability:.2f}), labelled {error.true}: {error.file}"
-    return read_picture(folder / error.picture, caption) if error.picture else None
+    """Return the picture of an error; None if there is none below the folder, whatever the results say."""
+    path = folder / error.picture
+    if not error.picture or not path.resolve().is_relative_to(folder.resolve()):
+        return None
+    return read_picture(
+        path, f"{error.predicted} ({error.probability:.2f}), labelled {error.true}: {error.file}"
+    )
 
 
 def classes(tested: Tested, class_counts: Mapping[str, Sequence[int]]) -> Section:

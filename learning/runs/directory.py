@@ -26,6 +26,7 @@ from learning.runs.lock import LOCK_FILE, hold
 CONFIG_FILE = "config.yaml"
 INFO_FILE = "run.json"
 DIGESTS_FILE = "train-images.digests"
+CALIBRATION_FILE = "calibration.json"
 HISTORY_FILE = "history.csv"
 MAX_SIDE = 10_000  # pixels of an input; a larger one would exhaust the memory
 UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)

@@ -31,6 +31,7 @@ SUITES = (
     "models/weights/test_load.py",
     "scripts/test_porting.py",
     "models/graph/test_folded.py::TestSideEffects",
+    "learning/inference/test_explanation.py",
 )
 # Nets with every kind of layer, prediction, one exact resume: what a single switch could break.
 PART = (
