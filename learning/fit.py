@@ -105,12 +105,12 @@ def _fit(
     """Train in a locked directory; resume `run`, if it is given."""
     from learning.inference.evaluation import RunTest  # imports TensorFlow quietly
     from learning.inference.trained import load_selected
-    from learning.inference.training_score import score_training, write_training_score
     from learning.machine.precision import with_precision
     from learning.machine.session import open_session, v1
     from learning.reports.run_files import TRAINING_FILE
     from learning.reports.run_page import write_run_page
     from learning.tracking.page import RunPage
+    from learning.tracking.training_score import score_training, write_training_score
     from learning.training.console import ConsoleProgress
     from learning.training.network import check_new_model
     from learning.training.record import LOG_FILE, write_log

@@ -21,7 +21,7 @@ from learning.reports.run_files import RunFiles, read_run
 
 PAGE_FILE, CSV_FILE, JSON_FILE = "index.html", "compare.csv", "compare.json"
 COLUMNS = ("run", "accuracy", "low", "high", "images", "split", "epochs", "tested epoch", "minutes")
-CURVES = {"val_score": "validation {}", "val_loss": "validation loss", "train_loss": "training loss"}
+CURVES = {"val_score": "Validation {}", "val_loss": "Validation loss", "train_loss": "Training loss"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,7 +239,10 @@ def _sections(comparison: Comparison) -> list[Section]:
     name = evaluators.pop() if len(evaluators) == 1 else "score"
     charts = [
         line_chart(
-            _curves(comparison, key), x_name="epoch", y_name=text.format(name), caption=text.format(name)
+            _curves(comparison, key),
+            x_name="epoch",
+            y_name=text.format(name).lower(),
+            caption=text.format(name),
         )
         for key, text in CURVES.items()
     ]

@@ -161,7 +161,10 @@ def _calibration(tested: Tested) -> Section | None:
             f"Temperature {found['temperature']:.4f}, fitted on the validation images{after}; above 1 it makes "
             "probabilities less extreme."
         )
-    caption = "Accuracy by probability, darker for more images; on the dashed line, both agree."
+    caption = (
+        "Accuracy of the centre crops by probability. The fuller the colour, the more images; on the dashed line, "
+        "both agree."
+    )
     return Section(
         heading="Calibration", lines=lines, charts=[reliability_diagram(found["bins"], caption=caption)]
     )

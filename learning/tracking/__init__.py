@@ -1,1 +1,1 @@
-"""Callbacks that show a run to people: its page, TensorBoard, MLflow."""
+"""Show a run to people: its page while it trains, how well it fits, TensorBoard, MLflow."""

@@ -8,7 +8,7 @@ from learning.callbacks import Callback, Training
 from learning.errors import CheckpointError
 
 MAX_SHARE = 0.01  # of the time of training that goes into pages
-FIRST_COST = 0.5  # seconds that the first page takes, with its imports; the others take hundredths
+FIRST_COST = 0.2  # seconds that the first page takes, with its imports; the others take hundredths
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 class RunPage(Callback):
     """Writes index.html after each epoch, as far as a hundredth of the time of training allows it.
 
-    Where epochs are short, some get no page, and a run of less than a minute gets its first one at the end. An
+    Where epochs are short, some get no page, and a run of less than 20 seconds gets its first one at the end. An
     interrupted run always gets one; `fit` writes that of a finished run, when it is tested.
 
     If the page cannot be written, a warning says so once and training goes on.

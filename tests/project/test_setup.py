@@ -16,6 +16,7 @@ from learning.config.recipes import CONFIGS
 ROOT = Path(__file__).resolve().parents[2]
 # Libraries that are imported under another name than they are installed by.
 OTHER_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+EXTRAS = {"learning/tracking": ("tensorboard", "mlflow")}  # packages that may import the libraries of extras
 
 
 @pytest.fixture
@@ -52,9 +53,17 @@ def test_every_command_is_a_function(options):
         assert callable(pkgutil.resolve_name(line.partition(" = ")[2])), line
 
 
+def libraries(lines):
+    """Return the libraries in a list of requirements."""
+    return {re.split(r"[\[<>=]", line)[0] for line in lines.split("\n") if line}
+
+
 def test_every_library_that_the_product_imports_is_declared(options):
-    declared = {
-        re.split(r"[\[<>=]", line)[0] for line in options["options"]["install_requires"].split("\n") if line
+    declared = libraries(options["options"]["install_requires"])
+    listed = options["options.extras_require"]
+    extras = {
+        ROOT / room: set().union(*(libraries(listed[extra]) for extra in names))
+        for room, names in EXTRAS.items()
     }
     ours = {"datasets", "models", "learning", "_typeshed"}  # the last is known to type checkers alone
     missing = {}
@@ -63,7 +72,7 @@ def test_every_library_that_the_product_imports_is_declared(options):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for name in {name.split(".")[0] for name in names} - ours - sys.stdlib_module_names:
-                if OTHER_NAMES.get(name, name) not in declared:
+                if OTHER_NAMES.get(name, name) not in declared | extras.get(path.parent, set()):
                     missing[name] = path.name
     assert missing == {}
 
