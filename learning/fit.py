@@ -176,7 +176,8 @@ def _fit(
             batch_size=config.train.batch_size,
             at_most=results["num_images"],
         )
-    write_training_score({"epoch": epoch, **seen}, path / TRAINING_FILE)
+    with storage_errors(path, f"cannot write the results in {path}", "make room"):
+        write_training_score({"epoch": epoch, **seen}, path / TRAINING_FILE)
     write_run_page(path)
     return results
 

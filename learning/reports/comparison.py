@@ -20,6 +20,8 @@ from learning.reports.html import Section, digits, write_page
 from learning.reports.run_files import RunFiles, read_run
 
 PAGE_FILE, CSV_FILE, JSON_FILE = "index.html", "compare.csv", "compare.json"
+# Options that change no result.
+WATCHING = ("keep_checkpoints", "save_every_steps", "tensorboard", "mlflow", "profile", "threads")
 COLUMNS = ("run", "accuracy", "low", "high", "images", "split", "epochs", "tested epoch", "minutes")
 CURVES = {"val_score": "Validation {}", "val_loss": "Validation loss", "train_loss": "Training loss"}
 
@@ -30,7 +32,7 @@ class Comparison:
 
     :ivar names: of the runs, best first.
     :ivar rows: COLUMNS and the evaluators' scores of each; None for what is not known.
-    :ivar options: the values of each option that is not the same in all runs.
+    :ivar options: the values of each option that may change a result and is not the same in all runs.
     :ivar warnings: why the scores cannot simply be compared.
     :ivar notes: what chance may explain.
     """
@@ -107,13 +109,14 @@ def _accuracy(files: RunFiles) -> Interval:
 
 
 def _differing(runs: Sequence[RunFiles]) -> dict[str, tuple[Any, ...]]:
-    """Return the options that differ, without the places of files; one that a run does not have is None."""
+    """Return the options that differ and may change a result; one that a run does not have is None."""
+    ignored = {*PLACES, *(f"train.{name}" for name in WATCHING)}
     flat = []
     for files in runs:
         values = flatten(files.run.config.as_dict())
         own = values.pop("model.options")
         flat.append(values | {f"model.options.{key}": value for key, value in own.items()})
-    names = dict.fromkeys(key for values in flat for key in values if key not in PLACES)
+    names = dict.fromkeys(key for values in flat for key in values if key not in ignored)
     found = {key: tuple(values.get(key) for values in flat) for key in names}
     return {key: values for key, values in found.items() if any(value != values[0] for value in values)}
 

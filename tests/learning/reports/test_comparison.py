@@ -48,7 +48,8 @@ def test_a_metric_of_which_less_is_better(tmp_path):
 
 
 def test_only_options_that_differ_are_listed(tmp_path):
-    fast = RunConfig(optimizer=OptimizerConfig(init_learning_rate=0.5), data_dir="elsewhere")
+    watched = TrainConfig(tensorboard=True, threads=1)
+    fast = RunConfig(optimizer=OptimizerConfig(init_learning_rate=0.5), data_dir="elsewhere", train=watched)
     found = compare(runs(tmp_path, fair=(fast, {})))
     assert found.options == {"optimizer.init_learning_rate": (0.01, 0.5, 0.01)}
     lines = table(found)
