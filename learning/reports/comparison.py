@@ -13,9 +13,9 @@ from learning.config.recipes import flatten
 from learning.config.run_config import PLACES
 from learning.errors import UsageError
 from learning.evaluators import EVALUATORS
+from learning.findings.intervals import Interval, interval
 from learning.reports.charts import Curve, line_chart
 from learning.reports.confusion import aligned
-from learning.reports.findings import Interval, interval
 from learning.reports.html import Section, digits, write_page
 from learning.reports.run_files import RunFiles, read_run
 

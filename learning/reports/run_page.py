@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from learning.reports.advice import advice
+from learning.findings.advice import advice
+from learning.findings.summary import findings
 from learning.reports.charts import Curve, line_chart
-from learning.reports.findings import findings
 from learning.reports.html import Section, read_picture, write_page
 from learning.reports.run_files import RunFiles, Tested, read_run
 from learning.reports.tested import SPLITS, other_tests, tested_sections

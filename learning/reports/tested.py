@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from learning.findings.intervals import interval
 from learning.reports.charts import reliability_diagram
 from learning.reports.confusion import MAX_TABLE_CLASSES, balanced_accuracy, per_class_recall, top_confusions
-from learning.reports.findings import interval
 from learning.reports.html import Picture, Section, Shaded, read_picture
 from learning.reports.run_files import Tested, WrongPrediction
 

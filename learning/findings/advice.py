@@ -4,7 +4,9 @@ import numpy as np
 
 from datasets.errors import escape_name
 from learning.class_balance import is_balanced, is_imbalanced, listed_counts
-from learning.reports.findings import fit_of, interval, rise, weak_classes
+from learning.findings.classes import weak_classes
+from learning.findings.fitting import fit_of, rise
+from learning.findings.intervals import interval
 from learning.reports.run_files import RunFiles, Tested
 from learning.reports.scores import mirroring_hint
 
@@ -87,7 +89,7 @@ def _against_underfitting(files: RunFiles) -> list[str]:
     """Return what lets the network fit its training images."""
     config = files.run.config
     found = []
-    if rise(files.history, files):
+    if rise(files):
         found.append(f"More epochs: the score was still improving after {files.history[-1]['epoch']}.")
     if config.model.freeze is not None:
         found.append(f"Training more layers: --model.freeze is {config.model.freeze}.")

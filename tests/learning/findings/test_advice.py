@@ -1,9 +1,9 @@
-"""learning/reports/advice.py: suggestions follow from figures, and there are none without."""
+"""learning/findings/advice.py: suggestions follow from figures, and there are none without."""
 
 import pytest
 
 from learning.config.run_config import DataConfig, ModelConfig, RunConfig, TrainConfig
-from learning.reports.advice import advice
+from learning.findings.advice import advice
 from learning.reports.run_files import read_run
 from tests.support.pages import history, make_run, results
 
