@@ -81,7 +81,7 @@ def _against_overfitting(files: RunFiles) -> list[str]:
     if config.model.weight_decay < USUAL_DECAY:
         found.append(f"More weight decay: --model.weight_decay is {config.model.weight_decay:g}.")
     if config.model.freeze is None and config.data.crop_scale is None and is_photographs:
-        found.append("Stronger augmentation, such as crops of random size (--data.crop_scale 0.35).")
+        found.append("Stronger augmentation, such as crops of random size (--data.crop_scale '[0.35, 1.0]').")
     return found
 
 

@@ -77,11 +77,11 @@ def _unlearned(training: TrainingScore, class_names: Sequence[str]) -> str:
 def _harder_test(files: RunFiles, tested: Tested, new: Interval) -> str:
     """Return a sentence if validation images are recognised clearly more often than test images."""
     count = files.run.num_images.get("val", 0)
-    row = next((row for row in files.history if row["epoch"] == tested.epoch), None)
-    is_known = tested.split == "test" and row is not None and files.run.config.train.evaluator == "accuracy"
-    if not is_known or not count or row is None or row["val_score"] is None:
+    row = next((row for row in files.history if row["epoch"] == tested.epoch), {"val_score": None})
+    score, is_accuracy = row["val_score"], files.run.config.train.evaluator == "accuracy"
+    if tested.split != "test" or not is_accuracy or not count or score is None or not 0 <= score <= 1:
         return ""
-    val = interval(round(row["val_score"] * count), count)
+    val = interval(round(score * count), count)
     if val.low <= new.high or val.share - new.share < MIN_GAP:
         return ""
     return (
@@ -124,10 +124,8 @@ def rise(files: RunFiles) -> tuple[float, float] | None:
 
     By twice the standard error of an accuracy on so many images; None for metrics that are not shares.
     """
-    evaluator, count = (
-        EVALUATORS[files.run.config.train.evaluator](),
-        files.run.num_images.get("val", 0),
-    )
+    evaluator = EVALUATORS[files.run.config.train.evaluator]()
+    count = files.run.num_images.get("val", 0)
     scores = [row["val_score"] for row in files.history]
     if len(scores) < MIN_EPOCHS or None in scores or not count or evaluator.worst_score not in (0.0, 1.0):
         return None

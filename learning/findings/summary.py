@@ -65,7 +65,7 @@ def _best_so_far(files: RunFiles, best: Mapping[str, Any] | None) -> str:
         return f"The best {name} of an epoch's last minibatch was {value:.4f}, in epoch {best['epoch']}."
     count = files.run.num_images.get("val")
     shown = f"{value:.4f}"
-    if name == "accuracy" and count:
+    if name == "accuracy" and count and 0 <= value <= 1:
         shown = str(interval(round(value * count), count))
     of = f" on {count} images" if count else ""
     return f"The best validation {name} is {shown}{of}, in epoch {best['epoch']}."

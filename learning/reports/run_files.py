@@ -134,8 +134,11 @@ def parse_results(text: str) -> Tested:
     scores = tuple(dict(entry) for entry in results["scores"])
     for entry in scores:
         entry["accuracy"] = float(entry["accuracy"])
-    if not scores:
-        raise ValueError("scores is empty")
+    matrix = checked_counts(np.array(results["confusion_matrix"], np.int64), names)
+    if not scores or not all(0 <= entry["accuracy"] <= 1 for entry in scores):
+        raise ValueError("scores has no accuracy from 0 to 1")
+    if not 0 < matrix.sum() == int(results["num_images"]):
+        raise ValueError(f"num_images is not the sum of the confusion matrix, {matrix.sum()}")
     calibration = results.get("calibration")
     return Tested(
         epoch=int(results["epoch"]),
@@ -143,7 +146,7 @@ def parse_results(text: str) -> Tested:
         num_images=int(results["num_images"]),
         class_names=names,
         scores=scores,
-        matrix=checked_counts(np.array(results["confusion_matrix"], np.int64), names),
+        matrix=matrix,
         errors=tuple(map(_wrong_prediction, results.get("errors") or ())),
         calibration=_checked_calibration(calibration)
         if calibration and calibration["ece"] is not None
