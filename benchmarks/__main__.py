@@ -14,6 +14,8 @@ COMMANDS = {
     "input": "speed.input",
     "epoch": "speed.epoch",
     "start": "speed.start",
+    "stores": "speed.stores",
+    "serving": "speed.serving",
     "memory": "speed.memory",
     "filter_gradients": "speed.filter_gradients",
     "freezing": "speed.freezing",

@@ -21,6 +21,7 @@ from benchmarks.speed import (
     inference,
     input,
     memory,
+    serving,
     start,
     training,
 )
@@ -60,6 +61,7 @@ TABLES: dict[str, Callable[[Figures], str]] = {
     "input": input.table,
     "epoch": epoch.table,
     "start": start.table,
+    "serving": serving.table,
     "scaling": scaling_table,
     "filter_gradients": filter_gradients.table,
     "memory": memory.table,

@@ -98,7 +98,7 @@ class RunConfig:
 
 
 # Where images come from and are kept; the results of a run do not depend on these.
-PLACES = ("data_dir", "data.cache_dir", "data.download")
+PLACES = ("data_dir", "data.cache_dir", "data.store", "data.download")
 SECTIONS: dict[str, Any] = {f.name: f.type for f in fields(RunConfig) if is_dataclass(f.type)}
 # The post decides these by classes and objects, and by parameters of the network.
 NOT_FLAT = frozenset({"name", "evaluator", "threads", "class_weights", "mlflow"})

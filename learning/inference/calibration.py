@@ -22,6 +22,7 @@ from models.convnet import ConvNet
 NUM_BINS = 15  # of the confidences, as in the paper
 FEWEST_IMAGES = 50  # that a temperature is fitted to
 TEMPERATURES = (0.05, 20.0)  # between which it is looked for
+CHUNK = 4096  # images
 
 
 class Temperature(NamedTuple):
@@ -46,17 +47,20 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> Temperature:
     count = len(truth)
     if count < FEWEST_IMAGES:
         return Temperature(None, f"the validation set has {count} images, and {FEWEST_IMAGES} are needed")
-    scores = np.asarray(logits, np.float64)
-    if not np.isfinite(scores).all():
+    if not np.isfinite(logits).all():
         return Temperature(None, "some logits of the validation set are not finite")
 
     def nll(inverse: float) -> float:
-        scaled = inverse * scores
-        return float(np.mean(logsumexp(scaled, axis=1) - scaled[np.arange(count), truth]))
+        total = 0.0
+        for start in range(0, count, CHUNK):  # in float64, which would take much memory at once
+            scaled = inverse * logits[start : start + CHUNK].astype(np.float64)
+            of_truth = scaled[np.arange(len(scaled)), truth[start : start + CHUNK]]
+            total += float(np.sum(logsumexp(scaled, axis=1) - of_truth))
+        return total / count
 
     coldest, hottest = TEMPERATURES
     inverse = float(minimize_scalar(nll, bounds=(1 / hottest, 1 / coldest), method="bounded").x)
-    if (scores.argmax(axis=1) == truth).all() or inverse > 0.99 / coldest:
+    if (logits.argmax(axis=1) == truth).all() or inverse > 0.99 / coldest:
         return Temperature(None, f"all or nearly all of the {count} validation images are recognised")
     if inverse < 1.01 / hottest:
         return Temperature(None, f"the {count} validation images are hardly recognised")
@@ -64,11 +68,14 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> Temperature:
 
 
 def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return softmax(logits / T) for probabilities (N, K) that are softmax(logits): float64 (N, K)."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scaled = np.log(np.asarray(probabilities, np.float64)) / temperature
-        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    """Return softmax(logits / T) for probabilities (N, K) that are softmax(logits), in their dtype."""
+    with np.errstate(divide="ignore"):
+        values = np.log(probabilities)  # (N, K), and no second array of a set that may be large
+    values /= temperature
+    values -= values.max(axis=1, keepdims=True)
+    np.exp(values, out=values)
+    values /= values.sum(axis=1, keepdims=True)
+    return values
 
 
 def reliability(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
@@ -83,8 +90,8 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
         and accuracy None if it is empty.
     """
     known = np.isfinite(probabilities).all(axis=1)
-    confidences = probabilities[known].max(axis=1)  # (M,)
-    is_right = probabilities[known].argmax(axis=1) == truth[known]
+    confidences = probabilities.max(axis=1)[known]  # (M,)
+    is_right = (probabilities.argmax(axis=1) == truth)[known]
     bin_of = np.clip(np.ceil(confidences * NUM_BINS).astype(int) - 1, 0, NUM_BINS - 1)
     bins, error = [], 0.0
     for number in range(NUM_BINS):

@@ -150,9 +150,8 @@ class RunTest:
                 names.append(f"{name}-label-issues.csv")
                 write_csv(folder / names[1], issues)
                 results["label_issues"] = issues[:MOST_LISTED]
-            results["errors"] = write_errors(
-                self._sess, self._model, dataset, images, folder / f"{name}-errors"
-            )
+        results["errors"] = write_errors(self._sess, self._model, dataset, images, folder / f"{name}-errors")
+        names += [f"{name}-errors"] if results["errors"] else []
         return results, [*write_results(results, folder, name), *names]
 
 

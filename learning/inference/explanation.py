@@ -38,7 +38,7 @@ class GradCam:
         with model.graph.as_default(), v1.name_scope("grad_cam"):
             self._classes = v1.placeholder(tf.int32, [None], name="classes")
             of_class = logits * tf.one_hot(self._classes, model.num_classes)
-            (gradients,) = tf.gradients(of_class, features)  # (N, h, w, C)
+            gradients = _gradients(of_class, features)  # (N, h, w, C)
             if gradients is None:
                 raise UsageError(f"the logits of {type(model).__name__} have no gradient by '{self.layer}'")
             weights = tf.reduce_mean(tf.cast(gradients, tf.float32), axis=[1, 2], keepdims=True)
@@ -111,6 +111,14 @@ def _differentiable(model: ConvNet, features: tf.Tensor) -> tuple[tf.Tensor, tf.
         return copied_from(features, model.logits, model.is_train)
     except (Unsupported, TypeError, ValueError):  # the last two are TensorFlow's, of an unusual operation
         return features, model.logits
+
+
+def _gradients(values: tf.Tensor, features: tf.Tensor) -> tf.Tensor | None:
+    """Return the gradient of the sum of `values`, or None if there is none, or an operation does not have one."""
+    try:
+        return tf.gradients(values, features)[0]
+    except LookupError:
+        return None
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,7 @@ from datasets.images.formats import IMAGE_SUFFIXES
 from datasets.options.loading import DecodeOptions
 from datasets.storage.atomic import write_csv, write_text
 from learning.inference.calibration import read_temperature, use_temperature
-from learning.inference.embedding import Embedding
-from learning.inference.explained_files import ExplainedFiles
+from learning.inference.companions import Companion, Embedding, ExplainedFiles
 from learning.inference.trained import load_run
 from learning.runs.directory import RunDirectory
 from models.convnet import ConvNet
@@ -44,16 +43,6 @@ class ImageFile(NamedTuple):
 
     name: str
     read: Callable[[], bytes]
-
-
-class Companion(Protocol):
-    """Makes more of the images that are labelled, such as pictures or features."""
-
-    def add(self, sess: Any, files: Sequence[str], dataset: DataSet, predictions: np.ndarray) -> None:
-        """Take the next readable images: their names, themselves, and their probabilities (N, K)."""
-
-    def finish(self) -> None:
-        """Write what is made of all images."""
 
 
 def image_files(paths: Sequence[str]) -> list[ImageFile]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from datasets.dataset import DataSet
 from datasets.storage.atomic import replacing_folder
+from datasets.storage.failures import storage_errors
 from learning.errors import UsageError
 from learning.inference.explanation import GradCam, picture
 from learning.inference.predicted_images import PredictedImages
@@ -38,6 +39,7 @@ def write_errors(
     :param dataset: the tested images.
     :param folder: for the pictures; it is replaced, or removed if there are no errors.
     :return: file, true, predicted, probability, and picture, its path from the folder that `folder` is in.
+    :raises StorageError: they cannot be written.
     """
     indices = worst_errors(images)
     if not len(indices):
@@ -47,7 +49,10 @@ def write_errors(
     predicted = images.predicted[indices]
     heats = _heats(sess, model, crops, predicted)
     files = [f"{number:02}.jpg" for number in range(len(indices))]
-    with replacing_folder(folder, f".writing-{folder.name}") as temporary:
+    with (
+        storage_errors(folder.parent, f"cannot write {folder}", "make room"),
+        replacing_folder(folder, f".writing-{folder.name}") as temporary,
+    ):
         for file, crop, heat in zip(files, crops, heats, strict=True):
             picture(crop, heat).save(temporary / file, quality=90)
         shutil.rmtree(folder, ignore_errors=True)

@@ -194,6 +194,6 @@ def newest_run(root: Path = Path("runs")) -> Path:
     runs = [folder for folder in folders if any(folder.glob(f"{CHECKPOINTS}/step-*"))]
     if not runs:
         raise CheckpointError(
-            f"no run with a checkpoint under {root.resolve()}; train with train.py, or give one with --run"
+            f"no run with a checkpoint under {root.resolve()}; train with train.py, or name a run"
         )
     return max(runs, key=lambda path: ((path / CONFIG_FILE).stat().st_mtime_ns, path.name))

@@ -130,7 +130,7 @@ def _parse_predict() -> argparse.Namespace:
     parser.add_argument(
         "--calibrated",
         action="store_true",
-        help="give probabilities with the temperature that test.py fitted to the validation set",
+        help="give probabilities with the temperature that was fitted to the validation set",
     )
     parser.add_argument(
         "--explain",

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = [
-    *(ROOT / name for name in ("train.py", "test.py", "predict.py")),
+    *(ROOT / name for name in ("train.py", "test.py", "predict.py", "serve.py")),
     *(path for room in ("datasets", "models", "learning") for path in sorted((ROOT / room).glob("**/*.py"))),
 ]
 # Calls that read a file by running it, by their last word or their full name.

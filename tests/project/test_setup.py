@@ -15,8 +15,11 @@ from learning.config.recipes import CONFIGS
 
 ROOT = Path(__file__).resolve().parents[2]
 # Libraries that are imported under another name than they are installed by.
-OTHER_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
-EXTRAS = {"learning/tracking": ("tensorboard", "mlflow")}  # packages that may import the libraries of extras
+OTHER_NAMES = {
+    "PIL": "pillow", "python_multipart": "python-multipart", "sklearn": "scikit-learn", "yaml": "pyyaml",
+}  # fmt: skip
+# Packages that may import the libraries of extras.
+EXTRAS = {"learning/serving": ("serve",), "learning/tracking": ("tensorboard", "mlflow")}
 
 
 @pytest.fixture
@@ -112,7 +115,7 @@ def test_an_installation_has_its_recipes_and_commands(tmp_path):
         cwd=tmp_path,
     )
     assert done.stdout.strip() == "resnet-asirra", done.stderr
-    for name in ("train", "test", "predict", "check"):
+    for name in ("train", "test", "predict", "serve", "check"):
         command = [sys.executable, tmp_path / "site" / "bin" / f"sessionnet-{name}", "--help"]
         environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)

@@ -113,6 +113,27 @@ def test_a_test_of_what_was_held_out_fits_the_temperature_on_the_validation_set(
         assert written["nll_calibrated"] < written["nll"]
         assert results["calibration"]["ece_calibrated"] < results["calibration"]["ece"]
     assert [entry["predicted"] for entry in results["errors"]] == ["2", "0"]
-    expected = {"test.json", "test-confusion.png", "test-predictions.csv", "calibration.json"}
-    assert set(names) == expected
-    assert {path.name for path in tmp_path.iterdir()} == expected | {"test-errors"}
+    expected = {"test.json", "test-confusion.png", "test-predictions.csv", "test-errors", "calibration.json"}
+    assert set(names) == {path.name for path in tmp_path.iterdir()} == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "asked", "crops"),
+    [
+        ({}, None, [1, 10]),
+        ({"test_crops": "one"}, None, [1]),
+        ({"test_crops": "one"}, True, [1, 10]),
+        ({}, False, [1]),
+    ],
+)
+def test_a_run_is_tested_by_the_crops_of_its_configuration_unless_others_are_asked_for(
+    net, tmp_path, config, asked, crops
+):
+    splits = Splits(brightness_set(), None, brightness_set(), tuple("abcd"), "")
+    config = RunConfig.from_dict({"train": config})
+    test = RunTest(*net, config, 7, all_crops=asked, label_issues=True)
+    results, _ = test.on_held_out(splits, tmp_path)
+    assert [entry["crops"] for entry in results["scores"]] == crops
+    assert [issue["file"] for issue in results["label_issues"]] == ["6", "2"]
+    table = (tmp_path / "test-label-issues.csv").read_text().splitlines()
+    assert [line.split(",")[:3] for line in table[1:]] == [["6", "0", "2"], ["2", "1", "0"]]

@@ -125,7 +125,7 @@ def test_the_last_map_of_the_graph_is_explained_unless_another_is_named():
     ("name", "last", "shape"),
     [
         ("alexnet", "pool5", [6, 6, 256]),
-        ("resnet50", "stage4/block3", [7, 7, 2048]),
+        ("resnet18", "stage4/block2", [7, 7, 512]),
         ("resnet20", "stage3/block3", [8, 8, 64]),
         ("mini-resnet", "stage1/block2", [9, 9, 64]),
         ("efficientnet-lite0", "head", [7, 7, 1280]),
@@ -144,6 +144,23 @@ def test_a_network_without_a_map_says_so():
         UsageError, match="TinyNet has no feature map to explain; let its _build_model return"
     ):
         GradCam(tiny_model())
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda logits: tf.cast(tf.argsort(logits), tf.float32),  # has no gradient
+        lambda logits: tf.linalg.lu(logits[..., None, None])[0][..., 0, 0],  # TensorFlow does not know it
+    ],
+)
+def test_logits_without_a_gradient_are_one_line(operation):
+    class Stepped(HandNet):
+        def _build_model(self):
+            d = super()._build_model()
+            return {**d, "logits": operation(d["logits"])}
+
+    with pytest.raises(UsageError, match="the logits of Stepped have no gradient by 'maps'"):
+        GradCam(build(Stepped, (4, 6, 1)))
 
 
 def test_training_sees_nothing_of_it(session):
