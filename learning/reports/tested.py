@@ -135,11 +135,11 @@ def _cell(count: int, share: float) -> str:
 def heat_map(shares: np.ndarray) -> bytes:
     """Return a PNG with a pixel for each cell of (K, K) shares: one colour, less transparent for larger shares.
 
-    A faint rest of opacity shows rare confusions. Any background shines through, a dark one too.
+    By its root, so that rare confusions show. Any background shines through, a dark one too.
     """
     pixels = np.zeros((*shares.shape, 4), np.uint8)
     pixels[..., :3] = BLUE
-    pixels[..., 3] = np.where(shares > 0, np.round(255 * (0.2 + 0.8 * shares)), 0)
+    pixels[..., 3] = np.where(shares > 0, np.round(255 * (0.2 + 0.8 * np.sqrt(shares))), 0)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
