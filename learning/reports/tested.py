@@ -44,8 +44,11 @@ def _errors(tested: Tested, folder: Path) -> Section | None:
     errors = tested.errors[:MOST_ERRORS]
     if not errors:
         return None
+    which = (
+        "The only error." if len(errors) == 1 else f"The {len(errors)} errors that the network was surest of."
+    )
     line = (
-        f"The {len(errors)} errors that the network was surest of. Where a map is beside the image, it shows what "
+        f"{which} Where a map is beside the image, it shows what "
         "spoke for the predicted class. If the network is right, the label is wrong."
     )
     found = [(error, _picture(error, folder)) for error in errors]
