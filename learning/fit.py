@@ -34,6 +34,7 @@ from models.catalogue import model_path
 
 if TYPE_CHECKING:
     from learning.optimizers import Optimizer
+    from learning.tracking.mlflow import MlflowTracking
     from models.convnet import ConvNet
 
 logger = logging.getLogger(__name__)
@@ -75,16 +76,27 @@ def fit(
             "model.init; give one, or set --train.linear_probe false"
         )
     config = config.with_absolute_paths()
+    tracking = _mlflow_tracking() if config.train.mlflow else None
+    callbacks = callbacks if tracking is None else [*callbacks, tracking]
     path = expanded(os.fspath(run_dir))
     run = RunDirectory(path) if resume else None
     with locked(path, resumed=resume):
         try:
-            return _fit(config, path, run, callbacks, verbose)
+            results = _fit(config, path, run, callbacks, verbose)
         except KeyboardInterrupt as error:
             if has_begun(path):
                 raise
             message = "stopped before the first update: nothing was trained, so start again"
             raise Interrupted(signal.SIGINT, message) from error
+    if tracking is not None:
+        tracking.log_results(results)
+    return results
+
+
+def _mlflow_tracking() -> MlflowTracking:
+    from learning.tracking.mlflow import MlflowTracking  # whose library is an extra
+
+    return MlflowTracking()
 
 
 def _fit(
@@ -95,7 +107,10 @@ def _fit(
     from learning.inference.trained import load_selected
     from learning.machine.precision import with_precision
     from learning.machine.session import open_session, v1
+    from learning.reports.run_files import TRAINING_FILE
     from learning.reports.run_page import write_run_page
+    from learning.tracking.page import RunPage
+    from learning.tracking.training_score import score_training, write_training_score
     from learning.training.console import ConsoleProgress
     from learning.training.network import check_new_model
     from learning.training.record import LOG_FILE, write_log
@@ -149,10 +164,20 @@ def _fit(
         with storage_errors(path, f"cannot write {path / LOG_FILE}", "make room"):
             write_log(path, "\n".join(said))
         keep_digests(path, splits)
-        watching = [TrainingImages(splits.train), _RunRecord(run, config), *callbacks]
+        watching = [TrainingImages(splits.train), _RunRecord(run, config), RunPage(), *callbacks]
         optimizer.train(sess, path, resume=resume, fresh=False, verbose=verbose, callbacks=watching)
         epoch = load_selected(sess, model, path, config.train.select).epoch
         results, _ = RunTest(sess, model, config, epoch).on_held_out(splits, path)
+        seen = score_training(
+            sess,
+            model,
+            splits.train,
+            evaluator=config.train.evaluator,
+            batch_size=config.train.batch_size,
+            at_most=results["num_images"],
+        )
+    with storage_errors(path, f"cannot write the results in {path}", "make room"):
+        write_training_score({"epoch": epoch, **seen}, path / TRAINING_FILE)
     write_run_page(path)
     return results
 

@@ -57,7 +57,12 @@ def work(folder: Path, store: str, cache: Path, seconds: float) -> dict[str, Any
     """Load the set and cut batches; to be called in a fresh process."""
     with PeakMemory() as memory:
         start = time.perf_counter()
-        options = {"image_size": SIDE, "crop_size": CROP, "val_fraction": 0, "test_fraction": 0}
+        options: dict[str, Any] = {
+            "image_size": SIDE,
+            "crop_size": CROP,
+            "val_fraction": 0,
+            "test_fraction": 0,
+        }
         train = load_folder(folder, store=store, cache_dir=cache, **options).train
         train.next_batch(BATCH)
         first, images = time.perf_counter() - start, 0

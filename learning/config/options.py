@@ -157,6 +157,5 @@ class TrainConfig(CheckedOptions):
     save_every_steps: int | None = option(None, "also save a checkpoint every so many updates", POSITIVE)
     keep_checkpoints: int = option(2, "newest checkpoints to keep, besides the best", POSITIVE)
     tensorboard: bool = option(False, "also write events for TensorBoard")
-    profile: int | None = option(
-        None, "also write a timeline of this update, counting from 1, and its costliest operations", POSITIVE
-    )
+    mlflow: bool = option(False, "also log to MLflow, by default to mlflow.db in the working directory")
+    profile: int | None = option(None, "also trace this update, from 1: its timeline and costs", POSITIVE)

@@ -76,8 +76,9 @@ class RunConfig:
         num_epochs cannot change, because the rates depend on it. A warm-up takes at most a fifth of the run; if
         this limit shortens it, training refuses another length.
         """
-        kept = ("keep_checkpoints", "save_every_steps", "select", "tensorboard", "profile", "threads")
-        return (*(() if self.schedule.name == "cosine" else ("num_epochs",)), *kept, "test_crops")
+        watching = ("tensorboard", "mlflow", "profile", "threads")
+        kept = ("keep_checkpoints", "save_every_steps", "select", *watching, "test_crops")
+        return kept if self.schedule.name == "cosine" else ("num_epochs", *kept)
 
     def flat(self) -> dict[str, Any]:
         """Return the learning options as a flat dictionary like the post's `hp_d`."""
@@ -100,7 +101,7 @@ class RunConfig:
 PLACES = ("data_dir", "data.cache_dir", "data.store", "data.download")
 SECTIONS: dict[str, Any] = {f.name: f.type for f in fields(RunConfig) if is_dataclass(f.type)}
 # The post decides these by classes and objects, and by parameters of the network.
-NOT_FLAT = frozenset({"name", "evaluator", "threads", "class_weights"})
+NOT_FLAT = frozenset({"name", "evaluator", "threads", "class_weights", "mlflow"})
 
 
 def check_names(config: RunConfig) -> None:

@@ -32,7 +32,8 @@ MAX_SIDE = 10_000  # pixels of an input; a larger one would exhaust the memory
 UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 # What a run directory, and its folder of checkpoints, can contain before the first checkpoint.
 _BEFORE_CHECKPOINTS = re.compile(
-    rf"{CONFIG_FILE}|{INFO_FILE}|{re.escape(DIGESTS_FILE)}|log\.txt|augmented\.png|{TEMPORARY_NAME.pattern}"
+    rf"{CONFIG_FILE}|{INFO_FILE}|{re.escape(DIGESTS_FILE)}|log\.txt|augmented(-forms)?\.png|mlflow\.json"
+    rf"|{TEMPORARY_NAME.pattern}"
     r"|events\.out\.tfevents\..*|profile-\d+\.(timeline\.json|operations\.csv)"
 )
 _NO_CHECKPOINT = re.compile(rf"\.writing-step-\d+|{re.escape(LOSSES_FILE)}")
@@ -47,7 +48,7 @@ class RunDirectory:
     :ivar path: the folder.
     :ivar config: config.yaml, the resolved RunConfig; `train.py --config` reads it too.
     :ivar info: run.json: class_names in the order of the network's outputs, input_shape (h, w, C), num_images,
-        data_fingerprint, versions, started and, once training has begun, machines (see
+        class_counts by split, data_fingerprint, versions, started and, once training has begun, machines (see
         `learning.machine.identity`).
     :ivar num_images: number of images by split; empty if run.json does not have it.
     """

@@ -37,12 +37,15 @@ def test() -> None:
     run = open_run(arguments.run or newest_run())
     announce(f"starting TensorFlow and loading {run.path} ...")
     from learning.inference.evaluation import evaluate_run
+    from learning.reports.run_page import write_run_page
     from learning.reports.scores import detail_lines, score_lines
 
     all_crops = None if arguments.crops is None else arguments.crops == "all"
     results, files = evaluate_run(
         run, arguments.data_dir, arguments.output, all_crops=all_crops, label_issues=arguments.label_issues
     )
+    if files[0].parent == run.path:  # which is not so for a published run, or with --output
+        files.append(write_run_page(run.path))
     print("\n".join([f"run: {run.path}", *score_lines(results), *detail_lines(results)]))
     print(f"written: {', '.join([str(files[0]), *(path.name for path in files[1:])])}")
 

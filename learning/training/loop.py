@@ -21,7 +21,7 @@ from learning.checkpoints.state import TrainingState
 from learning.checkpoints.store import CheckpointStore
 from learning.config.run_config import RunConfig
 from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, NonFiniteError
-from learning.evaluators import Evaluator
+from learning.evaluators import Evaluator, cross_entropy
 from learning.machine.identity import advise_kernels, machine, note_machine
 from learning.machine.precision import check_precision
 from learning.runs.directory import HISTORY_FILE
@@ -211,17 +211,21 @@ class TrainingLoop:
         state, train = self.state, self.config.train
         num_classes = self.model.num_classes
         step_score = float(self.evaluator.score(one_hot(labels, num_classes), pred))
-        eval_score = None
+        eval_score = eval_loss = None
         if self.val_set is not None:
             val_pred = self.model.predict(
                 self.sess, self.val_set, batch_size=train.batch_size, augment_pred=train.augment_pred
             )
-            eval_score = float(self.evaluator.score(one_hot(self.val_set.labels, num_classes), val_pred))
+            val_labels = one_hot(self.val_set.labels, num_classes)
+            eval_score = float(self.evaluator.score(val_labels, val_pred))
+            eval_loss = cross_entropy(val_labels, val_pred)
         score = step_score if eval_score is None else eval_score
         threshold = train.score_threshold
         self._improved = bool(self.evaluator.is_better(score, state.best_score, score_threshold=threshold))
         rate = self.schedule.learning_rate(state.global_step - 1)
-        state.end_epoch(step_score, eval_score, rate, self.steps_per_epoch, improved=self._improved)
+        state.end_epoch(
+            step_score, eval_score, rate, self.steps_per_epoch, improved=self._improved, eval_loss=eval_loss
+        )
         self.update_learning_rate()
 
     def _save(self) -> None:

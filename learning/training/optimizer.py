@@ -26,7 +26,7 @@ from learning.training.console import ConsoleProgress
 from learning.training.loop import TrainingLoop
 from learning.training.profiling import Profiler
 from learning.training.rate_factors import apply_gradients, rate_factors
-from learning.training.record import History, LearningCurves, TensorBoard
+from learning.training.record import History, LearningCurves
 from learning.training.score_checks import NanWarning, check_scores
 from learning.training.step import TrainingStep, gradients
 from learning.transfer.set_size import with_set_size
@@ -77,6 +77,7 @@ class Optimizer(ABC):
         self.model, self.train_set, self.val_set, self.evaluator = model, train_set, val_set, evaluator
         self.hp = {**hp, **self.config.flat()}  # with numbers in place of auto
         self._has_rate_factors = False
+        self._gradient_pairs: list[tuple[tf.Tensor, tf.Variable]] = []
         self._training_step = TrainingStep(model, self._build_update)
         if self.config.optimizer.rate_factors and not self._has_rate_factors:
             raise ValueError(
@@ -114,7 +115,9 @@ class Optimizer(ABC):
     ) -> list[tuple[tf.Tensor, tf.Variable]]:
         """Return the gradient and variable pairs of `loss`, as `learning.training.step.gradients` does."""
         clip_norm = self.config.optimizer.clip_norm
-        return gradients(self.model, loss, clip_norm=clip_norm, weight_decay=weight_decay)
+        pairs = gradients(self.model, loss, clip_norm=clip_norm, weight_decay=weight_decay)
+        self._gradient_pairs = pairs  # which TensorBoard shows
+        return pairs
 
     def _apply(
         self, rule: Callable[[Any], v1.train.Optimizer], pairs: Sequence[tuple[tf.Tensor, tf.Variable]]
@@ -233,7 +236,11 @@ class Optimizer(ABC):
         train = self.config.train
         watching: list[Callback] = [] if train.profile is None else [Profiler(train.profile)]
         watching += [History(), NanWarning(), LearningCurves()]
-        return [*watching, TensorBoard()] if train.tensorboard else watching
+        if not train.tensorboard:
+            return watching
+        from learning.tracking.tensorboard import TensorBoard
+
+        return [*watching, TensorBoard(self.train_set, self.val_set, self._gradient_pairs)]
 
     def _total_steps(self) -> int:
         """Return the number of updates of the run. ValueError if no batch fits into the training set."""

@@ -19,8 +19,13 @@ OTHER_NAMES = {
     "PIL": "pillow", "python_multipart": "python-multipart", "sklearn": "scikit-learn", "yaml": "pyyaml",
     "ai_edge_litert": "ai-edge-litert",
 }  # fmt: skip
-# Packages that may import the libraries of an extra.
-EXTRAS = {"learning/serving": "serve", "learning/export": "export", "learning/export/formats": "export"}
+# Packages that may import the libraries of extras.
+EXTRAS = {
+    "learning/serving": ("serve",),
+    "learning/tracking": ("tensorboard", "mlflow"),
+    "learning/export": ("export",),
+    "learning/export/formats": ("export",),
+}
 
 
 @pytest.fixture
@@ -64,8 +69,10 @@ def libraries(lines):
 
 def test_every_library_that_the_product_imports_is_declared(options):
     declared = libraries(options["options"]["install_requires"])
+    listed = options["options.extras_require"]
     extras = {
-        ROOT / room: libraries(options["options.extras_require"][extra]) for room, extra in EXTRAS.items()
+        ROOT / room: set().union(*(libraries(listed[extra]) for extra in names))
+        for room, names in EXTRAS.items()
     }
     ours = {"datasets", "models", "learning", "_typeshed"}  # the last is known to type checkers alone
     missing = {}

@@ -97,10 +97,10 @@ def test_the_page_of_many_classes_shows_what_stands_out(results, tmp_path):
     run = RunDirectory.create(tmp_path / "run", RunConfig(), info)
     (run.path / "test.json").write_text(json.dumps(results))
     text = write_run_page(run.path).read_text()
-    assert len(text) < 50_000
-    assert "Lowest recall of 1200 classes" in text
+    assert len(text) < 100_000
+    assert "The 50 of 1200 classes with the lowest recall." in text
     assert '<td>class-7</td><td>class-8</td><td class="number">6</td><td class="number">0.6000</td>' in text
-    assert "train with --data.reflect false" in text
+    assert "No mirror images, --data.reflect false" in text
 
 
 def test_the_results_of_a_published_run_lie_elsewhere(tmp_path, monkeypatch):
