@@ -4,7 +4,8 @@
     members KEY.jpg and KEY.cls              WebDataset: the text of KEY.cls is the class
     DIR/train-000000.tar, DIR/val-000000.tar, ...   the part is the first word of the archive's name
 
-Nothing is extracted. Archives must not be compressed, because then no member could be read without those before it.
+Nothing is extracted. Archives must not be compressed: a member of a compressed archive cannot be read without
+those before it.
 """
 
 import re
@@ -22,7 +23,7 @@ from datasets.images.formats import IMAGE, START_BYTES, KindsByContent, kind_by_
 
 SUFFIX, CLASS_SUFFIX = ".tar", ".cls"
 MOST_CLASS_BYTES = 256  # of the text of KEY.cls
-MAX_MEMBER_BYTES = 72 * 2**20  # as of a file in a folder
+MAX_MEMBER_BYTES = 72 * 2**20  # the limit of a file in a folder
 
 
 class _Place(NamedTuple):
@@ -36,7 +37,8 @@ class _Place(NamedTuple):
 class TarSource(Source):
     """The images in one tar archive, or in all those of a folder.
 
-    The name of an image is [PART/][CLASS/]SHARD/NAME, so that names of different archives may be equal.
+    The name of an image contains that of its archive, so that equal names in different archives are different
+    images: [PART/][CLASS/]SHARD/NAME, or [PART/]CLASS/SHARD/[FOLDER/]NAME if KEY.cls names the class.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,8 +53,7 @@ class TarSource(Source):
         return repr([(str(path), status.st_size, status.st_mtime_ns) for path, status in found])
 
     def read(self, name: str) -> bytes:
-        if not self._places:
-            self.files()
+        _ = self._listing  # fills _places
         shard, offset, size = self._places[name]
         if size > MAX_MEMBER_BYTES:
             raise ImageError(f"{size} bytes are more than the {MAX_MEMBER_BYTES} that are read")
@@ -61,7 +62,7 @@ class TarSource(Source):
         except OSError as error:
             raise ImageError(f"cannot be read from the archive ({error.strerror})") from error
         if len(content) < size:
-            raise ImageError("cannot be read from the archive (which ends before)")
+            raise ImageError("cannot be read from the archive, which ends before it does")
         return content
 
     def found(self) -> str:
@@ -77,14 +78,16 @@ class TarSource(Source):
         for number, path in enumerate(self._shards):
             members = dict(_members(path))  # the last of equal names
             for name, (offset, size) in members.items():
-                *folders, last = parts = parts_of(name)
-                if last.endswith(CLASS_SUFFIX) or any(map(is_ignored, parts)):
+                *folders, base = parts = parts_of(name)
+                if base.endswith(CLASS_SUFFIX) or any(map(is_ignored, parts)):
                     continue
                 kind = kind_by_name(name) or kinds.kind(name, partial(self._kind_by_start, number, offset))
                 label = members.get(_key(name) + CLASS_SUFFIX)
                 if label:
-                    folders = [self._class_of(number, *label)]
-                place = "/".join(filter(None, (_part(path), *folders, path.stem, last)))
+                    named = (self._class_of(number, *label), path.stem, *folders, base)
+                else:
+                    named = (*folders, path.stem, base)
+                place = "/".join(filter(None, (_part(path), *named)))
                 self._places[place] = _Place(number, offset, size)
                 yield SourceFile(place, size if kind == IMAGE else NO_SIZE, offset, kind)
 

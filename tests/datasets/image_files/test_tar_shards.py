@@ -71,7 +71,7 @@ def test_webdataset(tmp_path):
             members[f"x.y/{number}.json"] = b"{}"
         write(tmp_path / f"{part}-000000.tar", members)
     assert names(tmp_path)[:3] == [
-        "train/0/train-000000/0.jpg", "train/0/train-000000/2.jpg", "train/1/train-000000/1.jpg"
+        "train/0/train-000000/x.y/0.jpg", "train/0/train-000000/x.y/2.jpg", "train/1/train-000000/x.y/1.jpg"
     ]  # fmt: skip
     splits = load_folder(tmp_path, **SIZES, cache_dir=tmp_path / "cache", test_fraction=0)
     assert (splits.class_names, splits.train.num_examples, splits.val.num_examples) == (("0", "1"), 4, 4)
@@ -82,6 +82,16 @@ def test_equal_names_in_two_archives_are_two_images(tmp_path):
         write(tmp_path / f"{number}.tar", {"cat/0.png": picture(number)})
     source = open_source(tmp_path)
     assert names(tmp_path) == ["cat/0/0.png", "cat/1/0.png"]
+    assert [source.read(name) for name in names(tmp_path)] == [picture(0), picture(1)]
+
+
+def test_equal_keys_in_two_folders_of_an_archive_are_two_images(tmp_path):
+    members = {}
+    for number, folder in enumerate(("x", "y")):
+        members |= {f"{folder}/1.png": picture(number), f"{folder}/1.cls": b"cat"}
+    write(tmp_path / "a.tar", members)
+    source = open_source(tmp_path)
+    assert names(tmp_path) == ["cat/a/x/1.png", "cat/a/y/1.png"]
     assert [source.read(name) for name in names(tmp_path)] == [picture(0), picture(1)]
 
 
