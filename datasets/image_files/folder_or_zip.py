@@ -150,7 +150,7 @@ class ZipSource(Source):
 def open_source(path: Path | str) -> Source:
     """Open a folder, a zip archive or tar archives, or the train.zip in a folder without images.
 
-    :raises DataError: the path does not exist, is neither of the two, or holds only other archives; or an archive
+    :raises DataError: the path does not exist, is none of these, or holds only other archives; or an archive
         with an official name differs from the official file.
     """
     path = expanded(path)

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 64  # images decoded before they go through the network
 MOST_CROPS = 10  # of an image
+ARCHIVES = (".zip", ".tar")  # suffixes of files whose images are labelled
 
 
 class Row(NamedTuple):
@@ -46,7 +47,7 @@ class ImageFile(NamedTuple):
 
 
 def image_files(paths: Sequence[str]) -> list[ImageFile]:
-    """Return the files at `paths`, and those in the folders and zip archives there, in order.
+    """Return the files at `paths`, and those in the folders and archives (zip, tar) there, in order.
 
     Folders and archives are listed by the same rules as training data.
 
@@ -54,7 +55,7 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
     """
     found: list[ImageFile] = []
     for path in map(Path, paths):
-        if path.is_dir() or (path.suffix.lower() == ".zip" and path.is_file()):
+        if path.is_dir() or (path.suffix.lower() in ARCHIVES and path.is_file()):
             source = open_source(path)
             warn_of_left_out(source)
             names = [file.name for file in source.files()]
@@ -82,7 +83,7 @@ def predict_run(
 ) -> Iterator[Row]:
     """Yield one row for each image, in order, labelled with the selected weights of a run.
 
-    :param paths: images, and folders and zip archives of images.
+    :param paths: images, and folders and archives (zip, tar) of images.
     :param ten_crop: average over all test crops, which is slower and better.
     :param top_k: number of classes in each row.
     :param calibrated: give probabilities with the run's temperature, see `calibration.read_temperature`.
