@@ -1,4 +1,4 @@
-"""Calibration: how far probabilities are from the share of images that are right, and a temperature against that.
+"""Measure how well probabilities match the accuracy, and fit a temperature that improves them.
 
 Guo, Pleiss, Sun & Weinberger 2017, "On calibration of modern neural networks".
 """
@@ -16,7 +16,7 @@ from datasets.storage.atomic import write_text
 from datasets.storage.untrusted import MAX_JSON_BYTES, parse_json, read_text
 from learning.errors import CheckpointError
 from learning.machine.session import tf
-from learning.runs.directory import CALIBRATION_FILE, RunDirectory
+from learning.runs.directory import CALIBRATION_FILE, RunDirectory, default_results
 from models.convnet import ConvNet
 
 NUM_BINS = 15  # of the confidences, as in the paper
@@ -38,8 +38,8 @@ class Temperature(NamedTuple):
 def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> Temperature:
     """Return the T for which softmax(logits / T) has the lowest NLL (paper, section 4.2).
 
-    The NLL is convex in 1 / T. It has no minimum if all images are recognised, because it falls with T as far as
-    one goes; nor if the logits of the true classes are below the average.
+    The NLL is convex in 1 / T. It has no minimum if all images are recognised, because it then falls as T
+    approaches 0, nor if the logits of the true classes are below the average.
 
     :param logits: (N, K), not of images that the network was trained on.
     :param truth: (N,) classes.
@@ -52,7 +52,7 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> Temperature:
 
     def nll(inverse: float) -> float:
         total = 0.0
-        for start in range(0, count, CHUNK):  # in float64, which would take much memory at once
+        for start in range(0, count, CHUNK):  # all logits in float64 at once would take much memory
             scaled = inverse * logits[start : start + CHUNK].astype(np.float64)
             of_truth = scaled[np.arange(len(scaled)), truth[start : start + CHUNK]]
             total += float(np.sum(logsumexp(scaled, axis=1) - of_truth))
@@ -85,9 +85,9 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
 
     :param probabilities: (N, K) in [0, 1].
     :param truth: (N,) classes.
-    :return: ece, the mean difference of confidence and accuracy over the bins, weighted by their images, None if
-        there are none; bins: [{lower, upper, count, confidence, accuracy}], each with its upper bound, confidence
-        and accuracy None if it is empty.
+    :return: ece, the mean absolute difference between confidence and accuracy over the bins, weighted by their
+        numbers of images, None if there are no images; bins: [{lower, upper, count, confidence, accuracy}], each
+        with its upper bound, confidence and accuracy None if it is empty.
     """
     known = np.isfinite(probabilities).all(axis=1)
     confidences = probabilities.max(axis=1)[known]  # (M,)
@@ -144,12 +144,8 @@ def write_temperature(folder: Path, fitted: Temperature, epoch: int) -> str:
 
 
 def calibration_folder(run: RunDirectory) -> Path:
-    """Return the folder of calibration.json: the run's or, if it is published, runs/tests/NAME.
-
-    A file that was published with the run comes first.
-    """
-    is_elsewhere = run.info.get("published") and not (run.path / CALIBRATION_FILE).is_file()
-    return Path("runs", "tests", run.path.resolve().name) if is_elsewhere else run.path
+    """Return the folder of calibration.json: the run's own if it has one, else that of its test results."""
+    return run.path if (run.path / CALIBRATION_FILE).is_file() else default_results(run)
 
 
 def read_temperature(run: RunDirectory, epoch: int | None = None) -> float:

@@ -12,7 +12,7 @@ from datasets.storage.failures import storage_errors
 from datasets.storage.untrusted import MAX_JSON_BYTES, read_text
 from learning.errors import StorageError
 from learning.reports.confusion import MAX_TABLE_CLASSES, confusion_csv
-from learning.runs.directory import RunDirectory
+from learning.runs.directory import RunDirectory, default_results
 
 ROWS = ("confusion_matrix", "per_class", "errors", "label_issues")  # each item has a line in the JSON file
 
@@ -20,14 +20,10 @@ ROWS = ("confusion_matrix", "per_class", "errors", "label_issues")  # each item 
 def results_folder(run: RunDirectory, output: Path | None) -> Path:
     """Return the folder for the results of a test, and make it if it does not exist.
 
-    The default is the run's own folder or, for a published run, which stays unchanged, runs/tests/NAME in the
-    working directory.
-
-    :param output: the folder to use in place of the default.
+    :param output: the folder; None: `default_results`.
     :raises StorageError: the folder cannot be written; checked before the test, which may take long.
     """
-    folder = Path("runs", "tests", run.path.resolve().name) if run.info.get("published") else run.path
-    folder = folder if output is None else output
+    folder = default_results(run) if output is None else output
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -124,6 +124,14 @@ def is_run(path: str | os.PathLike[str]) -> bool:
     return (expanded(os.fspath(path)) / CONFIG_FILE).is_file()
 
 
+def default_results(run: RunDirectory) -> Path:
+    """Return the folder for the results of a test: the run's own or, if it is published, runs/tests/NAME.
+
+    A published run stays as it is. runs/ is in the working directory.
+    """
+    return Path("runs", "tests", run.path.resolve().name) if run.info.get("published") else run.path
+
+
 def has_begun(path: Path) -> bool:
     """Return whether the run in `path` has a checkpoint or a history, so that a resume goes on with its weights."""
     return (path / HISTORY_FILE).exists() or any((path / CHECKPOINTS).glob("step-*"))
