@@ -68,4 +68,5 @@ def weakest(tested: Tested) -> str | None:
 
 
 def quoted(name: str) -> str:
+    """Return the name of a class in quotation marks, with control characters escaped."""
     return f"'{escape_name(name)}'"
