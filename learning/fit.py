@@ -113,7 +113,6 @@ def _fit(
     from learning.tracking.training_score import score_training, write_training_score
     from learning.training.console import ConsoleProgress
     from learning.training.network import check_new_model
-    from learning.training.record import LOG_FILE, write_log
     from learning.training.training_images import TrainingImages
     from learning.transfer.features import train_on_features
     from learning.transfer.initial_weights import InitialWeights, start_from
@@ -161,10 +160,8 @@ def _fit(
         if run is None:
             info = run_data.run_info(splits, model.input_shape)
             run = RunDirectory.create(path, config, info | start)
-        with storage_errors(path, f"cannot write {path / LOG_FILE}", "make room"):
-            write_log(path, "\n".join(said))
         keep_digests(path, splits)
-        watching = [TrainingImages(splits.train), _RunRecord(run, config), RunPage(), *callbacks]
+        watching = [TrainingImages(splits.train), _RunRecord(run, config, said), RunPage(), *callbacks]
         optimizer.train(sess, path, resume=resume, fresh=False, verbose=verbose, callbacks=watching)
         epoch = load_selected(sess, model, path, config.train.select).epoch
         results, _ = RunTest(sess, model, config, epoch).on_held_out(splits, path)
@@ -203,16 +200,19 @@ def build_training(config: RunConfig, splits: Splits) -> Optimizer:
 
 
 class _RunRecord(Callback):
-    """Records the options and the machines in the run directory, after all checks have passed.
+    """Records options, machines and what was said so far in the run directory, after all checks have passed.
 
     A resumed run may have more epochs than before.
     """
 
-    def __init__(self, run: RunDirectory, config: RunConfig) -> None:
-        self._run, self._config = run, config
+    def __init__(self, run: RunDirectory, config: RunConfig, said: Sequence[str]) -> None:
+        self._run, self._config, self._said = run, config, said
 
     def on_start(self, training: Training) -> None:
+        from learning.training.record import write_log  # imports TensorFlow
+
         self._run.update(self._config, [dict(machine) for machine in training.machines])
+        write_log(training.save_dir, "\n".join(self._said))
 
 
 def _summary_lines(config: RunConfig, model: ConvNet, splits: Splits, path: Path) -> list[str]:

@@ -148,7 +148,7 @@ def png(image: np.ndarray) -> bytes:
 def _of_dataset(dataset: DataSet, source: str, read: Callable[[str], bytes], most: int) -> Questions:
     rows = evenly(dataset.num_examples, most)
     names = tuple(dataset.file_names[row] if dataset.file_names else f"image {row}" for row in rows)
-    return Questions(_rows_of(dataset, rows), names, dataset.labels[rows].argmax(axis=1), source, read)
+    return Questions(_rows_of(dataset, rows), names, dataset.classes[rows], source, read)
 
 
 def _examples(splits: Splits) -> np.ndarray:
