@@ -113,7 +113,9 @@ def predict() -> None:
 
 def _parse_predict() -> argparse.Namespace:
     parser = ScriptParser(description="Label images with the weights of a run.")
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="image, or folder or zip of images")
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="image, or folder, zip or tar archive of images"
+    )
     parser.add_argument(
         "--run",
         metavar="RUN",
