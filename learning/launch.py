@@ -40,7 +40,7 @@ def main() -> None:
     run = _Run(arguments.command)
     for attempt in range(arguments.restarts + 1):
         code = _attempt(arguments, run.arguments())
-        if code not in (ClusterError.exit_code, 128 + signal.SIGKILL) or attempt == arguments.restarts:
+        if code != ClusterError.exit_code or attempt == arguments.restarts:
             break
         logger.warning("starting all workers again (%d of %d)", attempt + 1, arguments.restarts)
     sys.exit(code)
@@ -114,7 +114,10 @@ def _without(arguments: Sequence[str], *names: str) -> list[str]:
 
 
 def _attempt(arguments: argparse.Namespace, command: list[str]) -> int:
-    """Start the workers once; return 0, or the exit code of the first one that failed."""
+    """Start the workers once; return 0, or the exit code of the first one that failed.
+
+    That is 8 (ClusterError) for a worker that was killed, and 128 + its number for a signal that the launcher got.
+    """
     environment = {**os.environ, TIMEOUT: f"{arguments.timeout:g}"}
     if arguments.allow_open_network:
         environment[ALLOW_OPEN] = "1"
@@ -214,16 +217,24 @@ def _first_failure(processes: list[subprocess.Popen[bytes]]) -> int:
 
     After a failure the others have some time to end by themselves.
     """
-    code, deadline = 0, float("inf")
+    failure, deadline = 0, float("inf")
     while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
         time.sleep(0.1)
-        codes = [process.poll() for process in processes]
-        failed = [found for found in codes if found]
-        if failed and not code:
-            code, deadline = failed[0], time.monotonic() + GRACE
-    codes = [process.poll() or 0 for process in processes]
-    code = code or next(filter(None, codes), 0)
-    return 128 - code if code < 0 else code  # as a shell reports a signal
+        if not failure and (failure := _failure(processes)):
+            deadline = time.monotonic() + GRACE
+    return failure or _failure(processes)
+
+
+def _failure(processes: list[subprocess.Popen[bytes]]) -> int:
+    """Return the exit code of a worker that has failed, or 0; a killed one counts as lost."""
+    for index, process in enumerate(processes):
+        code = process.poll() or 0
+        if code < 0:
+            logger.warning("worker %d was ended by %s", index, signal.Signals(-code).name)
+            return ClusterError.exit_code
+        if code:
+            return code
+    return 0
 
 
 if __name__ == "__main__":

@@ -36,6 +36,9 @@ class Alone:
         """Open a session on the graph of a model: see `learning.machine.session.open_session`."""
         return open_session(model, threads)
 
+    def loading(self) -> None:
+        """Wait long for the others, which may have images to fetch and to decode."""
+
     def begin(self) -> None:
         """Wait for the others no longer than the cluster says: the images are loaded, training begins."""
 

@@ -35,6 +35,7 @@ def joined(cluster: Cluster | None, config: RunConfig) -> Iterator[Alone]:
     with workers.together(), contextlib.nullcontext() if cluster.is_chief else _silent():
         workers.agree("versions", versions())
         workers.agree("options", options(config))
+        workers.loading()
         yield workers
 
 

@@ -44,11 +44,14 @@ class Workers(Alone):
         self._server = v1.train.Server(spec, job_name=JOB, task_index=self.index, config=self._config)
         self._sums = ArraySums(self._session, self.size)
         self._reduction = Reduction(self.size, cluster.timeout)
-        self.patience = LOADING
+        self._patience = cluster.timeout
         await_all(cluster)
 
+    def loading(self) -> None:
+        self._patience = LOADING
+
     def begin(self) -> None:
-        self.patience = self._cluster.timeout
+        self._patience = self._cluster.timeout
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
@@ -151,7 +154,7 @@ class Workers(Alone):
         return self._sum(rows)
 
     def _sum(self, values: np.ndarray) -> np.ndarray:
-        return self._sums.sum(values, self.patience)
+        return self._sums.sum(values, self._patience)
 
 
 class _Rows:
