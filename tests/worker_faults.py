@@ -64,7 +64,7 @@ class Attempt:
         busy: bool = False,
     ) -> None:
         self._folder, self.addresses = folder, addresses(count)
-        self._resume = bool(CheckpointStore(folder).steps())
+        self._begun_at = max(CheckpointStore(folder).steps(), default=0)
         folder.parent.mkdir(parents=True, exist_ok=True)
         self.pids = dict[int, int]()
         with socket.socket() if busy else contextlib.nullcontext() as other:
@@ -92,7 +92,7 @@ class Attempt:
             os.environ |= {"TF_CONFIG": json.dumps(task), TIMEOUT: timeout}
             _before_second_update(lambda: at_update(index))
             config = RunConfig.from_dict({**CONFIG, "train": {**CONFIG["train"], **options}})
-            run_script(lambda: fit(config, self._folder, resume=self._resume, verbose=False))
+            run_script(lambda: fit(config, self._folder, resume=self._begun_at > 0, verbose=False))
         except SystemExit as left:
             code = left.code
         finally:
@@ -102,8 +102,11 @@ class Attempt:
         return self._folder.with_name(f"{self._folder.name}.{index}.err")
 
     def kill(self, index: int, after: int, delay: float) -> None:
-        """Kill a worker, `delay` seconds after the checkpoint of `after` updates."""
-        while max(CheckpointStore(self._folder).steps(), default=0) < after:
+        """Kill a worker, `delay` seconds after the first new checkpoint of at least `after` updates.
+
+        Of workers that are killed earlier, the others think that they do not start, and wait for PATIENT seconds.
+        """
+        while max(CheckpointStore(self._folder).steps(), default=0) < max(after, self._begun_at + 1):
             if os.waitpid(self.pids[0], os.WNOHANG) != (0, 0):
                 sys.exit(f"the run in {self._folder} ended by itself before update {after}")
             time.sleep(0.005)
@@ -141,7 +144,7 @@ def kills(folder: Path, count: int, number: int, draw: random.Random) -> dict[st
     peace = Attempt(folder / "peace", count).end()
     last = max(CheckpointStore(folder / "peace").steps())
     wrong = []
-    for step in sorted(draw.randrange(last - 4) for _ in range(number)):
+    for step in sorted(draw.sample(range(2, last - 4, 2), number)):
         attempt = Attempt(folder / "killed", count)
         attempt.kill(draw.randrange(count), step, draw.uniform(0, 0.05))
         codes = attempt.end()["codes"]
