@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from datasets.augment.crops import Cropper
-from datasets.augment.sampling import Cursor, Sampler, check_batch_size
+from datasets.augment.sampling import Cursor, Sampler, check_batch_size, part_of
 from datasets.augment.stored import StoredCrops
 from datasets.images.array_rows import ImageRows, Images
 from datasets.images.value_checks import check_pixels, checked_labels
@@ -175,6 +175,8 @@ class DataSet:
         augment: bool = True,
         is_train: bool = True,
         fake_data: bool = False,
+        *,
+        rows: slice | None = None,
     ) -> tuple[np.ndarray, Labels]:
         """Return the next batch_size images and their labels, and move the cursor; a batch may straddle epochs.
 
@@ -183,15 +185,17 @@ class DataSet:
         :param augment: with is_train a random window of each image, without it the `num_crops` windows of a
             test; False: the centre.
         :param fake_data: return random images and labels for trying out a model, and keep the cursor.
+        :param rows: return this part of the batch alone, such as slice(0, 64); the cursor moves by the whole batch.
         :return: images (B, h, w, C), or (B, num_crops, h, w, C) for a test, in the set's dtype; labels
             (B, K) or (B,) or None. Fake images are float32 (B, h, w, C) in [0, 1), with labels (B, K).
         :raises ValueError: batch_size is below 1, or the set is empty.
         """
         if fake_data:
             return self._fake_batch(batch_size)
+        drawn = self._sampler.next_parts(batch_size, shuffle)
         parts = [
-            self._batch(indices, augment=augment, is_train=is_train, epoch=epoch, rows=rows)
-            for epoch, indices, rows in self._sampler.next_parts(batch_size, shuffle)
+            self._batch(indices, augment=augment, is_train=is_train, epoch=epoch, rows=table_rows)
+            for epoch, indices, table_rows in (drawn if rows is None else part_of(drawn, rows))
         ]
         if len(parts) == 1:
             return parts[0]

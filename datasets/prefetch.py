@@ -18,16 +18,26 @@ class Prefetcher:
 
     :param batch_size: images.
     :param depth: largest number of batches that wait.
+    :param rows: the part of each batch that is cut: see `DataSet.next_batch`.
     :raises ValueError: depth is below 1.
     """
 
     def __init__(
-        self, dataset: DataSet, batch_size: int, *, shuffle: bool = True, augment: bool = True, depth: int = 2
+        self,
+        dataset: DataSet,
+        batch_size: int,
+        *,
+        shuffle: bool = True,
+        augment: bool = True,
+        depth: int = 2,
+        rows: slice | None = None,
     ) -> None:
         if depth < 1:
             raise ValueError(f"depth is {depth}; give the number of batches to draw ahead, at least 1")
         self._dataset = dataset
-        self._draw = lambda: dataset.next_batch(batch_size, shuffle=shuffle, augment=augment, is_train=True)
+        self._draw = lambda: dataset.next_batch(
+            batch_size, shuffle=shuffle, augment=augment, is_train=True, rows=rows
+        )
         self._depth = depth
         self._cursor = dataset.cursor  # after the last batch that the consumer took
         self._waiting: deque[tuple[np.ndarray, Labels, Cursor]] = deque()

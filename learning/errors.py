@@ -1,14 +1,15 @@
 """One exception per kind of trouble, each with the exit code of the scripts.
 
 Codes: 0 done, 2 usage, 3 data (`datasets.errors`), 4 checkpoint, configuration, or a user's own network that fails
-when it runs (`learning.terminal.command`), 5 non-finite numbers, 6 storage or memory, 7 directory in use, 8 cluster
-(not yet used), 9 a refused export, 128 + signal number. A message says what is wrong, where, and what to do.
+when it runs (`learning.terminal.command`), 5 non-finite numbers, 6 storage or memory, 7 directory in use, 8 another
+worker of the run, 9 a refused export, 128 + signal number. A message says what is wrong, where, and what to do.
 """
 
 from datasets.errors import DataError, StorageError, UsageError
 
 __all__ = [
     "CheckpointError",
+    "ClusterError",
     "DataError",
     "DirectoryInUseError",
     "Interrupted",
@@ -34,6 +35,12 @@ class DirectoryInUseError(Exception):
     """A directory already holds a run, or another process trains in it."""
 
     exit_code = 7
+
+
+class ClusterError(Exception):
+    """A worker is lost or does not answer, cannot listen at its address, or trains something else."""
+
+    exit_code = 8
 
 
 class Interrupted(Exception):

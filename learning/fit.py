@@ -25,6 +25,7 @@ from datasets.storage.paths import expanded
 from learning.callbacks import Callback, Training
 from learning.class_balance import balanced_weights, class_counts, imbalance_advice
 from learning.config.run_config import RunConfig, check_names
+from learning.distributed.cluster import Cluster, cluster_of
 from learning.errors import Interrupted, UsageError
 from learning.evaluators import EVALUATORS
 from learning.runs import data as run_data
@@ -33,6 +34,7 @@ from learning.runs.seen_images import keep_digests, warn_of_seen
 from models.catalogue import model_path
 
 if TYPE_CHECKING:
+    from learning.distributed.alone import Alone
     from learning.optimizers import Optimizer
     from learning.tracking.mlflow import MlflowTracking
     from models.convnet import ConvNet
@@ -50,6 +52,9 @@ def fit(
 ) -> dict[str, Any]:
     """Train the configured network, test the selected weights, and write the page of the run.
 
+    If the environment names other workers (see `learning.distributed.cluster`), it trains with them; the result of
+    all but the chief is empty.
+
     :param run_dir: the run's directory. It is made and locked; unless `resume`, it must be empty or absent.
     :param resume: continue the run in `run_dir`, with the same result as if it had not been interrupted.
     :param callbacks: watch training too: see `learning.callbacks`.
@@ -63,6 +68,7 @@ def fit(
     :raises DirectoryInUseError: another process holds the directory, or it is not empty.
     :raises WeightsError: the weights of `model.init` cannot be read, or are of another network.
     :raises StorageError: a file cannot be written, or TensorFlow cannot use a path.
+    :raises ClusterError: another worker is lost, or trains something else.
     :raises Exception: what `Optimizer.train` raises.
     """
     try:
@@ -76,13 +82,15 @@ def fit(
             "model.init; give one, or set --train.linear_probe false"
         )
     config = config.with_absolute_paths()
+    path, cluster = expanded(os.fspath(run_dir)), cluster_of(os.environ)
+    if cluster is not None and not cluster.is_chief:
+        return _fit(config, path, None, callbacks, resume=resume, verbose=False, cluster=cluster)
     tracking = _mlflow_tracking() if config.train.mlflow else None
     callbacks = callbacks if tracking is None else [*callbacks, tracking]
-    path = expanded(os.fspath(run_dir))
     run = RunDirectory(path) if resume else None
     with locked(path, resumed=resume):
         try:
-            results = _fit(config, path, run, callbacks, verbose)
+            results = _fit(config, path, run, callbacks, resume=resume, verbose=verbose, cluster=cluster)
         except KeyboardInterrupt as error:
             if has_begun(path):
                 raise
@@ -100,17 +108,27 @@ def _mlflow_tracking() -> MlflowTracking:
 
 
 def _fit(
-    config: RunConfig, path: Path, run: RunDirectory | None, callbacks: Sequence[Callback], verbose: bool
+    config: RunConfig,
+    path: Path,
+    run: RunDirectory | None,
+    callbacks: Sequence[Callback],
+    *,
+    resume: bool,
+    verbose: bool,
+    cluster: Cluster | None,
 ) -> dict[str, Any]:
-    """Train in a locked directory; resume `run`, if it is given."""
-    from learning.inference.evaluation import RunTest  # imports TensorFlow quietly
+    """Train in a directory that is locked by the chief of the cluster, or by this process if there is none.
+
+    :param run: what the chief resumes.
+    """
+    if cluster is not None:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of lost workers takes pages
+    from learning.distributed.join import joined  # imports TensorFlow quietly
     from learning.inference.trained import load_selected
     from learning.machine.precision import with_precision
-    from learning.machine.session import open_session, v1
-    from learning.reports.run_files import TRAINING_FILE
+    from learning.machine.session import v1
     from learning.reports.run_page import write_run_page
     from learning.tracking.page import RunPage
-    from learning.tracking.training_score import score_training, write_training_score
     from learning.training.console import ConsoleProgress
     from learning.training.network import check_new_model
     from learning.training.training_images import TrainingImages
@@ -118,7 +136,7 @@ def _fit(
     from learning.transfer.initial_weights import InitialWeights, start_from
     from learning.transfer.set_size import with_set_size
 
-    console, resume, said = ConsoleProgress(verbose=verbose), run is not None, list[str]()
+    console, said = ConsoleProgress(verbose=verbose), list[str]()
 
     def say(text: str) -> None:
         console.say(text)
@@ -130,62 +148,83 @@ def _fit(
     initial = None
     if not resume:  # before images are decoded, which may take long
         check_new_model(config.model)
-    if config.model.init is not None and not has_begun(path):
-        initial = InitialWeights(config.model.init)
-        config = initial.completed(config)
-    splits = run_data.open_data(config, run)
-    if initial is not None:
-        warn_of_seen(config.model.init, splits)
-    config, chosen = with_set_size(config, splits.train.num_examples)
-    if chosen:
-        say(chosen)
-    run_data.check_fits(config, splits)
-    counts = class_counts(splits.train, len(splits.class_names))
-    if not resume and (advice := imbalance_advice(config, counts, splits.class_names)):
-        logger.warning("%s", advice)
-    optimizer = build_training(config, splits)
-    model = optimizer.model
-    say("\n".join(_summary_lines(config, model, splits, path)))
-    with open_session(model, config.train.threads) as sess:
-        start = {}
+    with joined(cluster, config) as workers:
+        begun = workers.from_chief(has_begun(path))
+        if config.model.init is not None and not begun:
+            initial = InitialWeights(config.model.init)
+            config = initial.completed(config)
+        splits = run_data.open_data(config, run)
+        workers.agree("images", run_data.facts(splits))
         if initial is not None:
-            start["init"] = start_from(sess, optimizer, initial, splits, config, say)
-            initial = None  # it holds a whole file in memory
-        elif model.frozen_variables:  # features depend on their values
-            if has_begun(path):
-                load_selected(sess, model, path, "last")
-            else:
-                sess.run(v1.variables_initializer(model.variables))
-            train_on_features(sess, optimizer, splits, config, say)
-        if run is None:
-            info = run_data.run_info(splits, model.input_shape)
-            run = RunDirectory.create(path, config, info | start)
-        keep_digests(path, splits)
-        watching = [TrainingImages(splits.train), _RunRecord(run, config, said), RunPage(), *callbacks]
-        optimizer.train(sess, path, resume=resume, fresh=False, verbose=verbose, callbacks=watching)
-        epoch = load_selected(sess, model, path, config.train.select).epoch
-        results, _ = RunTest(sess, model, config, epoch).on_held_out(splits, path)
-        seen = score_training(
-            sess,
-            model,
-            splits.train,
-            evaluator=config.train.evaluator,
-            batch_size=config.train.batch_size,
-            at_most=results["num_images"],
-        )
-    with storage_errors(path, f"cannot write the results in {path}", "make room"):
-        write_training_score({"epoch": epoch, **seen}, path / TRAINING_FILE)
+            warn_of_seen(config.model.init, splits)
+        config, chosen = with_set_size(config, splits.train.num_examples)
+        if chosen:
+            say(chosen)
+        run_data.check_fits(config, splits)
+        counts = class_counts(splits.train, len(splits.class_names))
+        if not resume and (advice := imbalance_advice(config, counts, splits.class_names)):
+            logger.warning("%s", advice)
+        optimizer = build_training(config, splits, workers)
+        model = optimizer.model
+        say("\n".join(_summary_lines(config, model, splits, path, workers.size)))
+        with workers.open_session(model, config.train.threads) as sess:
+            start = {}
+            if initial is not None:
+                start["init"] = start_from(sess, optimizer, initial, splits, config, say)
+                initial = None  # it holds a whole file in memory
+            elif model.frozen_variables:  # features depend on their values
+                if begun and workers.is_chief:
+                    load_selected(sess, model, path, "last")
+                else:
+                    sess.run(v1.variables_initializer(model.variables))
+                workers.copy_variables(sess, model.variables)
+                train_on_features(sess, optimizer, splits, config, say)
+            if not workers.is_chief:
+                optimizer.train(sess, path, resume=resume, fresh=False, verbose=False)
+                return {}
+            if run is None:
+                info = run_data.run_info(splits, model.input_shape)
+                run = RunDirectory.create(path, config, info | start)
+            keep_digests(path, splits)
+            watching = [TrainingImages(splits.train), _RunRecord(run, config, said), RunPage(), *callbacks]
+            optimizer.train(sess, path, resume=resume, fresh=False, verbose=verbose, callbacks=watching)
+            results = _tested(sess, model, config, splits, path)
     write_run_page(path)
     return results
 
 
-def build_training(config: RunConfig, splits: Splits) -> Optimizer:
+def _tested(sess: Any, model: ConvNet, config: RunConfig, splits: Splits, path: Path) -> dict[str, Any]:
+    """Test the selected weights on the held-out images, and score some of the training images; write both."""
+    from learning.inference.evaluation import RunTest
+    from learning.inference.trained import load_selected
+    from learning.reports.run_files import TRAINING_FILE
+    from learning.tracking.training_score import score_training, write_training_score
+
+    train = config.train
+    epoch = load_selected(sess, model, path, train.select).epoch
+    results, _ = RunTest(sess, model, config, epoch).on_held_out(splits, path)
+    seen = score_training(
+        sess,
+        model,
+        splits.train,
+        evaluator=train.evaluator,
+        batch_size=train.batch_size,
+        at_most=results["num_images"],
+    )
+    with storage_errors(path, f"cannot write the results in {path}", "make room"):
+        write_training_score({"epoch": epoch, **seen}, path / TRAINING_FILE)
+    return results
+
+
+def build_training(config: RunConfig, splits: Splits, workers: Alone | None = None) -> Optimizer:
     """Build the configured network and the optimizer, whose `model` it is.
 
     The network subtracts the mean of the training images, per channel or pixel. The validation set chooses the best
     weights.
+
+    :param workers: who train it together; None: this process alone.
     """
-    from learning.machine.session import tf  # noqa: F401  imports TensorFlow quietly
+    from learning.distributed.alone import ALONE  # imports TensorFlow quietly
     from learning.optimizers import OPTIMIZERS
     from learning.training.network import build_model
 
@@ -194,9 +233,12 @@ def build_training(config: RunConfig, splits: Splits) -> Optimizer:
     num_classes = len(splits.class_names)
     is_weighted = config.train.class_weights == "balanced"
     weights = balanced_weights(class_counts(train_set, num_classes)) if is_weighted else None
-    model = build_model(config, train_set.crop_shape, num_classes, mean, weights)
+    workers = workers or ALONE
+    share = workers.divide(config.train.batch_size, sync_batch_norm=config.train.sync_batch_norm)
+    model = build_model(config, train_set.crop_shape, num_classes, mean, weights, share)
     evaluator = EVALUATORS[config.train.evaluator]()
-    return OPTIMIZERS[config.optimizer.name](model, train_set, evaluator, splits.val, config=config)
+    optimizer = OPTIMIZERS[config.optimizer.name]
+    return optimizer(model, train_set, evaluator, splits.val, config=config, workers=workers)
 
 
 class _RunRecord(Callback):
@@ -215,7 +257,9 @@ class _RunRecord(Callback):
         write_log(training.save_dir, "\n".join(self._said))
 
 
-def _summary_lines(config: RunConfig, model: ConvNet, splits: Splits, path: Path) -> list[str]:
+def _summary_lines(
+    config: RunConfig, model: ConvNet, splits: Splits, path: Path, num_workers: int
+) -> list[str]:
     """Return lines that say what is trained, on which data, and where."""
     info = run_data.run_info(splits, model.input_shape)
     sizes = ", ".join(f"{count} {name}" for name, count in info["num_images"].items())
@@ -227,9 +271,10 @@ def _summary_lines(config: RunConfig, model: ConvNet, splits: Splits, path: Path
     if frozen:
         parameters += f", {frozen:,} of them frozen"
     start = "" if config.model.init else ", from random weights"
+    together = "" if num_workers == 1 else f", by {num_workers} workers"
     resized = f"resized to {image_shape} ({config.data.resize})"
     return [
         f"data   {config.data.name}: {sizes} images, {len(classes)} classes ({names}), {resized}",
         f"model  {config.model.name}: {parameters}, input {shape}, {config.model.precision}{start}",
-        f"run    {path}",
+        f"run    {path}{together}",
     ]

@@ -223,9 +223,12 @@ def warmup_of(schedule: ScheduleConfig, total_steps: int) -> int:
     return min(schedule.warmup_steps, total_steps // 5) if has_warmup else 0
 
 
-def build_schedule(schedule: ScheduleConfig, optimizer: OptimizerConfig, total_steps: int) -> Schedule:
+def build_schedule(
+    schedule: ScheduleConfig, optimizer: OptimizerConfig, total_steps: int, batch_size: int | None = None
+) -> Schedule:
     """Return the configured schedule for a run of `total_steps` updates; the warm-up takes at most a fifth of them.
 
+    :param batch_size: images of an update, by which `reference_batch_size` scales the rate.
     :raises ValueError: names the argument that is out of range, such as a warm-up past the first boundary.
     """
     options = {
@@ -238,4 +241,6 @@ def build_schedule(schedule: ScheduleConfig, optimizer: OptimizerConfig, total_s
         "total_steps": total_steps,
     }
     kind: Callable[..., Schedule] = SCHEDULES[schedule.name]
-    return kind(optimizer.init_learning_rate, **accepted(kind, options))
+    reference = schedule.reference_batch_size
+    factor = batch_size / reference if batch_size and reference else 1.0
+    return kind(optimizer.init_learning_rate * factor, **accepted(kind, options))

@@ -8,12 +8,14 @@ initial value is a function of (graph seed, variable name), a dropout mask of (g
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
+from models.graph.batch_share import BatchShare, batch_share
 from models.graph.building import global_step
 from models.graph.filter_gradients import GRADIENT, products_pay
 
@@ -215,8 +217,9 @@ def batch_norm(
     In training the batch's own statistics are used, otherwise the moving ones. Creates `gamma`, `beta` and the
     statistics `moving_mean` and `moving_variance`, which are saved but not trained. Their update,
     moving = momentum * moving + (1 - momentum) * batch, is added to the graph's UPDATE_OPS, which the Optimizer
-    runs with every step. Where gamma is frozen (`ConvNet`'s option `freeze`), the moving statistics are used in
-    training too, and stay as they are.
+    runs with every step. A network that has a share of each batch uses the statistics of its own rows or, if the
+    share has a `mean`, those of the whole batch. Where gamma is frozen (`ConvNet`'s option `freeze`), the moving
+    statistics are used in training too, and stay as they are.
 
     :param is_train: bool scalar, `ConvNet.is_train`.
     :param momentum: share of the old moving statistics that is kept, in [0, 1).
@@ -229,7 +232,11 @@ def batch_norm(
     moving_mean = _variable("moving_mean", depth, 0.0, trainable=False)
     moving_variance = _variable("moving_variance", depth, 1.0, trainable=False)
 
+    share = batch_share()
+
     def by_batch() -> tuple[tf.Tensor, ...]:
+        if share is not None and share.mean is not None:
+            return _normalised_together(x, gamma, beta, moving_mean, epsilon, share.mean, share.size)
         return v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon, is_training=True)
 
     def by_moving() -> tuple[tf.Tensor, ...]:
@@ -249,11 +256,36 @@ def batch_norm(
     return out
 
 
+def _normalised_together(
+    x: tf.Tensor,
+    gamma: Any,
+    beta: Any,
+    moving_mean: Any,
+    epsilon: float,
+    mean_of_copies: Callable[[tf.Tensor], tf.Tensor],
+    batch_size: int,
+) -> tuple[tf.Tensor, ...]:
+    """Normalise by the statistics of the whole batch, and return these too; the variance has n - 1 in place of n.
+
+    The squares are those of the distance from the moving mean, so that a large mean does not swallow the variance.
+    """
+    wide, shift = tf.cast(x, tf.float32), tf.stop_gradient(tf.identity(moving_mean))
+    near = wide - shift
+    means = [tf.reduce_mean(near, [0, 1, 2]), tf.reduce_mean(tf.square(near), [0, 1, 2])]
+    mean, square = tf.unstack(mean_of_copies(tf.stack(means)))
+    variance = square - tf.square(mean)
+    scale = gamma * tf.math.rsqrt(variance + max(epsilon, FUSED_EPSILON))
+    out = tf.cast((near - mean) * scale + beta, x.dtype)
+    count = tf.cast(batch_size * tf.reduce_prod(tf.shape(x)[1:3]), tf.float32)
+    return out, mean + shift, variance * count / tf.maximum(count - 1.0, 1.0)
+
+
 def dropout(x: tf.Tensor, rate: float, is_train: tf.Tensor) -> tf.Tensor:
     """In training, zero each element with probability `rate` and scale the others by 1 / (1 - rate).
 
     The mask is a function of (graph seed, scope name, global step): a resumed run draws the masks that the
-    uninterrupted run would have drawn. Call it once in a variable scope: two calls would share a mask.
+    uninterrupted run would have drawn. Call it once in a variable scope: two calls would share a mask. A network
+    that has a share of each batch takes its rows of the mask of the whole batch.
 
     :param rate: in [0, 1).
     :return: a tensor like `x`; `x` itself where `is_train` is False.
@@ -261,11 +293,20 @@ def dropout(x: tf.Tensor, rate: float, is_train: tf.Tensor) -> tf.Tensor:
     if rate == 0.0:
         return x
     seed = [_graph_seed() ^ _named_seed("dropout"), global_step()]
+    share = batch_share()
 
     def drop() -> tf.Tensor:
-        return tf.nn.experimental.stateless_dropout(x, rate, seed=tf.stack(seed), rng_alg="philox")
+        if share is None:
+            return tf.nn.experimental.stateless_dropout(x, rate, seed=tf.stack(seed), rng_alg="philox")
+        return tf.nn.experimental.general_dropout(x, rate, partial(_own_rows, share, tf.stack(seed)))
 
     return tf.cond(is_train, drop, lambda: x)
+
+
+def _own_rows(share: BatchShare, seed: tf.Tensor, shape: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """Draw uniform numbers for the whole batch, and return those of the own rows, of `shape`."""
+    whole = tf.concat([[share.size], shape[1:]], axis=0)
+    return tf.random.stateless_uniform(whole, seed, dtype=dtype, alg="philox")[share.start : share.stop]
 
 
 def local_response_norm(x: tf.Tensor, *, bias: float = 2.0, alpha: float = 1e-4) -> tf.Tensor:

@@ -108,9 +108,9 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
              "Exit 5, with the update and the variable. No such checkpoint is saved."),
         40: ("A validation score is NaN", "It is never the best one, and patience counts the epoch."),
     },
-    "Several machines": {
-        41: ("A worker is killed or missing, or a port is in use",
-             "Exit 8 within a limited time, with the address."),
+    "Several workers": {
+        41: ("A worker is killed, missing, hangs or trains something else, or a port is in use",
+             "Exit 8 within a limited time, with the address. The last checkpoint is whole."),
     },
     "Untrusted input": {
         42: ("A checkpoint or run directory from a stranger: graphs to import, `..`, huge or invalid JSON",
@@ -152,9 +152,7 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
 }  # fmt: skip
 
 # Rows of what is not implemented yet.
-TODO: dict[int, str] = {
-    41: "not implemented: training on several machines",
-}
+TODO: dict[int, str] = {}
 
 
 def rows() -> dict[int, tuple[str, str]]:

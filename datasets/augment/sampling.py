@@ -92,6 +92,22 @@ class Sampler:
         return self._tables[key]
 
 
+def part_of(
+    parts: list[tuple[int, np.ndarray, np.ndarray]], rows: slice
+) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    """Return what some rows of a batch are in, given what `Sampler.next_parts` returned for the whole batch.
+
+    :param rows: a slice with a start and a stop, and at least one row.
+    """
+    found, first = [], 0
+    for epoch, indices, table_rows in parts:
+        own = slice(max(rows.start - first, 0), max(rows.stop - first, 0))
+        if len(indices[own]):
+            found.append((epoch, indices[own], table_rows[own]))
+        first += len(indices)
+    return found
+
+
 def balanced_order(rng: np.random.Generator, classes: np.ndarray) -> np.ndarray:
     """Draw N of N images in a random order so that the numbers of images of any two classes differ by at most 1.
 

@@ -109,6 +109,9 @@ class ScheduleConfig(CheckedOptions):
     warmup_steps: int = option(
         0, "updates of linear growth, at most a fifth of the run", NOT_NEGATIVE, used_by=("steps", "cosine")
     )
+    reference_batch_size: int | None = option(
+        None, "init_learning_rate is for batches of this size; others scale it (Goyal et al. 2017)", POSITIVE
+    )
     early_stopping_patience: int | None = option(
         None, "tolerated epochs without a better score before training stops", NOT_NEGATIVE
     )
@@ -153,6 +156,9 @@ class TrainConfig(CheckedOptions):
     seed: int = option(0, "seed of the split, order, augmentation, initial weights and dropout", fields.SEED)
     threads: int = option(
         0, "TensorFlow's threads, 0 for one per core; another number changes the last bits", NOT_NEGATIVE
+    )
+    sync_batch_norm: bool = option(
+        False, "let batch norm use the statistics of whole batches, where several workers divide them"
     )
     save_every_steps: int | None = option(None, "also save a checkpoint every so many updates", POSITIVE)
     keep_checkpoints: int = option(2, "newest checkpoints to keep, besides the best", POSITIVE)

@@ -33,11 +33,12 @@ def machine(sess: v1.Session) -> dict[str, Any]:
         "threads": getattr(config, "intra_op_parallelism_threads", 0) or usable_cores(),
         "tensorflow": tf.__version__,
         "numpy": np.__version__,
-        "sessionnet": _own_version(),
+        "sessionnet": own_version(),
     }
 
 
-def _own_version() -> str | None:
+def own_version() -> str | None:
+    """Return the version of this project, or None if it is not installed."""
     try:
         return version("sessionnet")
     except PackageNotFoundError:  # the project runs from its folder without being installed

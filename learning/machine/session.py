@@ -18,7 +18,7 @@ with importing_tensorflow(), choosing_kernels():
 
 from models.convnet import ConvNet
 
-__all__ = ["open_session", "tf", "v1"]
+__all__ = ["open_session", "session_config", "tf", "v1"]
 
 
 def open_session(model: ConvNet, threads: int = 0) -> v1.Session:
@@ -26,7 +26,12 @@ def open_session(model: ConvNet, threads: int = 0) -> v1.Session:
 
     :param threads: 0 for one per core.
     """
+    return v1.Session(graph=model.graph, config=session_config(threads))
+
+
+def session_config(threads: int = 0) -> v1.ConfigProto:
+    """Return the options of `open_session`."""
     config = v1.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads)
     config.allow_soft_placement = True
     config.gpu_options.allow_growth = True
-    return v1.Session(graph=model.graph, config=config)
+    return config

@@ -68,7 +68,7 @@ def check_fits(config: RunConfig, splits: Splits) -> None:
         )
     try:
         total_steps = config.train.num_epochs * (num_examples // batch_size)
-        build_schedule(config.schedule, config.optimizer, total_steps)
+        build_schedule(config.schedule, config.optimizer, total_steps, batch_size)
         evaluator = EVALUATORS[config.train.evaluator]()
         check_scores(evaluator, splits.train, splits.val, splits.class_names, batch_size)
     except ValueError as error:
@@ -101,6 +101,12 @@ def run_info(splits: Splits, input_shape: tuple[int, ...]) -> dict[str, Any]:
         "bad_files": [list(pair) for pair in splits.bad_files],
         "data_fingerprint": splits.fingerprint,
     }
+
+
+def facts(splits: Splits) -> dict[str, Any]:
+    """Return what tells these data from others, in plain values."""
+    info = run_info(splits, splits.train.crop_shape)
+    return {name: info[name] for name in ("class_names", "input_shape", "num_images", "data_fingerprint")}
 
 
 def open_labelled(run: RunDirectory, data_dir: str) -> LabelledSet:

@@ -21,6 +21,8 @@ def train() -> None:
     path = Path(arguments.resume or arguments.run_dir or default_path(arguments.config.recipe))
     announce("starting TensorFlow and loading the data ...")
     results = fit(arguments.config, path, resume=arguments.resume is not None)
+    if not results:  # of several workers, one speaks
+        return
     from learning.reports.run_page import PAGE_FILE
     from learning.reports.scores import score_lines
 

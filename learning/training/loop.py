@@ -1,5 +1,6 @@
 """The training loop: batches in, updates, scores at the end of each epoch, checkpoints, and an exact resume."""
 
+import contextlib
 import logging
 import math
 import signal
@@ -20,7 +21,14 @@ from learning.checkpoints.saved_variables import restore
 from learning.checkpoints.state import TrainingState
 from learning.checkpoints.store import CheckpointStore
 from learning.config.run_config import RunConfig
-from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, NonFiniteError
+from learning.distributed.alone import ALONE, Alone
+from learning.errors import (
+    CheckpointError,
+    ClusterError,
+    DirectoryInUseError,
+    Interrupted,
+    NonFiniteError,
+)
 from learning.evaluators import Evaluator, cross_entropy
 from learning.machine.identity import advise_kernels, machine, note_machine
 from learning.machine.precision import check_precision
@@ -33,6 +41,8 @@ from learning.training.watchers import EpochClock, Stopped, Watchers, storage_er
 from models.convnet import ConvNet
 from models.inputs import one_hot
 from models.runtime.tensorflow_paths import is_plain
+
+FAILED = -1  # what a worker tells the others instead of a signal's number, after an error of its own
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +67,7 @@ class TrainingLoop:
     update_learning_rate: Callable[[], None]  # called when an epoch is scored
     callbacks: Sequence[Callback]
     say: Callable[[str], None]  # shows lines on standard output, for the callbacks
+    workers: Alone = ALONE  # who train together; of these, the chief alone has callbacks and writes files
 
     def __post_init__(self) -> None:
         train = self.config.train
@@ -78,16 +89,20 @@ class TrainingLoop:
         self._loss = self._rate = math.nan  # of the last update
         self._improved, self._resumed = False, False
         self._trace, self._step_stats = False, None
+        self._stops: tuple[int, ...] = ()  # of all workers, in the last update
         self._rows: tuple[Mapping[str, Any], ...] = ()  # the history, read-only
 
     def run(self, *, resume: bool, fresh: bool | None) -> None:
         """Start or resume, and train until the configured end. See `Optimizer.train` for what is raised."""
-        with hold(self.save_dir):
+        with hold(self.save_dir) if self.workers.is_chief else contextlib.nullcontext():
             # A run that was killed before its first checkpoint starts again.
-            if resume and (self.store.steps() or (self.save_dir / HISTORY_FILE).exists()):
+            has_begun = bool(self.store.steps()) or (self.save_dir / HISTORY_FILE).exists()
+            if self.workers.from_chief(resume and has_begun):
                 self._resume()
             else:
                 self._start(fresh)
+            self.workers.copy_variables(self.sess, self.step.saved_variables)
+            self.workers.begin()
             if not is_plain(self.save_dir):
                 logger.warning(
                     "%s contains characters that TensorFlow's own Saver treats as a pattern; this project reads "
@@ -102,25 +117,39 @@ class TrainingLoop:
     def _train(self, signals: SignalGuard) -> None:
         """Train to the end, or until a signal comes or a callback fails."""
         train = self.config.train
-        with Prefetcher(self.train_set, train.batch_size, augment=train.augment_train) as batches:
+        rows = self.workers.rows
+        with Prefetcher(self.train_set, train.batch_size, augment=train.augment_train, rows=rows) as batches:
             self._clock.start()
             while not self._finished():
-                saved = self._advance(batches)
-                if self._watchers.failure is None and signals.received is None:
+                saved = self._advance(batches, signals)
+                stop = self.workers.stop(self._own_stop(signals), self._stops)
+                if not stop:
                     continue
                 if not saved:
                     self._save()
+                self.workers.part()
                 self._watchers.raise_failure()
-                if signals.received is not None:
-                    raise Interrupted(
-                        signals.received,
-                        f"stopped by {signal.Signals(signals.received).name} after {self.state.global_step} "
-                        f"updates, all saved; go on with --resume {self.save_dir}, in a program with resume=True",
-                    )
+                raise self._stopped(stop)
+        self.workers.part()
+
+    def _own_stop(self, signals: SignalGuard) -> int:
+        """Return the signal that came to this process, FAILED after the error of a callback, or 0."""
+        return signals.received or (0 if self._watchers.failure is None else FAILED)
+
+    def _stopped(self, stop: int) -> Exception:
+        """Return the error that says why training stops before its end."""
+        after = f"after {self.state.global_step} updates, all saved"
+        if stop == FAILED:
+            return ClusterError(f"another worker stopped training {after}, because of an error that it names")
+        return Interrupted(
+            stop,
+            f"stopped by {signal.Signals(stop).name} {after}; go on with --resume {self.save_dir}, in a program "
+            "with resume=True",
+        )
 
     def _start(self, fresh: bool | None) -> None:
         """Initialise the variables, but keep the model's that have values in the session unless `fresh`."""
-        if self.store.steps():
+        if self.workers.is_chief and self.store.steps():
             raise DirectoryInUseError(
                 f"{self.save_dir} already holds a run; resume it, or choose another directory"
             )
@@ -134,7 +163,26 @@ class TrainingLoop:
             )  # fmt: skip
 
     def _resume(self) -> None:
-        """Restore the newest checkpoint."""
+        """Restore the newest checkpoint; the chief reads it for all workers."""
+        state = self._read_newest() if self.workers.is_chief else self.state
+        state = TrainingState.from_json(self.workers.from_chief(state.to_json()), str(self.save_dir))
+        try:
+            self.schedule.restore(state.schedule)
+            self.train_set.cursor = state.cursor
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"cannot resume {self.save_dir}: {error}") from error
+        self.state = state
+        if self.workers.is_chief:
+            self.store.losses.fetch(state)
+            with storage_errors(self.save_dir, state.global_step):
+                self.store.clean()
+                self.store.set_damaged_aside(state)
+                self.store.link_selected(state)
+        else:
+            self.step.start(self.sess, fresh=False)
+
+    def _read_newest(self) -> TrainingState:
+        """Restore the variables of the newest checkpoint, and return its state."""
         state = self.store.newest_state()
         if differing := differences(self.fixed, state.fixed):
             raise CheckpointError(
@@ -142,17 +190,7 @@ class TrainingLoop:
                 "resume with the same options and data"
             )
         restore(self.sess, self.step.saved_variables, self.store.path(state.global_step), exact=True)
-        try:
-            self.schedule.restore(state.schedule)
-            self.train_set.cursor = state.cursor
-        except (ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"cannot resume {self.save_dir}: {error}") from error
-        self.store.losses.fetch(state)
-        self.state = state
-        with storage_errors(self.save_dir, state.global_step):
-            self.store.clean()
-            self.store.set_damaged_aside(state)
-            self.store.link_selected(state)
+        return state
 
     def _note_machine(self) -> None:
         """Record the machine that computes the next updates, and warn if it differs from the last one."""
@@ -160,7 +198,8 @@ class TrainingLoop:
             return
         advise_kernels()
         check_precision(str(self.model.options["precision"]))
-        if differing := note_machine(self.state.machines, machine(self.sess), self.state.global_step):
+        now = machine(self.sess) | {"workers": self.workers.size}
+        if differing := note_machine(self.state.machines, now, self.state.global_step):
             logger.warning(
                 "resuming %s on a different machine (%s): the result will not be identical to the bit to that of "
                 "one machine",
@@ -172,9 +211,9 @@ class TrainingLoop:
         stopped = self.config.schedule.should_stop(self.state.epoch - self.state.best_epoch)
         return (at_epoch_end and stopped) or self.state.global_step >= self.total_steps
 
-    def _advance(self, batches: Prefetcher) -> bool:
+    def _advance(self, batches: Prefetcher, signals: SignalGuard) -> bool:
         """Make one update and what is due after it; return whether a checkpoint was written."""
-        labels, pred = self._step(batches)
+        labels, pred = self._step(batches, self._own_stop(signals))
         self._watchers.tell("on_step")
         if self.state.global_step % self.steps_per_epoch == 0:
             self._end_epoch(labels, pred)
@@ -188,12 +227,13 @@ class TrainingLoop:
             return True
         return False
 
-    def _step(self, batches: Prefetcher) -> tuple[np.ndarray, np.ndarray]:
-        """Make one update; return the minibatch's labels and predictions."""
+    def _step(self, batches: Prefetcher, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Make one update, and tell the other workers to `stop`; return the own labels and predictions."""
         images, labels, cursor = next(batches)
         rate = self.schedule.learning_rate(self.state.global_step)
         trace, self._trace = self._trace, False
-        loss, pred, self._step_stats = self.step.run(self.sess, images, labels, rate, trace=trace)
+        update = self.step.run(self.sess, images, labels, rate, trace=trace, stop=stop)
+        loss, pred, self._step_stats, self._stops = update
         if not math.isfinite(loss):
             raise NonFiniteError(
                 f"the loss is {loss} at update {self.state.global_step + 1}, nothing of it was saved; "
@@ -210,12 +250,17 @@ class TrainingLoop:
         """Score the last minibatch and the validation set, and update the learning rate."""
         state, train = self.state, self.config.train
         num_classes = self.model.num_classes
+        labels, pred = (self.workers.gather(part, train.batch_size) for part in (labels, pred))
         step_score = float(self.evaluator.score(one_hot(labels, num_classes), pred))
         eval_score = eval_loss = None
         if self.val_set is not None:
-            val_pred = self.model.predict(
-                self.sess, self.val_set, batch_size=train.batch_size, augment_pred=train.augment_pred
+            own_pred = self.model.predict(
+                self.sess,
+                self.workers.part_of(self.val_set),
+                batch_size=train.batch_size,
+                augment_pred=train.augment_pred,
             )
+            val_pred = self.workers.gather(own_pred, self.val_set.num_examples)
             val_labels = one_hot(self.val_set.labels, num_classes)
             eval_score = float(self.evaluator.score(val_labels, val_pred))
             eval_loss = cross_entropy(val_labels, val_pred)
@@ -236,7 +281,9 @@ class TrainingLoop:
                 "was saved; start again with a lower init_learning_rate or with clip_norm"
             )
         self.state.schedule = self.schedule.state()
-        self.store.save(self.sess, self.step.saver, self.state)
+        self.workers.agree_on_values(self.sess, self.step.saved_variables)
+        if self.workers.is_chief:
+            self.store.save(self.sess, self.step.saver, self.state)
 
     def _snapshot(self, stopped: Stopped) -> Training:
         """Return what the callbacks see now."""

@@ -8,6 +8,7 @@ from learning.errors import UsageError
 from learning.machine.session import tf
 from models.catalogue import check_options, model_class
 from models.convnet import ConvNet
+from models.graph.batch_share import BatchShare, put_batch_share
 from models.options import accepted
 
 # A network gets these from other options of a run, so they are not entries of model.options.
@@ -46,12 +47,14 @@ def build_model(
     num_classes: int,
     image_mean: Any = 0.0,
     class_weights: Sequence[float] | None = None,
+    share: BatchShare | None = None,
 ) -> ConvNet:
     """Build the configured network in its own graph.
 
     :param input_shape: (h, w, C).
     :param image_mean: what the network subtracts: a number, or an array of (C,) or of the input's shape.
     :param class_weights: K factors of the loss; None: all are 1.
+    :param share: what the network computes of each batch; None: all of it.
     :raises UsageError: the network does not exist, does not take one of its options, or does not fit on the input.
     """
     model = config.model
@@ -68,6 +71,8 @@ def build_model(
         network = model_class(model.name)
         _check_loss(network, options)
         with tf.Graph().as_default():
+            if share is not None:
+                put_batch_share(share)
             return network(input_shape, num_classes, **facts, **options)
     except (TypeError, ValueError) as error:
         if "Negative dimension" in str(error.__cause__):

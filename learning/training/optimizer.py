@@ -19,6 +19,8 @@ from datasets.dataset import DataSet
 from learning.callbacks import Callback
 from learning.checkpoints.state import TrainingState
 from learning.config.run_config import RunConfig
+from learning.distributed.alone import ALONE, Alone
+from learning.errors import UsageError
 from learning.evaluators import Evaluator
 from learning.runs.directory import default_path
 from learning.schedules import ConstantSchedule, Schedule, build_schedule
@@ -57,6 +59,7 @@ class Optimizer(ABC):
         val_set: DataSet | None = None,
         *,
         config: RunConfig | None = None,
+        workers: Alone = ALONE,
         **hp: Any,
     ) -> None:
         """Add the update to the model's graph.
@@ -64,6 +67,7 @@ class Optimizer(ABC):
         :param val_set: scored at the end of each epoch, to choose the best weights; without it, the epoch's last
             minibatch is scored.
         :param config: the learning options.
+        :param workers: who train the model together; `fit` gives them.
         :param hp: the same as a flat dictionary (the post's `hp_d`): batch_size, num_epochs, init_learning_rate,
             momentum, ... They win over `config`. Options of other parts are ignored.
         :raises TypeError: an option is unknown.
@@ -76,9 +80,15 @@ class Optimizer(ABC):
         self.config, _ = with_set_size((config or RunConfig()).replace_flat(hp), train_set.num_examples)
         self.model, self.train_set, self.val_set, self.evaluator = model, train_set, val_set, evaluator
         self.hp = {**hp, **self.config.flat()}  # with numbers in place of auto
+        self.workers = workers
         self._has_rate_factors = False
         self._gradient_pairs: list[tuple[tf.Tensor, tf.Variable]] = []
-        self._training_step = TrainingStep(model, self._build_update)
+        self._training_step = TrainingStep(model, self._build_update, workers)
+        if workers.size > 1 and not self._gradient_pairs:
+            raise UsageError(
+                f"the _optimize_op of {type(self).__name__} does not call self._gradients, which sums the "
+                "gradients over the workers; call it, or train without workers"
+            )
         if self.config.optimizer.rate_factors and not self._has_rate_factors:
             raise ValueError(
                 f"optimizer.rate_factors have no effect on {type(self).__name__}, whose _optimize_op does not call "
@@ -115,7 +125,9 @@ class Optimizer(ABC):
     ) -> list[tuple[tf.Tensor, tf.Variable]]:
         """Return the gradient and variable pairs of `loss`, as `learning.training.step.gradients` does."""
         clip_norm = self.config.optimizer.clip_norm
-        pairs = gradients(self.model, loss, clip_norm=clip_norm, weight_decay=weight_decay)
+        pairs = gradients(
+            self.model, loss, clip_norm=clip_norm, weight_decay=weight_decay, workers=self.workers
+        )
         self._gradient_pairs = pairs  # which TensorBoard shows
         return pairs
 
@@ -209,7 +221,8 @@ class Optimizer(ABC):
         self.save_dir = (
             default_path(type(self.model).__name__.lower()) if save_dir is None else Path(save_dir)
         )
-        self.schedule = build_schedule(self.config.schedule, self.config.optimizer, self._total_steps())
+        total_steps, batch_size = self._total_steps(), self.config.train.batch_size
+        self.schedule = build_schedule(self.config.schedule, self.config.optimizer, total_steps, batch_size)
         console = ConsoleProgress(verbose=verbose)
         options = accepted(self._update_learning_rate, self.hp)
         self._loop = TrainingLoop(
@@ -224,8 +237,9 @@ class Optimizer(ABC):
             optimizer=type(self).__name__,
             schedule=self.schedule,
             update_learning_rate=partial(self._update_learning_rate, **options),
-            callbacks=[*self._configured_callbacks(), console, *callbacks],
+            callbacks=[*self._configured_callbacks(), console, *callbacks] if self.workers.is_chief else (),
             say=console.say,
+            workers=self.workers,
         )
         self._loop.run(resume=resume, fresh=fresh)
         results = ("step_losses", "step_scores", "eval_scores")

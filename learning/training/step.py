@@ -2,14 +2,25 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
+from learning.distributed.alone import ALONE, Alone
+from learning.distributed.reduction import RUN_OPTIONS
 from learning.errors import UsageError
 from models.convnet import ConvNet
+
+
+class Update(NamedTuple):
+    """What one update returns."""
+
+    loss: float  # of the whole batch, before the update
+    pred: np.ndarray  # (B, K) of this worker's images, before the update
+    step_stats: Any  # TensorFlow's StepStats if it was traced, else None
+    stops: tuple[int, ...]  # the `stop` that each worker gave
 
 
 class TrainingStep:
@@ -22,20 +33,27 @@ class TrainingStep:
     :ivar saver: writes them.
     """
 
-    def __init__(self, model: ConvNet, update_with: Callable[[tf.Tensor], tf.Operation]) -> None:
+    def __init__(
+        self, model: ConvNet, update_with: Callable[[tf.Tensor], tf.Operation], workers: Alone = ALONE
+    ) -> None:
         """Build the step.
 
         :param update_with: given the placeholder of the learning rate, builds the op of the update alone.
+        :param workers: who compute the step together.
         """
-        self.model = model
+        self.model, self._size = model, workers.size
         with model.graph.as_default():
             known = {id(v) for v in v1.global_variables()}
             self._learning_rate = v1.placeholder(tf.float32, [], name="learning_rate")
             # Loss and predictions are computed before the update, whatever the update rule reads.
             with tf.control_dependencies([model.loss, model.pred]):
                 update = update_with(self._learning_rate)
-            with tf.control_dependencies([update, *model.update_ops]):
+            with tf.control_dependencies([update, *workers.averaged_statistics(model)]):
                 self.optimize = v1.assign_add(model.global_step, 1)
+            self._news = None
+            if self._size > 1:
+                self._stop = v1.placeholder(tf.float32, [], name="stop")
+                self._news = workers.news(model.loss, self._stop)
             self.variables = model.variables + [v for v in v1.global_variables() if id(v) not in known]
             self._floats = [v for v in self.variables if v.dtype.base_dtype.is_floating]
             self._are_finite = tf.stack([tf.reduce_all(tf.math.is_finite(v)) for v in self._floats])
@@ -60,22 +78,35 @@ class TrainingStep:
         return len(kept)
 
     def run(
-        self, sess: v1.Session, images: Any, labels: Any, learning_rate: float, *, trace: bool = False
-    ) -> tuple[float, np.ndarray, Any]:
+        self,
+        sess: v1.Session,
+        images: Any,
+        labels: Any,
+        learning_rate: float,
+        *,
+        trace: bool = False,
+        stop: int = 0,
+    ) -> Update:
         """Make one update with a batch as `DataSet.next_batch` returns it.
 
         :param trace: let TensorFlow record the time of every op, which changes none of the values.
-        :return: loss and predictions (B, K) before the update, and its StepStats if it is traced, else None.
+        :param stop: what the other workers shall know, see `Update.stops`.
         """
         feed = {**self.model.feed(images, labels, is_train=True), self._learning_rate: learning_rate}
-        fetches = [self.optimize, self.model.loss, self.model.pred]
-        if not trace:
-            _, loss, pred = sess.run(fetches, feed)
-            return loss, pred, None
-        metadata = v1.RunMetadata()
-        options = v1.RunOptions(trace_level=v1.RunOptions.FULL_TRACE)
-        _, loss, pred = sess.run(fetches, feed, options=options, run_metadata=metadata)
-        return loss, pred, metadata.step_stats
+        news = self.model.loss
+        options, metadata = None, None
+        if self._news is not None:
+            news, feed[self._stop], options = self._news, stop, RUN_OPTIONS
+        if trace:
+            options, metadata = v1.RunOptions(), v1.RunMetadata()
+            options.CopyFrom(RUN_OPTIONS if self._news is not None else v1.RunOptions())
+            options.trace_level = v1.RunOptions.FULL_TRACE
+        fetches = [self.optimize, news, self.model.pred]
+        _, news, pred = sess.run(fetches, feed, options=options, run_metadata=metadata)
+        stats = None if metadata is None else metadata.step_stats
+        if self._news is None:
+            return Update(news, pred, stats, (stop,))
+        return Update(news[0], pred, stats, tuple(news[1:].astype(int).tolist()))
 
     def non_finite(self, sess: v1.Session) -> str | None:
         """Return the name of a variable that holds NaN or Inf, or None."""
@@ -99,17 +130,28 @@ def _gradients_explained() -> Iterator[None]:
 
 
 def gradients(
-    model: ConvNet, loss: tf.Tensor, *, clip_norm: float | None = None, weight_decay: bool = True
+    model: ConvNet,
+    loss: tf.Tensor,
+    *,
+    clip_norm: float | None = None,
+    weight_decay: bool = True,
+    workers: Alone = ALONE,
 ) -> list[tuple[tf.Tensor, tf.Variable]]:
     """Return pairs of gradient and variable, for the trained variables that `loss` depends on.
 
     :param clip_norm: scale the gradients down to this global norm.
     :param weight_decay: False leaves out the share of the model's `penalty`.
+    :param workers: over whom the gradients are summed, each weighted by its share of the batch; the share of the
+        penalty is added after that.
     """
     variables = model.trainable_variables
     # A reference variable is read in place: its update must wait for all gradients that are computed from it.
     has_references = any(v.dtype != v.dtype.base_dtype for v in variables)
-    found = tf.gradients(loss, variables, stop_gradients=[model.penalty], gate_gradients=has_references)
+    found = tf.gradients(
+        loss, variables, workers.weight(), stop_gradients=[model.penalty], gate_gradients=has_references
+    )
+    sums = iter(workers.summed([gradient for gradient in found if gradient is not None]))
+    found = [None if gradient is None else next(sums) for gradient in found]
     [decay] = tf.gradients(loss, model.penalty)
     if weight_decay and decay is not None:
         found = _with_decay(model, found, decay)

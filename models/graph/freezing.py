@@ -85,18 +85,17 @@ class Freezing:
         return [
             update
             for update in update_ops
-            if not any(self._pattern.search(name) for name in _changed(_operation(update)))
+            if not any(self._pattern.search(name) for name in changed_variables([update]))
         ]
 
 
-def _operation(update: Any) -> tf.Operation:
-    """Return the operation of an item of UPDATE_OPS: a tensor, an assigned variable, or an operation."""
-    return update if isinstance(update, tf.Operation) else update.op
+def changed_variables(updates: Iterable[Any]) -> set[str]:
+    """Return the names of the variables that items of UPDATE_OPS assign to, or operations that they wait for.
 
-
-def _changed(update: tf.Operation) -> set[str]:
-    """Return the names of the variables that an operation assigns to, or those that it waits for."""
-    changed, seen, waiting = set[str](), set[str](), [update]
+    :param updates: tensors, assigned variables, or operations.
+    """
+    changed, seen = set[str](), set[str]()
+    waiting = [update if isinstance(update, tf.Operation) else update.op for update in updates]
     while waiting:
         op = waiting.pop()
         if op.name in seen:

@@ -1,0 +1,1 @@
+"""Training by several workers: one process for each device, on TensorFlow's distributed runtime."""

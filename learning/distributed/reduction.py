@@ -1,0 +1,107 @@
+"""Sums over all workers inside the graph, by TensorFlow's collective operations.
+
+Every worker builds the same graph, so that the n-th sum of one is the n-th sum of all. A run of a graph with these
+operations needs RUN_OPTIONS: they number the runs that the workers make together, and the runs that one of them
+makes alone do not count.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import tensorflow as tf
+import tensorflow.compat.v1 as v1
+
+GROUP = 1  # the key of the group of all workers
+BUCKET_BYTES = 4 * 2**20  # see docs/distributed.md for what was measured
+RUN_OPTIONS = v1.RunOptions()
+RUN_OPTIONS.experimental.collective_graph_key = 1
+
+
+class Reduction:
+    """Adds sums over the workers to a graph.
+
+    :param size: number of workers.
+    :param timeout: seconds after which a sum fails if a worker is missing.
+    :param share: the part of each batch that this worker computes; the shares of all workers add up to 1.
+    :param first_key: of the sums; TensorFlow tells them apart by their keys, in all graphs of a process.
+    """
+
+    def __init__(self, size: int, timeout: float, *, share: float = 1.0, first_key: int = 1) -> None:
+        self.size, self.share, self.timeout = size, share, timeout
+        self._keys = itertools.count(first_key)
+
+    def sum(self, tensor: tf.Tensor) -> tf.Tensor:
+        """Return the sum of a tensor over the workers: the same bits on all of them."""
+        return tf.raw_ops.CollectiveReduceV2(
+            input=tensor,
+            group_size=self.size,
+            group_key=GROUP,
+            instance_key=next(self._keys),
+            ordering_token=[],
+            merge_op="Add",
+            final_op="Id",
+            communication_hint="auto",  # a ring of connections, or NCCL between GPUs
+            timeout_seconds=self.timeout,
+        )
+
+    def from_first(self, variable: tf.Variable, is_first: bool) -> tf.Operation:
+        """Return an op that gives a variable the value that the first worker has."""
+        common: dict[str, Any] = {
+            "group_size": self.size,
+            "group_key": GROUP,
+            "instance_key": next(self._keys),
+        }
+        common |= {"timeout_seconds": self.timeout}
+        if is_first:
+            return tf.raw_ops.CollectiveBcastSendV2(input=variable.read_value(), **common).op
+        dtype = variable.dtype.base_dtype
+        value = tf.raw_ops.CollectiveBcastRecvV2(T=dtype, shape=variable.shape, **common)
+        value.set_shape(variable.shape)
+        return v1.assign(variable, value).op
+
+    def mean(self, tensor: tf.Tensor) -> tf.Tensor:
+        """Return the mean over the workers, weighted by their shares, and let gradients pass.
+
+        The gradients that arrive are those of the workers' parts of the loss, whose sum is the loss.
+        """
+        share = tf.cast(self.share, tensor.dtype)
+
+        @tf.custom_gradient
+        def averaged(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+            return self.sum(share * x), lambda gradient: share * self.sum(gradient)
+
+        return averaged(tensor)
+
+    def sum_all(self, tensors: Iterable[tf.Tensor]) -> list[tf.Tensor]:
+        """Return the sum of each tensor over the workers; the tensors travel in buckets.
+
+        :param tensors: in the order in which they become known, so that the first buckets leave early.
+        """
+        sums = list[tf.Tensor]()
+        for bucket in buckets(list(tensors)):
+            sums += self._sum_bucket(bucket)
+        return sums
+
+    def _sum_bucket(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        if len(tensors) == 1:  # a large one: copying it into a bucket takes time
+            return [self.sum(tensors[0])]
+        flat = tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
+        sizes = [tensor.shape.num_elements() for tensor in tensors]
+        parts = tf.split(self.sum(flat), sizes)
+        return [tf.reshape(part, tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
+
+
+def buckets(tensors: Sequence[tf.Tensor], most: int = BUCKET_BYTES) -> list[list[tf.Tensor]]:
+    """Return the tensors in lists of one dtype, each of `most` bytes at most or of one tensor."""
+    found = list[list[tf.Tensor]]()
+    size = 0
+    for tensor in tensors:
+        num_bytes = tensor.shape.num_elements() * tensor.dtype.size
+        if found and size + num_bytes <= most and found[-1][0].dtype == tensor.dtype:
+            found[-1].append(tensor)
+            size += num_bytes
+        else:
+            found.append([tensor])
+            size = num_bytes
+    return found

@@ -1,0 +1,51 @@
+"""Workers end as they should, whatever happens to one of them."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.scripts import ROOT
+
+LOST = "has ended or cannot be reached; the last checkpoint is whole: start all workers again"
+EXPECTED = {
+    "hangs": ([8, -9], "one hangs or is much slower (worker 1 (127.0.0.1:"),
+    "SIGKILL": ([8, -9], LOST),
+    "port in use": ([8, 8], "all of them still listen"),
+    "slow": ([0, 0], ""),
+    "absent": ([8], "did not start within 4 s; start all 2 workers"),
+    "no chief": ([8], "did not start within 4 s; start all 2 workers"),
+    "other options": ([8, 8], "has options that differ from those of worker 0: train.seed; start all"),
+    "out of memory": ([8, 6], LOST),
+    "SIGTERM": ([143, 143], "stopped by SIGTERM after 3 updates, all saved; go on with --resume"),
+}
+
+
+def played(folder, *arguments):
+    command = [sys.executable, "-m", "tests.worker_faults", str(folder), *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def assert_expected(found):
+    for name in found.keys() & EXPECTED.keys():
+        codes, line = EXPECTED[name]
+        assert found[name]["codes"] == codes, name
+        assert line in found[name]["lines"][0], name
+
+
+@pytest.mark.fault(41)
+def test_a_worker_that_hangs_or_is_killed_ends_all(tmp_path):
+    found = played(tmp_path, "--kills", "0", "--only", "hangs", "SIGKILL")
+    assert found.keys() == {"hangs", "SIGKILL"}
+    assert_expected(found)
+
+
+@pytest.mark.long
+@pytest.mark.fault(41)
+def test_all_faults_and_many_kills(tmp_path):
+    found = played(tmp_path, "--kills", "8", "--workers", "3")
+    assert_expected(found)
+    assert found.keys() == {*EXPECTED, "kills"}
+    assert found["kills"] == {"kills": 8, "equal": True, "ended": [[0, 0, 0], [0, 0, 0]], "wrong": []}
