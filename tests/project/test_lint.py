@@ -120,8 +120,11 @@ def ruff(*arguments: str, code: str = "") -> list[dict]:
 
 def test_the_product_has_no_refused_call():
     found = {path.name: findings(path.read_text()) for path in PRODUCT if findings(path.read_text())}
-    # An export that the project has just written, in a process of its own.
-    assert found == {"answer.py": ["tensorflow.compat.v1.saved_model.load"]}
+    assert found == {
+        # An export that the project has just written, in a process of its own.
+        "answer.py": ["tensorflow.compat.v1.saved_model.load"],
+        "launch.py": ["ctypes.CDLL"],  # the C library of this process, for a call that Python lacks
+    }
 
 
 def test_the_product_has_no_ruff_violation_and_suppresses_none():
