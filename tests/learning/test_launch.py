@@ -16,7 +16,7 @@ from tests.support.scripts import ROOT, call_main
 
 # Stands in for train.py: says what it was told, and ends as the test wants.
 SCRIPT = """
-import json, os, signal, sys, time
+import json, os, signal, sys
 index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
 print(json.dumps([sys.argv[1:], os.environ["TF_CONFIG"], os.environ[{timeout!r}], sorted(os.sched_getaffinity(0))]))
 {ending}
@@ -50,8 +50,23 @@ def test_workers_know_each_other_and_divide_the_cores(launched, tmp_path):
     assert cores == own[: max(1, len(own) // 2)]
 
 
-def test_the_first_failure_is_the_exit_code(launched):
-    assert launched(ending="sys.exit(3 if index == 1 else time.sleep(1) or 8)")[0] == 3
+def test_the_first_failure_is_the_exit_code(launched, tmp_path):
+    ending = f"""
+path = {str(tmp_path / "process")!r}
+if index == 1:
+    with open(path + ".new", "w") as file:
+        file.write(str(os.getpid()))
+    os.rename(path + ".new", path)
+    sys.exit(3)
+while not os.path.exists(path):
+    pass
+with open(path) as file:
+    other = file.read()
+while os.path.exists("/proc/" + other):  # until the launcher has seen its end
+    pass
+sys.exit(8)
+"""
+    assert launched(ending=ending)[0] == 3
 
 
 @pytest.mark.fault(41)
@@ -80,8 +95,8 @@ def test_other_errors_are_not_tried_again(launched):
 
 def test_a_signal_is_passed_on(tmp_path):
     (tmp_path / "train.py").write_text(
-        "import signal, sys, time\n"
-        "signal.signal(signal.SIGTERM, lambda *a: sys.exit(143))\nprint('up', flush=True)\ntime.sleep(900)\n"
+        "import signal, sys\n"
+        "signal.signal(signal.SIGTERM, lambda *a: sys.exit(143))\nprint('up', flush=True)\nsignal.pause()\n"
     )
     command = [sys.executable, "-m", "learning.launch", "--workers", "2", str(tmp_path / "train.py")]
     command += ["--config", "digits", "--run-dir", str(tmp_path / "run")]

@@ -14,9 +14,9 @@ def config(kind="worker", index=0, **jobs):
 
 def test_tf_config_names_the_workers_chief_first():
     found = cluster_of(
-        config(index=1, worker=["a:1", "b:2"], chief=["c:3"]) | {TIMEOUT: "60", ALLOW_OPEN: "1"}
+        config(index=1, worker=["a:1", "b:2"], chief=["c:3"]) | {TIMEOUT: "600", ALLOW_OPEN: "1"}
     )
-    assert found == Cluster(addresses=("c:3", "a:1", "b:2"), index=2, timeout=60, allow_open=True)
+    assert found == Cluster(addresses=("c:3", "a:1", "b:2"), index=2, timeout=600, allow_open=True)
     assert not found.is_chief
     assert found.address == "b:2"
 
