@@ -100,7 +100,7 @@ class ZipSource(Source):
         except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
             raise DataError(
                 f"'{escape_name(path)}' is not a readable zip archive ({error}); "
-                "give a folder or a complete zip archive"
+                "give a folder, a complete zip archive, or a tar archive that is not compressed"
             ) from error
 
     @property

@@ -10,7 +10,7 @@ those before it.
 
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -77,8 +77,9 @@ class TarSource(Source):
         kinds = KindsByContent()
         for number, path in enumerate(self._shards):
             members = dict(_members(path))  # the last of equal names
+            part, depth = _part_and_depth(path, members)
             for name, (offset, size) in members.items():
-                *folders, base = parts = parts_of(name)
+                *folders, base = parts = parts_of(name)[depth:]
                 if base.endswith(CLASS_SUFFIX) or any(map(is_ignored, parts)):
                     continue
                 kind = kind_by_name(name) or kinds.kind(name, partial(self._kind_by_start, number, offset))
@@ -87,7 +88,7 @@ class TarSource(Source):
                     named = (self._class_of(number, *label), path.stem, *folders, base)
                 else:
                     named = (*folders, path.stem, base)
-                place = "/".join(filter(None, (_part(path), *named)))
+                place = "/".join(filter(None, (part, *named)))
                 self._places[place] = _Place(number, offset, size)
                 yield SourceFile(place, size if kind == IMAGE else NO_SIZE, offset, kind)
 
@@ -141,7 +142,15 @@ def _key(name: str) -> str:
     return f"{folder}{slash}{base.partition('.')[0]}"
 
 
-def _part(path: Path) -> str:
-    """Return train, val or test if an archive's name begins with such a word, else ""."""
+def _part_and_depth(path: Path, members: Iterable[str]) -> tuple[str, int]:
+    """Return the part that an archive's name begins with, or "", and the number of folders around all its members.
+
+    As in a folder, one folder around all classes is skipped; one that is a part decides instead of the name.
+    """
+    parts = [parts_of(name) for name in members]
+    tops = {names[0] for names in parts if len(names) > 1}
+    if any(top.lower() in PART_OF for top in tops):
+        return "", 0
     word = re.match("[a-z]+", path.stem.lower())
-    return PART_OF.get(word[0], "") if word else ""
+    part = PART_OF.get(word[0], "") if word else ""
+    return part, int(len(tops) == 1 and min(map(len, parts)) > 2)

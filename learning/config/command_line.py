@@ -23,7 +23,7 @@ GENERAL = {
         "a recipe: a YAML file, or the name of one in configs/; other options win over it. Without it: the recipe "
         "of --data.name, or else folder if there is --data-dir, or else digits",
     ),
-    "data-dir": ("DIR", "folder or zip of the images, with train/ and test/ inside or directly"),
+    "data-dir": ("DIR", "folder, zip or tar of the images, with train/ and test/ inside or directly"),
     "run-dir": ("DIR", "where the run goes; without it: runs/<time>-<recipe>"),
     "resume": ("RUN", "continue the run in this directory, exactly"),
     "recipe": ("NAME", "name of the run; without it: that of the recipe's file"),

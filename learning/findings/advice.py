@@ -13,6 +13,7 @@ from learning.reports.scores import mirroring_hint
 FEW_IMAGES = 1000  # of a class, with which published weights usually help
 SMALL_CROP = 128  # pixels
 USUAL_DECAY = 5e-4
+FEWEST_IMAGES = 50  # that a temperature is fitted to, see `learning.inference.calibration`
 MIN_ECE = 0.05
 MOST = 5  # suggestions
 MADE_SMALL = ("digits", "mnist", "cifar10")  # whose images have no more pixels
@@ -23,7 +24,11 @@ def advice(files: RunFiles) -> list[str]:
     tested = files.tested
     if tested is None:
         return []
-    found = [*_about_classes(files, tested), *_about_fit(files), *_about_tests(tested)]
+    found = [
+        *_about_classes(files, tested),
+        *_about_fit(files),
+        *_about_tests(tested, files.run.num_images.get("val", 0)),
+    ]
     return list(dict.fromkeys(found))[:MOST]
 
 
@@ -105,12 +110,12 @@ def _against_underfitting(files: RunFiles) -> list[str]:
     return [*found, "A larger network, or another learning rate."][:4]
 
 
-def _about_tests(tested: Tested) -> list[str]:
+def _about_tests(tested: Tested, num_val: int) -> list[str]:
     """Return what the figures say of mirroring, of confidence, and of the size of the test."""
     found = []
     if hint := mirroring_hint(dict(tested.raw)):
         found.append(f"No mirror images, --data.reflect false: {hint.split(':')[0]}.")
-    calibration = tested.calibration
+    calibration = tested.calibration if num_val >= FEWEST_IMAGES else None
     if calibration and calibration["ece"] > MIN_ECE and calibration["temperature"] is None:
         found.append(f"A fitted temperature: probabilities are off by {calibration['ece']:.4f} on average.")
     whole = interval(tested.num_right, tested.num_images)

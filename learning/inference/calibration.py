@@ -156,6 +156,17 @@ def read_temperature(run: RunDirectory, epoch: int | None = None) -> float:
     :param epoch: whose weights are used; None does not compare it.
     :raises CheckpointError: there is none, it cannot be read, or it belongs to the weights of another epoch.
     """
+    found = stored_temperature(run, epoch)
+    if found.temperature is None:
+        raise CheckpointError(f"{run.path} has no temperature ({found.reason}); leave --calibrated out")
+    return found.temperature
+
+
+def stored_temperature(run: RunDirectory, epoch: int | None = None) -> Temperature:
+    """Return the temperature in a run's calibration.json, or the reason there why none was fitted.
+
+    :raises CheckpointError: there is no such file, it cannot be read, or it is of the weights of another epoch.
+    """
     path, again = calibration_folder(run) / CALIBRATION_FILE, f"fit it with test.py --run {run.path}"
     if not path.is_file():
         raise CheckpointError(f"{run.path} has no temperature in {CALIBRATION_FILE}; {again}")
@@ -171,5 +182,5 @@ def read_temperature(run: RunDirectory, epoch: int | None = None) -> float:
             f"{path} is of the weights of epoch {fitted_epoch}, and these are of epoch {epoch}; {again}"
         )
     if temperature is None:
-        raise CheckpointError(f"{run.path} has no temperature ({found.get('reason')}); use it uncalibrated")
-    return float(temperature)
+        return Temperature(None, str(found.get("reason")))
+    return Temperature(float(temperature))

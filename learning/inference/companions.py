@@ -1,5 +1,6 @@
 """What predict.py writes of images beside their labels: pictures of what speaks for these, and features."""
 
+import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from models.graph.building import operations_behind
 
 TABLE_FILE = "explanations.csv"
 MOST_LETTERS = 50  # of the name of an image in the name of its picture
+_PICTURE = re.compile(r"\d{5,}-[A-Za-z0-9_-]*\.jpg")  # see `picture_name`
 FEATURES = "features"  # the key of `ConvNet.d` for what the last layer reads
 
 
@@ -33,7 +35,7 @@ class Companion(Protocol):
 class ExplainedFiles:
     """Pictures of the centre crops of images, each beside its class activation map.
 
-    :param folder: is made. Pictures of the same names in it are replaced.
+    :param folder: is made. The pictures that an earlier explanations.csv in it names are removed.
     :param class_names: of the K classes.
     :param layer: see `GradCam`.
     :raises UsageError: the network has no such feature map.
@@ -47,6 +49,7 @@ class ExplainedFiles:
         self._rows: list[dict[str, Any]] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            _remove_earlier(folder)
         except OSError as error:
             raise StorageError(f"cannot make {folder}: {error.strerror}; choose another --explain") from error
 
@@ -71,6 +74,19 @@ class ExplainedFiles:
         """Write explanations.csv: picture, path, class, probability."""
         with storage_errors(self._folder, f"cannot write into {self._folder}", "make room"):
             write_csv(self._folder / TABLE_FILE, self._rows)
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Remove a table of explanations, and the pictures of it."""
+    table = folder / TABLE_FILE
+    if not table.is_file():
+        return
+    with table.open(encoding="utf-8", newline="") as file:
+        names = [row.get("picture") or "" for row in csv.DictReader(file)]
+    for name in names:
+        if _PICTURE.fullmatch(name):  # whatever else the table may name is not ours
+            (folder / name).unlink(missing_ok=True)
+    table.unlink()
 
 
 def picture_name(number: int, file: str) -> str:

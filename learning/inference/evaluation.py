@@ -25,7 +25,7 @@ from learning.inference.calibration import (
     calibration,
     fit_temperature,
     has_softmax,
-    read_temperature,
+    stored_temperature,
     write_temperature,
 )
 from learning.inference.label_issues import MOST_LISTED, suspected_labels
@@ -158,7 +158,7 @@ class RunTest:
 def _stored_temperature(run: RunDirectory, epoch: int) -> Temperature:
     """Return the temperature of a run, or why it has none."""
     try:
-        return Temperature(read_temperature(run, epoch))
+        return stored_temperature(run, epoch)
     except CheckpointError as error:
         return Temperature(None, str(error))
 

@@ -45,7 +45,7 @@ def neglect_hint(results: dict[str, Any]) -> str | None:
     neglected = neglected_classes(np.asarray(results["confusion_matrix"]), results["class_names"])
     if not neglected:
         return None
-    named = [f"{right} of {total} {escape_name(name)}" for name, right, total in neglected[:MOST_NAMED]]
+    named = [f"{right} of {total} of '{escape_name(name)}'" for name, right, total in neglected[:MOST_NAMED]]
     rest = len(neglected) - MOST_NAMED
     more = f", and {rest} more" if rest > 0 else ""
     return (

@@ -64,6 +64,7 @@ class Endpoints:
 
     async def predict(self, request: Request) -> Response:
         """Label the image in the body, or the files of a form; the row of an unreadable one holds the reason."""
+        _check_options(request)
         top_k, has_pictures = _top_k(request), _has_pictures(request)
         names, files = await _files(request)
         found = await self._service.label(files, has_pictures=has_pictures)
@@ -137,6 +138,12 @@ def _probabilities(found: Sequence[Answer | ImageError]) -> list[Any]:
         if isinstance(outcome, ImageError):
             raise Refused(400, f"image {place}: {outcome}")
     return [outcome.probabilities for outcome in found if isinstance(outcome, Answer)]
+
+
+def _check_options(request: Request) -> None:
+    """Refuse an option of the query that there is not, such as a misspelt one."""
+    if unknown := sorted(set(request.query_params) - {"top_k", "pictures"}):
+        raise Refused(400, f"there is no option {unknown[0]!r:.40}; there are top_k and pictures")
 
 
 def _top_k(request: Request) -> int:

@@ -100,6 +100,21 @@ def test_one_archive_alone(pictures, tmp_path):
     assert names(tmp_path / "pets.tar")[0] == "cat/pets/0.png"
 
 
+@pytest.mark.parametrize(
+    ("archive", "folder", "first"),
+    [
+        ("train-000", "photos/", "train/cat/train-000/0.png"),
+        ("pets", "photos/", "cat/pets/0.png"),
+        ("test", "train/", "train/cat/test/0.png"),
+    ],
+)
+def test_a_folder_around_all_classes_is_skipped_unless_it_is_a_part(
+    archive, folder, first, tmp_path, pictures
+):
+    write(tmp_path / f"{archive}.tar", {folder + name: content for name, content in pictures.items()})
+    assert names(tmp_path)[0] == first
+
+
 @pytest.mark.fault(16)
 class TestHostile:
     @pytest.mark.parametrize("name", ["../out.png", "/out.png", "cat/../../out.png"])

@@ -9,7 +9,6 @@ from learning.distributed.cluster import Cluster
 from learning.errors import ClusterError, UsageError
 from tests.support.local_workers import addresses
 
-
 NEVER = 1  # seconds to wait for a worker that will not come
 
 

@@ -95,8 +95,15 @@ def test_mirrored_images(tmp_path):
 
 def test_probabilities_that_are_off(tmp_path):
     calibration = {"ece": 0.2, "bins": [], "temperature": None}
-    found = advised(tmp_path, tested=results(GOOD, "ab", calibration=calibration))
+    tested = results(GOOD, "ab", calibration=calibration)
+    found = advised(tmp_path, tested=tested, info={"num_images": {"val": 50}})
     assert found == ["A fitted temperature: probabilities are off by 0.2000 on average."]
+
+
+def test_a_temperature_is_not_suggested_if_none_can_be_fitted(tmp_path):
+    calibration = {"ece": 0.2, "bins": [], "temperature": None}
+    tested = results(GOOD, "ab", calibration=calibration)
+    assert advised(tmp_path, tested=tested, info={"num_images": {"val": 49}}) == []
 
 
 def test_a_small_test(tmp_path):

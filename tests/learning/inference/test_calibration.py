@@ -164,7 +164,7 @@ def test_a_run_without_a_temperature_says_why(run):
     with pytest.raises(CheckpointError, match=r"has no temperature in calibration.json; fit it with test.py"):
         read_temperature(run)
     write_temperature(run.path, Temperature(None, "there is no validation set"), 3)
-    with pytest.raises(CheckpointError, match=r"has no temperature \(there is no validation set\); use"):
+    with pytest.raises(CheckpointError, match=r"has no temperature \(there is no validation set\); leave"):
         read_temperature(run)
 
 

@@ -52,6 +52,22 @@ def test_pictures_of_equal_names_are_kept_apart_and_listed(session, tmp_path):
             assert (picture.format, picture.size) == ("JPEG", (2 * 114, 76))
 
 
+def test_the_pictures_of_an_earlier_call_are_removed_and_nothing_else(session, tmp_path):
+    model = build(HandNet, (4, 6, 1))
+    sess = started(session, model)
+    images = DataSet(np.zeros((2, 4, 6, 1), np.uint8), crop_size=(4, 6))
+    explained = ExplainedFiles(model, tmp_path, ["cat", "dog"])
+    explained.add(sess, ["1.png", "2.png"], images, np.eye(2))
+    explained.finish()
+    (tmp_path / "00009-mine.jpg").touch()
+    with (tmp_path / "explanations.csv").open("a") as table:
+        table.write("../outside.txt,x,cat,1\n")
+    (tmp_path.parent / "outside.txt").touch()
+    ExplainedFiles(model, tmp_path, ["cat", "dog"]).finish()
+    assert [path.name for path in tmp_path.glob("*.jpg")] == ["00009-mine.jpg"]
+    assert (tmp_path.parent / "outside.txt").exists()
+
+
 def test_a_wrong_layer_and_a_file_in_the_way_are_one_line(tmp_path):
     model = build(HandNet, (4, 6, 1))
     with pytest.raises(UsageError, match=r"no feature map 'x'; .*: maps$"):

@@ -36,7 +36,7 @@ def test_imbalanced_images_are_judged_by_the_balanced_accuracy_too():
 def test_classes_that_are_hardly_recognised_are_named():
     assert neglected_classes(np.array(IMBALANCED), NAMES) == [("cat", 1, 20)]
     assert neglect_hint(results(IMBALANCED)) == (
-        "few images are recognised of some classes: 1 of 20 cat; add images, or weight small classes with "
+        "few images are recognised of some classes: 1 of 20 of 'cat'; add images, or weight small classes with "
         "--train.class_weights balanced"
     )
     assert neglect_hint(results([[9, 1, 0], [2, 8, 0], [2, 2, 0]])) is None  # 0 of 4 may be chance
@@ -47,7 +47,7 @@ def test_only_the_lowest_of_many_are_named():
     matrix = np.diag([90] * 10 + [5, 4, 3, 2, 1])
     matrix[:, 0] += [0] * 10 + [5, 6, 7, 8, 9]
     hint = neglect_hint(results(matrix.tolist(), [f"c{k}" for k in range(15)]))
-    assert "1 of 10 c14, 2 of 10 c13, 3 of 10 c12, and 1 more; add" in hint
+    assert "1 of 10 of 'c14', 2 of 10 of 'c13', 3 of 10 of 'c12', and 1 more; add" in hint
 
 
 def test_the_hints_follow_the_scores():

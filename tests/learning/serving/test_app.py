@@ -91,6 +91,7 @@ def test_a_form_that_cannot_be_read(client, kind):
     ("query", "message"),
     [
         ("top_k=0", "top_k is '0'"),
+        ("topk=1", "there is no option 'topk'; there are top_k and pictures"),
         ("top_k=x", "top_k is 'x'"),
         ("pictures=1", "pictures is '1'; give true or false"),
     ],
