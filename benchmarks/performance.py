@@ -23,6 +23,7 @@ from benchmarks.speed import (
     memory,
     start,
     training,
+    workers,
 )
 
 DOCUMENT = ROOT / "docs" / "performance.md"
@@ -64,6 +65,7 @@ TABLES: dict[str, Callable[[Figures], str]] = {
     "filter_gradients": filter_gradients.table,
     "memory": memory.table,
     "freezing": freezing.table,
+    "workers": workers.table,
     "precision": precision_table,
     "transfer": transfer.table,
 }
