@@ -25,6 +25,7 @@ from benchmarks.speed import (
     serving,
     start,
     training,
+    workers,
 )
 
 DOCUMENT = ROOT / "docs" / "performance.md"
@@ -68,6 +69,7 @@ TABLES: dict[str, Callable[[Figures], str]] = {
     "filter_gradients": filter_gradients.table,
     "memory": memory.table,
     "freezing": freezing.table,
+    "workers": workers.table,
     "precision": precision_table,
     "transfer": transfer.table,
 }

@@ -99,6 +99,36 @@ def open_training(config: RunConfig, splits: Splits, threads: int) -> tuple[Any,
     return optimizer, open_session(optimizer.model, threads)
 
 
+def worker_step(
+    config: RunConfig, splits: Splits, addresses: Sequence[str], index: int, learning_rate: float
+) -> Step:
+    """Return the step of one of several workers, which computes its share of all images in the training set."""
+    graph_mode()
+    from learning.distributed.cluster import Cluster
+    from learning.distributed.workers import Workers
+    from learning.fit import build_training
+
+    workers = Workers(Cluster(addresses=tuple(addresses), index=index), threads=1)
+    images, labels = splits.train.images, splits.train.labels
+    train = dataclasses.replace(config.train, batch_size=len(images))
+    optimizer = build_training(dataclasses.replace(config, train=train), splits, workers)
+    sess, rows = workers.open_session(optimizer.model, 1), workers.rows
+    sess.run(optimizer.initialize)
+    own = images[rows], labels[rows]
+
+    def step() -> int:
+        optimizer._training_step.run(sess, *own, learning_rate)
+        return len(own[0])
+
+    return step
+
+
+def num_parameters(name: str, crop_size: int, num_classes: int, options: Mapping[str, Any]) -> int:
+    """Return the number of trained parameters of a network."""
+    model = _build({"name": name, "precision": "float32", "options": options}, crop_size, num_classes)
+    return int(model.num_parameters)
+
+
 def update_step(optimizer: Any, sess: Any, batches: Iterator[Any], learning_rate: float) -> Step:
     """Return the step of learning/training/loop.py; the variables get their initial values here.
 
