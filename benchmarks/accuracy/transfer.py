@@ -230,7 +230,7 @@ def draw(figures: Figures, path: Path) -> None:
     axes.set_yticks(TICKS, [f"{value:g}" for value in TICKS], minor=False)
     axes.minorticks_off()
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(loc="center right")
     save(figure, path)
 
 
