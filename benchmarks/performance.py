@@ -1,4 +1,4 @@
-"""Write the tables of docs/performance.md, README.md and docs/why-77.md from the files in benchmarks/results/.
+"""Write the tables of docs/ and README.md from the files in benchmarks/results/.
 
 A benchmark's files are NAME.json and NAME-ANYTHING.json. The files of another kind of processor are in a folder
 that is named after its instructions, such as benchmarks/results/avx2/. The text around the tables is written by
@@ -9,24 +9,27 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks.accuracy import transfer
+from benchmarks.cluster import workers
 from benchmarks.harness.benchmark import command_parser
 from benchmarks.harness.comparison import PEERS, measured_peers, newest_instructions, range_of_medians
 from benchmarks.harness.markdown import README, RESULTS, ROOT, markdown, rewrite
 from benchmarks.harness.results import Figures
 from benchmarks.speed import (
     epoch,
+    exports,
     features,
     filter_gradients,
     freezing,
     inference,
     input,
     memory,
+    serving,
     start,
     training,
-    workers,
 )
 
 DOCUMENT = ROOT / "docs" / "performance.md"
+EXPORT = ROOT / "docs" / "export.md"
 WHY77 = ROOT / "docs" / "why-77.md"
 
 
@@ -61,6 +64,7 @@ TABLES: dict[str, Callable[[Figures], str]] = {
     "input": input.table,
     "epoch": epoch.table,
     "start": start.table,
+    "serving": serving.table,
     "scaling": scaling_table,
     "filter_gradients": filter_gradients.table,
     "memory": memory.table,
@@ -164,12 +168,17 @@ def summary() -> str:
 def parts() -> Iterator[tuple[str, str]]:
     """Yield the name and the content of every generated part of the document."""
     for name, table in TABLES.items():
-        command = f"python -m benchmarks {name}{NEEDED.get(name, '')}"
-        missing = f"Not measured yet: `{command} --output benchmarks/results/{name}.json`."
-        content = [f"{machine(one)}\n\n{table(one)}" for one in measured(name)]
-        if (picture := PICTURES.get(name)) and (DOCUMENT.parent / picture).exists():
-            content.append(f"![{name}]({picture})")
-        yield name, "\n\n".join(content) or missing
+        yield name, part(name, table)
+
+
+def part(name: str, table: Callable[[Figures], str]) -> str:
+    """Return the tables of a benchmark, and its picture, if it has one."""
+    command = f"python -m benchmarks {name}{NEEDED.get(name, '')}"
+    missing = f"Not measured yet: `{command} --output benchmarks/results/{name}.json`."
+    content = [f"{machine(one)}\n\n{table(one)}" for one in measured(name)]
+    if (picture := PICTURES.get(name)) and (DOCUMENT.parent / picture).exists():
+        content.append(f"![{name}]({picture})")
+    return "\n\n".join(content) or missing
 
 
 def main(words: Sequence[str]) -> None:
@@ -177,6 +186,7 @@ def main(words: Sequence[str]) -> None:
     command_parser("performance", str(__doc__)).parse_args(words)
     for name, content in parts():
         rewrite(DOCUMENT, name, content)
+    rewrite(EXPORT, "exports", part("exports", exports.table))
     rewrite(README, "speed", summary())
     rewrite(WHY77, "table", why77_part())
-    print(f"written: {DOCUMENT}, {README}, {WHY77}")
+    print(f"written: {DOCUMENT}, {EXPORT}, {README}, {WHY77}")

@@ -91,6 +91,13 @@ class DataSet:
         return int(self._labels.max()) + 1 if len(self._labels) else 0
 
     @property
+    def classes(self) -> Labels:
+        """Return the class number of each image, (N,), of one-hot labels too; None without labels."""
+        if self._labels is None or self._labels.ndim == 1:
+            return self._labels
+        return self._labels.argmax(axis=1)
+
+    @property
     def class_names(self) -> tuple[str, ...] | None:
         """Return the K names in the order of the labels, or None."""
         return self._class_names
@@ -250,9 +257,7 @@ class DataSet:
 
     def _drawn_classes(self) -> np.ndarray | None:
         """Return the classes (N,) that are drawn equally often; None if every image is drawn once."""
-        if self._crops.order == "shuffled" or self._labels is None:
-            return None
-        return self._labels if self._labels.ndim == 1 else self._labels.argmax(axis=1)
+        return None if self._crops.order == "shuffled" else self.classes
 
     def _fake_batch(self, batch_size: int) -> tuple[np.ndarray, Labels]:
         check_batch_size(batch_size, self.num_examples)

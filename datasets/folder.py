@@ -23,6 +23,8 @@ from datasets.image_files.unused_files import check_readable_classes
 from datasets.options.loading import Crops, LoadOptions, SplitOptions
 from datasets.splits import Splits, check_seed, make_splits, sample_files, split_indices
 
+MOST_ONE_HOT = 2**28  # bytes of labels; ImageNet's would take 1.3 GB
+
 logger = logging.getLogger(__name__)
 
 
@@ -37,7 +39,7 @@ def load_folder(
     :param options: None for the defaults of `LoadOptions`.
     :param seed: of the sample, the split, the order and the crops.
     :param changes: options to replace, by name.
-    :return: Splits with uint8 images and one-hot labels (N, K) uint8.
+    :return: Splits with uint8 images and one-hot labels (N, K) uint8; of very large sets see `labelled_dataset`.
     :raises DataError: there are no images, a file has no class, there is a single class, or too many files are bad.
     :raises OptionError: no images could satisfy the options.
     """
@@ -67,13 +69,17 @@ def labelled_dataset(
 ) -> DataSet:
     """Return decoded images with one-hot labels (N, K) uint8 in the order of class_names.
 
+    Where these would take more than `MOST_ONE_HOT` bytes, labels are class numbers, (N,) int32.
+
     :param classes: the class of each file name, in `normal_form`.
     """
     numbers = {normal_form(class_name): number for number, class_name in enumerate(class_names)}
-    labels = [numbers[classes[name]] for name in cached.names]
+    labels: np.ndarray = np.array([numbers[classes[name]] for name in cached.names], np.int32)
+    if len(labels) * len(class_names) <= MOST_ONE_HOT:
+        labels = np.eye(len(class_names), dtype=np.uint8)[labels]
     return DataSet(
         cached.images,
-        np.eye(len(class_names), dtype=np.uint8)[labels],
+        labels,
         class_names=class_names,
         file_names=cached.names,
         crops=crops,
@@ -97,7 +103,7 @@ def _parts(
         val_fraction=0.0 if VAL in given else options.val_fraction,
         test_fraction=0.0 if TEST in given else options.test_fraction,
     )
-    pool_names, labels = [names[row] for row in pool], whole.labels[pool].argmax(axis=1)
+    pool_names, labels = [names[row] for row in pool], whole.classes[pool]
     drawn = split_indices(pool_names, labels, fractions, seed=seed, class_names=whole.class_names)
     train, val, test = (pool[rows] for rows in drawn)
     return train, given.get(VAL, val), given.get(TEST, test)

@@ -123,7 +123,7 @@ def make_splits(
     for part in (train, val, test):
         if part is not None:
             digest.update(repr((part.file_names, part.labels.shape)).encode())
-            digest.update(np.ascontiguousarray(part.labels, dtype=np.uint8).tobytes())
+            digest.update(np.ascontiguousarray(part.labels).tobytes())
         digest.update(b"|")
     of_parts = {part: digests[rows] for part, rows in zip(("train", "val", "test"), parts, strict=True)}
     return Splits(train, val, test, whole.class_names, digest.hexdigest(), tuple(bad_files), of_parts)

@@ -44,7 +44,8 @@ class Training:
     images_per_second: float  # of the updates in the current epoch, without its scores and checkpoint
     seconds: float  # since the current epoch began; in `on_epoch`, of the whole epoch
     # A row for each epoch with epoch, step, learning_rate, train_loss, train_score (of the last minibatch) and
-    # val_score (None without a validation set).
+    # val_score and val_loss, the cross-entropy (both None without a validation set, val_loss also if `pred` is not
+    # made of probabilities, and missing if an earlier version began the run).
     history: tuple[Mapping[str, Any], ...]
     improved: bool  # whether the last epoch has the best score so far
     best_epoch: int  # the epoch of the best score, 0 before there is one

@@ -19,9 +19,7 @@ MOST_LISTED = 6  # classes whose counts a message lists
 
 def class_counts(dataset: DataSet, num_classes: int) -> np.ndarray:
     """Return the number of images of each class: int64 (K,)."""
-    labels = np.asarray(dataset.labels)
-    classes = labels if labels.ndim == 1 else labels.argmax(axis=1)
-    return np.bincount(classes, minlength=num_classes)
+    return np.bincount(dataset.classes, minlength=num_classes)
 
 
 def balanced_weights(counts: np.ndarray) -> list[float]:

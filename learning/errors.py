@@ -2,7 +2,7 @@
 
 Codes: 0 done, 2 usage, 3 data (`datasets.errors`), 4 checkpoint, configuration, or a user's own network that fails
 when it runs (`learning.terminal.command`), 5 non-finite numbers, 6 storage or memory, 7 directory in use, 8 another
-worker of the run, 128 + signal number. A message says what is wrong, where, and what to do.
+worker of the run, 9 a refused export, 128 + signal number. A message says what is wrong, where, and what to do.
 """
 
 from datasets.errors import DataError, StorageError, UsageError
@@ -49,3 +49,9 @@ class Interrupted(Exception):
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number
+
+
+class ExportError(Exception):
+    """An exported network cannot be used, or does not answer as its run does."""
+
+    exit_code = 9

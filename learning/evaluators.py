@@ -267,6 +267,18 @@ class LogLossEvaluator(_SklearnEvaluator):
         return _metrics().log_loss(labels, predictions / sums, labels=np.arange(predictions.shape[1]))
 
 
+def cross_entropy(y_true: np.ndarray, y_pred: np.ndarray) -> float | None:
+    """Return the mean negative natural logarithm of the true class's probability; None without probabilities.
+
+    :param y_true: (N, K) one-hot. y_pred: (N, K), of which each row should sum to 1.
+    """
+    sums = y_pred.sum(axis=1, dtype=np.float64)  # (N,)
+    if not np.isfinite(sums).all() or np.abs(sums - 1).max(initial=0) > PROBABILITY_TOLERANCE:
+        return None
+    true = np.where(y_true, y_pred, 0).sum(axis=1, dtype=np.float64) / sums
+    return float(-np.log(np.maximum(true, np.finfo(np.float64).eps)).mean())
+
+
 EVALUATORS: dict[str, Callable[[], Evaluator]] = {
     "accuracy": AccuracyEvaluator,
     "error_rate": ErrorRateEvaluator,

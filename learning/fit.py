@@ -36,6 +36,7 @@ from models.catalogue import model_path
 if TYPE_CHECKING:
     from learning.distributed.alone import Alone
     from learning.optimizers import Optimizer
+    from learning.tracking.mlflow import MlflowTracking
     from models.convnet import ConvNet
 
 logger = logging.getLogger(__name__)
@@ -58,9 +59,9 @@ def fit(
     :param resume: continue the run in `run_dir`, with the same result as if it had not been interrupted.
     :param callbacks: watch training too: see `learning.callbacks`.
     :param verbose: show on standard output what is trained, and its progress.
-    :return: what test.json holds: the scores, recall by class and confusion matrix of the test set (or of the set
-        that `split` names: the validation or training set), and the epoch whose weights were tested. See
-        `learning.inference.evaluation.evaluate`.
+    :return: what test.json holds: the scores, figures by class, calibration, confusion matrix and worst errors of
+        the test set (or of the set that `split` names: the validation or training set), and the epoch whose weights
+        were tested. See `learning.inference.evaluation.evaluate`.
     :raises UsageError: an option is unknown or does not fit the data.
     :raises DataError: the images cannot be used.
     :raises CheckpointError: the run cannot be resumed, or not with this configuration.
@@ -84,15 +85,26 @@ def fit(
     path, cluster = expanded(os.fspath(run_dir)), cluster_of(os.environ)
     if cluster is not None and not cluster.is_chief:
         return _fit(config, path, None, callbacks, resume=resume, verbose=False, cluster=cluster)
+    tracking = _mlflow_tracking() if config.train.mlflow else None
+    callbacks = callbacks if tracking is None else [*callbacks, tracking]
     run = RunDirectory(path) if resume else None
     with locked(path, resumed=resume):
         try:
-            return _fit(config, path, run, callbacks, resume=resume, verbose=verbose, cluster=cluster)
+            results = _fit(config, path, run, callbacks, resume=resume, verbose=verbose, cluster=cluster)
         except KeyboardInterrupt as error:
             if has_begun(path):
                 raise
             message = "stopped before the first update: nothing was trained, so start again"
             raise Interrupted(signal.SIGINT, message) from error
+    if tracking is not None:
+        tracking.log_results(results)
+    return results
+
+
+def _mlflow_tracking() -> MlflowTracking:
+    from learning.tracking.mlflow import MlflowTracking  # whose library is an extra
+
+    return MlflowTracking()
 
 
 def _fit(
@@ -112,14 +124,16 @@ def _fit(
     if cluster is not None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of lost workers takes pages
     from learning.distributed.join import joined  # imports TensorFlow quietly
-    from learning.inference.evaluation import evaluate, write_results
+    from learning.inference.evaluation import RunTest
     from learning.inference.trained import load_selected
     from learning.machine.precision import with_precision
     from learning.machine.session import v1
+    from learning.reports.run_files import TRAINING_FILE
     from learning.reports.run_page import write_run_page
+    from learning.tracking.page import RunPage
+    from learning.tracking.training_score import score_training, write_training_score
     from learning.training.console import ConsoleProgress
     from learning.training.network import check_new_model
-    from learning.training.record import LOG_FILE, write_log
     from learning.training.training_images import TrainingImages
     from learning.transfer.features import train_on_features
     from learning.transfer.initial_weights import InitialWeights, start_from
@@ -174,17 +188,21 @@ def _fit(
             if run is None:
                 info = run_data.run_info(splits, model.input_shape)
                 run = RunDirectory.create(path, config, info | start)
-            with storage_errors(path, f"cannot write {path / LOG_FILE}", "make room"):
-                write_log(path, "\n".join(said))
             keep_digests(path, splits)
-            watching = [TrainingImages(splits.train), _RunRecord(run, config), *callbacks]
+            watching = [TrainingImages(splits.train), _RunRecord(run, config, said), RunPage(), *callbacks]
             optimizer.train(sess, path, resume=resume, fresh=False, verbose=verbose, callbacks=watching)
             epoch = load_selected(sess, model, path, config.train.select).epoch
-            dataset, split = run_data.held_out(splits)
-            train = config.train
-            results = evaluate(sess, model, dataset, evaluator=train.evaluator, batch_size=train.batch_size)
-    results |= {"split": split, "epoch": epoch}
-    write_results(results, path, "test")
+            results, _ = RunTest(sess, model, config, epoch).on_held_out(splits, path)
+            seen = score_training(
+                sess,
+                model,
+                splits.train,
+                evaluator=config.train.evaluator,
+                batch_size=config.train.batch_size,
+                at_most=results["num_images"],
+            )
+    with storage_errors(path, f"cannot write the results in {path}", "make room"):
+        write_training_score({"epoch": epoch, **seen}, path / TRAINING_FILE)
     write_run_page(path)
     return results
 
@@ -215,16 +233,19 @@ def build_training(config: RunConfig, splits: Splits, workers: Alone | None = No
 
 
 class _RunRecord(Callback):
-    """Records the options and the machines in the run directory, after all checks have passed.
+    """Records options, machines and what was said so far in the run directory, after all checks have passed.
 
     A resumed run may have more epochs than before.
     """
 
-    def __init__(self, run: RunDirectory, config: RunConfig) -> None:
-        self._run, self._config = run, config
+    def __init__(self, run: RunDirectory, config: RunConfig, said: Sequence[str]) -> None:
+        self._run, self._config, self._said = run, config, said
 
     def on_start(self, training: Training) -> None:
+        from learning.training.record import write_log  # imports TensorFlow
+
         self._run.update(self._config, [dict(machine) for machine in training.machines])
+        write_log(training.save_dir, "\n".join(self._said))
 
 
 def _summary_lines(

@@ -3,8 +3,8 @@
     python -m learning.publish RUN TARGET
 
 TARGET holds the configuration without paths, the name of the weights that the run started from, a description of
-the data without file names, the scores, and one checkpoint: the network's variables as the run was tested with
-them. It cannot be trained further, because the optimizer's variables are left out.
+the data without file names, the scores, the temperature, and one checkpoint: the network's variables as the run was
+tested with them. It cannot be trained further, because the optimizer's variables are left out.
 """
 
 import dataclasses
@@ -20,7 +20,8 @@ from datasets.storage.paths import expanded
 from learning.checkpoints.checksums import write_checksums
 from learning.checkpoints.state import TrainingState
 from learning.errors import CheckpointError, DirectoryInUseError
-from learning.runs.directory import INFO_FILE, RunDirectory, write_config
+from learning.inference.results import results_text
+from learning.runs.directory import CALIBRATION_FILE, INFO_FILE, RunDirectory, write_config
 from learning.terminal.command import ScriptParser, announce, run_script
 from learning.terminal.output import outlive_reader
 from models.weights.packaged import PACKAGES
@@ -45,7 +46,7 @@ def finished_state(run: RunDirectory) -> TrainingState:
             f"go on with train.py --resume {run.path}"
         )
     _, epoch = store.selected(state)
-    if _tested_epoch(run) != epoch:
+    if _results(run).get("epoch") != epoch:
         raise CheckpointError(
             f"{run.path / TEST_FILE} has no scores of the selected weights, those of epoch {epoch}; "
             f"make them with test.py --run {run.path}"
@@ -81,17 +82,17 @@ def publish(run: RunDirectory, target: Path) -> None:
         _write_checkpoint(run, state, step, temporary)
 
 
-def _tested_epoch(run: RunDirectory) -> Any:
-    """Return the epoch whose weights test.json has the scores of; None without a test.json."""
+def _results(run: RunDirectory) -> dict[str, Any]:
+    """Return what test.json holds; nothing without a test.json."""
     path = run.path / TEST_FILE
     try:
-        return json.loads(path.read_text(encoding="utf-8")).get("epoch") if path.is_file() else None
-    except (OSError, ValueError, AttributeError) as error:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    except (OSError, ValueError, TypeError) as error:
         raise CheckpointError(f"cannot read {path}: {error}; write it again with test.py") from error
 
 
 def _write_texts(run: RunDirectory, folder: Path) -> None:
-    """Write config.yaml, run.json and test.json."""
+    """Write config.yaml, run.json, test.json and, if there is one, calibration.json."""
     data = dataclasses.replace(run.config.data, cache_dir=None, download=False)
     init = run.config.model.init
     model = dataclasses.replace(run.config.model, init=init if init in PACKAGES else None)
@@ -101,7 +102,11 @@ def _write_texts(run: RunDirectory, folder: Path) -> None:
     if isinstance(start := info.get("init"), dict) and "source" in start:  # a path of this machine
         info["init"] = {**start, "source": Path(str(start["source"])).name}
     write_text(folder / INFO_FILE, json.dumps({**info, "published": True}, indent=1))
-    write_text(folder / TEST_FILE, (run.path / TEST_FILE).read_text(encoding="utf-8"))
+    results = _results(run)
+    named = {"errors", "label_issues"}  # with the names of files, and pictures
+    write_text(folder / TEST_FILE, results_text({key: results[key] for key in results if key not in named}))
+    if (run.path / CALIBRATION_FILE).is_file():
+        write_text(folder / CALIBRATION_FILE, (run.path / CALIBRATION_FILE).read_text(encoding="utf-8"))
 
 
 def _write_checkpoint(run: RunDirectory, state: TrainingState, step: int, folder: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 LEARNING_KEYS = frozenset(
     {
         *("batch_size", "num_epochs", "augment_train", "augment_pred", "score_threshold", "seed", "select"),
-        *("save_every_steps", "keep_checkpoints", "tensorboard", "profile"),
+        *("save_every_steps", "keep_checkpoints", "tensorboard", "profile", "test_crops"),
         *("init_learning_rate", "momentum", "beta1", "beta2", "epsilon", "rmsprop_decay", "clip_norm"),
         *("rate_factors", "linear_probe", "sync_batch_norm", "reference_batch_size"),
         *("schedule", "learning_rate_patience", "learning_rate_decay", "min_learning_rate", "eps"),

@@ -145,6 +145,9 @@ GROUPS: dict[str, dict[int, tuple[str, str]]] = {
         52: ("A file of weights is damaged, hostile, not finite or of another network",
              "Exit 4, with the first differences. No code in it runs, it takes no more memory than its size "
              "allows, and nothing is half loaded."),
+        53: ("An export would answer differently from `predict.py`: another mean, classes in another order, "
+             "images decoded differently",
+             "Exit 9, with the first image or class that differs. Nothing is kept of it."),
     },
 }  # fmt: skip
 

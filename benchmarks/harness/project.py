@@ -173,13 +173,20 @@ def fine_tuned(config: RunConfig, splits: Splits, run_dir: Path) -> tuple[Any, A
     return optimizer.model, sess, time.perf_counter() - start
 
 
-def load_run(path: Path) -> tuple[RunConfig, Any, Any]:
-    """Return the configuration of a run, or of a packaged network, its network and a session on it."""
+def load_run(path: Path, threads: int | None = None) -> tuple[RunConfig, Any, Any]:
+    """Return the configuration of a run, or of a packaged network, its network and a session on it.
+
+    :param threads: of the session, 0: one per core; None: as the run was trained.
+    """
     graph_mode()
     from learning.inference.trained import load_run as load
     from learning.runs.packaged_run import open_run as open_any
 
     run = open_any(path)
+    if threads is not None:
+        run.config = dataclasses.replace(
+            run.config, train=dataclasses.replace(run.config.train, threads=threads)
+        )
     model, sess, _ = load(run)
     return run.config, model, sess
 

@@ -8,7 +8,7 @@ from datasets.augment.color import ColorShift
 from datasets.augment.jitter import ColorJitter
 from datasets.augment.random_size import SizedWindows, crop_resize, draw_sized_windows
 from datasets.augment.sampling import CROPS, Sampler
-from datasets.augment.windows import Windows, center_window, corner_center_windows, crop_reflect, crop_windows
+from datasets.augment.windows import Windows, center_window, crop_reflect, crop_windows, fixed_windows
 from datasets.images.array_rows import Images, channel_mean
 from datasets.options.loading import Crops, fits
 
@@ -126,12 +126,7 @@ class Cropper:
         return self._cut(indices, center_window(*self._sides(self._needed), self._crops.crop_sides))[:, 0]
 
     def _test_windows(self) -> Windows:
-        """Return the windows of a test; if all five coincide, only the first and its mirror image."""
-        height, width = self._sides(self._needed)
-        windows = corner_center_windows(height, width, self._crops.crop_sides, self._crops.reflect)
-        step = 5 if self._crops.crop_sides == (height, width) else 1
-        tops, lefts, flips = (values[::step] for values in windows)
-        return tops, lefts, flips
+        return fixed_windows(*self._sides(self._needed), self._crops.crop_sides, self._crops.reflect)
 
     def _cut(self, indices: np.ndarray, windows: Windows) -> np.ndarray:
         padding, fill = self._needed, self._fill(indices, self._needed)

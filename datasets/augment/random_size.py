@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from datasets.augment.windows import copy_mirrored
-from datasets.images.array_rows import Images
+from datasets.images.array_rows import Images, at_hand
 from datasets.images.resizing import resize_image
 from datasets.options.loading import Crops
 
@@ -64,7 +64,7 @@ def crop_resize(
     :param shape: (h, w) of the crops in pixels.
     :return: (B, h, w, C), same dtype.
     """
-    pixels = np.asarray(images) if isinstance(images, np.ndarray) else images  # slices of a memmap are slow
+    pixels, indices = at_hand(images, indices)
     crops = np.empty((len(indices), *shape, images.shape[-1]), images.dtype)
     scratch = np.empty_like(crops[:1])[0]
     chosen = zip(indices.tolist(), *(values.tolist() for values in windows), strict=True)

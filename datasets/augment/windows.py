@@ -7,7 +7,7 @@ convolutional neural networks" (2012), section 4.1, where they are 224 pixels wi
 
 import numpy as np
 
-from datasets.images.array_rows import Images
+from datasets.images.array_rows import Images, at_hand
 from datasets.options.fields import Size, sides
 
 Windows = tuple[np.ndarray, np.ndarray, np.ndarray]  # tops, lefts (pixels) and flips (bool), each (K,)
@@ -90,6 +90,14 @@ def corner_center_windows(height: int, width: int, crop_l: Size, reflect: bool =
     return tops, lefts, np.repeat([False, True][:copies], 5)
 
 
+def fixed_windows(height: int, width: int, crop_l: Size, reflect: bool = True) -> Windows:
+    """Return the windows of a test; if all five coincide, only the first and its mirror image."""
+    windows = corner_center_windows(height, width, crop_l, reflect)
+    step = 5 if sides(crop_l) == (height, width) else 1
+    tops, lefts, flips = (values[::step] for values in windows)
+    return tops, lefts, flips
+
+
 def crop_windows(
     images: Images,
     indices: np.ndarray,
@@ -133,7 +141,7 @@ def crop_reflect(
     """
     _, height, width, channels = images.shape
     _check_windows(tops, lefts, height + 2 * padding, width + 2 * padding, crop_l)
-    pixels = np.asarray(images) if isinstance(images, np.ndarray) else images  # slices of a memmap are slow
+    pixels, indices = at_hand(images, indices)
     crop_height, crop_width = sides(crop_l)
     crops = np.empty((len(indices), crop_height, crop_width, channels), images.dtype)
     if padding:

@@ -2,15 +2,17 @@
 
 An entry is a folder of four files: `images.npy` (N, H, W, C) uint8, `sums.npy` (N, C) int64 with the sums
 over each image's pixels, `digests.npy` (N, 16) uint8 to find equal images, and `manifest.json` with the names, the
-bad files and checksums.
+bad files and checksums. Where images are decoded on demand (`store: files`), it has no `images.npy`.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import sys
 import time
 import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -54,25 +56,43 @@ def build_entry(
     shape = *options.image_sides, options.channels
     chunks: list[_Chunk] = []
     tasks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
-    with open(folder / IMAGES, "wb") as file, DecodeBar(len(names)) as bar:
-        file.write(_npy_header(len(names), shape))
-        for pixels, chunk in in_order(partial(_decode, source, options=options), tasks, workers):
+    decode = partial(_decode, source, options=options)
+    with _keeping(folder, shape, options) as keep, DecodeBar(len(names)) as bar:
+        for pixels, chunk in in_order(decode, tasks, workers):
             if options.strict and chunk.bad:
                 raise DataError(_first_bad(source, chunk.bad[0]))
-            file.write(pixels.data)
+            keep(pixels)
             chunks.append(chunk)
             bar.advance(len(chunk.names) + len(chunk.bad))
         good = [name for chunk in chunks for name in chunk.names]
         bad = [entry for chunk in chunks for entry in chunk.bad]
         if not good:
             raise DataError(f"none of {len(names)} files can be decoded; {_first_bad(source, bad[0])}")
-        file.seek(0)
-        file.write(_npy_header(len(good), shape))
-        _to_disk(file)
     _save(folder / SUMS, [chunk.sums for chunk in chunks])
     _save(folder / DIGESTS, [chunk.digests for chunk in chunks])
     checksum = checksum_of([number for chunk in chunks for number in chunk.checksums])
     _write_manifest(folder, good, bad, checksum)
+
+
+@contextlib.contextmanager
+def _keeping(folder: Path, shape: tuple[int, ...], options: DecodeOptions) -> Iterator[Callable[..., None]]:
+    """Yield a function that appends images (n, H, W, C) to the file of decoded images, if there is to be one."""
+    if options.store == "files":
+        yield lambda pixels: None
+        return
+    count = 0
+
+    def write(pixels: np.ndarray) -> None:
+        nonlocal count
+        count += len(pixels)
+        file.write(pixels.data)
+
+    with open(folder / IMAGES, "wb") as file:
+        file.write(_npy_header(0, shape))
+        yield write
+        file.seek(0)
+        file.write(_npy_header(count, shape))
+        _to_disk(file)
 
 
 def checksum_of(checksums: list[int]) -> str:
@@ -106,15 +126,15 @@ def _save(path: Path, arrays: list[np.ndarray]) -> None:
 
 
 def _write_manifest(folder: Path, good: list[str], bad: list[tuple[str, str]], checksum: str) -> None:
-    status = os.stat(folder / IMAGES)
     manifest = {
         "names": good,
         "bad": bad,
         "checksum": checksum,
-        "images_bytes": status.st_size,
-        "images_mtime_ns": status.st_mtime_ns,
         "sha256": {name: file_digest(folder / name) for name in (SUMS, DIGESTS)},
     }
+    if (folder / IMAGES).exists():
+        status = os.stat(folder / IMAGES)
+        manifest |= {"images_bytes": status.st_size, "images_mtime_ns": status.st_mtime_ns}
     with open(folder / MANIFEST, "w", encoding="utf-8") as file:
         json.dump(manifest, file)
         _to_disk(file)

@@ -11,14 +11,18 @@ import shutil
 import time
 import uuid
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from datasets.cache.build import DIGESTS, IMAGES, MANIFEST, SUMS, build_entry, checksum_of
+from datasets.cache.on_demand import ImagesOnDemand
 from datasets.errors import DataError, StorageError, escape_name
 from datasets.image_files.folder_or_zip import Source
+from datasets.images.array_rows import ImageRows, Images
 from datasets.options.loading import DecodeOptions
 from datasets.storage.atomic import fsync_path
 from datasets.storage.cache_folders import cache_folders
@@ -37,7 +41,7 @@ logger = logging.getLogger(__name__)
 class CachedImages:
     """Decoded images.
 
-    :param images: (N, H, W, C) uint8 memory map, read-only; good files only.
+    :param images: (N, H, W, C) uint8, read-only; good files only: a memory map, or rows that are decoded on demand.
     :param names: the N names of the files, in the order of the rows.
     :param bad: (name, reason) of each file that was left out.
     :param sums: (N, C) int64, sums over each image's pixels.
@@ -45,7 +49,7 @@ class CachedImages:
     :param fingerprint: hex digest of names and pixels, independent of the folder.
     """
 
-    images: np.memmap
+    images: Images
     names: list[str]
     bad: list[tuple[str, str]]
     sums: np.ndarray
@@ -58,6 +62,8 @@ def load_images(
 ) -> CachedImages:
     """Open the decoded images of some files, after decoding them if necessary.
 
+    With `store: files` only their names and sums are kept, and images are decoded whenever they are asked for.
+
     Create `cache_dir/KEY/`, where KEY depends on the names, sizes and times of the files, the size, how it is
     reached, the channels and CODE_VERSION; a damaged entry is built again.
 
@@ -68,7 +74,7 @@ def load_images(
     """
     key = _key(source, names, options)
     for root in cache_folders(options.cache_dir):
-        images = _open_entry(root / key)
+        images = _open_entry(root / key, source, options)
         if images is not None:
             break
     if images is None:
@@ -76,9 +82,12 @@ def load_images(
             images = _build(root, root / key, source, names, options, workers)
         except OSError as error:
             size = len(names) * math.prod(options.image_sides) * options.channels / 2**20
+            remedy = "choose another folder with --data.cache_dir"
+            if options.store == "cache":
+                remedy += ", or decode images when they are needed with --data.store files"
             raise StorageError(
                 f"the decoded images ({size:.0f} MiB) cannot be kept in '{escape_name(root)}' "
-                f"({error.strerror}); choose another folder with --data.cache_dir"
+                f"({error.strerror}); {remedy}"
             ) from error
     _report_bad(source, images, options)
     return images
@@ -90,22 +99,25 @@ def _key(source: Source, names: list[str], options: DecodeOptions) -> str:
     parts = [CODE_VERSION, source.identity, options.image_size, options.channels, listed]
     if options.resize != "squash":  # which had no name in earlier versions
         parts.append(options.resize)
+    if options.store != "cache":
+        parts.append(options.store)
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()[:32]
 
 
-def _open_entry(entry: Path) -> CachedImages | None:
+def _open_entry(entry: Path, source: Source, options: DecodeOptions) -> CachedImages | None:
     """Return the images of a complete, undamaged entry, or None."""
     try:
         manifest = json.loads((entry / MANIFEST).read_text(encoding="utf-8"))
-        status = os.stat(entry / IMAGES)
-        if status.st_size != manifest["images_bytes"]:
-            return None
         if any(file_digest(entry / name) != manifest["sha256"][name] for name in (SUMS, DIGESTS)):
             return None
-        images = np.load(entry / IMAGES, mmap_mode="r", allow_pickle=False)
         sums, digests = (np.load(entry / name, allow_pickle=False) for name in (SUMS, DIGESTS))
-        touched = status.st_mtime_ns != manifest["images_mtime_ns"]
-        if touched and checksum_of([zlib.crc32(image) for image in images]) != manifest["checksum"]:
+        images: Images | None
+        if options.store == "cache":
+            images = _open_pixels(entry / IMAGES, manifest)
+        else:
+            on_demand = ImagesOnDemand(source, manifest["names"], options)
+            images = ImageRows(on_demand, np.arange(len(on_demand)))
+        if images is None:
             return None
         bad = [(name, reason) for name, reason in manifest["bad"]]
         content = json.dumps((manifest["names"], images.shape, manifest["checksum"]))
@@ -113,6 +125,18 @@ def _open_entry(entry: Path) -> CachedImages | None:
         return None  # missing or damaged
     fingerprint = hashlib.sha256(content.encode()).hexdigest()
     return CachedImages(images, manifest["names"], bad, sums, digests, fingerprint)
+
+
+def _open_pixels(path: Path, manifest: Mapping[str, Any]) -> np.memmap | None:
+    """Return the memory map of the decoded images, or None if it is damaged."""
+    status = os.stat(path)
+    if status.st_size != manifest["images_bytes"]:
+        return None
+    images = np.load(path, mmap_mode="r", allow_pickle=False)
+    touched = status.st_mtime_ns != manifest["images_mtime_ns"]
+    if touched and checksum_of([zlib.crc32(image) for image in images]) != manifest["checksum"]:
+        return None
+    return images
 
 
 def _build(
@@ -126,7 +150,7 @@ def _build(
     try:
         build_entry(temporary, source, names, options, workers)
         for _ in range(_ATTEMPTS):
-            images = _put_in_place(root, temporary, entry)
+            images = _put_in_place(root, temporary, entry, source, options)
             if images is not None:
                 return images
     finally:
@@ -137,7 +161,9 @@ def _build(
     )
 
 
-def _put_in_place(root: Path, temporary: Path, entry: Path) -> CachedImages | None:
+def _put_in_place(
+    root: Path, temporary: Path, entry: Path, source: Source, options: DecodeOptions
+) -> CachedImages | None:
     """Rename the new entry. If another one is in its way, return it if it is complete, and else move it away."""
     try:
         if temporary.exists():
@@ -146,7 +172,7 @@ def _put_in_place(root: Path, temporary: Path, entry: Path) -> CachedImages | No
     except OSError as error:
         if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
             raise
-        images = _open_entry(entry)
+        images = _open_entry(entry, source, options)
         if images is None:
             aside = root / f"{_TEMPORARY}{uuid.uuid4().hex}"
             with contextlib.suppress(FileNotFoundError):  # another process may have moved it
@@ -156,7 +182,7 @@ def _put_in_place(root: Path, temporary: Path, entry: Path) -> CachedImages | No
             else:
                 aside.unlink(missing_ok=True)
         return images
-    return _open_entry(entry)
+    return _open_entry(entry, source, options)
 
 
 def _remove_abandoned(root: Path) -> None:

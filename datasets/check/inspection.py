@@ -118,10 +118,10 @@ def _inspect_arrays(form: str, path: Path | str) -> Findings:
         if dataset is None:
             continue
         height, width, _ = dataset.images.shape[1:]
-        labels = dataset.labels.argmax(axis=1)
+        classes = dataset.classes
         for row, name in enumerate(dataset.file_names or ()):
             digest = pixel_digest(dataset.images[row])
-            records.append(Record(name, part, splits.class_names[labels[row]], width, height, (), digest))
+            records.append(Record(name, part, splits.class_names[classes[row]], width, height, (), digest))
     return Findings(str(path), tuple(records))
 
 

@@ -17,6 +17,8 @@ from pathlib import Path, PurePosixPath
 from datasets.download.verification import check_official
 from datasets.errors import DataError, StorageError, escape_name, shortened
 from datasets.image_files.source import FOLDER, NO_SIZE, Source, SourceFile, is_ignored
+from datasets.image_files.tar_shards import SUFFIX as TAR
+from datasets.image_files.tar_shards import TarSource, shards_in
 from datasets.images.decode import ImageError
 from datasets.images.formats import (
     IMAGE,
@@ -146,9 +148,9 @@ class ZipSource(Source):
 
 
 def open_source(path: Path | str) -> Source:
-    """Open a folder or a zip archive, or the train.zip in a folder without images.
+    """Open a folder, a zip archive or tar archives, or the train.zip in a folder without images.
 
-    :raises DataError: the path does not exist, is neither of the two, or holds only other archives; or an archive
+    :raises DataError: the path does not exist, is none of these, or holds only other archives; or an archive
         with an official name differs from the official file.
     """
     path = expanded(path)
@@ -157,18 +159,20 @@ def open_source(path: Path | str) -> Source:
         return folder if folder.files() else _packed(folder)
     if path.exists():
         check_official(path)
-        return ZipSource(path)
+        return TarSource(path) if path.suffix.lower() == TAR else ZipSource(path)
     parent = path.parent
     beside = shortened(sorted(os.listdir(parent))) if parent.is_dir() else "no such folder either"
     raise DataError(
-        f"no folder or zip archive at '{escape_name(path)}' "
+        f"no folder or archive at '{escape_name(path)}' "
         f"(in '{escape_name(parent)}': {beside}); correct the path of the images (train.py: --data-dir)"
     )
 
 
 def _packed(folder: FolderSource) -> Source:
-    """Return the train.zip in a folder without images, or the folder if it has no archives."""
+    """Return the tar archives or the train.zip in a folder without images, or the folder if it has no archives."""
     names = sorted(os.listdir(folder.path))
+    if shards_in(folder.path):
+        return TarSource(folder.path)
     archives = [name for name in names if suffix_of(name) == ".zip" and not is_ignored(name)]
     if not archives:
         return folder

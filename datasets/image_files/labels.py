@@ -3,11 +3,10 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 from datasets.errors import DataError, shortened
 from datasets.image_files.folder_names import PART_OF, TEST, TRAIN, WHOLE, check_unique, confused, normal_form
-from datasets.image_files.source import Source
+from datasets.image_files.source import Source, parts_of
 from datasets.image_files.unused_files import Labelled, Place, check_left_out, suffixes_of
 
 PETS = ("cat", "dog")
@@ -39,7 +38,7 @@ def are_pets(source: Source) -> bool:
 
     They are not if a folder has another name, since it may be a class.
     """
-    paths = [PurePosixPath(file.name).parts for file in source.files()]
+    paths = [parts_of(file.name) for file in source.files()]
     depth = len(_enclosing(paths))
     paths = [path[depth:] for path in paths]
     has_labelled_test = any(class_of_pet(path) for path in paths if _part_of(path) == TEST)
@@ -65,7 +64,7 @@ class _Layout:
     def place(self, name: str) -> Place:
         """Return the part and the class of a file."""
         depth = len(self.enclosing)
-        path = PurePosixPath(name).parts
+        path = parts_of(name)
         if path[:depth] != self.enclosing:
             return WHOLE, None
         path = path[depth:]
@@ -159,7 +158,7 @@ def _layout(source: Source, names: Iterable[str], label_of: LabelRule) -> _Layou
 
     :raises DataError: only some of the folders are parts.
     """
-    paths = [PurePosixPath(name).parts for name in names]
+    paths = [parts_of(name) for name in names]
     enclosing = _enclosing(paths)
     paths = [path[len(enclosing) :] for path in paths]
     parts = sorted({path[0] for path in paths if _part_of(path)})
@@ -196,7 +195,7 @@ def _all_labelled(
 ) -> list[tuple[str, str]]:
     unlabelled = [name for name, label in files if label is None]
     if unlabelled:
-        hint = _pet_hint(label_of, [PurePosixPath(name).parts for name in unlabelled])
+        hint = _pet_hint(label_of, [parts_of(name) for name in unlabelled])
         by_folder = "put each into the folder of its class"
         wanted = by_folder if label_of is class_of_folder else "name each by its class"
         raise DataError(

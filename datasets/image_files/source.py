@@ -13,7 +13,12 @@ FOLDER = "folder"
 _IGNORED = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"})
 
 
-@dataclass(frozen=True)
+def parts_of(name: str) -> tuple[str, ...]:
+    """Return the folders and the last name of a path below a root; faster than pathlib, for millions of names."""
+    return tuple(part for part in name.split("/") if part not in ("", "."))
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFile:
     """A file or a folder.
 

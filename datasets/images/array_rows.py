@@ -10,26 +10,27 @@ _CHUNK = 256  # rows that a pass over all pixels holds in memory at a time
 
 
 class ImageRows:
-    """Selected rows of a base array without a copy, so that a memory map stays on disk.
+    """Selected rows of a base without a copy, so that a memory map stays on disk and files stay undecoded.
 
     A slice returns ImageRows; an integer returns one image as the base does; an array of indices or a tuple with
     further axes returns a NumPy array with a copy of the selection.
 
-    :param base: (N, H, W, C) array or memory map, or other ImageRows.
+    :param base: (N, H, W, C) array or memory map, `datasets.cache.on_demand.ImagesOnDemand`, or other ImageRows.
     :param rows: (M,) indices into base.
     :raises IndexError: a row is not in base.
     """
 
-    def __init__(self, base: "np.ndarray | ImageRows", rows: ArrayLike) -> None:
+    def __init__(self, base: Any, rows: ArrayLike) -> None:
         asked = np.asarray(rows, dtype=np.intp)
         if len(asked) and not -len(base) <= asked.min() <= asked.max() < len(base):
             raise IndexError(f"rows {asked.min()}..{asked.max()} asked of an array that has {len(base)}")
         asked = np.where(asked < 0, asked + len(base), asked)
         if isinstance(base, ImageRows):
             asked, base = base.rows[asked], base.base
-        self.base: np.ndarray = base
+        self.base: Any = base
         self.rows: np.ndarray = asked
-        self._pixels = np.asarray(self.base)
+        self.is_at_hand = isinstance(base, np.ndarray)  # else every access decodes files
+        self._pixels = np.asarray(base) if self.is_at_hand else base
         self.shape: tuple[int, ...] = (len(asked), *self._pixels.shape[1:])  # (M, H, W, C)
         self.dtype, self.ndim = self._pixels.dtype, self._pixels.ndim
 
@@ -87,6 +88,19 @@ class ImageRows:
 
 
 Images = np.ndarray | ImageRows
+
+
+def at_hand(images: Images, indices: np.ndarray) -> tuple[Images, np.ndarray]:
+    """Return what holds the pixels of the chosen images, and their rows in it.
+
+    Images that are decoded on demand are decoded here, each once and all together.
+    """
+    if isinstance(images, np.ndarray):
+        return np.asarray(images), indices  # slices of a memmap are slow
+    if images.is_at_hand:
+        return images, indices
+    asked, rows = np.unique(indices, return_inverse=True)
+    return images[asked], rows
 
 
 def channel_mean(images: Images, channel_sums: np.ndarray | None = None) -> np.ndarray:

@@ -58,6 +58,11 @@ class DecodeOptions(CheckedOptions):
     cache_dir: str | None = option(
         None, "folder for decoded images; without it: a folder in the user's cache directory"
     )
+    store: Literal["cache", "files"] = option(
+        "cache",
+        "cache keeps decoded images on the disk; files decodes each one again whenever a batch needs it, and keeps "
+        "only a list of them, for sets whose decoded images do not fit on the disk",
+    )
     max_bad_fraction: float = option(
         0.05,
         "stop if a larger share of the files cannot be decoded; fewer are left out with a warning",

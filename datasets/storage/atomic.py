@@ -84,10 +84,13 @@ def write_text(path: Path, text: str) -> None:
         fsync_path(temporary)
 
 
-def check_writable(path: Path) -> None:
-    """Raise StorageError unless the file `path` can be written, to fail before the work instead of after it."""
+def check_writable(path: Path, option: str = "--output") -> None:
+    """Raise StorageError unless the file `path` can be written, to fail before the work instead of after it.
+
+    :param option: what gave the path.
+    """
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or path.is_dir():
-        raise StorageError(f"cannot write {path}; choose another --output, in a folder that exists")
+        raise StorageError(f"cannot write {path}; choose another {option}, in a folder that exists")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

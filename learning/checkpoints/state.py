@@ -28,7 +28,8 @@ class TrainingState:
     :ivar earlier_losses: in a checkpoint, whose `step_losses` begin after the last whole epoch: count and
         checksum of the losses before, which are in a `LossFile`. Empty while training, and in checkpoints of
         earlier versions.
-    :ivar history: one row per epoch: epoch, step, learning_rate, train_loss, train_score, val_score.
+    :ivar history: one row per epoch: epoch, step, learning_rate, train_loss, train_score, val_score
+        and, unless an earlier version began the run, val_loss.
     :ivar fixed: what must be the same when the run is resumed: options and facts about the training set.
     :ivar machines: the machines that computed the run, each with `from_step`, the update before its first: see
         `learning.machine.identity`. Empty in a checkpoint of an earlier version.
@@ -58,11 +59,14 @@ class TrainingState:
         num_steps: int,
         *,
         improved: bool,
+        eval_loss: float | None = None,
     ) -> None:
         """Record an epoch of `num_steps` updates, the last at `learning_rate`.
 
         :param step_score: score of the last minibatch. eval_score: of the validation set, None without one.
         :param improved: whether the score (of the validation set if there is one) is the best so far.
+        :param eval_loss: cross-entropy of the validation set, None without one. The history of a run of an earlier
+            version, which has no such column, goes on without it.
         """
         self.epoch += 1
         self.step_scores.append(step_score)
@@ -80,6 +84,8 @@ class TrainingState:
             "train_score": step_score,
             "val_score": eval_score,
         }
+        if not self.history or "val_loss" in self.history[-1]:
+            row["val_loss"] = eval_loss
         self.history.append(row)
 
     @property

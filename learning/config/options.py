@@ -142,6 +142,7 @@ class TrainConfig(CheckedOptions):
     select: Literal["best", "last"] = option("best", "test the weights of the best epoch, or of the last")
     augment_train: bool = option(True, "train on random crops and reflections instead of centre crops")
     augment_pred: bool = option(True, "score the validation set with all crops of a test")
+    test_crops: Literal["all", "one"] = option("all", "test with all crops, or only the one of the centre")
     evaluator: str = option(
         "accuracy",
         "what scores an epoch: accuracy, error_rate, top5_accuracy, macro_f1, balanced_accuracy, roc_auc, log_loss",
@@ -162,6 +163,5 @@ class TrainConfig(CheckedOptions):
     save_every_steps: int | None = option(None, "also save a checkpoint every so many updates", POSITIVE)
     keep_checkpoints: int = option(2, "newest checkpoints to keep, besides the best", POSITIVE)
     tensorboard: bool = option(False, "also write events for TensorBoard")
-    profile: int | None = option(
-        None, "also write a timeline of this update, counting from 1, and its costliest operations", POSITIVE
-    )
+    mlflow: bool = option(False, "also log to MLflow, by default to mlflow.db in the working directory")
+    profile: int | None = option(None, "also trace this update, from 1: its timeline and costs", POSITIVE)

@@ -76,7 +76,8 @@ class RunConfig:
         num_epochs cannot change, because the rates depend on it. A warm-up takes at most a fifth of the run; if
         this limit shortens it, training refuses another length.
         """
-        kept = ("keep_checkpoints", "save_every_steps", "select", "tensorboard", "profile", "threads")
+        watching = ("tensorboard", "mlflow", "profile", "threads")
+        kept = ("keep_checkpoints", "save_every_steps", "select", *watching, "test_crops")
         return kept if self.schedule.name == "cosine" else ("num_epochs", *kept)
 
     def flat(self) -> dict[str, Any]:
@@ -97,10 +98,10 @@ class RunConfig:
 
 
 # Where images come from and are kept; the results of a run do not depend on these.
-PLACES = ("data_dir", "data.cache_dir", "data.download")
+PLACES = ("data_dir", "data.cache_dir", "data.store", "data.download")
 SECTIONS: dict[str, Any] = {f.name: f.type for f in fields(RunConfig) if is_dataclass(f.type)}
 # The post decides these by classes and objects, and by parameters of the network.
-NOT_FLAT = frozenset({"name", "evaluator", "threads", "class_weights"})
+NOT_FLAT = frozenset({"name", "evaluator", "threads", "class_weights", "mlflow"})
 
 
 def check_names(config: RunConfig) -> None:

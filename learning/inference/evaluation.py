@@ -1,76 +1,193 @@
-"""Test a trained network: scores by one crop and by many, recall by class, the confusion matrix."""
+"""Test a trained network: scores by one crop and by many, figures of each class, calibration, worst errors."""
 
-import json
 import math
-import os
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.progress import track
-from sklearn.metrics import accuracy_score, confusion_matrix
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 from datasets.dataset import DataSet
-from datasets.storage.atomic import remove_abandoned, write_text
+from datasets.splits import Splits
+from datasets.storage.atomic import write_csv
 from datasets.storage.failures import storage_errors
 from datasets.storage.paths import expanded
-from datasets.storage.untrusted import MAX_JSON_BYTES, read_text
-from learning.errors import StorageError
+from learning.config.run_config import RunConfig
+from learning.errors import CheckpointError
 from learning.evaluators import EVALUATORS, class_indices
+from learning.inference.calibration import (
+    Temperature,
+    calibration,
+    fit_temperature,
+    has_softmax,
+    read_temperature,
+    write_temperature,
+)
+from learning.inference.label_issues import MOST_LISTED, suspected_labels
 from learning.inference.mirroring import compare, halves
+from learning.inference.predicted_images import PredictedImages, write_table
+from learning.inference.results import results_folder, results_name, write_results
 from learning.inference.trained import load_run
-from learning.reports.confusion import MAX_TABLE_CLASSES, balanced_accuracy, confusion_csv, per_class_recall
+from learning.inference.worst_errors import write_errors
+from learning.reports.confusion import balanced_accuracy, per_class_recall
 from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory
 from learning.terminal.output import is_watched
 from models.convnet import ConvNet
 
 
+class Evaluation(NamedTuple):
+    """The scores of a test, plain values for JSON, and what was predicted for each image."""
+
+    results: dict[str, Any]
+    images: PredictedImages
+
+
 def evaluate_run(
-    run: RunDirectory, data_dir: str | None = None, output: Path | None = None
+    run: RunDirectory,
+    data_dir: str | None = None,
+    output: Path | None = None,
+    *,
+    all_crops: bool | None = None,
+    label_issues: bool = False,
 ) -> tuple[dict[str, Any], list[Path]]:
     """Test the selected weights of a run, and write the results.
 
     :param data_dir: labelled images, see `run_data.open_labelled`; by default those that the run held out.
     :param output: the folder for the results, see `results_folder`.
-    :return: the results of `evaluate` with split, epoch and, for other images, data_dir and bad_files; the files.
+    :param all_crops: test with all crops after the centre crop; None: as `train.test_crops` of the run says.
+    :param label_issues: also list the images whose labels may be wrong, see `suspected_labels`.
+    :return: the results of `evaluate` with split, epoch, errors (see `write_errors`), the first label_issues if
+        they are asked for and, for other images, data_dir and bad_files; the files.
     :raises StorageError: the results cannot be written.
     """
     folder = results_folder(run, output)
     if data_dir is None:
-        dataset, split = run_data.held_out(run_data.open_data(run.config, run))
-        name, found = "test", {}  # run.json lists the unreadable files
-    else:
-        labelled = run_data.open_labelled(run, data_dir)
-        path = expanded(data_dir).resolve()
-        dataset, split, name = labelled.dataset, data_dir, results_name(folder, path)
-        found = {"data_dir": str(path), "bad_files": labelled.bad_files}
+        splits = run_data.open_data(run.config, run)  # run.json lists the unreadable files
+        model, sess, epoch = load_run(run)
+        with closing(sess):
+            test = RunTest(sess, model, run.config, epoch, all_crops=all_crops, label_issues=label_issues)
+            results, names = test.on_held_out(splits, folder)
+        return results, [folder / name for name in names]
+    labelled = run_data.open_labelled(run, data_dir)
+    path = expanded(data_dir).resolve()
+    name, found = results_name(folder, path), {"data_dir": str(path), "bad_files": labelled.bad_files}
     model, sess, epoch = load_run(run)
-    train = run.config.train
     with closing(sess):
-        results = evaluate(sess, model, dataset, evaluator=train.evaluator, batch_size=train.batch_size)
-    results |= {"split": split, "epoch": epoch, **found}
-    return results, [folder / written for written in write_results(results, folder, name)]
+        test = RunTest(sess, model, run.config, epoch, all_crops=all_crops, label_issues=label_issues)
+        facts = {"split": data_dir, "epoch": epoch, **found}
+        results, names = test.on(labelled.dataset, facts, _stored_temperature(run, epoch), folder, name)
+    return results, [folder / name for name in names]
+
+
+class RunTest:
+    """Test the restored weights of a run, and write the results.
+
+    :param epoch: whose weights they are.
+    :param all_crops: test with all crops after the centre crop; None: as `train.test_crops` says.
+    :param label_issues: also list the images whose labels may be wrong.
+    """
+
+    def __init__(
+        self,
+        sess: Any,
+        model: ConvNet,
+        config: RunConfig,
+        epoch: int,
+        *,
+        all_crops: bool | None = None,
+        label_issues: bool = False,
+    ) -> None:
+        self._sess, self._model, self._train, self._epoch = sess, model, config.train, epoch
+        self._label_issues = label_issues
+        self._all_crops = config.train.test_crops == "all" if all_crops is None else all_crops
+
+    def on_held_out(self, splits: Splits, folder: Path) -> tuple[dict[str, Any], list[str]]:
+        """Test on the images that the run held out; fit the temperature on the validation set, and write it too.
+
+        :return: the results, and the names of the files in `folder`.
+        """
+        dataset, split = run_data.held_out(splits)
+        fitted = self._fitted(splits.val)
+        results, names = self.on(dataset, {"split": split, "epoch": self._epoch}, fitted, folder, "test")
+        with storage_errors(folder, f"cannot write the temperature in {folder}", "make room"):
+            return results, [*names, write_temperature(folder, fitted, self._epoch)]
+
+    def _fitted(self, val: DataSet | None) -> Temperature:
+        """Return the temperature that suits the validation set, by the centre crops."""
+        if val is None:
+            return Temperature(None, "there is no validation set")
+        if not has_softmax(self._model):
+            return Temperature(None, f"{type(self._model).__name__} has probabilities of its own")
+        logits = self._model.compute(
+            self._sess, "logits", val, batch_size=self._train.batch_size, progress=show_progress
+        )
+        return fit_temperature(logits, class_indices(val.labels, self._model.num_classes))
+
+    def on(
+        self, dataset: DataSet, facts: dict[str, Any], temperature: Temperature, folder: Path, name: str
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Test on labelled images.
+
+        :param facts: added to the results.
+        """
+        train = self._train
+        results, images = evaluate(
+            self._sess, self._model, dataset, evaluator=train.evaluator, batch_size=train.batch_size,
+            all_crops=self._all_crops, temperature=temperature,
+        )  # fmt: skip
+        results |= facts
+        names = [f"{name}-predictions.csv"]
+        with storage_errors(folder, f"cannot write the results in {folder}", "make room"):
+            write_table(images, folder / names[0])
+            if self._label_issues:
+                issues = suspected_labels(images)
+                names.append(f"{name}-label-issues.csv")
+                write_csv(folder / names[1], issues)
+                results["label_issues"] = issues[:MOST_LISTED]
+        results["errors"] = write_errors(self._sess, self._model, dataset, images, folder / f"{name}-errors")
+        names += [f"{name}-errors"] if results["errors"] else []
+        return results, [*write_results(results, folder, name), *names]
+
+
+def _stored_temperature(run: RunDirectory, epoch: int) -> Temperature:
+    """Return the temperature of a run, or why it has none."""
+    try:
+        return Temperature(read_temperature(run, epoch))
+    except CheckpointError as error:
+        return Temperature(None, str(error))
 
 
 def evaluate(
-    sess: Any, model: ConvNet, dataset: DataSet, *, evaluator: str, batch_size: int
-) -> dict[str, Any]:
+    sess: Any,
+    model: ConvNet,
+    dataset: DataSet,
+    *,
+    evaluator: str,
+    batch_size: int,
+    all_crops: bool = True,
+    temperature: Temperature | None = None,
+) -> Evaluation:
     """Score `model` on labelled images, by the centre crop and, if `dataset` has more, by all of its crops.
 
     :param evaluator: a key of EVALUATORS, reported with the accuracy.
-    :return: plain values for JSON: num_images, class_names, scores (for each way of cropping: crops, accuracy, the
-        evaluator's score, seconds), per_class_recall, their mean balanced_accuracy and confusion_matrix (rows:
-        true class) of the last way, and mirroring, the result of `mirroring.compare`, None if no crop is mirrored.
+    :param all_crops: False: by the centre crop alone.
+    :param temperature: for the calibrated figures.
+    :return: the results: num_images, class_names, scores (for each way of cropping: crops, accuracy, the
+        evaluator's score, seconds), calibration (see `calibration`; by the centre crop) and, by the last way of
+        cropping, per_class (class, precision, recall, f1, support), per_class_recall, their mean
+        balanced_accuracy, confusion_matrix (rows: true class), and mirroring, the result of `mirroring.compare`,
+        None if no crop is mirrored. The images' probabilities are those of the last way.
     """
     truth = class_indices(dataset.labels, model.num_classes)  # (N,)
     predict = partial(model.predict, sess, batch_size=batch_size, progress=show_progress)
-    scores, mirroring = [], None
-    for augment_pred in (False, True) if dataset.num_crops > 1 else (False,):
+    scores, mirroring, calibrated = [], None, dict[str, Any]()
+    for augment_pred in (False, True) if all_crops and dataset.num_crops > 1 else (False,):
         start = time.perf_counter()
         if augment_pred and dataset.crops.reflect:
             plain, mirrored = (predict(half, augment_pred=True) for half in halves(dataset))
@@ -87,85 +204,34 @@ def evaluate(
                 "seconds": round(time.perf_counter() - start, 2),
             }
         )
-    matrix = confusion_matrix(truth, pred.argmax(axis=1), labels=range(model.num_classes))
-    return {
+        calibrated = calibrated or calibration(pred, truth, temperature)
+    images = PredictedImages.of(dataset, truth, pred)
+    matrix = confusion_matrix(truth, images.predicted, labels=range(model.num_classes))
+    results = {
         "num_images": dataset.num_examples,
-        "class_names": list(dataset.class_names or map(str, range(model.num_classes))),
+        "class_names": list(images.class_names),
         "scores": scores,
         "mirroring": mirroring,
+        "calibration": calibrated,
         "balanced_accuracy": balanced_accuracy(matrix),
+        "per_class": _per_class(images),
         "per_class_recall": per_class_recall(matrix),
         "confusion_matrix": matrix.tolist(),
     }
+    return Evaluation(results, images)
+
+
+def _per_class(images: PredictedImages) -> list[dict[str, Any]]:
+    """Return class, precision, recall, f1 and support (its images); None where there is nothing to divide by."""
+    classes = range(len(images.class_names))
+    figures = precision_recall_fscore_support(
+        images.truth, images.predicted, labels=classes, zero_division=np.nan
+    )
+    rows = zip(images.class_names, *(values.tolist() for values in figures), strict=True)
+    table = [dict(zip(("class", "precision", "recall", "f1", "support"), row, strict=True)) for row in rows]
+    return [{key: None if value != value else value for key, value in row.items()} for row in table]  # NaN
 
 
 def show_progress(chunks: Sequence[int], task: str = "predicting") -> Iterable[int]:
     """Show a progress bar over the chunks of a prediction if standard output is a terminal."""
     return track(chunks, task, transient=True, disable=not is_watched())
-
-
-def results_folder(run: RunDirectory, output: Path | None) -> Path:
-    """Return the folder for the results of a test, and make it if it does not exist.
-
-    The default is the run's own folder or, for a published run, which stays unchanged, runs/tests/NAME in the
-    working directory.
-
-    :param output: the folder to use in place of the default.
-    :raises StorageError: the folder cannot be written; checked before the test, which may take long.
-    """
-    folder = Path("runs", "tests", run.path.resolve().name) if run.info.get("published") else run.path
-    folder = folder if output is None else output
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"cannot write {folder}: {error.strerror}; choose another --output") from error
-    if not os.access(folder, os.W_OK):
-        raise StorageError(f"cannot write into {folder}; choose another folder with --output")
-    return folder
-
-
-def results_name(folder: Path, data_dir: Path) -> str:
-    """Return test-NAME for scores on the images in `data_dir`, with a number if `folder` has those of another NAME.
-
-    NAME is the name of `data_dir`, cut to 50 letters: a file name has at most 255 bytes, and a letter up to four.
-    """
-    base = f"test-{data_dir.stem[:50]}"
-    name, number = base, 2
-    while (taken := folder / f"{name}.json").exists() and not _is_of(taken, data_dir):
-        name, number = f"{base}-{number}", number + 1
-    return name
-
-
-def _is_of(results: Path, data_dir: Path) -> bool:
-    """Return whether a file of `write_results` holds scores on the images in `data_dir`."""
-    try:
-        return f'"data_dir": {json.dumps(str(data_dir))}' in read_text(results, MAX_JSON_BYTES)
-    except (OSError, ValueError):
-        return False
-
-
-def write_results(results: dict[str, Any], folder: Path, name: str) -> list[str]:
-    """Write `name`.json and `name`-confusion.png in `folder`, and for many classes `name`-confusion.csv.
-
-    :return: the files' names.
-    :raises StorageError: they cannot be written.
-    """
-    from learning.reports.plots import draw_confusion_matrix  # matplotlib takes a while to import
-
-    matrix, class_names = np.asarray(results["confusion_matrix"]), results["class_names"]
-    names = [f"{name}.json", f"{name}-confusion.png"]
-    remove_abandoned(folder)
-    with storage_errors(folder, f"cannot write the results in {folder}", "make room"):
-        write_text(folder / names[0], _results_text(results))
-        if len(class_names) > MAX_TABLE_CLASSES:
-            names.append(f"{name}-confusion.csv")
-            write_text(folder / names[-1], confusion_csv(matrix, class_names))
-        draw_confusion_matrix(matrix, class_names, folder / names[1])
-    return names
-
-
-def _results_text(results: dict[str, Any]) -> str:
-    """Return JSON with one line for each row of the confusion matrix: json.dumps gives each number a line."""
-    rows = ",\n  ".join(json.dumps(row, separators=(",", ":")) for row in results["confusion_matrix"])
-    text = json.dumps({**results, "confusion_matrix": None}, indent=1)
-    return text.replace('"confusion_matrix": null', f'"confusion_matrix": [\n  {rows}\n ]')

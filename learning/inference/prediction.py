@@ -18,6 +18,8 @@ from datasets.images.decode import read_resized
 from datasets.images.formats import IMAGE_SUFFIXES
 from datasets.options.loading import DecodeOptions
 from datasets.storage.atomic import write_csv, write_text
+from learning.inference.calibration import read_temperature, use_temperature
+from learning.inference.companions import Companion, Embedding, ExplainedFiles
 from learning.inference.trained import load_run
 from learning.runs.directory import RunDirectory
 from models.convnet import ConvNet
@@ -26,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 64  # images decoded before they go through the network
 MOST_CROPS = 10  # of an image
+ARCHIVES = (".zip", ".tar")  # suffixes of files whose images are labelled
 
 
 class Row(NamedTuple):
@@ -44,7 +47,7 @@ class ImageFile(NamedTuple):
 
 
 def image_files(paths: Sequence[str]) -> list[ImageFile]:
-    """Return the files at `paths`, and those in the folders and zip archives there, in order.
+    """Return the files at `paths`, and those in the folders and archives (zip, tar) there, in order.
 
     Folders and archives are listed by the same rules as training data.
 
@@ -52,7 +55,7 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
     """
     found: list[ImageFile] = []
     for path in map(Path, paths):
-        if path.is_dir() or (path.suffix.lower() == ".zip" and path.is_file()):
+        if path.is_dir() or (path.suffix.lower() in ARCHIVES and path.is_file()):
             source = open_source(path)
             warn_of_left_out(source)
             names = [file.name for file in source.files()]
@@ -68,19 +71,44 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
 
 
 def predict_run(
-    run: RunDirectory, paths: Sequence[str], *, ten_crop: bool = False, top_k: int = 1
+    run: RunDirectory,
+    paths: Sequence[str],
+    *,
+    ten_crop: bool = False,
+    top_k: int = 1,
+    calibrated: bool = False,
+    explain: Path | None = None,
+    embed: Path | None = None,
+    layer: str | None = None,
 ) -> Iterator[Row]:
     """Yield one row for each image, in order, labelled with the selected weights of a run.
 
-    :param paths: images, and folders and zip archives of images.
+    :param paths: images, and folders and archives (zip, tar) of images.
     :param ten_crop: average over all test crops, which is slower and better.
     :param top_k: number of classes in each row.
+    :param calibrated: give probabilities with the run's temperature, see `calibration.read_temperature`.
+    :param explain: a folder for pictures of what speaks for the classes, see `ExplainedFiles`.
+    :param embed: a file for a tensor of the images, see `Embedding`.
+    :param layer: the tensor for `explain` and `embed`; None: the last feature map, and the features.
     :raises DataError: there are no images.
+    :raises UsageError: the network has no such tensor.
+    :raises CheckpointError: there is no temperature.
     """
     files = image_files(paths)
-    model, sess, _ = load_run(run)
+    model, sess, epoch = load_run(run)
     with closing(sess):
-        yield from predict_files(sess, model, files, run, ten_crop=ten_crop, top_k=top_k)
+        if calibrated:
+            use_temperature(model, read_temperature(run, epoch))
+        companions: list[Companion] = []
+        if explain is not None:
+            companions.append(ExplainedFiles(model, explain, run.class_names, layer))
+        if embed is not None:
+            companions.append(Embedding(model, embed, layer, run.config.train.batch_size))
+        yield from predict_files(
+            sess, model, files, run, ten_crop=ten_crop, top_k=top_k, companions=companions
+        )
+        for companion in companions:
+            companion.finish()
 
 
 def predict_files(
@@ -91,11 +119,14 @@ def predict_files(
     *,
     ten_crop: bool = False,
     top_k: int = 1,
+    companions: Sequence[Companion] = (),
 ) -> Iterator[Row]:
     """Yield one row for each image, in order; the row of an unreadable one holds the reason.
 
     Images are decoded, resized and cropped as the run's were. All go through the same graph, so the label of an
     image does not depend on which others can be read.
+
+    :param companions: get the readable images with their predictions.
     """
     data, batch_size = run.config.data, run.config.train.batch_size
     # One session for all chunks: `predict` would choose one for each chunk, by its size.
@@ -103,12 +134,16 @@ def predict_files(
     for start in range(0, len(files), CHUNK):
         chunk = files[start : start + CHUNK]
         images, reasons = _decode(chunk, data, model.input_shape[-1])
-        predictions = iter(())  # (K,) for each readable image
+        predictions = np.empty((0, model.num_classes), np.float32)  # (N, K) of the readable images
         if images:
             dataset = DataSet(np.stack(images), crops=data.crops)
-            predictions = iter(model.predict(sess, dataset, batch_size=batch_size, augment_pred=ten_crop))
+            predictions = model.predict(sess, dataset, batch_size=batch_size, augment_pred=ten_crop)
+            names = [file.name for file, reason in zip(chunk, reasons, strict=True) if not reason]
+            for companion in companions:
+                companion.add(sess, names, dataset, predictions)
+        remaining = iter(predictions)
         for file, reason in zip(chunk, reasons, strict=True):
-            classes = [] if reason else top_classes(next(predictions), run.class_names, top_k)
+            classes = [] if reason else top_classes(next(remaining), run.class_names, top_k)
             yield Row(file.name, tuple(classes), reason)
 
 

@@ -68,7 +68,7 @@ def confusion_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
     cells = [["true \\ predicted", *names, "recall"]]
     for name, row, recall in zip(names, counts, per_class_recall(matrix), strict=True):
         cells.append([name, *map(str, row), "-" if recall is None else f"{recall:.2%}"])
-    return "\n".join(_aligned(cells))
+    return "\n".join(aligned(cells))
 
 
 def worst_classes(
@@ -112,9 +112,9 @@ def confusion_summary(matrix: np.ndarray, class_names: Sequence[str]) -> str:
     return "\n".join(
         [
             f"the lowest recall of {len(class_names)} classes",
-            *_aligned([["true", "images", "recall"], *worst]),
+            *aligned([["true", "images", "recall"], *worst]),
             "the most frequent confusions",
-            *_aligned([["true -> predicted", "images", "share"], *confused]),
+            *aligned([["true -> predicted", "images", "share"], *confused]),
         ]
     )
 
@@ -129,7 +129,7 @@ def confusion_csv(matrix: np.ndarray, class_names: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
+def aligned(cells: Sequence[Sequence[str]]) -> list[str]:
     """Return a line of equal width for each row: the first column to the left, the others to the right.
 
     Korean, Chinese and Japanese letters take two columns of a terminal.

@@ -1,42 +1,85 @@
-"""Write one HTML file from sections of tables, text and images."""
+"""Write one HTML file, which needs no other file and no script, from sections of text, tables and pictures."""
 
+import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path, PurePosixPath
-from urllib.parse import quote
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import jinja2
 import numpy as np
 
 from datasets.storage.atomic import write_text
+from learning.reports.charts import Chart
 
 TEMPLATE = "page.html.jinja"
+KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}  # by the first bytes of a file
+MAX_PICTURE_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """The bytes of a PNG or JPEG file, which the page will contain."""
+
+    data: bytes = field(repr=False)
+    caption: str
+    is_pixels: bool = False  # enlarged, its pixels stay sharp
+
+    @property
+    def address(self) -> str:
+        """Return the data URI. ValueError for bytes of another format."""
+        kind = next((kind for start, kind in KINDS.items() if self.data.startswith(start)), None)
+        if kind is None:
+            raise ValueError(f"the picture {self.caption!r} is neither PNG nor JPEG")
+        return f"data:{kind};base64,{base64.b64encode(self.data).decode('ascii')}"
+
+
+@dataclass(frozen=True)
+class Shaded:
+    """A cell of a table, darker for a larger share."""
+
+    text: str  # with line breaks
+    share: float  # in [0, 1]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of a page: a heading, then the table, the text and the images that are given."""
+    """A part of a page: a heading, then what is given of lines, charts, pictures, a table and text."""
 
     heading: str  # also in the table of contents
+    lines: Sequence[str] = ()  # a paragraph each
+    points: Sequence[str] = ()  # of a list
+    charts: Sequence[Chart | None] = ()  # side by side where there is room; None is left out
+    pictures: Sequence[Picture] = ()
+    are_thumbnails: bool = False  # the pictures are small and stand side by side
     columns: Sequence[str] = ()  # the table's header
     rows: Sequence[Sequence[object]] = ()  # numbers are right-aligned, with 4 digits; None is a dash
     text: str = ""  # shown literally, in letters of equal width
-    images: Sequence[tuple[str, str]] = ()  # path relative to the page, in its folder or below; caption
+    is_folded: bool = False  # the table and the text are shown when they are asked for
 
 
 def write_page(path: str | Path, *, title: str, sections: Sequence[Section]) -> None:
-    """Write the HTML file `path`, without scripts or addresses outside its folder; images are linked, not copied.
+    """Write the HTML file `path`, with its pictures inside; texts are escaped.
 
-    :raises ValueError: an image is not in the page's folder or below, or a row does not fit the table's header.
+    :raises ValueError: a picture is neither PNG nor JPEG, or a row does not fit the table's header.
     """
     for section in sections:
         _check(section)
     loader, undefined = jinja2.FileSystemLoader(Path(__file__).parent), jinja2.StrictUndefined
-    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, undefined=undefined)
-    environment.filters |= {"digits": _digits, "address": partial(quote, errors="surrogateescape")}
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=undefined
+    )
+    environment.filters |= {"digits": digits}
+    environment.tests |= {"shaded": lambda value: isinstance(value, Shaded)}
     page = environment.get_template(TEMPLATE).render(title=title, sections=sections)
     write_text(Path(path), page.encode("utf-8", "replace").decode("utf-8"))
+
+
+def read_picture(path: Path, caption: str) -> Picture | None:
+    """Return a PNG or JPEG file as a picture; None if there is no such file, or it is larger than a page bears."""
+    if not path.is_file() or path.stat().st_size > MAX_PICTURE_BYTES:
+        return None
+    data = path.read_bytes()
+    return Picture(data=data, caption=caption) if data.startswith(tuple(KINDS)) else None
 
 
 def _check(section: Section) -> None:
@@ -46,15 +89,9 @@ def _check(section: Section) -> None:
                 f"a row of section {section.heading!r} has {len(row)} cells for "
                 f"{len(section.columns)} columns: {list(row)}; give one cell for each column"
             )
-    for image, _ in section.images:
-        parts = PurePosixPath(image).parts
-        if not parts or image.startswith("/") or ".." in parts or "\\" in image or ":" in parts[0]:
-            raise ValueError(
-                f"the image {image!r} is not in the page's folder; give a path relative to it, below it"
-            )
 
 
-def _digits(number: object) -> str:
+def digits(number: object) -> str:
     """Return the text of a number in a cell: scores and losses have 4 digits."""
     if not isinstance(number, float | np.floating):
         return str(number)

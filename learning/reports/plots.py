@@ -26,12 +26,14 @@ def draw_learning_curves(
     *,
     title: str = "Learning curves",
     best_epoch: int | None = None,
+    metric: str = "score",
 ) -> None:
     """Draw loss, scores and learning rate against the epoch.
 
     :param history: one row per epoch with epoch (int), learning_rate, train_loss, train_score and val_score
-        (float); None or NaN leaves a gap, and a curve without any value is left out.
+        (float), and perhaps val_loss; None or NaN leaves a gap, and a curve without any value is left out.
     :param best_epoch: the epoch to mark, if any.
+    :param metric: what the scores are.
     :raises ValueError: the history is empty.
     """
     if not history:
@@ -41,10 +43,11 @@ def draw_learning_curves(
     loss, score, rate = figure.subplots(3, 1, sharex=True, height_ratios=[2, 2, 1])
     epochs = [row["epoch"] for row in history]
     _draw_curve(loss, epochs, _values(history, "train_loss"), TRAIN_COLOUR, "training")
+    _draw_curve(loss, epochs, _values(history, "val_loss"), VAL_COLOUR, "validation, without weight decay")
     _draw_curve(score, epochs, _values(history, "train_score"), TRAIN_COLOUR, "last minibatch")
     _draw_curve(score, epochs, _values(history, "val_score"), VAL_COLOUR, "validation")
     _draw_curve(rate, epochs, _values(history, "learning_rate"), RATE_COLOUR, "learning rate")
-    for axes, label in ((loss, "loss"), (score, "score"), (rate, "learning rate")):
+    for axes, label in ((loss, "loss"), (score, plain(metric)), (rate, "learning rate")):
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
@@ -56,8 +59,9 @@ def draw_learning_curves(
         rate.set_xlim(epochs[0] - 1, epochs[0] + 1)
     if best_epoch is not None:
         _mark_best_epoch(loss, score, history, best_epoch)
-    if score.get_legend_handles_labels()[0]:
-        score.legend(loc="best", frameon=False)
+    for axes in (loss, score):
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(loc="best", frameon=False)
     figure.align_ylabels()
     save(figure, Path(path))
 

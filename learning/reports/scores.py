@@ -59,6 +59,17 @@ def hints(results: dict[str, Any]) -> list[str]:
     return [hint for find in (balance_hint, neglect_hint, mirroring_hint) if (hint := find(results))]
 
 
+def calibration_line(results: dict[str, Any]) -> str | None:
+    """Return how well the probabilities are calibrated; None in the results of earlier versions."""
+    found = results.get("calibration")
+    if not found or found["ece"] is None:
+        return None
+    line = f"calibration error of one crop {found['ece']:.4f}"
+    if found["temperature"] is None:
+        return f"{line}; no temperature: {found['reason']}"
+    return f"{line}, with the temperature {found['temperature']:.3f} {found['ece_calibrated']:.4f}"
+
+
 def _crops(entry: dict[str, Any]) -> str:
     return f"{entry['crops']:>2} crop{'s' if entry['crops'] > 1 else ''}"
 
@@ -75,11 +86,27 @@ def score_lines(results: dict[str, Any]) -> list[str]:
             if key not in ("crops", "seconds")
         ]
         lines.append(f"  {_crops(entry):<8}  {'  '.join(values)}")
-    return [*lines, *hints(results)]
+    calibration = calibration_line(results)
+    return [*lines, *([calibration] if calibration else []), *hints(results)]
 
 
 def detail_lines(results: dict[str, Any]) -> list[str]:
-    """Return lines with the confusion matrix and the recall of each class, or a summary of many classes."""
+    """Return lines with the confusion matrix and the recall of each class, or a summary, and suspected labels."""
     matrix, class_names = np.asarray(results["confusion_matrix"]), results["class_names"]
     show = confusion_table if len(class_names) <= MAX_TABLE_CLASSES else confusion_summary
-    return [f"by {_crops(results['scores'][-1]).strip()}:", *show(matrix, class_names).splitlines()]
+    crops = _crops(results["scores"][-1]).strip()
+    return [f"by {crops}:", *show(matrix, class_names).splitlines(), *label_lines(results)]
+
+
+def label_lines(results: dict[str, Any]) -> list[str]:
+    """Return lines with the images whose labels may be wrong, if the test looked for them."""
+    issues = results.get("label_issues")
+    if issues is None:
+        return []
+    head = "labels that may be wrong, the most suspicious first:" if issues else "no label looks wrong"
+    return [head, *(f"  {_label_line(issue)}" for issue in issues)]
+
+
+def _label_line(issue: dict[str, Any]) -> str:
+    file, label, suggested = (escape_name(issue[key]) for key in ("file", "label", "suggested"))
+    return f"{file}: labelled {label}, looks like {suggested} ({issue['probability']:.4f})"

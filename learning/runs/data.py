@@ -11,6 +11,7 @@ from datasets.images.hidden_warnings import without_warnings
 from datasets.load import LabelledSet, labelled_set, load_splits
 from datasets.splits import Splits
 from datasets.storage.paths import expanded
+from learning.class_balance import class_counts
 from learning.config.run_config import RunConfig
 from learning.errors import CheckpointError, UsageError
 from learning.evaluators import EVALUATORS
@@ -92,6 +93,11 @@ def run_info(splits: Splits, input_shape: tuple[int, ...]) -> dict[str, Any]:
         "class_names": list(splits.class_names),
         "input_shape": list(input_shape),
         "num_images": {name: part.num_examples for name, part in parts.items() if part is not None},
+        "class_counts": {
+            name: class_counts(part, len(splits.class_names)).tolist()
+            for name, part in parts.items()
+            if part is not None
+        },
         "bad_files": [list(pair) for pair in splits.bad_files],
         "data_fingerprint": splits.fingerprint,
     }

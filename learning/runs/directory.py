@@ -26,12 +26,14 @@ from learning.runs.lock import LOCK_FILE, hold
 CONFIG_FILE = "config.yaml"
 INFO_FILE = "run.json"
 DIGESTS_FILE = "train-images.digests"
+CALIBRATION_FILE = "calibration.json"
 HISTORY_FILE = "history.csv"
 MAX_SIDE = 10_000  # pixels of an input; a larger one would exhaust the memory
 UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 # What a run directory, and its folder of checkpoints, can contain before the first checkpoint.
 _BEFORE_CHECKPOINTS = re.compile(
-    rf"{CONFIG_FILE}|{INFO_FILE}|{re.escape(DIGESTS_FILE)}|log\.txt|augmented\.png|{TEMPORARY_NAME.pattern}"
+    rf"{CONFIG_FILE}|{INFO_FILE}|{re.escape(DIGESTS_FILE)}|log\.txt|augmented(-forms)?\.png|mlflow\.json"
+    rf"|{TEMPORARY_NAME.pattern}"
     r"|events\.out\.tfevents\..*|profile-\d+\.(timeline\.json|operations\.csv)"
 )
 _NO_CHECKPOINT = re.compile(rf"\.writing-step-\d+|{re.escape(LOSSES_FILE)}")
@@ -46,7 +48,7 @@ class RunDirectory:
     :ivar path: the folder.
     :ivar config: config.yaml, the resolved RunConfig; `train.py --config` reads it too.
     :ivar info: run.json: class_names in the order of the network's outputs, input_shape (h, w, C), num_images,
-        data_fingerprint, versions, started and, once training has begun, machines (see
+        class_counts by split, data_fingerprint, versions, started and, once training has begun, machines (see
         `learning.machine.identity`).
     :ivar num_images: number of images by split; empty if run.json does not have it.
     """
@@ -122,6 +124,14 @@ def is_run(path: str | os.PathLike[str]) -> bool:
     return (expanded(os.fspath(path)) / CONFIG_FILE).is_file()
 
 
+def default_results(run: RunDirectory) -> Path:
+    """Return the folder for the results of a test: the run's own or, if it is published, runs/tests/NAME.
+
+    A published run stays as it is. runs/ is in the working directory.
+    """
+    return Path("runs", "tests", run.path.resolve().name) if run.info.get("published") else run.path
+
+
 def has_begun(path: Path) -> bool:
     """Return whether the run in `path` has a checkpoint or a history, so that a resume goes on with its weights."""
     return (path / HISTORY_FILE).exists() or any((path / CHECKPOINTS).glob("step-*"))
@@ -192,6 +202,6 @@ def newest_run(root: Path = Path("runs")) -> Path:
     runs = [folder for folder in folders if any(folder.glob(f"{CHECKPOINTS}/step-*"))]
     if not runs:
         raise CheckpointError(
-            f"no run with a checkpoint under {root.resolve()}; train with train.py, or give one with --run"
+            f"no run with a checkpoint under {root.resolve()}; train with train.py, or name a run"
         )
     return max(runs, key=lambda path: ((path / CONFIG_FILE).stat().st_mtime_ns, path.name))

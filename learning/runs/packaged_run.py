@@ -1,10 +1,12 @@
 """A network with the weights that its package brings, used like a published run."""
 
+import difflib
 import os
 from pathlib import Path
 
 from learning.config.options import DataConfig, ModelConfig
 from learning.config.run_config import RunConfig
+from learning.errors import CheckpointError
 from learning.runs.directory import RunDirectory
 from models.weights.packaged import PACKAGES, imagenet_classes, is_packaged
 
@@ -33,4 +35,9 @@ def open_run(path: str | os.PathLike[str]) -> RunDirectory:
     :raises CheckpointError: there is no such run.
     """
     name = os.fspath(path)
-    return PackagedRun(name) if is_packaged(name) else RunDirectory(name)
+    if is_packaged(name):
+        return PackagedRun(name)
+    near = difflib.get_close_matches(name, PACKAGES, n=1, cutoff=0.8)
+    if near and not Path(name).exists():
+        raise CheckpointError(f"{name} does not exist; did you mean {near[0]}?")
+    return RunDirectory(name)

@@ -39,9 +39,15 @@ def test() -> None:
     run = open_run(arguments.run or newest_run())
     announce(f"starting TensorFlow and loading {run.path} ...")
     from learning.inference.evaluation import evaluate_run
+    from learning.reports.run_page import write_run_page
     from learning.reports.scores import detail_lines, score_lines
 
-    results, files = evaluate_run(run, arguments.data_dir, arguments.output)
+    all_crops = None if arguments.crops is None else arguments.crops == "all"
+    results, files = evaluate_run(
+        run, arguments.data_dir, arguments.output, all_crops=all_crops, label_issues=arguments.label_issues
+    )
+    if files[0].parent == run.path:  # which is not so for a published run, or with --output
+        files.append(write_run_page(run.path))
     print("\n".join([f"run: {run.path}", *score_lines(results), *detail_lines(results)]))
     print(f"written: {', '.join([str(files[0]), *(path.name for path in files[1:])])}")
 
@@ -64,6 +70,17 @@ def _parse_test() -> argparse.Namespace:
         metavar="DIR",
         help="folder for the results (default: the run's own; of a published run runs/tests/NAME)",
     )
+    parser.add_argument(
+        "--crops",
+        choices=("all", "one"),
+        help="test with all crops after the centre crop, or with that alone, which is quicker (default: the run's "
+        "train.test_crops, all unless it was set)",
+    )
+    parser.add_argument(
+        "--label-issues",
+        action="store_true",
+        help="also list the images whose labels may be wrong, the most suspicious first",
+    )
     return parser.parse_args()
 
 
@@ -75,17 +92,20 @@ def predict() -> None:
     from learning.runs.packaged_run import open_run
 
     run = open_run(arguments.run or newest_run())
-    if arguments.output:
-        check_writable(arguments.output)
-        outlive_reader()  # the results are in the file
+    for option in ("--output", "--embed"):
+        if path := getattr(arguments, option.strip("-")):
+            check_writable(path, option)
+    if arguments.output or arguments.embed or arguments.explain:
+        outlive_reader()  # the results are in files
     if arguments.run is None:
         print(f"run: {run.path}", file=sys.stderr)
     announce(f"starting TensorFlow and loading {run.path} ...")
     from learning.inference import prediction
 
     rows = []
-    ten_crop, top_k = arguments.ten_crop, arguments.top_k
-    for row in prediction.predict_run(run, arguments.paths, ten_crop=ten_crop, top_k=top_k):
+    names = ("ten_crop", "top_k", "calibrated", "explain", "embed", "layer")
+    options = {name: getattr(arguments, name) for name in names}
+    for row in prediction.predict_run(run, arguments.paths, **options):
         print(prediction.line(row), flush=True)
         rows.append(row)
     if arguments.output:
@@ -95,7 +115,9 @@ def predict() -> None:
 
 def _parse_predict() -> argparse.Namespace:
     parser = ScriptParser(description="Label images with the weights of a run.")
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="image, or folder or zip of images")
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="image, or folder, zip or tar archive of images"
+    )
     parser.add_argument(
         "--run",
         metavar="RUN",
@@ -109,11 +131,38 @@ def _parse_predict() -> argparse.Namespace:
     parser.add_argument(
         "--output", type=expanded, metavar="FILE", help="also write the rows to a .csv or .json file"
     )
+    parser.add_argument(
+        "--calibrated",
+        action="store_true",
+        help="give probabilities with the temperature that was fitted to the validation set",
+    )
+    parser.add_argument(
+        "--explain",
+        type=expanded,
+        metavar="DIR",
+        help="also write a picture of each image into DIR, which shows what speaks for its class (Grad-CAM)",
+    )
+    parser.add_argument(
+        "--embed",
+        type=expanded,
+        metavar="FILE",
+        help="also write what the last layer reads, for each image, to an .npz file",
+    )
+    parser.add_argument(
+        "--layer",
+        metavar="NAME",
+        help="the tensor for --explain (default: the last feature map) and --embed (default: features); a wrong "
+        "name lists those that there are",
+    )
     arguments = parser.parse_args()
     if arguments.top_k < 1:
         parser.error(f"--top-k is {arguments.top_k}; it must be at least 1")
     if arguments.output and arguments.output.suffix not in (".csv", ".json"):
         parser.error(f"--output is {arguments.output}; its name must end in .csv or .json")
+    if arguments.embed and arguments.embed.suffix != ".npz":
+        parser.error(f"--embed is {arguments.embed}; its name must end in .npz")
+    if arguments.layer is not None and not (arguments.explain or arguments.embed):
+        parser.error("--layer is for --explain and --embed; give one of them too")
     return arguments
 
 

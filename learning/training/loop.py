@@ -29,7 +29,7 @@ from learning.errors import (
     Interrupted,
     NonFiniteError,
 )
-from learning.evaluators import Evaluator
+from learning.evaluators import Evaluator, cross_entropy
 from learning.machine.identity import advise_kernels, machine, note_machine
 from learning.machine.precision import check_precision
 from learning.runs.directory import HISTORY_FILE
@@ -252,7 +252,7 @@ class TrainingLoop:
         num_classes = self.model.num_classes
         labels, pred = (self.workers.gather(part, train.batch_size) for part in (labels, pred))
         step_score = float(self.evaluator.score(one_hot(labels, num_classes), pred))
-        eval_score = None
+        eval_score = eval_loss = None
         if self.val_set is not None:
             own_pred = self.model.predict(
                 self.sess,
@@ -261,12 +261,16 @@ class TrainingLoop:
                 augment_pred=train.augment_pred,
             )
             val_pred = self.workers.gather(own_pred, self.val_set.num_examples)
-            eval_score = float(self.evaluator.score(one_hot(self.val_set.labels, num_classes), val_pred))
+            val_labels = one_hot(self.val_set.labels, num_classes)
+            eval_score = float(self.evaluator.score(val_labels, val_pred))
+            eval_loss = cross_entropy(val_labels, val_pred)
         score = step_score if eval_score is None else eval_score
         threshold = train.score_threshold
         self._improved = bool(self.evaluator.is_better(score, state.best_score, score_threshold=threshold))
         rate = self.schedule.learning_rate(state.global_step - 1)
-        state.end_epoch(step_score, eval_score, rate, self.steps_per_epoch, improved=self._improved)
+        state.end_epoch(
+            step_score, eval_score, rate, self.steps_per_epoch, improved=self._improved, eval_loss=eval_loss
+        )
         self.update_learning_rate()
 
     def _save(self) -> None:

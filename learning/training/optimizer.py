@@ -28,7 +28,7 @@ from learning.training.console import ConsoleProgress
 from learning.training.loop import TrainingLoop
 from learning.training.profiling import Profiler
 from learning.training.rate_factors import apply_gradients, rate_factors
-from learning.training.record import History, LearningCurves, TensorBoard
+from learning.training.record import History, LearningCurves
 from learning.training.score_checks import NanWarning, check_scores
 from learning.training.step import TrainingStep, gradients
 from learning.transfer.set_size import with_set_size
@@ -80,10 +80,10 @@ class Optimizer(ABC):
         self.config, _ = with_set_size((config or RunConfig()).replace_flat(hp), train_set.num_examples)
         self.model, self.train_set, self.val_set, self.evaluator = model, train_set, val_set, evaluator
         self.hp = {**hp, **self.config.flat()}  # with numbers in place of auto
-        self.workers = workers
-        self._has_rate_factors, self._has_gradients = False, False
+        self.workers, self._has_rate_factors = workers, False
+        self._gradient_pairs: list[tuple[tf.Tensor, tf.Variable]] = []
         self._training_step = TrainingStep(model, self._build_update, workers)
-        if workers.size > 1 and not self._has_gradients:
+        if workers.size > 1 and not self._gradient_pairs:
             raise UsageError(
                 f"the _optimize_op of {type(self).__name__} does not call self._gradients, which sums the "
                 "gradients over the workers; call it, or train without workers"
@@ -123,11 +123,12 @@ class Optimizer(ABC):
         self, loss: tf.Tensor, *, weight_decay: bool = True
     ) -> list[tuple[tf.Tensor, tf.Variable]]:
         """Return the gradient and variable pairs of `loss`, as `learning.training.step.gradients` does."""
-        self._has_gradients = True
         clip_norm = self.config.optimizer.clip_norm
-        return gradients(
+        pairs = gradients(
             self.model, loss, clip_norm=clip_norm, weight_decay=weight_decay, workers=self.workers
         )
+        self._gradient_pairs = pairs  # which TensorBoard shows
+        return pairs
 
     def _apply(
         self, rule: Callable[[Any], v1.train.Optimizer], pairs: Sequence[tuple[tf.Tensor, tf.Variable]]
@@ -248,7 +249,13 @@ class Optimizer(ABC):
         train = self.config.train
         watching: list[Callback] = [] if train.profile is None else [Profiler(train.profile)]
         watching += [History(), NanWarning(), LearningCurves()]
-        return [*watching, TensorBoard()] if train.tensorboard else watching
+        if not train.tensorboard:
+            return watching
+        from learning.tracking.tensorboard import TensorBoard
+
+        # The gradients of several workers are sums over all of them, which the chief cannot run alone.
+        pairs = self._gradient_pairs if self.workers.size == 1 else []
+        return [*watching, TensorBoard(self.train_set, self.val_set, pairs)]
 
     def _total_steps(self) -> int:
         """Return the number of updates of the run. ValueError if no batch fits into the training set."""

@@ -1,16 +1,12 @@
-"""Write the record of a run: its tables and log, the learning curves, and events for TensorBoard."""
+"""Write the record of a run: its tables, its log and the learning curves."""
 
-import contextlib
 import re
 import time
 from pathlib import Path
 
-import tensorflow.compat.v1 as v1
-
 from datasets.storage.atomic import append_csv, keep_lines, write_csv
 from learning.callbacks import Callback, Training
 from learning.runs.directory import HISTORY_FILE
-from models.runtime.tensorflow_paths import plain_folder
 
 TIMING_FILE, LOG_FILE, CURVES_FILE = "timing.csv", "log.txt", "learning_curves.png"
 CURVES_INTERVAL = 60.0  # seconds between drawings
@@ -85,27 +81,6 @@ class LearningCurves(Callback):
         from learning.reports.plots import draw_learning_curves  # importing matplotlib takes a while
 
         path = training.save_dir / CURVES_FILE
-        draw_learning_curves(training.history, path, best_epoch=training.best_epoch or None)
+        metric = training.config.train.evaluator
+        draw_learning_curves(training.history, path, best_epoch=training.best_epoch or None, metric=metric)
         self._last_drawing = time.perf_counter()
-
-
-class TensorBoard(Callback):
-    """Writes loss, scores and learning rate of every epoch to an event file in the run directory."""
-
-    def __init__(self) -> None:
-        self._opened = contextlib.ExitStack()
-
-    def on_start(self, training: Training) -> None:
-        self._writer = v1.summary.FileWriter(self._opened.enter_context(plain_folder(training.save_dir)))
-        self._opened.callback(self._writer.close)
-
-    def on_epoch(self, training: Training) -> None:
-        """Write the floats of the epoch's row at the step of its last update."""
-        row = training.history[-1]
-        floats = {key: value for key, value in row.items() if isinstance(value, float)}
-        values = [v1.Summary.Value(tag=key, simple_value=value) for key, value in floats.items()]
-        self._writer.add_summary(v1.Summary(value=values), row["step"])
-        self._writer.flush()
-
-    def on_stop(self, training: Training) -> None:
-        self._opened.close()

@@ -1,9 +1,11 @@
 """Copy a part of a graph, into the same graph, with `is_train` false: only what depends on it is copied."""
 
-from collections.abc import Sequence
+import graphlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
+import tensorflow.compat.v1 as v1
 
 from models.graph.building import random_operations
 
@@ -83,3 +85,38 @@ class GraphCopy:
             return False
         skipped = "then_branch" if op.type == "If" and inputs[0] is self._false else None
         return not random_operations(op.graph, [op], skipped)
+
+
+def copied_from(source: tf.Tensor, target: tf.Tensor, is_train: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return a tensor equal to `source`, and a copy of `target` that is computed from it with `is_train` false.
+
+    The copy can be differentiated in a graph that a session has run already. The original cannot always: in
+    TensorFlow 2, the gradient of a condition adds outputs to it, which such a session does not see.
+
+    :param source: a tensor that `target` is computed from.
+    :raises Unsupported: an operation between them cannot be copied.
+    """
+    graph = source.graph
+    with graph.as_default(), graph.control_dependencies(None), graph.device(None), v1.name_scope("copied/"):
+        copy, start = GraphCopy(is_train), tf.identity(source)
+        copy.put(source.op, [start if out.name == source.name else out for out in source.op.outputs])
+        for op in _operations_between(source, target):
+            copy.add(op)
+    return start, copy.of(target)
+
+
+def _operations_between(source: tf.Tensor, target: tf.Tensor) -> Iterator[tf.Operation]:
+    """Yield what `target` is computed from, but not what is behind `source`, each after its own inputs.
+
+    The order of the graph is another: a conditional of TensorFlow 1 creates an operation before its Switch.
+    """
+    needs, waiting = {source.op: list[tf.Operation]()}, [target.op]
+    while waiting:
+        op = waiting.pop()
+        if op not in needs:
+            needs[op] = [tensor.op for tensor in op.inputs] + list(op.control_inputs)
+            waiting += needs[op]
+    try:
+        yield from graphlib.TopologicalSorter(needs).static_order()
+    except graphlib.CycleError as error:
+        raise Unsupported("a loop") from error

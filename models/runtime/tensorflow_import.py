@@ -19,7 +19,7 @@ def importing_tensorflow() -> Iterator[None]:
     before = os.environ.get(KERAS_SWITCH)
     os.environ.setdefault(KERAS_SWITCH, "1")
     try:
-        with _native_stderr_held():
+        with native_stderr_held():
             yield
     finally:
         if before is None:
@@ -27,7 +27,7 @@ def importing_tensorflow() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _native_stderr_held() -> Iterator[None]:
+def native_stderr_held() -> Iterator[None]:
     """Hold what native code writes to stderr; show it if the block raises.
 
     No log level silences TensorFlow's notes about oneDNN and absent GPU drivers.

@@ -236,3 +236,19 @@ def test_the_fingerprint_of_ordinary_images_is_that_of_older_versions(tmp_path):
     for name, pixels in (("cat/grey.png", grey), ("dog/deep.png", deep * 1000)):
         Image.fromarray(pixels).save(root / name)
     assert load(root, seed=1).fingerprint.startswith("287ee5ec0f5e")
+
+
+def test_labels_of_a_very_large_set_are_class_numbers(tmp_path, monkeypatch):
+    path = fill(tmp_path / "pets", ["dog", "cat", "bird"])
+    usual = load(path, order="balanced")
+    monkeypatch.setattr("datasets.folder.MOST_ONE_HOT", 89)  # bytes; 30 images of 3 classes take 90
+    large = load(path, order="balanced")
+    for part in ("train", "val", "test"):
+        one_hot, numbers = getattr(usual, part), getattr(large, part)
+        assert numbers.labels.tolist() == numbers.classes.tolist() == one_hot.labels.argmax(axis=1).tolist()
+        assert one_hot.classes.tolist() == numbers.classes.tolist()
+        assert numbers.file_names == one_hot.file_names
+    images, labels = large.train.next_batch(4)
+    expected, one_hot = usual.train.next_batch(4)
+    np.testing.assert_array_equal(images, expected)
+    assert labels.tolist() == one_hot.argmax(axis=1).tolist()

@@ -19,6 +19,7 @@ from learning.evaluators import (
     RocAucEvaluator,
     TopKAccuracyEvaluator,
     class_indices,
+    cross_entropy,
 )
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -328,3 +329,23 @@ def test_class_indices_of_one_hot():
 def test_import_brings_no_tensorflow():
     code = "import sys, learning.evaluators; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class TestCrossEntropy:
+    def test_by_hand(self):
+        truth = np.eye(3)[[0, 2]]
+        pred = np.array([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]], np.float32)
+        assert cross_entropy(truth, pred) == pytest.approx(-(math.log(0.5) + math.log(0.8)) / 2)
+
+    def test_equals_the_log_loss(self):
+        pred = np.random.default_rng(0).dirichlet(np.ones(4), 50).astype(np.float32)
+        labels = np.arange(50) % 4
+        expected = LogLossEvaluator().score(labels, pred)
+        assert cross_entropy(np.eye(4)[labels], pred) == pytest.approx(expected)
+
+    @pytest.mark.parametrize("pred", [[[0.9, 0.9]], [[math.nan, 0.5]], [[-3.0, 7.0]]])
+    def test_what_is_not_a_probability_has_none(self, pred):
+        assert cross_entropy(np.array([[1.0, 0.0]]), np.array(pred)) is None
+
+    def test_a_probability_of_zero_is_finite(self):
+        assert 36 < cross_entropy(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])) < 37

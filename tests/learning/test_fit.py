@@ -123,6 +123,24 @@ def test_an_imbalanced_set_is_named_and_its_weighted_run_is_tested(tmp_path, cap
     assert again["confusion_matrix"] == results["confusion_matrix"]
 
 
+def test_a_run_may_go_on_with_images_that_are_decoded_on_demand(tmp_path):
+    write_photos(tmp_path / "photos", cat=10, dog=10)
+    sizes = {"image_size": 12, "crop_size": 10, "cache_dir": str(tmp_path / "cache")}
+    histories = []
+    for stores in (("cache", "cache"), ("cache", "files")):
+        path = tmp_path / "-".join(stores)
+        for num_epochs, store in enumerate(stores, start=1):
+            config = RunConfig.from_dict({
+                "data_dir": str(tmp_path / "photos"),
+                "data": {**sizes, "store": store},
+                "model": {"name": "smallnet", "options": {"width": 2}},
+                "train": {"batch_size": 4, "num_epochs": num_epochs},
+            })  # fmt: skip
+            fit(config, path, resume=num_epochs > 1, verbose=False)
+        histories.append((path / "history.csv").read_text())
+    assert histories[0] == histories[1]
+
+
 def test_a_relative_path_is_kept_so_that_it_holds_from_anywhere(tmp_path, monkeypatch):
     write_photos(tmp_path / "photos", cat=10, dog=10)
     monkeypatch.chdir(tmp_path)

@@ -22,6 +22,7 @@ from learning.config.run_config import (
 )
 from learning.errors import CheckpointError, DirectoryInUseError
 from learning.fit import build_training
+from learning.inference.calibration import Temperature, read_temperature, write_temperature
 from learning.inference.trained import load_run
 from learning.machine.session import open_session
 from learning.publish import finished_state, publish
@@ -35,6 +36,7 @@ FILES = {
     "config.yaml",
     "run.json",
     "test.json",
+    "calibration.json",
     "checkpoints/step-{step:08d}/model.ckpt.data-00000-of-00001",
     "checkpoints/step-{step:08d}/model.ckpt.index",
     "checkpoints/step-{step:08d}/state.json",
@@ -74,7 +76,9 @@ def write_scores(run):
     """Write a test.json for the weights that count."""
     store = CheckpointStore(run.path, select=run.config.train.select)
     _, epoch = store.selected(store.newest_state())
-    (run.path / "test.json").write_text(json.dumps({"num_images": 359, "epoch": epoch}))
+    errors = [{"file": "private.jpg", "picture": "test-errors/00.jpg"}]
+    (run.path / "test.json").write_text(json.dumps({"num_images": 359, "epoch": epoch, "errors": errors}))
+    write_temperature(run.path, Temperature(1.5), epoch)
 
 
 @pytest.fixture(scope="module", params=["best", "last"])
@@ -116,7 +120,10 @@ def test_a_published_run_has_only_the_files_that_testing_needs(published):
     saved.pop("_CHECKPOINTABLE_OBJECT_GRAPH", None)
     model = build_model(run.config, run.input_shape, len(run.class_names))
     assert set(saved) == {v.op.name for v in model.variables}
-    assert (small.path / "test.json").read_text() == (run.path / "test.json").read_text()
+    results = json.loads((run.path / "test.json").read_text())
+    assert results.pop("errors")
+    assert json.loads((small.path / "test.json").read_text()) == results
+    assert read_temperature(small) == 1.5
     assert json.loads((run.path / "run.json").read_text())["bad_files"] == []
     assert "bad_files" not in small.info
     assert small.info == {key: run.info[key] for key in small.info if key != "published"} | {

@@ -15,7 +15,17 @@ from learning.config.recipes import CONFIGS
 
 ROOT = Path(__file__).resolve().parents[2]
 # Libraries that are imported under another name than they are installed by.
-OTHER_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+OTHER_NAMES = {
+    "PIL": "pillow", "python_multipart": "python-multipart", "sklearn": "scikit-learn", "yaml": "pyyaml",
+    "ai_edge_litert": "ai-edge-litert",
+}  # fmt: skip
+# Packages that may import the libraries of extras.
+EXTRAS = {
+    "learning/serving": ("serve",),
+    "learning/tracking": ("tensorboard", "mlflow"),
+    "learning/export": ("export",),
+    "learning/export/formats": ("export",),
+}
 
 
 @pytest.fixture
@@ -52,9 +62,17 @@ def test_every_command_is_a_function(options):
         assert callable(pkgutil.resolve_name(line.partition(" = ")[2])), line
 
 
+def libraries(lines):
+    """Return the libraries in a list of requirements."""
+    return {re.split(r"[\[<>=]", line)[0] for line in lines.split("\n") if line}
+
+
 def test_every_library_that_the_product_imports_is_declared(options):
-    declared = {
-        re.split(r"[\[<>=]", line)[0] for line in options["options"]["install_requires"].split("\n") if line
+    declared = libraries(options["options"]["install_requires"])
+    listed = options["options.extras_require"]
+    extras = {
+        ROOT / room: set().union(*(libraries(listed[extra]) for extra in names))
+        for room, names in EXTRAS.items()
     }
     ours = {"datasets", "models", "learning", "_typeshed"}  # the last is known to type checkers alone
     missing = {}
@@ -63,7 +81,7 @@ def test_every_library_that_the_product_imports_is_declared(options):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for name in {name.split(".")[0] for name in names} - ours - sys.stdlib_module_names:
-                if OTHER_NAMES.get(name, name) not in declared:
+                if OTHER_NAMES.get(name, name) not in declared | extras.get(path.parent, set()):
                     missing[name] = path.name
     assert missing == {}
 
@@ -103,7 +121,7 @@ def test_an_installation_has_its_recipes_and_commands(tmp_path):
         cwd=tmp_path,
     )
     assert done.stdout.strip() == "resnet-asirra", done.stderr
-    for name in ("train", "test", "predict", "check"):
+    for name in ("train", "test", "predict", "export", "serve", "check"):
         command = [sys.executable, tmp_path / "site" / "bin" / f"sessionnet-{name}", "--help"]
         environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)

@@ -32,6 +32,9 @@ SUITES = (
     "models/weights/test_load.py",
     "scripts/test_porting.py",
     "models/graph/test_folded.py::TestSideEffects",
+    "learning/export/test_inference_graph.py",
+    "learning/export/formats/test_encoded_images.py",
+    "learning/inference/test_explanation.py",
 )
 # Nets with every kind of layer, prediction, one exact resume: what a single switch could break.
 PART = (

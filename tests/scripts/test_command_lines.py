@@ -72,6 +72,31 @@ def test_bad_arguments_exit_with_2(arguments, message):
     assert message in stderr
 
 
+@pytest.mark.fault(19, 20)
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        (
+            "predict.py",
+            ["x.png", "--embed", "values.csv"],
+            "--embed is values.csv; its name must end in .npz",
+        ),
+        (
+            "predict.py",
+            ["x.png", "--layer", "block3"],
+            "--layer is for --explain and --embed; give one of them",
+        ),
+        ("predict.py", ["x.png", "--top-k", 0], "--top-k is 0; it must be at least 1"),
+        ("test.py", ["--crops", "5"], "argument --crops: invalid choice: '5'"),
+        ("test.py", ["--label-isues"], "unknown option --label-isues; did you mean --label-issues?"),
+    ],
+)
+def test_bad_arguments_of_the_other_scripts_exit_with_2(script, arguments, message):
+    code, stderr = refused(*arguments, script=script)
+    assert code == 2
+    assert message in stderr
+
+
 @pytest.mark.fault(20)
 def test_a_recipe_with_a_misspelt_key(tmp_path):
     recipe = tmp_path / "my.yaml"

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from datasets.check import command
-from learning import publish
+from learning import compare, publish
+from tests.support.pages import read_page
 from tests.support.planted import FOLDER_NAMES
 from tests.support.scripts import call_main
 
@@ -60,6 +61,9 @@ def try_all(folder, name, monkeypatch):
     published = Path("published") / name
     call_main(publish.main, "--", run, published)
     assert (published / "run.json").exists()
+    call_main(compare.main, f"--output={output.parent}", "--", run, published)
+    read_page(run / "index.html")  # whose tags are all closed
+    read_page(output.parent / "index.html")
     call_main(command.main, "--", images)
     assert json.loads((run / "test.json").read_text())["epoch"] in (1, 2)
     assert (run / "index.html").exists() and list(run.glob("events.*"))

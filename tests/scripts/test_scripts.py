@@ -19,8 +19,8 @@ from datasets.errors import ClassMismatchError, DataError
 from datasets.load import labelled_set
 from learning.checkpoints.store import CheckpointStore
 from learning.errors import UsageError
-from learning.inference.evaluation import results_name
 from learning.inference.prediction import image_files
+from learning.inference.results import results_name
 from learning.runs.directory import RunDirectory
 from learning.training.loop import TrainingLoop
 from tests.support.scripts import call_main
@@ -187,6 +187,32 @@ def test_predict_files_and_folders_in_order(trained, folder, tmp_path):
         assert float(row["probability1"]) + float(row["probability2"]) == pytest.approx(1, abs=1e-5)
     assert rows[-1]["class1"] == ""
     assert "not an image" in rows[-1]["error"]
+
+
+def test_predict_explains_and_embeds_what_can_be_read(call_script, trained, folder, tmp_path):
+    files = [folder / "blue", folder / "red" / "broken.jpg", folder / "red" / "03.png"]
+    maps, values = tmp_path / "maps", tmp_path / "values.npz"
+    done = call_script("predict.py", "--run", trained[0], *files, "--explain", maps, "--embed", values)
+    assert done.returncode == 0, done.stderr
+    with (maps / "explanations.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    readable = [*sorted((folder / "blue").iterdir()), files[2]]
+    assert [(row["path"], row["class"]) for row in rows] == [
+        (str(path), path.parent.name) for path in readable
+    ]
+    assert {row["picture"] for row in rows} == {path.name for path in maps.glob("*.jpg")}
+    with np.load(values) as found:
+        assert found["files"].tolist() == list(map(str, readable))
+        assert found["values"].shape[0] == len(readable)
+    done = call_script("predict.py", "--run", trained[0], files[2], "--explain", maps, "--layer", "nothing")
+    assert done.returncode == 2
+    assert "no feature map 'nothing'; there are, from the first to the last: stem" in done.stderr
+
+
+def test_calibrated_predictions_need_enough_validation_images(call_script, trained, folder):
+    done = call_script("predict.py", "--run", trained[0], folder / "blue", "--calibrated")
+    assert done.returncode == 4
+    assert "has no temperature (the validation set has" in done.stderr
 
 
 @pytest.mark.fault(10)

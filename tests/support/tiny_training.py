@@ -20,7 +20,16 @@ class Scores(AccuracyEvaluator):
 
 
 def train(
-    session, save_dir, *, evaluator=None, kind=MomentumOptimizer, model=None, val_set=None, resume=False, **hp
+    session,
+    save_dir,
+    *,
+    evaluator=None,
+    kind=MomentumOptimizer,
+    model=None,
+    val_set=None,
+    resume=False,
+    callbacks=(),
+    **hp,
 ):
     """Train a tiny net on 48 images; returns the optimizer, the session and the results."""
     model = model or tiny_model(dropout_prob=0.3, weight_decay=hp.pop("weight_decay", 0.0005))
@@ -28,7 +37,7 @@ def train(
     val_set = val_set or make_set(20, seed=1)
     optimizer = kind(model, make_set(48), evaluator or AccuracyEvaluator(), val_set, **options)
     sess = session(model)
-    results = optimizer.train(sess, save_dir, details=True, verbose=False, resume=resume)
+    results = optimizer.train(sess, save_dir, details=True, verbose=False, resume=resume, callbacks=callbacks)
     return optimizer, sess, results
 
 

@@ -112,8 +112,9 @@ def test_the_tables_have_means_and_ratios_by_seed():
         }
 
     runs = [
-        run("all-layers", "train.py", 1000, 1, 0.99),
-        run("all-layers", "train.py", 1000, 0, 0.98),
+        run("all-layers", "train.py", 1000, 1, 0.99) | {"accuracy_by_ten": 0.995},
+        run("all-layers", "train.py", 1000, 0, 0.98) | {"accuracy_by_ten": 0.985},
+        run("scratch", "train.py", 1000, 0, 0.75),
         run("head-only", PROJECT, 20, 0, 0.9, 30.0),
         run("head-only", "torch", 20, 0, 0.91, 20.0),
         run("head-only", PROJECT, 20, 1, 0.9, 30.0),  # whose peer was not measured yet
@@ -121,6 +122,7 @@ def test_the_tables_have_means_and_ratios_by_seed():
     ]
     lines = transfer.table({"held_out": 1250, "runs": runs}).splitlines()
     assert lines[0] == "Accuracy on 1,250 other images of each class, by one crop."
-    assert lines[4] == "| all-layers | 1,000 | 0.9850 | 0.9800, 0.9900 | 1.5 |"
-    assert lines[6] == "Without training, ImageNet's dogs against its cats: 0.9500."
+    assert lines[4] == "| all-layers | 1,000 | 0.9850 | 0.9800, 0.9900 | 0.9900 | 1.5 |"
+    assert lines[5] == "| scratch | 1,000 | 0.7500 | 0.7500 |  | 1.0 |"
+    assert lines[7] == "Without training, ImageNet's dogs against its cats: 0.9500."
     assert lines[-1] == "| head-only | 20 | 0.9000 | 0.9100 | 30 | 1.50 (1.50 to 1.50) |"

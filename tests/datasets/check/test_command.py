@@ -290,7 +290,7 @@ def test_sets_in_their_official_form(tmp_path, make, images, classes):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["nowhere"], 3, "no folder or zip archive at 'nowhere'"),
+        (["nowhere"], 3, "no folder or archive at 'nowhere'"),
         (["."], 3, "no images in '.' (found: nothing)"),
         ([], 2, "the following arguments are required: DIR"),
         ([".", "--jso"], 2, "expected one argument"),

@@ -113,7 +113,7 @@ def test_the_stamp_changes_with_the_content_even_if_the_time_is_put_back(tmp_pat
 @pytest.mark.fault(9)
 def test_a_missing_path_lists_its_neighbours(tmp_path):
     write(tmp_path, "pets.zip")
-    with pytest.raises(DataError, match=r"no folder or zip archive at '.*pest.zip' \(in '.*': 'pets.zip'\)"):
+    with pytest.raises(DataError, match=r"no folder or archive at '.*pest.zip' \(in '.*': 'pets.zip'\)"):
         open_source(tmp_path / "pest.zip")
     with pytest.raises(DataError, match="no such folder either"):
         open_source(tmp_path / "no" / "where")

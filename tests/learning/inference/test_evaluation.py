@@ -1,133 +1,139 @@
-"""learning/inference/evaluation.py: the files and output of a test, also with very many classes."""
+"""learning/inference/evaluation.py: what a test finds out, on predictions that are known."""
 
-import csv
 import json
-import os
 
 import numpy as np
 import pytest
-from PIL import Image
+import tensorflow as tf
+from sklearn.metrics import f1_score
 
+from datasets.dataset import DataSet
+from datasets.splits import Splits
 from learning.config.run_config import RunConfig
-from learning.errors import StorageError
-from learning.inference.evaluation import results_folder, results_name, write_results
-from learning.reports.confusion import per_class_recall
-from learning.reports.run_page import write_run_page
-from learning.reports.scores import detail_lines
-from learning.runs.directory import RunDirectory
+from learning.inference.calibration import Temperature
+from learning.inference.evaluation import RunTest, evaluate
+from learning.reports.scores import calibration_line, score_lines
+from models.nn import ConvNet
 
-NUM_CLASSES = 1200
-
-
-@pytest.fixture(scope="module")
-def results():
-    """Results for 1,200 classes of 10 images, all correct except some of classes 7 and 1003."""
-    matrix = 10 * np.eye(NUM_CLASSES, dtype=np.int64)
-    matrix[7, [7, 8, 1199]] = 1, 6, 3
-    matrix[1003, [1003, 1002]] = 6, 4
-    return {
-        "num_images": 10 * NUM_CLASSES,
-        "class_names": [f"class-{k}" for k in range(NUM_CLASSES)],
-        "scores": [{"crops": 1, "accuracy": 0.99, "seconds": 1.0}],
-        "mirroring": {"plain": 0.9, "mirrored": 0.2, "z": 8.0},
-        "per_class_recall": per_class_recall(matrix),
-        "confusion_matrix": matrix.tolist(),
-        "split": "photos",
-        "epoch": 1,
-        "data_dir": "/photos",
-    }
+LEVELS = np.array([10, 10, 10, 250, 250, 130, 250, 10])
+TRUTH = np.array([0, 0, 1, 2, 2, 1, 0, 0])
 
 
-@pytest.fixture(scope="module")
-def written(results, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("results")
-    return folder, write_results(results, folder, "test-photos")
+class ByBrightness(ConvNet):
+    """Predicts class 0 for dark images, 1 for grey and 2 for bright ones; class 3 never."""
+
+    def _build_model(self, sharpness=20.0):
+        level = tf.reduce_mean(self.inputs, axis=[1, 2, 3])
+        distances = tf.abs(level[:, tf.newaxis] - [0.0, 0.5, 1.0, 9.0])
+        return {"logits": -sharpness * distances}
 
 
-def test_many_classes_are_summed_up(results):
-    lines = detail_lines(results)
-    cells = [line.split() for line in lines]
-    assert len(lines) < 30
-    assert max(map(len, lines)) < 80
-    start = lines.index("the lowest recall of 1200 classes")
-    assert cells[start + 2 : start + 4] == [["class-7", "10", "10.00%"], ["class-1003", "10", "60.00%"]]
-    start = lines.index("the most frequent confusions")
-    assert cells[start + 2 :] == [
-        ["class-7", "->", "class-8", "6", "60.00%"],
-        ["class-1003", "->", "class-1002", "4", "40.00%"],
-        ["class-7", "->", "class-1199", "3", "30.00%"],
+def brightness_set(levels=LEVELS, truth=TRUTH, **options):
+    images = np.broadcast_to(levels[:, None, None, None], (len(levels), 12, 12, 3)).astype(np.uint8)
+    return DataSet(images, np.eye(4, dtype=np.uint8)[truth], crop_size=10, **options)
+
+
+@pytest.fixture
+def net(session):
+    with tf.Graph().as_default():
+        model = ByBrightness((10, 10, 3), 4)
+        sess = session(model)
+        sess.run(tf.compat.v1.global_variables_initializer())
+    return sess, model
+
+
+def test_figures_of_each_class(net):
+    results, images = evaluate(*net, brightness_set(), evaluator="accuracy", batch_size=4)
+    predicted = [0, 0, 0, 2, 2, 1, 2, 0]
+    assert images.predicted.tolist() == predicted
+    assert results["per_class"][:3] == [
+        {"class": "0", "precision": 3 / 4, "recall": 3 / 4, "f1": pytest.approx(3 / 4), "support": 4},
+        {"class": "1", "precision": 1.0, "recall": 1 / 2, "f1": pytest.approx(2 / 3), "support": 2},
+        {"class": "2", "precision": 2 / 3, "recall": 1.0, "f1": pytest.approx(4 / 5), "support": 2},
     ]
+    assert results["per_class"][3] == {
+        "class": "3",
+        "precision": None,
+        "recall": None,
+        "f1": None,
+        "support": 0,
+    }
+    f1 = [row["f1"] for row in results["per_class"][:3]]
+    np.testing.assert_allclose(f1, f1_score(TRUTH, predicted, average=None))
+    json.dumps(results, allow_nan=False)
 
 
-def test_up_to_twenty_classes_are_a_table():
-    matrix = np.eye(20, dtype=np.int64)
-    names = [f"c{k}" for k in range(20)]
-    lines = detail_lines(
-        {"scores": [{"crops": 1}], "class_names": names, "confusion_matrix": matrix.tolist()}
-    )
-    assert len(lines) == 1 + 1 + 20
+def test_one_crop_only_if_that_is_asked(net):
+    dataset = brightness_set()
+    options = {"evaluator": "accuracy", "batch_size": 4}
+    assert [entry["crops"] for entry in evaluate(*net, dataset, **options).results["scores"]] == [1, 10]
+    results, _ = evaluate(*net, dataset, all_crops=False, **options)
+    assert [entry["crops"] for entry in results["scores"]] == [1]
+    assert results["mirroring"] is None
 
 
-def test_the_whole_matrix_is_in_the_files_and_the_picture_is_bounded(results, written):
-    folder, names = written
-    assert names == ["test-photos.json", "test-photos-confusion.png", "test-photos-confusion.csv"]
-    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
-    assert json.loads((folder / names[0]).read_text()) == results
-    assert (folder / names[0]).stat().st_size < 4_000_000
-    with (folder / names[2]).open(newline="") as file:
-        rows = list(csv.reader(file))
-    assert rows[0][1:] == results["class_names"]
-    assert [row[0] for row in rows[1:]] == results["class_names"]
-    np.testing.assert_array_equal(
-        np.array(results["confusion_matrix"]), [list(map(int, row[1:])) for row in rows[1:]]
-    )
-    with Image.open(folder / names[1]) as picture:
-        assert max(picture.size) < 2500
-    assert (folder / names[1]).stat().st_size < 1_000_000
+def test_calibration_is_that_of_one_crop_with_and_without_a_temperature(net):
+    known = Temperature(4.0)
+    results, _ = evaluate(*net, brightness_set(), evaluator="accuracy", batch_size=4, temperature=known)
+    found = results["calibration"]
+    assert sum(bin_["count"] for bin_ in found["bins"]) == 8
+    assert found["temperature"] == 4.0
+    assert found["ece"] != found["ece_calibrated"]
+    line = f"calibration error of one crop {found['ece']:.4f}, with the temperature 4.000 "
+    assert calibration_line(results) == line + f"{found['ece_calibrated']:.4f}"
+    assert calibration_line({"scores": []}) is None  # results of earlier versions
 
 
-def test_the_results_of_the_same_images_are_replaced_however_large_they_are(written, tmp_path):
-    folder, _ = written
-    assert results_name(folder, tmp_path.joinpath("/photos")) == "test-photos"
-    assert results_name(folder, tmp_path / "photos") == "test-photos-2"
+def test_predictions_that_are_not_numbers_are_reported(session, tmp_path):
+    with tf.Graph().as_default():
+        model = ByBrightness((10, 10, 3), 4, sharpness=float("nan"))
+        sess = session(model)
+        sess.run(tf.compat.v1.global_variables_initializer())
+    splits = Splits(brightness_set(), None, brightness_set(), tuple("abcd"), "")
+    results, names = RunTest(sess, model, RunConfig(), 1).on_held_out(splits, tmp_path)
+    assert (results["calibration"]["ece"], results["errors"]) == (None, [])
+    assert all((tmp_path / name).is_file() for name in names)
+    assert json.loads((tmp_path / "test.json").read_text()) == results
+    assert score_lines(results)[0] == "8 test images, weights of epoch 1"
 
 
-def test_the_page_of_many_classes_shows_what_stands_out(results, tmp_path):
-    info = {"class_names": results["class_names"], "input_shape": [8, 8, 3]}
-    run = RunDirectory.create(tmp_path / "run", RunConfig(), info)
-    (run.path / "test.json").write_text(json.dumps(results))
-    text = write_run_page(run.path).read_text()
-    assert len(text) < 50_000
-    assert "Lowest recall of 1200 classes" in text
-    assert '<td>class-7</td><td>class-8</td><td class="number">6</td><td class="number">0.6000</td>' in text
-    assert "train with --data.reflect false" in text
+@pytest.mark.parametrize("repeats", [1, 10])
+def test_a_test_of_what_was_held_out_fits_the_temperature_on_the_validation_set(net, tmp_path, repeats):
+    val = brightness_set(np.tile(LEVELS, repeats), np.tile(TRUTH, repeats))
+    splits = Splits(brightness_set(), val, brightness_set(file_names=map(str, LEVELS)), tuple("abcd"), "")
+    results, names = RunTest(*net, RunConfig(), 7).on_held_out(splits, tmp_path)
+    written = json.loads((tmp_path / "calibration.json").read_text())
+    assert (written["epoch"], results["epoch"], results["split"]) == (7, 7, "test")
+    assert written["temperature"] == results["calibration"]["temperature"]
+    if repeats == 1:
+        assert written["reason"] == "the validation set has 8 images, and 50 are needed"
+        assert written["reason"] in score_lines(results)[3]
+    else:  # two of eight are wrong, of which the network is nearly certain
+        assert 3 < written["temperature"] < 12
+        assert written["nll_calibrated"] < written["nll"]
+        assert results["calibration"]["ece_calibrated"] < results["calibration"]["ece"]
+    assert [entry["predicted"] for entry in results["errors"]] == ["2", "0"]
+    expected = {"test.json", "test-confusion.png", "test-predictions.csv", "test-errors", "calibration.json"}
+    assert set(names) == {path.name for path in tmp_path.iterdir()} == expected
 
 
-def test_the_results_of_a_published_run_lie_elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    info = {"class_names": ["a", "b"], "input_shape": [8, 8, 3]}
-    own = RunDirectory.create(tmp_path / "own", RunConfig(), info)
-    published = RunDirectory.create(tmp_path / "net", RunConfig(), {**info, "published": True})
-    assert results_folder(own, None) == own.path
-    folder = results_folder(published, None)
-    assert folder.resolve() == tmp_path / "runs" / "tests" / "net"
-    assert folder.is_dir()
-    assert results_folder(published, tmp_path / "asked" / "for") == tmp_path / "asked" / "for"
-    with pytest.raises(StorageError, match="cannot write .*: Not a directory; choose another --output"):
-        results_folder(own, own.path / "config.yaml" / "x")
-
-
-@pytest.mark.fault(33)
-def test_results_that_cannot_be_written_give_no_traceback(tmp_path):
-    results = {"class_names": ["a", "b"], "confusion_matrix": [[1, 0], [0, 1]]}
-    with pytest.raises(StorageError, match=r"cannot write the results in .*: No such file .*; make room"):
-        write_results(results, tmp_path / "gone", "test")
-
-
-@pytest.mark.fault(32)
-def test_what_a_killed_test_left_is_removed_by_the_next(tmp_path):
-    abandoned = tmp_path / f".tmp-{'0' * 32}"
-    abandoned.touch()
-    os.utime(abandoned, (0, 0))
-    write_results({"class_names": ["a", "b"], "confusion_matrix": [[1, 0], [0, 1]]}, tmp_path, "test")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["test-confusion.png", "test.json"]
+@pytest.mark.parametrize(
+    ("config", "asked", "crops"),
+    [
+        ({}, None, [1, 10]),
+        ({"test_crops": "one"}, None, [1]),
+        ({"test_crops": "one"}, True, [1, 10]),
+        ({}, False, [1]),
+    ],
+)
+def test_a_run_is_tested_by_the_crops_of_its_configuration_unless_others_are_asked_for(
+    net, tmp_path, config, asked, crops
+):
+    splits = Splits(brightness_set(), None, brightness_set(), tuple("abcd"), "")
+    config = RunConfig.from_dict({"train": config})
+    test = RunTest(*net, config, 7, all_crops=asked, label_issues=True)
+    results, _ = test.on_held_out(splits, tmp_path)
+    assert [entry["crops"] for entry in results["scores"]] == crops
+    assert [issue["file"] for issue in results["label_issues"]] == ["6", "2"]
+    table = (tmp_path / "test-label-issues.csv").read_text().splitlines()
+    assert [line.split(",")[:3] for line in table[1:]] == [["6", "0", "2"], ["2", "1", "0"]]

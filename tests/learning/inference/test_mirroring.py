@@ -40,7 +40,8 @@ def initialized(session, model):
 def results_of(session, dataset):
     with tf.Graph().as_default():
         model = LeftIsBright((10, 10, 3), 2)
-    results = evaluate(initialized(session, model), model, dataset, evaluator="accuracy", batch_size=16)
+    sess = initialized(session, model)
+    results, _ = evaluate(sess, model, dataset, evaluator="accuracy", batch_size=16)
     return {**results, "split": "test", "epoch": 1}
 
 
@@ -62,7 +63,7 @@ def test_no_hint(session, options):
     results = results_of(session, arrows(**options))
     assert mirroring_hint(results) is None
     assert (results["mirroring"] is None) == ("reflect" in options)
-    assert len(score_lines(results)) == 3
+    assert not any("mirrored" in line for line in score_lines(results))
 
 
 def test_earlier_results_have_no_hint():
@@ -86,7 +87,7 @@ def test_labels_can_be_class_numbers(session):
         model = LeftIsBright((10, 10, 3), 2)
     sess = initialized(session, model)
     found, expected = (
-        evaluate(sess, model, dataset, evaluator="accuracy", batch_size=16)
+        evaluate(sess, model, dataset, evaluator="accuracy", batch_size=16).results
         for dataset in (numbers, one_hot_set)
     )
     assert found["confusion_matrix"] == expected["confusion_matrix"]

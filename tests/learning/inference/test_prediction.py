@@ -1,6 +1,7 @@
 """learning/inference/prediction.py: the label of an image does not depend on the images beside it."""
 
 import io
+import tarfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -52,6 +53,15 @@ def test_all_images_go_through_one_graph_whichever_can_be_read(session, runs, co
     )
     assert [bool(row.error) for row in rows] == [i == 5 for i in range(count)]
     assert runs == expected
+
+
+def test_the_images_in_a_tar_archive_are_labelled(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w:") as archive:
+        member = tarfile.TarInfo("holiday/1.jpg")
+        member.size = 5
+        archive.addfile(member, io.BytesIO(b"image"))
+    [file] = image_files([str(tmp_path / "a.tar")])
+    assert (file.name, file.read()) == (str(tmp_path / "a.tar" / "holiday" / "a" / "1.jpg"), b"image")
 
 
 @pytest.mark.parametrize("resize", ["squash", "crop", "letterbox"])

@@ -54,6 +54,15 @@ def test_a_folder_of_that_name_that_is_not_a_run_does_not(tmp_path, monkeypatch)
     assert RunConfig.from_dict(NAMED).with_absolute_paths().model.init == "efficientnet-lite0"
 
 
+@pytest.mark.parametrize("name", ["efficientnet-lit0", "efficient-lite0", "eficientnet-lite0"])
+@pytest.mark.fault(20)
+def test_a_misspelt_name_gets_a_suggestion(name, tmp_path):
+    with pytest.raises(CheckpointError, match=rf"{name} does not exist; did you mean efficientnet-lite0\?"):
+        open_run(name)
+    with pytest.raises(CheckpointError, match="is not a run directory"):
+        open_run(tmp_path)
+
+
 def test_other_names_are_paths():
     with pytest.raises(CheckpointError, match="efficientnet-lite9 does not exist"):
         open_run("efficientnet-lite9")

@@ -1,0 +1,118 @@
+"""What do many images cost: time until the first batch, batches per second, and memory, by store and size?
+
+Tiny pictures in files or in tar archives are loaded with `store: cache` and `store: files`, once to list them and
+once more in a fresh process, as every later run does. What a photograph takes to decode is in `input`.
+"""
+
+import argparse
+import io
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness.benchmark import Benchmark, count
+from benchmarks.harness.markdown import markdown
+from benchmarks.harness.peak_memory import PeakMemory, call_fresh
+from benchmarks.harness.results import Figures
+from datasets.folder import load_folder
+from learning.terminal.command import ScriptParser
+
+SIDE, CROP, BATCH = 8, 8, 128  # pixels of the pictures, which are not resized; images
+CLASSES, OF_ARCHIVE = 1000, 10_000  # of the set; pictures in an archive
+FORMS, STORES = ("files", "archives"), ("cache", "files")
+SECONDS = 5.0  # of cutting batches
+
+
+def picture(number: int) -> bytes:
+    """Return a picture with pixels of its own, as PPM."""
+    pixels = np.zeros((SIDE, SIDE, 3), np.uint8)
+    pixels.ravel()[:4] = np.frombuffer(number.to_bytes(4, "little"), np.uint8)
+    return b"P6 %d %d 255\n" % (SIDE, SIDE) + pixels.tobytes()
+
+
+def write(folder: Path, form: str, num_images: int) -> None:
+    """Write the pictures, the classes in turn."""
+    if form == "files":
+        for number in range(num_images):
+            path = folder / f"{number % CLASSES:04}" / f"{number:08}.ppm"
+            if number < CLASSES:
+                path.parent.mkdir(parents=True)
+            path.write_bytes(picture(number))
+        return
+    folder.mkdir()
+    for start in range(0, num_images, OF_ARCHIVE):
+        with tarfile.open(folder / f"{start:08}.tar", "w:") as archive:
+            for number in range(start, min(start + OF_ARCHIVE, num_images)):
+                member, content = tarfile.TarInfo(f"{number % CLASSES:04}/{number:08}.ppm"), picture(number)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+
+
+def work(folder: Path, store: str, cache: Path, seconds: float) -> dict[str, Any]:
+    """Load the set and cut batches; to be called in a fresh process."""
+    with PeakMemory() as memory:
+        start = time.perf_counter()
+        options: dict[str, Any] = {
+            "image_size": SIDE,
+            "crop_size": CROP,
+            "val_fraction": 0,
+            "test_fraction": 0,
+        }
+        train = load_folder(folder, store=store, cache_dir=cache, **options).train
+        train.next_batch(BATCH)
+        first, images = time.perf_counter() - start, 0
+        start = time.perf_counter()
+        while not images or time.perf_counter() - start < seconds:
+            images += len(train.next_batch(BATCH)[0])
+        per_second = images / (time.perf_counter() - start)
+    return {"first_batch_seconds": first, "images_per_second": per_second, "peak_bytes": memory.peak}
+
+
+def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
+    """Measure every form and store at every size."""
+    rows: list[dict[str, Any]] = []
+    for num_images in [CLASSES] if arguments.quick else arguments.images:
+        for form in FORMS:
+            with tempfile.TemporaryDirectory() as place:
+                folder = Path(place) / "images"
+                write(folder, form, num_images)
+                for store in STORES:
+                    row = {"images": num_images, "form": form, "store": store}
+                    given = (folder, store, Path(place) / "cache", 0.0 if arguments.quick else SECONDS)
+                    for when in ("new", "again"):
+                        row[when] = call_fresh(work, *given, quick=arguments.quick)
+                    print(row, flush=True)
+                    rows.append(row)
+                    yield {"rows": rows}
+
+
+def table(figures: Figures) -> str:
+    """Return a row for each size, form and store."""
+    header = ["images", "in", "`data.store`", "list, s", "again, s", "images/s", "memory, MB"]
+    rows = [
+        [
+            f"{row['images']:,}",
+            row["form"],
+            row["store"],
+            f"{row['new']['first_batch_seconds']:.1f}",
+            f"{row['again']['first_batch_seconds']:.1f}",
+            f"{row['again']['images_per_second']:,.0f}",
+            f"{row['again']['peak_bytes'] / 1e6:,.0f}",
+        ]
+        for row in figures["rows"]
+    ]
+    return markdown(header, rows)
+
+
+def add_options(parser: ScriptParser) -> None:
+    """Add --images."""
+    sizes = [1000, 100_000, 1_000_000]
+    parser.add_argument("--images", type=count, nargs="+", default=sizes, metavar="N", help="of the sets")
+
+
+main = Benchmark(name="stores", text=__doc__, steps=steps, table=table, add_options=add_options)

@@ -1,0 +1,147 @@
+"""List the images in tar archives ("shards"), and read each from its place in the archive.
+
+    DIR/*.tar, or one FILE.tar               members CLASS/NAME.jpg, as in a folder
+    members KEY.jpg and KEY.cls              WebDataset: the text of KEY.cls is the class
+    DIR/train-000000.tar, DIR/val-000000.tar, ...   the part is the first word of the archive's name
+
+Nothing is extracted. Archives must not be compressed: a member of a compressed archive cannot be read without
+those before it.
+"""
+
+import re
+import tarfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from datasets.errors import DataError, escape_name, shortened
+from datasets.image_files.folder_names import PART_OF
+from datasets.image_files.source import NO_SIZE, Source, SourceFile, is_ignored, parts_of
+from datasets.images.decode import ImageError
+from datasets.images.formats import IMAGE, START_BYTES, KindsByContent, kind_by_name, kind_by_start
+
+SUFFIX, CLASS_SUFFIX = ".tar", ".cls"
+MOST_CLASS_BYTES = 256  # of the text of KEY.cls
+MAX_MEMBER_BYTES = 72 * 2**20  # the limit of a file in a folder
+
+
+class _Place(NamedTuple):
+    """Where the bytes of a member are."""
+
+    shard: int
+    offset: int
+    size: int
+
+
+class TarSource(Source):
+    """The images in one tar archive, or in all those of a folder.
+
+    The name of an image contains that of its archive, so that equal names in different archives are different
+    images: [PART/][CLASS/]SHARD/NAME, or [PART/]CLASS/SHARD/[FOLDER/]NAME if KEY.cls names the class.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._shards = [path] if path.is_file() else shards_in(path)
+        self._places: dict[str, _Place] = {}
+
+    @property
+    def identity(self) -> str:
+        """Return the paths, sizes and times of the archives."""
+        found = ((path.resolve(), path.stat()) for path in self._shards)
+        return repr([(str(path), status.st_size, status.st_mtime_ns) for path, status in found])
+
+    def read(self, name: str) -> bytes:
+        _ = self._listing  # fills _places
+        shard, offset, size = self._places[name]
+        if size > MAX_MEMBER_BYTES:
+            raise ImageError(f"{size} bytes are more than the {MAX_MEMBER_BYTES} that are read")
+        try:
+            content = self._bytes(shard, offset, size)
+        except OSError as error:
+            raise ImageError(f"cannot be read from the archive ({error.strerror})") from error
+        if len(content) < size:
+            raise ImageError("cannot be read from the archive, which ends before it does")
+        return content
+
+    def found(self) -> str:
+        return shortened([path.name for path in self._shards])
+
+    def _bytes(self, shard: int, offset: int, size: int) -> bytes:
+        with open(self._shards[shard], "rb") as file:
+            file.seek(offset)
+            return file.read(size)
+
+    def _list(self) -> Iterator[SourceFile]:
+        kinds = KindsByContent()
+        for number, path in enumerate(self._shards):
+            members = dict(_members(path))  # the last of equal names
+            for name, (offset, size) in members.items():
+                *folders, base = parts = parts_of(name)
+                if base.endswith(CLASS_SUFFIX) or any(map(is_ignored, parts)):
+                    continue
+                kind = kind_by_name(name) or kinds.kind(name, partial(self._kind_by_start, number, offset))
+                label = members.get(_key(name) + CLASS_SUFFIX)
+                if label:
+                    named = (self._class_of(number, *label), path.stem, *folders, base)
+                else:
+                    named = (*folders, path.stem, base)
+                place = "/".join(filter(None, (_part(path), *named)))
+                self._places[place] = _Place(number, offset, size)
+                yield SourceFile(place, size if kind == IMAGE else NO_SIZE, offset, kind)
+
+    def _kind_by_start(self, shard: int, offset: int) -> str:
+        return kind_by_start(self._bytes(shard, offset, START_BYTES))
+
+    def _class_of(self, shard: int, offset: int, size: int) -> str:
+        """Return the text of a member KEY.cls, which names the class."""
+        text = self._bytes(shard, offset, min(size, MOST_CLASS_BYTES)).decode("utf-8", "replace").strip()
+        if not text or "/" in text or text in (".", ".."):
+            raise DataError(
+                f"'{escape_name(self._shards[shard])}' has a class {text!r:.40}; a {CLASS_SUFFIX} member holds the "
+                "name or the number of a class"
+            )
+        return text
+
+
+def shards_in(folder: Path) -> list[Path]:
+    """Return the tar archives in a folder, sorted."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() == SUFFIX and path.is_file())
+
+
+def _members(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yield name, offset and size of every regular file in an archive.
+
+    :raises DataError: it is not a tar archive, it is compressed or cut off, or a name leads out of a folder.
+    """
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                archive.members = []  # type: ignore[attr-defined]  # they would take hundreds of bytes each
+                if not member.isreg() or member.sparse:
+                    continue
+                parts = parts_of(member.name)
+                if member.name.startswith("/") or ".." in parts or not parts:
+                    raise DataError(
+                        f"'{escape_name(path)}' has a member '{escape_name(member.name)}', which leads out of its "
+                        "folder; pack the archive anew"
+                    )
+                yield "/".join(parts), (member.offset_data, member.size)
+    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+        raise DataError(
+            f"'{escape_name(path)}' cannot be read as a tar archive ({error}); give complete archives that are not "
+            "compressed"
+        ) from error
+
+
+def _key(name: str) -> str:
+    """Return what the members of one sample share: the name up to the first dot after the folder."""
+    folder, slash, base = name.rpartition("/")
+    return f"{folder}{slash}{base.partition('.')[0]}"
+
+
+def _part(path: Path) -> str:
+    """Return train, val or test if an archive's name begins with such a word, else ""."""
+    word = re.match("[a-z]+", path.stem.lower())
+    return PART_OF.get(word[0], "") if word else ""

@@ -1,0 +1,1 @@
+"""Export trained networks for other programs, and check what they answer."""

@@ -1,0 +1,1 @@
+"""Write exports: one module for each format, and the table of them."""

@@ -1,0 +1,1 @@
+"""Say what the figures of a run show, and what to try next."""

@@ -1,0 +1,1 @@
+"""Answer requests over HTTP with the weights of a run: `serve.py`."""

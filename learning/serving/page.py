@@ -1,0 +1,61 @@
+"""The page of a server, where people drop photographs and see their classes."""
+
+import base64
+import hashlib
+from pathlib import Path
+
+import jinja2
+
+from learning.serving.limits import Limits
+
+FOLDER = Path(__file__).parent
+TEMPLATE, SCRIPT, STYLE = "page.html.jinja", "page.js", "page.css"
+NAMED = 12  # classes that the page lists
+
+
+class Page:
+    """One HTML document that asks nothing of the network but predictions of its own server.
+
+    :ivar html: the document, with its script and its style inside.
+    :ivar policy: the Content-Security-Policy that allows exactly these.
+    """
+
+    def __init__(self, name: str, class_names: tuple[str, ...], limits: Limits, *, has_maps: bool) -> None:
+        """Write the document.
+
+        :param has_maps: answers have maps of where the network finds a class.
+        """
+        loader, undefined = jinja2.FileSystemLoader(FOLDER), jinja2.StrictUndefined
+        environment = jinja2.Environment(
+            loader=loader, autoescape=True, trim_blocks=True, undefined=undefined
+        )
+        script, style = ((FOLDER / file).read_text(encoding="utf-8") for file in (SCRIPT, STYLE))
+        settings = {"requestBytes": limits.request_bytes}
+        html = environment.get_template(TEMPLATE).render(
+            name=name,
+            named=class_names[:NAMED],
+            num_classes=len(class_names),
+            script=script,
+            style=style,
+            has_maps=has_maps,
+            settings=settings,
+        )
+        self.html = html.encode("utf-8", "replace").decode("utf-8")  # a folder's name may not be text
+        self.policy = "; ".join(
+            [
+                "default-src 'none'",
+                f"script-src {_allowed(script)}",
+                f"style-src {_allowed(style)}",
+                "img-src data:",
+                "connect-src 'self'",
+                "base-uri 'none'",
+                "form-action 'none'",
+                "frame-ancestors 'none'",
+            ]
+        )
+
+
+def _allowed(text: str) -> str:
+    """Return the source expression of an inline script or style."""
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"

@@ -1,0 +1,1 @@
+"""Show a run to people: its page while it trains, how well it fits, TensorBoard, MLflow."""

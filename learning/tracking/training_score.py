@@ -1,0 +1,44 @@
+"""Score the network on its own training images as on new ones, to see whether it overfits.
+
+The figures of training itself do not show that: they are of augmented images, with dropout, and of weights that
+were still changing.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets.dataset import DataSet
+from datasets.storage.atomic import write_text
+from learning.evaluators import EVALUATORS, class_indices
+from models.convnet import ConvNet
+
+MOST_IMAGES = 5000  # for which a 95% interval is at most 1.4 percent to each side
+
+
+def score_training(
+    sess: Any, model: ConvNet, train_set: DataSet, *, evaluator: str, batch_size: int, at_most: int
+) -> dict[str, Any]:
+    """Score the centre crops of training images, taken evenly from the whole set.
+
+    :param at_most: images; a pass over as many as are held out takes no longer than their test.
+    :return: num_images and num_right of each class, and score, that of the evaluator (None if it has none for
+        these images).
+    """
+    count = min(train_set.num_examples, at_most, MOST_IMAGES)
+    some = train_set.subset(np.linspace(0, train_set.num_examples - 1, count).astype(int))
+    pred = model.predict(sess, some, batch_size=batch_size, augment_pred=False)
+    truth = class_indices(some.labels, model.num_classes)
+    right = truth[truth == pred.argmax(axis=1)]
+    score = float(EVALUATORS[evaluator]().score(some.labels, pred))
+    finite = score if math.isfinite(score) else None
+    by_class = [np.bincount(classes, minlength=model.num_classes).tolist() for classes in (truth, right)]
+    return {"num_images": by_class[0], "num_right": by_class[1], "score": finite}
+
+
+def write_training_score(found: dict[str, Any], path: Path) -> None:
+    """Write the result of `score_training`, and of which epoch the weights are, as JSON."""
+    write_text(path, json.dumps(found, indent=1))
