@@ -20,7 +20,7 @@ COMMANDS = {
     "memory": "speed.memory",
     "filter_gradients": "speed.filter_gradients",
     "freezing": "speed.freezing",
-    "workers": "speed.workers",
+    "workers": "cluster.workers",
     "transfer": "accuracy.transfer",
     "reproduce": "reproduce",
     "performance": "performance",

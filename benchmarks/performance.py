@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks.accuracy import transfer
+from benchmarks.cluster import workers
 from benchmarks.harness.benchmark import command_parser
 from benchmarks.harness.comparison import PEERS, measured_peers, newest_instructions, range_of_medians
 from benchmarks.harness.markdown import README, RESULTS, ROOT, markdown, rewrite
@@ -25,7 +26,6 @@ from benchmarks.speed import (
     serving,
     start,
     training,
-    workers,
 )
 
 DOCUMENT = ROOT / "docs" / "performance.md"

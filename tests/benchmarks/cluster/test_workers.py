@@ -1,8 +1,8 @@
-"""benchmarks/speed/workers.py: two workers against one process."""
+"""benchmarks/cluster/workers.py: two workers against one process."""
 
 import json
 
-from benchmarks.speed import workers
+from benchmarks.cluster import workers
 
 
 def test_two_workers_and_one_process_take_turns(tmp_path, capsys):
