@@ -75,6 +75,9 @@ TABLES: dict[str, Callable[[Figures], str]] = {
 }
 NEEDED = {"transfer": " --data-dir DIR"}  # by the command, beside --output
 PICTURES = {"transfer": "accuracy-by-images.png"}  # in docs/, drawn by the command
+ALTS = {
+    "transfer": "accuracy by the number of images of each class: from scratch, the last layer, all layers"
+}
 
 
 def machine(figures: Figures) -> str:
@@ -175,10 +178,10 @@ def part(name: str, table: Callable[[Figures], str]) -> str:
     """Return the tables of a benchmark, and its picture, if it has one."""
     command = f"python -m benchmarks {name}{NEEDED.get(name, '')}"
     missing = f"Not measured yet: `{command} --output benchmarks/results/{name}.json`."
-    content = [f"{machine(one)}\n\n{table(one)}" for one in measured(name)]
+    content = [f"{machine(one)}\n\n{table(one)}" for one in measured(name)] or [missing]
     if (picture := PICTURES.get(name)) and (DOCUMENT.parent / picture).exists():
-        content.append(f"![{name}]({picture})")
-    return "\n\n".join(content) or missing
+        content.append(f"![{ALTS[name]}]({picture})")
+    return "\n\n".join(content)
 
 
 def main(words: Sequence[str]) -> None:
