@@ -75,3 +75,8 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     known = sorted(known)
     near = difflib.get_close_matches(word, known, n=1)
     return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known)}"
+
+
+def encodable(text: object) -> str:
+    """Return a text without what UTF-8 cannot encode, such as the undecodable bytes of a file name: each as "?"."""
+    return str(text).encode("utf-8", "replace").decode("utf-8")

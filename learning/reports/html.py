@@ -8,6 +8,7 @@ from pathlib import Path
 import jinja2
 import numpy as np
 
+from datasets.errors import encodable
 from datasets.storage.atomic import write_text
 from learning.reports.charts import Chart
 
@@ -71,7 +72,7 @@ def write_page(path: str | Path, *, title: str, sections: Sequence[Section]) -> 
     environment.filters |= {"digits": digits}
     environment.tests |= {"shaded": lambda value: isinstance(value, Shaded)}
     page = environment.get_template(TEMPLATE).render(title=title, sections=sections)
-    write_text(Path(path), page.encode("utf-8", "replace").decode("utf-8"))
+    write_text(Path(path), encodable(page))
 
 
 def read_picture(path: Path, caption: str) -> Picture | None:

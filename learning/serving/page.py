@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jinja2
 
+from datasets.errors import encodable
 from learning.serving.limits import Limits
 
 FOLDER = Path(__file__).parent
@@ -40,7 +41,7 @@ class Page:
             has_maps=has_maps,
             settings=settings,
         )
-        self.html = html.encode("utf-8", "replace").decode("utf-8")  # a folder's name may not be text
+        self.html = encodable(html)  # a folder's name may not be text
         self.policy = "; ".join(
             [
                 "default-src 'none'",

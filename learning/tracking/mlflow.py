@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from datasets.errors import encodable
 from datasets.storage.atomic import write_text
 from learning.callbacks import Callback, Training
 from learning.config.recipes import flatten
@@ -76,7 +77,7 @@ class MlflowTracking(Callback):
             return
         found = self._client.get_experiment_by_name(self._experiment)
         experiment = found.experiment_id if found else self._client.create_experiment(self._experiment)
-        name = training.save_dir.name.encode("utf-8", "replace").decode("utf-8")
+        name = encodable(training.save_dir.name)
         self._run_id = self._client.create_run(experiment, run_name=name).info.run_id
         write_text(file, json.dumps({"run_id": self._run_id, "tracking_uri": self._uri}))
         self._client.log_batch(self._run_id, params=_parameters(training.config.as_dict()))
@@ -114,7 +115,7 @@ def _parameters(config: Mapping[str, Any]) -> list[Any]:
     """Return the options of a run by their names on the command line, as text."""
     from mlflow.entities import Param
 
-    texts = {key: str(value).encode("utf-8", "replace").decode() for key, value in flatten(config).items()}
+    texts = {key: encodable(value) for key, value in flatten(config).items()}
     return [Param(key, text[:MAX_PARAMETER]) for key, text in texts.items()]
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix
 
 from datasets.dataset import DataSet
+from datasets.errors import encodable
 from learning.callbacks import Callback, Training
 from learning.config.recipes import flatten
 from learning.evaluators import class_indices
@@ -159,7 +160,7 @@ def _options(training: Training) -> v1.Summary | None:
     hparams_pb = _hparams_pb()
     if hparams_pb is None:
         return None
-    name = training.save_dir.name.encode("utf-8", "replace").decode("utf-8")
+    name = encodable(training.save_dir.name)
     summary = hparams_pb(plain_options(training.config.as_dict()), trial_id=name, start_time_secs=time.time())
     return v1.Summary.FromString(summary.SerializeToString())
 
@@ -178,8 +179,6 @@ def _hparams_pb() -> Callable[..., Any] | None:
 def plain_options(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
     """Return the options of a run by their names on the command line; what is not a number or a switch is text."""
     return {
-        key: value
-        if isinstance(value, bool | int | float)
-        else str(value).encode("utf-8", "replace").decode()
+        key: value if isinstance(value, bool | int | float) else encodable(value)
         for key, value in flatten(config).items()
     }
