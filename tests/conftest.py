@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # the tests describe a processor; see docs/gpu.md
 
 import numpy as np
 import pytest
