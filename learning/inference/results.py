@@ -59,7 +59,7 @@ def write_results(results: dict[str, Any], folder: Path, name: str) -> list[str]
     :return: the files' names.
     :raises StorageError: they cannot be written.
     """
-    from learning.reports.plots import draw_confusion_matrix  # matplotlib takes a while to import
+    from learning.pictures.plots import draw_confusion_matrix  # matplotlib takes a while to import
 
     matrix, class_names = np.asarray(results["confusion_matrix"]), results["class_names"]
     names = [f"{name}.json", f"{name}-confusion.png"]

@@ -1,4 +1,4 @@
-"""Read a confusion matrix, as numbers and as text; `learning.reports.plots` draws it.
+"""Read a confusion matrix, as numbers and as text; `learning.pictures.plots` draws it.
 
 A matrix has K x K counts: rows are true classes, columns predicted classes; `class_names` are in the same order.
 All functions raise ValueError for another shape, negative or fractional counts, or a different number of names.

@@ -1,6 +1,5 @@
 """Write one HTML file, which needs no other file and no script, from sections of text, tables and pictures."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +9,10 @@ import numpy as np
 
 from datasets.errors import encodable
 from datasets.storage.atomic import write_text
+from learning.pictures.in_memory import KINDS, data_uri
 from learning.reports.charts import Chart
 
 TEMPLATE = "page.html.jinja"
-KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}  # by the first bytes of a file
 MAX_PICTURE_BYTES = 16 * 2**20
 
 
@@ -28,10 +27,10 @@ class Picture:
     @property
     def address(self) -> str:
         """Return the data URI. ValueError for bytes of another format."""
-        kind = next((kind for start, kind in KINDS.items() if self.data.startswith(start)), None)
-        if kind is None:
-            raise ValueError(f"the picture {self.caption!r} is neither PNG nor JPEG")
-        return f"data:{kind};base64,{base64.b64encode(self.data).decode('ascii')}"
+        try:
+            return data_uri(self.data)
+        except ValueError as error:
+            raise ValueError(f"the picture {self.caption!r} cannot be shown: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ class LearningCurves(Callback):
             self._draw(training)
 
     def _draw(self, training: Training) -> None:
-        from learning.reports.plots import draw_learning_curves  # importing matplotlib takes a while
+        from learning.pictures.plots import draw_learning_curves  # importing matplotlib takes a while
 
         path = training.save_dir / CURVES_FILE
         metric = training.config.train.evaluator

@@ -90,7 +90,7 @@ def serve() -> None:
     import learning.inference.evaluation
     import learning.inference.prediction
     import learning.optimizers
-    import learning.reports.plots
+    import learning.pictures.plots
     import learning.reports.run_page
     import learning.training.training_images  # noqa: F401
 

@@ -53,7 +53,7 @@ def config(init=None, data=None, train=None, optimizer=None, data_dir=None, **mo
 def source(tmp_path_factory):
     """A run on the ten digits, and its results."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("learning.reports.plots.draw_learning_curves", lambda *a, **k: None)
+        patch.setattr("learning.pictures.plots.draw_learning_curves", lambda *a, **k: None)
         path = tmp_path_factory.mktemp("source") / "run"
         return path, fit(config(), path, verbose=False)
 

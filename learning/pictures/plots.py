@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from learning.pictures.drawing import Axes, Figure, MaxNLocator, plain, save, shortened, wrapped
 from learning.reports.confusion import checked_counts
-from learning.reports.drawing import Axes, Figure, MaxNLocator, plain, save, shortened, wrapped
 
 MAX_COUNTED_CLASSES = 30  # with more, a cell is too small for its count
 MAX_NAMED_CLASSES = 60  # with more, only some classes have their name at the axis

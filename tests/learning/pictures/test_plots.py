@@ -1,4 +1,4 @@
-"""learning/reports/plots.py: the data of lines, the cells of tables, and the pixels of pictures."""
+"""learning/pictures/plots.py: the data of lines, the cells of tables, and the pixels of pictures."""
 
 import os
 import subprocess
@@ -11,13 +11,13 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from learning.reports.confusion import confusion_table, per_class_recall
-from learning.reports.plots import (
+from learning.pictures.plots import (
     MAX_GRID_IMAGES,
     draw_confusion_matrix,
     draw_image_grid,
     draw_learning_curves,
 )
+from learning.reports.confusion import confusion_table, per_class_recall
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -232,7 +232,8 @@ def test_matrix_that_does_not_fit(tmp_path, matrix, names, message):
 
 
 def test_import_brings_neither_pyplot_nor_tensorflow():
-    code = "import sys, learning.reports.plots; sys.exit(len({'matplotlib.pyplot', 'tensorflow'} & {*sys.modules}))"
+    heavy = "{'matplotlib.pyplot', 'tensorflow'} & {*sys.modules}"
+    code = f"import sys, learning.pictures.plots; sys.exit(len({heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -242,7 +243,7 @@ def test_a_read_only_home_prints_nothing(tmp_path):
     unset = ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
     environment = {key: value for key, value in os.environ.items() if key not in unset}
     done = subprocess.run(
-        [sys.executable, "-c", "from learning.reports import plots"],
+        [sys.executable, "-c", "from learning.pictures import plots"],
         cwd=Path(__file__).resolve().parents[3],
         env={**environment, "HOME": str(tmp_path / "home")},
         capture_output=True,
