@@ -30,6 +30,7 @@ from learning.errors import Interrupted, UsageError
 from learning.evaluators import EVALUATORS
 from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory, has_begun, locked
+from learning.runs.files import TRAINING_FILE
 from learning.runs.seen_images import keep_digests, warn_of_seen
 from models.catalogue import model_path
 
@@ -197,7 +198,6 @@ def _tested(sess: Any, model: ConvNet, config: RunConfig, splits: Splits, path: 
     """Test the selected weights on the held-out images, and score some of the training images; write both."""
     from learning.inference.evaluation import RunTest
     from learning.inference.trained import load_selected
-    from learning.reports.run_files import TRAINING_FILE
     from learning.tracking.training_score import score_training, write_training_score
 
     train = config.train

@@ -18,6 +18,7 @@ from datasets.storage.atomic import write_csv
 from datasets.storage.failures import storage_errors
 from datasets.storage.paths import expanded
 from learning.config.run_config import RunConfig
+from learning.confusion import balanced_accuracy, per_class_recall
 from learning.errors import CheckpointError
 from learning.evaluators import EVALUATORS, class_indices
 from learning.inference.calibration import (
@@ -34,7 +35,6 @@ from learning.inference.predicted_images import PredictedImages, write_table
 from learning.inference.results import results_folder, results_name, write_results
 from learning.inference.trained import load_run
 from learning.inference.worst_errors import write_errors
-from learning.reports.confusion import balanced_accuracy, per_class_recall
 from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory
 from learning.terminal.output import is_watched

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from learning.confusion import MAX_TABLE_CLASSES, balanced_accuracy, per_class_recall, top_confusions
 from learning.findings.intervals import interval
 from learning.pictures.in_memory import heat_map, png
 from learning.reports.charts import reliability_diagram
-from learning.reports.confusion import MAX_TABLE_CLASSES, balanced_accuracy, per_class_recall, top_confusions
 from learning.reports.html import Picture, Section, Shaded, read_picture
-from learning.reports.run_files import Tested, WrongPrediction
+from learning.runs.files import Tested, WrongPrediction
 
 MAX_LISTED_CLASSES = 50  # with more, only the worst are listed
 MOST_CONFUSIONS = 20

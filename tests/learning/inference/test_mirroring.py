@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from datasets.dataset import DataSet
 from learning.inference.evaluation import evaluate
-from learning.inference.mirroring import compare, halves
-from learning.reports.scores import MIN_DROP, MIN_Z, mirroring_hint, score_lines
+from learning.inference.mirroring import MIN_DROP, MIN_Z, compare, halves, mirroring_hint
+from learning.reports.scores import score_lines
 from models.nn import ConvNet
 from tests.conftest import make_set, tiny_model
 

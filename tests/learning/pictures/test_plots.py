@@ -17,7 +17,6 @@ from learning.pictures.plots import (
     draw_image_grid,
     draw_learning_curves,
 )
-from learning.reports.confusion import confusion_table, per_class_recall
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -198,37 +197,6 @@ class TestImageGrid:
         with pytest.raises(ValueError, match=message):
             draw_image_grid(images, captions, tmp_path / "grid.png", columns=columns)
         assert not list(tmp_path.iterdir())
-
-
-def test_recall():
-    assert per_class_recall(np.array([[3, 1, 0], [0, 0, 0], [2, 0, 6]])) == [0.75, None, 0.75]
-
-
-def test_confusion_table():
-    table = confusion_table(np.array([[30, 10, 0], [0, 0, 0], [1, 0, 1]]), ["cat", "개", "a\nb"])
-    assert table.splitlines() == [
-        "true \\ predicted  cat  개  a\\nb  recall",
-        "cat                30  10     0  75.00%",
-        "개                  0   0     0       -",
-        "a\\nb                1   0     1  50.00%",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("matrix", "names", "message"),
-    [
-        (np.zeros((2, 3), int), ["a", "b"], r"has shape \(2, 3\); give \(K, K\)"),
-        (np.zeros((0, 0), int), [], r"has shape \(0, 0\)"),
-        (np.zeros((2, 2)), ["a", "b"], "is float64 from 0.0; give counts"),
-        (np.array([[1, -1], [0, 1]]), ["a", "b"], "is int64 from -1; give counts"),
-        (np.eye(2, dtype=int), ["a"], "1 class names for 2 classes"),
-    ],
-)
-def test_matrix_that_does_not_fit(tmp_path, matrix, names, message):
-    with pytest.raises(ValueError, match=message):
-        confusion_table(matrix, names)
-    with pytest.raises(ValueError, match=message):
-        draw_confusion_matrix(matrix, names, tmp_path / "matrix.png")
 
 
 def test_import_brings_neither_pyplot_nor_tensorflow():

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from learning.confusion import checked_counts
 from learning.errors import CheckpointError
-from learning.reports.confusion import checked_counts
 from learning.runs.directory import HISTORY_FILE, RunDirectory
 
 TEST_FILE, TRAINING_FILE, TIMING_FILE = "test.json", "training-score.json", "timing.csv"
