@@ -62,7 +62,7 @@ def fit(
     :param verbose: show on standard output what is trained, and its progress.
     :return: what test.json holds: the scores, figures by class, calibration, confusion matrix and worst errors of
         the test set (or of the set that `split` names: the validation or training set), and the epoch whose weights
-        were tested. See `learning.inference.evaluation.evaluate`.
+        were tested. See `learning.evaluation.evaluate.evaluate`.
     :raises UsageError: an option is unknown or does not fit the data.
     :raises DataError: the images cannot be used.
     :raises CheckpointError: the run cannot be resumed, or not with this configuration.
@@ -196,9 +196,9 @@ def _fit(
 
 def _tested(sess: Any, model: ConvNet, config: RunConfig, splits: Splits, path: Path) -> dict[str, Any]:
     """Test the selected weights on the held-out images, and score some of the training images; write both."""
-    from learning.inference.evaluation import RunTest
+    from learning.evaluation.run_test import RunTest
+    from learning.evaluation.training_score import score_training, write_training_score
     from learning.inference.trained import load_selected
-    from learning.tracking.training_score import score_training, write_training_score
 
     train = config.train
     epoch = load_selected(sess, model, path, train.select).epoch

@@ -20,7 +20,7 @@ from datasets.storage.paths import expanded
 from learning.checkpoints.checksums import write_checksums
 from learning.checkpoints.state import TrainingState
 from learning.errors import CheckpointError, DirectoryInUseError
-from learning.inference.results import results_text
+from learning.evaluation.results import results_text
 from learning.runs.directory import CALIBRATION_FILE, INFO_FILE, RunDirectory, write_config
 from learning.runs.files import TEST_FILE
 from learning.terminal.command import ScriptParser, announce, run_script

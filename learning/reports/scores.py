@@ -1,4 +1,4 @@
-"""Show the results of a test, which `learning.inference.evaluation.evaluate` returned, as lines for people."""
+"""Show the results of a test, which `learning.evaluation.evaluate.evaluate` returned, as lines for people."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy as np
 from datasets.errors import escape_name
 from learning.class_balance import is_imbalanced, listed_counts
 from learning.confusion import MAX_TABLE_CLASSES, balanced_accuracy, neglected_classes
-from learning.inference.mirroring import mirroring_hint
+from learning.evaluation.mirroring import mirroring_hint
 from learning.reports.text_tables import confusion_summary, confusion_table
 
 MOST_NAMED = 3  # classes in a hint

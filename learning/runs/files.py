@@ -31,7 +31,7 @@ class WrongPrediction(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Tested:
-    """The results of `learning.inference.evaluation.evaluate`, as test.json has them."""
+    """The results of `learning.evaluation.evaluate.evaluate`, as test.json has them."""
 
     epoch: int  # whose weights were tested
     split: str  # test, validation, training, or the folder of other images

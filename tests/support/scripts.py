@@ -87,7 +87,7 @@ def warm_scripts() -> Iterator[Callable[..., Done]]:
 
 def serve() -> None:
     """Answer each request, a line on stdin, with the exit code of its process."""
-    import learning.inference.evaluation
+    import learning.evaluation.run_test
     import learning.inference.prediction
     import learning.optimizers
     import learning.pictures.plots

@@ -5,7 +5,7 @@ import pytest
 
 from datasets.augment.windows import center_window, corner_center_crop_reflect, fixed_windows
 from learning.export.inference_graph import IMAGES, PROBABILITIES, inference_graph
-from learning.inference.calibration import use_temperature
+from learning.inference.temperature import use_temperature
 from tests.conftest import make_set, tf, v1
 from tests.support.frozen_nets import build, shake
 

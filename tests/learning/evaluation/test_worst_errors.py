@@ -1,10 +1,10 @@
-"""learning/inference/worst_errors.py: the most confident errors, and their pictures."""
+"""learning/evaluation/worst_errors.py: the most confident errors, and their pictures."""
 
 import numpy as np
 from PIL import Image
 
-from learning.inference.predicted_images import PredictedImages
-from learning.inference.worst_errors import worst_errors, write_errors
+from learning.evaluation.predicted_images import PredictedImages
+from learning.evaluation.worst_errors import worst_errors, write_errors
 from tests.conftest import make_set, tiny_model, v1
 from tests.learning.inference.test_explanation import HandNet, build, started
 

@@ -10,8 +10,8 @@ from datasets.dataset import DataSet
 from datasets.storage.atomic import replacing_folder
 from datasets.storage.failures import storage_errors
 from learning.errors import UsageError
+from learning.evaluation.predicted_images import PredictedImages
 from learning.inference.explanation import GradCam, picture
-from learning.inference.predicted_images import PredictedImages
 from learning.machine.session import v1
 from models.convnet import ConvNet
 
