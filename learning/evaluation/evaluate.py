@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -49,39 +50,64 @@ def evaluate(
     """
     truth = class_indices(dataset.labels, model.num_classes)  # (N,)
     predict = partial(model.predict, sess, batch_size=batch_size, progress=show_progress)
-    scores, mirroring, calibrated = [], None, dict[str, Any]()
-    for augment_pred in (False, True) if all_crops and dataset.num_crops > 1 else (False,):
+    start = time.perf_counter()
+    pred = predict(dataset, augment_pred=False)  # (N, K)
+    scores = [_scores(dataset, truth, pred, evaluator, 1, start)]
+    calibrated, mirroring = calibration(pred, truth, temperature), None
+    if all_crops and dataset.num_crops > 1:
         start = time.perf_counter()
-        if augment_pred and dataset.crops.reflect:
-            plain, mirrored = (predict(half, augment_pred=True) for half in halves(dataset))
-            pred = (plain + mirrored) / 2  # (N, K), the mean over all crops
-            mirroring = compare(truth, plain, mirrored)
-        else:
-            pred = predict(dataset, augment_pred=augment_pred)
-        score = float(EVALUATORS[evaluator]().score(dataset.labels, pred))
-        scores.append(
-            {
-                "crops": dataset.num_crops if augment_pred else 1,
-                "accuracy": float(accuracy_score(truth, pred.argmax(axis=1))),
-                evaluator: score if math.isfinite(score) else None,  # JSON has no NaN
-                "seconds": round(time.perf_counter() - start, 2),
-            }
-        )
-        calibrated = calibrated or calibration(pred, truth, temperature)
+        pred, mirroring = _by_all_crops(predict, dataset, truth)
+        scores.append(_scores(dataset, truth, pred, evaluator, dataset.num_crops, start))
     images = PredictedImages.of(dataset, truth, pred)
-    matrix = confusion_matrix(truth, images.predicted, labels=range(model.num_classes))
-    results = {
-        "num_images": dataset.num_examples,
-        "class_names": list(images.class_names),
-        "scores": scores,
-        "mirroring": mirroring,
-        "calibration": calibrated,
+    return Evaluation(
+        {
+            "num_images": dataset.num_examples,
+            "class_names": list(images.class_names),
+            "scores": scores,
+            "mirroring": mirroring,
+            "calibration": calibrated,
+            **_figures_of_classes(images),
+        },
+        images,
+    )
+
+
+def finite_score(evaluator: str, labels: np.ndarray, pred: np.ndarray) -> float | None:
+    """Return the score of an evaluator, a key of EVALUATORS; None for NaN and Inf, which JSON does not have."""
+    score = float(EVALUATORS[evaluator]().score(labels, pred))
+    return score if math.isfinite(score) else None
+
+
+def _scores(
+    dataset: DataSet, truth: np.ndarray, pred: np.ndarray, evaluator: str, crops: int, start: float
+) -> dict[str, Any]:
+    """Return what is known of one way of cropping, which began at `start`."""
+    return {
+        "crops": crops,
+        "accuracy": float(accuracy_score(truth, pred.argmax(axis=1))),
+        evaluator: finite_score(evaluator, dataset.labels, pred),
+        "seconds": round(time.perf_counter() - start, 2),
+    }
+
+
+def _by_all_crops(
+    predict: Callable[..., np.ndarray], dataset: DataSet, truth: np.ndarray
+) -> tuple[np.ndarray, dict[str, float] | None]:
+    """Return the mean predictions (N, K) of all crops, and how the mirrored ones compare, if there are any."""
+    if not dataset.crops.reflect:
+        return predict(dataset, augment_pred=True), None
+    plain, mirrored = (predict(half, augment_pred=True) for half in halves(dataset))
+    return (plain + mirrored) / 2, compare(truth, plain, mirrored)
+
+
+def _figures_of_classes(images: PredictedImages) -> dict[str, Any]:
+    matrix = confusion_matrix(images.truth, images.predicted, labels=range(len(images.class_names)))
+    return {
         "balanced_accuracy": balanced_accuracy(matrix),
         "per_class": _per_class(images),
         "per_class_recall": per_class_recall(matrix),
         "confusion_matrix": matrix.tolist(),
     }
-    return Evaluation(results, images)
 
 
 def _per_class(images: PredictedImages) -> list[dict[str, Any]]:

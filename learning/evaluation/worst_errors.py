@@ -13,9 +13,8 @@ from learning.errors import UsageError
 from learning.evaluation.predicted_images import PredictedImages
 from learning.inference.explanation import GradCam, picture
 from learning.machine.session import v1
+from learning.runs.files import MOST_ERRORS
 from models.convnet import ConvNet
-
-MOST_ERRORS = 16
 
 
 def worst_errors(images: PredictedImages) -> np.ndarray:

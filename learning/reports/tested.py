@@ -15,7 +15,6 @@ from learning.runs.files import Tested, WrongPrediction
 
 MAX_LISTED_CLASSES = 50  # with more, only the worst are listed
 MOST_CONFUSIONS = 20
-MOST_ERRORS = 16
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -39,7 +38,7 @@ def _scores(tested: Tested) -> Section:
 
 def _errors(tested: Tested, folder: Path) -> Section | None:
     """Return the pictures of the most confidently wrong predictions, or a table where there are none."""
-    errors = tested.errors[:MOST_ERRORS]
+    errors = tested.errors
     if not errors:
         return None
     which = (

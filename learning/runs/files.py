@@ -16,6 +16,7 @@ from learning.runs.directory import HISTORY_FILE, RunDirectory
 
 TEST_FILE, TRAINING_FILE, TIMING_FILE = "test.json", "training-score.json", "timing.csv"
 HISTORY_COLUMNS = ("epoch", "learning_rate", "train_loss", "train_score", "val_score")
+MOST_ERRORS = 16  # of a test
 MOST_TESTS = 20  # further results whose scores are read, the newest ones
 
 
@@ -147,7 +148,7 @@ def parse_results(text: str) -> Tested:
         class_names=names,
         scores=scores,
         matrix=matrix,
-        errors=tuple(map(_wrong_prediction, results.get("errors") or ())),
+        errors=tuple(map(_wrong_prediction, (results.get("errors") or ())[:MOST_ERRORS])),
         calibration=_checked_calibration(calibration)
         if calibration and calibration["ece"] is not None
         else None,

@@ -15,8 +15,8 @@ from typing import Any
 from datasets.errors import encodable
 from datasets.storage.atomic import write_text
 from learning.callbacks import Callback, Training
-from learning.config.recipes import flatten
 from learning.errors import UsageError
+from learning.tracking.options import plain_options
 
 LOCAL_STORE = "sqlite:///mlflow.db"
 RUN_FILE = "mlflow.json"  # in a run directory: where a resumed run goes on
@@ -115,8 +115,7 @@ def _parameters(config: Mapping[str, Any]) -> list[Any]:
     """Return the options of a run by their names on the command line, as text."""
     from mlflow.entities import Param
 
-    texts = {key: encodable(value) for key, value in flatten(config).items()}
-    return [Param(key, text[:MAX_PARAMETER]) for key, text in texts.items()]
+    return [Param(key, str(value)[:MAX_PARAMETER]) for key, value in plain_options(config).items()]
 
 
 def _client(uri: str) -> Any:

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,9 @@ from sklearn.metrics import confusion_matrix
 from datasets.dataset import DataSet
 from datasets.errors import encodable
 from learning.callbacks import Callback, Training
-from learning.config.recipes import flatten
 from learning.evaluators import class_indices
 from learning.pictures.in_memory import heat_map, png
+from learning.tracking.options import plain_options
 from models.runtime.tensorflow_paths import plain_folder
 
 NUM_IMAGES = 8  # of training images
@@ -169,11 +169,3 @@ def _hparams_pb() -> Callable[..., Any] | None:
         )
         return None
     return api.hparams_pb
-
-
-def plain_options(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
-    """Return the options of a run by their names on the command line; what is not a number or a switch is text."""
-    return {
-        key: value if isinstance(value, bool | int | float) else encodable(value)
-        for key, value in flatten(config).items()
-    }
