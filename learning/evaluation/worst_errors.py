@@ -50,11 +50,10 @@ def write_errors(
     files = [f"{number:02}.jpg" for number in range(len(indices))]
     with (
         storage_errors(folder.parent, f"cannot write {folder}", "make room"),
-        replacing_folder(folder, f".writing-{folder.name}") as temporary,
+        replacing_folder(folder, f".writing-{folder.name}", over=True) as temporary,
     ):
         for file, crop, heat in zip(files, crops, heats, strict=True):
             picture(crop, heat).save(temporary / file, quality=90)
-        shutil.rmtree(folder, ignore_errors=True)
     return [
         {
             "file": images.files[index],
