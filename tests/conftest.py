@@ -25,7 +25,7 @@ with kernels.choosing_kernels():  # the tests compute as the scripts do
 
 from datasets.dataset import DataSet
 from learning.machine.precision import bfloat16_fails
-from learning.reports import plots
+from learning.pictures import plots
 from models.catalogue import MODELS, model_class
 from models.layers import batch_norm, conv_layer, dropout, fc_layer, global_average_pool
 from models.nn import ConvNet

@@ -26,7 +26,7 @@ import tests.conftest  # noqa: F401  quiet TensorFlow, with the kernels of the s
 # isort: split
 import tensorflow as tf
 
-import learning.inference.evaluation
+import learning.evaluation.run_test
 import learning.reports.run_page  # noqa: F401
 from learning.checkpoints.store import CheckpointStore
 from learning.config.run_config import RunConfig

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("datasets", "models", "learning", "benchmarks")
+CHAIN = ("pictures", "training", "inference", "evaluation", "findings", "reports")  # in learning, from below
 FORBIDDEN = {"datasets": {"models", "learning", "tensorflow"}, "models": {"datasets", "learning"}}
 
 
@@ -40,6 +41,18 @@ def test_layers_import_downwards(package):
         name: sorted(bad)
         for name, path in of_package.items()
         if (bad := {other for other in imported(path) if other.split(".")[0] in FORBIDDEN[package]})
+    }
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("package", CHAIN[:-1])
+def test_from_training_to_the_reports_packages_import_downwards(package):
+    above = tuple(f"learning.{other}." for other in CHAIN[CHAIN.index(package) + 1 :])
+    of_package = {name: path for name, path in MODULES.items() if name.startswith(f"learning.{package}.")}
+    wrong = {
+        name: bad
+        for name, path in of_package.items()
+        if (bad := sorted(other for other in imported(path) if f"{other}.".startswith(above)))
     }
     assert wrong == {}
 
