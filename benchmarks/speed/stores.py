@@ -28,7 +28,9 @@ SECONDS = 5.0  # of cutting batches
 
 def picture(number: int) -> bytes:
     """Return a picture with pixels of its own, as PPM."""
-    return (b"P6 %d %d 255\n" % (SIDE, SIDE) + number.to_bytes(4, "little")).ljust(HEADER + 3 * SIDE**2, b"\0")
+    return (b"P6 %d %d 255\n" % (SIDE, SIDE) + number.to_bytes(4, "little")).ljust(
+        HEADER + 3 * SIDE**2, b"\0"
+    )
 
 
 def write(folder: Path, form: str, num_images: int) -> None:
@@ -47,7 +49,9 @@ def write(folder: Path, form: str, num_images: int) -> None:
             for number in range(start, min(start + OF_ARCHIVE, num_images)):
                 member, content = tarfile.TarInfo(f"{number % CLASSES:04}/{number:08}.ppm"), picture(number)
                 member.size = len(content)
-                archive.write(member.tobuf() + content.ljust(tarfile.BLOCKSIZE, b"\0"))  # it fits into a block
+                archive.write(
+                    member.tobuf() + content.ljust(tarfile.BLOCKSIZE, b"\0")
+                )  # it fits into a block
             archive.write(bytes(2 * tarfile.BLOCKSIZE))
 
 

@@ -50,7 +50,7 @@ class LabelledFiles(Sequence[tuple[str, str]]):
 
     def used_classes(self) -> list[str]:
         """Return the classes that occur, sorted."""
-        return [self.classes[label] for label in np.unique(self.labels)]
+        return [self.classes[label] for label in np.flatnonzero(np.bincount(self.labels))]
 
     def class_numbers(self, class_names: Sequence[str]) -> np.ndarray:
         """Return the index of each file's class in class_names, in any Unicode form: (N,) int32."""

@@ -42,7 +42,7 @@ def warn_of_shared(
     :param learned: the key of parts for training.
     """
     for part, rows in parts.items():
-        if part != learned and (pairs := _twins(digests, rows, parts[learned])):
+        if part != learned and len(rows) and (pairs := _twins(digests, rows, parts[learned])):
             named = ", ".join(
                 f"'{escape_name(names[row])}' is '{escape_name(names[twin])}'" for row, twin in pairs[:_NAMED]
             )
