@@ -15,7 +15,7 @@ from datasets.storage.names import Names
 class LabelledFiles(Sequence[tuple[str, str]]):
     """Images of a source with their classes, as a sequence of (name, class) sorted by name.
 
-    A slice or an array of ascending indices gives LabelledFiles.
+    A slice or an array of ascending indices, each given once, selects LabelledFiles.
 
     :param rows: (N,) indices into `Source.files()`.
     :param names: N names.
@@ -40,6 +40,8 @@ class LabelledFiles(Sequence[tuple[str, str]]):
     def __getitem__(self, key: int | slice | np.ndarray) -> "tuple[str, str] | LabelledFiles":
         if isinstance(key, (int, np.integer)):
             return self.names[key], self.classes[self.labels[key]]
+        if isinstance(key, np.ndarray) and len(key) == len(self):
+            return self  # a copy would take 20 bytes for each file
         return LabelledFiles(self.rows[key], self.names[key], self.labels[key], self.classes)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -60,6 +62,8 @@ class LabelledFiles(Sequence[tuple[str, str]]):
 
 def together(source: Source, parts: Collection[LabelledFiles]) -> LabelledFiles:
     """Return the files of some parts of a source as one."""
+    if len(parts) == 1:
+        return next(iter(parts))
     rows, labels = (
         np.concatenate(columns) for columns in zip(*((part.rows, part.labels) for part in parts), strict=True)
     )
