@@ -7,9 +7,8 @@ The parts may also be called training, valid, validation, testing and test1, in 
 """
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -21,11 +20,10 @@ from datasets.image_files.folder_names import TEST, TRAIN, VAL, WHOLE
 from datasets.image_files.folder_or_zip import Source, open_source
 from datasets.image_files.kept_listings import KeptListings
 from datasets.image_files.labelled_files import LabelledFiles, together
-from datasets.image_files.labels import LabelRule, class_names_of, class_of_folder, list_labelled
+from datasets.image_files.labels import LabelRule, Parts, class_names_of, class_of_folder, list_labelled
 from datasets.image_files.unused_files import check_readable_classes
 from datasets.options.loading import Crops, LoadOptions, SplitOptions
 from datasets.splits import Splits, check_seed, make_splits, sample_rows, split_indices
-from datasets.storage.names import Names
 
 MOST_ONE_HOT = 2**28  # bytes of labels; ImageNet's would take 1.3 GB
 
@@ -66,10 +64,9 @@ def load_labelled(source: Source, label_of: LabelRule, options: LoadOptions, see
     files = together(source, labelled.values())
     cached = load_images(source, files.names, options)
     check_readable_classes(source, labelled, cached.bad, listed)
-    readable = files[cached.rows]
-    whole = labelled_dataset(cached, readable, class_names, options.crops, seed)
-    given = {part: np.flatnonzero(np.isin(readable.rows, files.rows)) for part, files in labelled.items()}
-    parts = _parts(whole, given, options, seed)
+    files = files[cached.rows]
+    whole = labelled_dataset(cached, files, class_names, options.crops, seed)
+    parts = _parts(whole, files, labelled, options, seed)
     return make_splits(whole, parts, content=cached.fingerprint, digests=cached.digests, bad_files=cached.bad)
 
 
@@ -97,18 +94,19 @@ def labelled_dataset(
 
 
 def _parts(
-    whole: DataSet, given: Mapping[str, np.ndarray], options: SplitOptions, seed: int
+    whole: DataSet, files: LabelledFiles, labelled: Parts, options: SplitOptions, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the rows of train, val and test; a missing part is drawn from the training images.
 
-    :param given: the rows of the parts that the files are in.
+    :param files: of the images, in order.
     """
+    given = {part: np.flatnonzero(np.isin(files.rows, listed.rows)) for part, listed in labelled.items()}
     pool = given[TRAIN] if TRAIN in given else given[WHOLE]
     fractions = SplitOptions(
         val_fraction=0.0 if VAL in given else options.val_fraction,
         test_fraction=0.0 if TEST in given else options.test_fraction,
     )
-    names, labels = cast(Names, whole.file_names)[pool], whole.classes[pool]
+    names, labels = files.names[pool], whole.classes[pool]
     drawn = split_indices(names, labels, fractions, seed=seed, class_names=whole.class_names)
     train, val, test = (pool[rows] for rows in drawn)
     return train, given.get(VAL, val), given.get(TEST, test)

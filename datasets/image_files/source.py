@@ -75,6 +75,13 @@ class ImageFiles(Sequence[SourceFile]):
         return np.array([next(row for row, name in listed if name == wanted) for wanted in names], np.intp)
 
 
+class _Listing(NamedTuple):
+    """All that a source holds: its images, and the sorted names of the files and folders of each other kind."""
+
+    images: ImageFiles
+    others: dict[str, Names]
+
+
 class Source:
     """The files under one root, without hidden files and those that file managers leave.
 
@@ -94,19 +101,19 @@ class Source:
 
     def files(self) -> ImageFiles:
         """Return all image files, sorted by name."""
-        return self._listing[0]
+        return self._listing.images
 
     def undecoded(self) -> Names:
         """Return the names of images whose formats are not decoded, sorted."""
-        return self._listing[1][UNDECODED]
+        return self._listing.others[UNDECODED]
 
     def others(self) -> Names:
         """Return the names of files that are not images, sorted."""
-        return self._listing[1][OTHER]
+        return self._listing.others[OTHER]
 
     def empty_folders(self) -> list[str]:
         """Return the names of the topmost folders without any file, sorted; of an archive, those that it lists."""
-        folders = set(self._listing[1][FOLDER])
+        folders = set(self._listing.others[FOLDER])
         if not folders:
             return []
         listed = (self.files().names, self.undecoded(), self.others())
@@ -126,10 +133,9 @@ class Source:
         raise NotImplementedError
 
     @cached_property
-    def _listing(self) -> tuple[ImageFiles, dict[str, Names]]:
-        """Return the images, and the sorted names of the files and folders of each other kind."""
+    def _listing(self) -> _Listing:
         sizes, stamps, archives = array("q"), array("q"), array("i")
-        rest: dict[str, list[str]] = {UNDECODED: [], OTHER: [], FOLDER: []}
+        others: dict[str, list[str]] = {UNDECODED: [], OTHER: [], FOLDER: []}
 
         def images() -> Iterator[str]:
             for name, size, stamp, kind, archive in self._list():
@@ -139,10 +145,10 @@ class Source:
                     archives.append(archive)
                     yield name
                 else:
-                    rest[kind].append(name)
+                    others[kind].append(name)
 
         files = ImageFiles(Names.of(images()), np.array(sizes), np.array(stamps), np.array(archives))
-        return files, {kind: Names.of(sorted(names)) for kind, names in rest.items()}
+        return _Listing(files, {kind: Names.of(sorted(names)) for kind, names in others.items()})
 
     def _list(self) -> Iterator[SourceFile]:
         """Yield every file and folder that is not ignored, in any order."""
