@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,26 +30,35 @@ class KeptListings:
     def __init__(self, cache_dir: Path | str | None) -> None:
         self._cache_dir = cache_dir
 
-    def read(self, archive: Path) -> list[SourceFile] | None:
-        """Return the files of an archive, or None if its listing is missing or damaged."""
-        name = _file_name(archive)
+    def files(self, archive: Path, list_files: Callable[[Path], Iterable[SourceFile]]) -> list[SourceFile]:
+        """Return the files of an archive from its listing; if this is missing or damaged, list and keep them."""
+        name = _file_name(archive)  # the archive may change while it is listed
         for root in cache_folders(self._cache_dir):
-            with contextlib.suppress(OSError):
-                content = (root / FOLDER_NAME / name).read_bytes()
-                digest, columns = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-                if hashlib.sha256(columns).digest() == digest:
-                    return _files(columns)
-        return None
+            files = _read(root / FOLDER_NAME / name)
+            if files is not None:
+                return files
+        files = list(list_files(archive))
+        with contextlib.suppress(OSError):  # a cache that cannot be written is reported with the images
+            _write(root / FOLDER_NAME / name, files)
+        return files
 
-    def write(self, archive: Path, files: Sequence[SourceFile]) -> None:
-        """Keep the files of an archive; do nothing if the cache cannot be written."""
-        *_, root = cache_folders(self._cache_dir)
-        folder, columns = root / FOLDER_NAME, _columns(files)
-        with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            remove_abandoned(folder)
-            with replacing(folder / _file_name(archive)) as temporary:
-                temporary.write_bytes(hashlib.sha256(columns).digest() + columns)
+
+def _read(path: Path) -> list[SourceFile] | None:
+    """Return a listing, or None if it is missing or damaged."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, columns = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    return _files(columns) if hashlib.sha256(columns).digest() == digest else None
+
+
+def _write(path: Path, files: Sequence[SourceFile]) -> None:
+    columns = _columns(files)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(path.parent)
+    with replacing(path) as temporary:
+        temporary.write_bytes(hashlib.sha256(columns).digest() + columns)
 
 
 def _file_name(archive: Path) -> str:

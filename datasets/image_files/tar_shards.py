@@ -10,7 +10,7 @@ those before it.
 
 import re
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -66,18 +66,9 @@ class TarSource(Source):
 
     def _list(self) -> Iterator[SourceFile]:
         for number, path in enumerate(self._shards):
-            for name, size, offset, kind, _ in self._listed(path):
+            files = _files_of(path) if self._kept is None else self._kept.files(path, _files_of)
+            for name, size, offset, kind, _ in files:
                 yield SourceFile(name, size, offset, kind, number)
-
-    def _listed(self, path: Path) -> Sequence[SourceFile]:
-        """Return the kept listing of an archive, or read its headers and keep their listing."""
-        if self._kept is None:
-            return list(_files_of(path))
-        files = self._kept.read(path)
-        if files is None:
-            files = list(_files_of(path))
-            self._kept.write(path, files)
-        return files
 
 
 def shards_in(folder: Path) -> list[Path]:

@@ -20,6 +20,13 @@ def write(path, members):
             archive.addfile(member, io.BytesIO(content))
 
 
+def replace(path, members):
+    """Write other members, with a time that the clock of no file system takes for that of the first."""
+    before = os.stat(path)
+    write(path, members)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 10**9))
+
+
 @pytest.fixture
 def shards(tmp_path):
     (tmp_path / "shards").mkdir()
@@ -71,12 +78,26 @@ def test_an_archive_is_read_once_and_listed_in_the_same_way_again(shards, read):
 @pytest.mark.fault(12)
 def test_an_archive_of_equal_size_and_another_time_is_listed_anew(shards, read):
     listed(shards)
-    before = os.stat(shards / "1.tar")
-    write(shards / "1.tar", {"dog/2.png": b"three", "dog/1.json": b"{}"})
-    os.utime(shards / "1.tar", ns=(before.st_atime_ns, before.st_mtime_ns + 10**9))
-    assert os.stat(shards / "1.tar").st_size == before.st_size
+    size = os.stat(shards / "1.tar").st_size
+    replace(shards / "1.tar", {"dog/2.png": b"three", "dog/1.json": b"{}"})
+    assert os.stat(shards / "1.tar").st_size == size
     assert [file.name for file in listed(shards)[0]] == ["cat/0/1.png", "cat/0/caf\u00e9.png", "dog/1/2.png"]
     assert read == ["0.tar", "1.tar", "1.tar"]
+
+
+@pytest.mark.fault(12)
+def test_an_archive_that_changes_while_it_is_listed_is_listed_anew(shards, monkeypatch):
+    members = tar_shards._members
+
+    def changing(path):
+        found = list(members(path))
+        replace(path, {"dog/2.png": b"three"})
+        return found
+
+    monkeypatch.setattr(tar_shards, "_members", changing)
+    assert len(open_source(shards / "1.tar", KeptListings(shards.parent / "cache")).files()) == 1
+    monkeypatch.undo()
+    assert [file.name for file in listed(shards)[0]] == ["cat/0/1.png", "cat/0/caf\u00e9.png", "dog/1/2.png"]
 
 
 @pytest.mark.fault(12)
