@@ -74,7 +74,11 @@ class FolderSource(Source):
             status = os.stat(folder)
             with os.scandir(folder) as found:
                 # With its slash, a folder has the place of the names in it among those of its neighbours.
-                entries = {f"{entry.name}/" if _is_folder(entry) else entry.name: entry for entry in found}
+                entries = {
+                    f"{entry.name}/" if _is_folder(entry) else entry.name: entry
+                    for entry in found
+                    if not is_ignored(entry.name)
+                }
         except OSError as error:
             raise DataError(
                 f"folder '{escape_name(folder)}' cannot be listed ({error.strerror}); check its permissions"
@@ -84,13 +88,12 @@ class FolderSource(Source):
         ancestors |= {(status.st_dev, status.st_ino)}
         if prefix:
             yield SourceFile(prefix.rstrip("/"), NO_SIZE, 0, FOLDER)
-        for name, entry in sorted(entries.items()):
-            if is_ignored(entry.name):
-                continue
+        for name in sorted(entries):
+            entry, path = entries[name], prefix + name
             if name.endswith("/"):
-                yield from self._walk(entry.path, prefix + name, ancestors, kinds)
-            elif kind := _kind_of_entry(entry, prefix + name, kinds):
-                yield _source_file(entry, prefix + name, kind)
+                yield from self._walk(entry.path, path, ancestors, kinds)
+            elif kind := _kind_of_entry(entry, path, kinds):
+                yield _source_file(entry, path, kind)
 
 
 class ZipSource(Source):

@@ -90,9 +90,9 @@ class KindsByContent:
 
 def suffix_of(name: str) -> str:
     """Return the last suffix of a file name in lower case with its dot, or ''."""
-    base = name.rpartition("/")[2]
-    stem, dot, suffix = base.rpartition(".")
-    return f"{dot}{suffix}".lower() if stem and suffix else ""
+    stem, dot, suffix = name.rpartition(".")
+    is_suffix = suffix and "/" not in suffix and stem and stem[-1] != "/"
+    return dot + suffix.lower() if is_suffix else ""
 
 
 def kind_by_name(name: str) -> str | None:
