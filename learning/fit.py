@@ -32,6 +32,7 @@ from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory, has_begun, locked
 from learning.runs.seen_images import keep_digests, warn_of_seen
 from models.catalogue import model_path
+from models.weights.packaged import is_packaged, packaged_file
 
 if TYPE_CHECKING:
     from learning.distributed.alone import Alone
@@ -121,6 +122,9 @@ def _fit(
 
     :param run: what the chief resumes.
     """
+    run_data.check_images(config, run)
+    if config.model.init is not None and is_packaged(config.model.init):
+        packaged_file(config.model.init)
     if cluster is not None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of lost workers takes pages
     from learning.distributed.join import joined  # imports TensorFlow quietly

@@ -19,9 +19,9 @@ from datasets.errors import ClassMismatchError, DataError
 from datasets.load import labelled_set
 from learning.checkpoints.store import CheckpointStore
 from learning.errors import UsageError
-from learning.inference.prediction import image_files
 from learning.inference.results import results_name
 from learning.runs.directory import RunDirectory
+from learning.terminal.image_files import image_files
 from learning.training.loop import TrainingLoop
 from tests.support.scripts import call_main
 

@@ -10,7 +10,8 @@ from PIL import Image
 
 from datasets.folder import load_folder
 from datasets.options.loading import LoadOptions
-from learning.inference.prediction import ImageFile, image_files, predict_files
+from learning.inference.prediction import predict_files
+from learning.terminal.image_files import ImageFile, image_files
 from models.graph.folded import FrozenSession
 from tests.conftest import TinyNet, tf, tiny_model, v1
 
