@@ -17,6 +17,7 @@ from datasets.storage.atomic import write_text
 from learning.callbacks import Callback, Training
 from learning.config.recipes import flatten
 from learning.errors import UsageError
+from learning.extras import how_to_install
 
 LOCAL_STORE = "sqlite:///mlflow.db"
 RUN_FILE = "mlflow.json"  # in a run directory: where a resumed run goes on
@@ -126,8 +127,7 @@ def _client(uri: str) -> Any:
         from mlflow.tracking import MlflowClient
     except ImportError as error:
         raise UsageError(
-            f"MLflow cannot be imported ({error}); install it with pip install 'sessionnet[mlflow]', or leave out "
-            "--train.mlflow"
+            f"MLflow cannot be imported ({error}); {how_to_install('mlflow')}, or leave out --train.mlflow"
         ) from error
     try:
         return MlflowClient(tracking_uri=uri)

