@@ -93,9 +93,9 @@ def fit(
         try:
             results = _fit(config, path, run, callbacks, resume=resume, verbose=verbose, cluster=cluster)
         except KeyboardInterrupt as error:
-            if has_begun(path):
-                raise
             message = "stopped before the first update: nothing was trained, so start again"
+            if has_begun(path):  # while it loads or tests; the loop answers by itself
+                message = f"stopped, with all that was trained saved; continue with train.py --resume {path}"
             raise Interrupted(signal.SIGINT, message) from error
     if tracking is not None:
         tracking.log_results(results)
