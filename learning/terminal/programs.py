@@ -153,8 +153,8 @@ def _parse_predict() -> argparse.Namespace:
     parser.add_argument(
         "--layer",
         metavar="NAME",
-        help="the tensor for --explain (default: the last feature map) and --embed (default: features); a wrong "
-        "name lists those that there are",
+        help="the tensor for --explain (default: the last feature map) and --embed (default: features); "
+        "python -m models.summary NETWORK lists the names",
     )
     arguments = parser.parse_args()
     if arguments.top_k < 1:
