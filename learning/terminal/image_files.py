@@ -1,12 +1,13 @@
 """Find the images that a command line names, before TensorFlow is imported."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from datasets.errors import DataError
-from datasets.image_files.folder_or_zip import FolderSource, open_source
+from datasets.image_files.folder_or_zip import FolderSource, Source, open_source
+from datasets.image_files.tar_shards import TarSource, shards_in
 from datasets.image_files.unused_files import warn_of_left_out
 from datasets.images.formats import IMAGE_SUFFIXES
 
@@ -33,7 +34,10 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
             source = open_source(path)
             warn_of_left_out(source)
             names = [file.name for file in source.files()]
-            found.extend(ImageFile(str(path / name), partial(source.read, name)) for name in names)
+            archives = _archives_by_name(source)
+            found.extend(
+                ImageFile(_shown(path, name, archives), partial(source.read, name)) for name in names
+            )
         elif path.exists() or path.is_symlink():
             # By the rules of a folder, which neither wait for a pipe nor read a file that is too large.
             found.append(ImageFile(str(path), partial(FolderSource(path.parent).read, path.name)))
@@ -42,3 +46,20 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
     if not found:
         raise DataError(f"no images in {', '.join(paths)}; known are {' '.join(sorted(IMAGE_SUFFIXES))}")
     return found
+
+
+def _archives_by_name(source: Source) -> dict[str, Path]:
+    """Return the tar archives of a source by the parts of its names that stand for them; see `TarSource`."""
+    if not isinstance(source, TarSource):
+        return {}
+    return {path.stem: path for path in ([source.path] if source.path.is_file() else shards_in(source.path))}
+
+
+def _shown(path: Path, name: str, archives: Mapping[str, Path]) -> str:
+    """Return the path of a file or, in a tar archive, that of the archive and the member's class and name."""
+    parts = name.split("/")
+    places = [place for place, part in enumerate(parts[:-1]) if part in archives]
+    if not places:
+        return str(path / name)
+    place = places[-1]  # a folder before it may have the name of another archive
+    return str(archives[parts[place]].joinpath(*parts[:place], *parts[place + 1 :]))
