@@ -122,9 +122,10 @@ def _fit(
 
     :param run: what the chief resumes.
     """
-    run_data.check_images(config, run)
-    if config.model.init is not None and is_packaged(config.model.init):
-        packaged_file(config.model.init)
+    if cluster is None:  # for a worker that leaves before it has joined, the others would wait
+        run_data.check_images(config, run)
+        if config.model.init is not None and is_packaged(config.model.init):
+            packaged_file(config.model.init)
     if cluster is not None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of lost workers takes pages
     from learning.distributed.join import joined  # imports TensorFlow quietly

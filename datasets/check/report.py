@@ -151,8 +151,9 @@ def _warning_lines(in_training: dict[str, dict[str, str]]) -> Iterator[str]:
     for part, twins in in_training.items():
         pairs = [f"'{escape_name(name)}' is '{escape_name(twin)}'" for name, twin in twins.items()]
         more = f" and {len(pairs) - _EXAMPLES} more" if len(pairs) > _EXAMPLES else ""
+        show = "shows" if len(pairs) == 1 else "show"
         yield (
-            f"warning: {len(pairs)} of the {part} images show the picture of a training image, so scores say too "
+            f"warning: {len(pairs)} of the {part} images {show} the picture of a training image, so scores say too "
             f"much ({', '.join(pairs[:_EXAMPLES])}{more}); remove them from one of the two"
         )
 

@@ -205,7 +205,8 @@ def test_a_notebook_needs_no_standard_output(tmp_path):
     ],
 )
 def test_a_misspelt_name_is_refused_before_images_are_looked_for(values, message, tmp_path):
-    config = RunConfig.from_dict({"data_dir": str(tmp_path / "nowhere"), **values})
+    (tmp_path / "empty").mkdir()  # a folder that is there: TensorFlow is not imported for another
+    config = RunConfig.from_dict({"data_dir": str(tmp_path / "empty"), **values})
     with pytest.raises(UsageError, match=message):
         fit(config, tmp_path / "run", verbose=False)
     assert not (tmp_path / "run").exists()
