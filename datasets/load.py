@@ -23,6 +23,7 @@ from datasets.image_files.unused_files import warn_of_unreadable_classes
 from datasets.options.fields import changed
 from datasets.options.loading import LoadOptions
 from datasets.splits import Splits
+from datasets.storage.paths import expanded
 
 logger = logging.getLogger(__name__)
 
@@ -47,23 +48,34 @@ def load_splits(
     :raises OptionError: the set or an option is unknown, or a path is missing or not used.
     :raises DataError: the loader cannot use the data.
     """
+    check_place(name, path, download=download)
+    loader: Callable[..., Splits] = pkgutil.resolve_name(DATASETS[name].loader)
+    if not DATASETS[name].has_path:
+        return loader(options, seed=seed, **changes)
+    fetched = {"download": True} if download else {}
+    return loader(path, options, seed=seed, **fetched, **changes)
+
+
+def check_place(name: str, path: Path | str | None, *, download: bool = False) -> None:
+    """Raise OptionError if a data set is unknown, needs a path, or does not use one."""
     if name not in DATASETS:
         raise OptionError(f"no data set '{name}'; {suggestion(name, DATASETS)}")
     entry = DATASETS[name]
-    loader: Callable[..., Splits] = pkgutil.resolve_name(entry.loader)
     if download and not entry.downloads:
         raise OptionError(f"the data set '{name}' cannot be downloaded; leave download out")
-    if not entry.has_path:
-        if path is not None:
-            raise OptionError(f"data set '{name}' comes with a library, it has no path; leave '{path}' out")
-        return loader(options, seed=seed, **changes)
-    if path is None and not download:
+    if not entry.has_path and path is not None:
+        raise OptionError(f"data set '{name}' comes with a library, it has no path; leave '{path}' out")
+    if entry.has_path and path is None and not download:
         hint = f", or fetch them with train.py --data.name {name} --download" if entry.downloads else ""
         raise OptionError(
             f"data set '{name}' needs the path of its images; give a folder or a zip archive with --data-dir{hint}"
         )
-    fetched = {"download": True} if download else {}
-    return loader(path, options, seed=seed, **fetched, **changes)
+
+
+def check_exists(path: Path | str) -> None:
+    """Raise DataError if there is nothing at a path of images."""
+    if not expanded(path).exists():
+        open_source(path)  # raises
 
 
 def holds_own_form(name: str, path: Path | str) -> bool:

@@ -78,14 +78,14 @@ def split_indices(
     return train, val, test
 
 
-def auto_fraction(num_images: int, num_classes: int) -> float:
-    """Return the share of the images to hold out, if the option is "auto".
+def auto_size(num_images: int, num_classes: int) -> int:
+    """Return how many images to hold out, if the option is "auto".
 
-    A tenth of few images, which are needed for training; about 100 of more than 1,000, but at least a twentieth;
-    and one image of each class.
+    A tenth of few images, which are needed for training; about 100 of more than 1,000, but at least a twentieth.
+    The number is a multiple of the number of classes, so that classes of equal size are held out in equal numbers.
     """
     share = min(0.1, max(0.05, 100 / max(num_images, 1)))
-    return max(share, num_classes / max(num_images, 1))
+    return num_classes * max(1, round(share * num_images / num_classes))
 
 
 def make_splits(
@@ -137,13 +137,13 @@ def _part(
     indices: np.ndarray, labels: np.ndarray, fraction: Any, seed: int
 ) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
     """Return a stratified (rest, share) of the indices in order; (None, None) if either would lack a class."""
-    if fraction == AUTO:
-        fraction = auto_fraction(len(indices), len(np.unique(labels[indices])))
     if not fraction:
         return indices, indices[:0]
-    size = round(fraction * len(indices))
     classes, counts = np.unique(labels[indices], return_counts=True)
-    if min(counts, default=0) < 2 or not len(classes) <= size <= len(indices) - len(classes):
+    if min(counts, default=0) < 2:
+        return None, None
+    size = auto_size(len(indices), len(classes)) if fraction == AUTO else round(fraction * len(indices))
+    if not len(classes) <= size <= len(indices) - len(classes):
         return None, None
     from sklearn.model_selection import train_test_split  # slow to import
 

@@ -33,6 +33,7 @@ from learning.runs.directory import RunDirectory, has_begun, locked
 from learning.runs.files import TRAINING_FILE
 from learning.runs.seen_images import keep_digests, warn_of_seen
 from models.catalogue import model_path
+from models.weights.packaged import is_packaged, packaged_file
 
 if TYPE_CHECKING:
     from learning.distributed.alone import Alone
@@ -94,9 +95,9 @@ def fit(
         try:
             results = _fit(config, path, run, callbacks, resume=resume, verbose=verbose, cluster=cluster)
         except KeyboardInterrupt as error:
-            if has_begun(path):
-                raise
             message = "stopped before the first update: nothing was trained, so start again"
+            if has_begun(path):  # while it loads or tests; the loop answers by itself
+                message = f"stopped, with all that was trained saved; continue with train.py --resume {path}"
             raise Interrupted(signal.SIGINT, message) from error
     if tracking is not None:
         tracking.log_results(results)
@@ -123,6 +124,10 @@ def _fit(
 
     :param run: what the chief resumes.
     """
+    if cluster is None:  # for a worker that leaves before it has joined, the others would wait
+        run_data.check_images(config, run)
+        if config.model.init is not None and is_packaged(config.model.init):
+            packaged_file(config.model.init)
     if cluster is not None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of lost workers takes pages
     from learning.distributed.join import joined  # imports TensorFlow quietly

@@ -12,6 +12,7 @@ import importlib
 import io
 import os
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -120,6 +121,19 @@ def format_table(rows: Sequence[LayerRow]) -> str:
     return "\n".join([table[0], "-" * len(table[0]), *table[1:], "-" * len(table[0]), *totals])
 
 
+def layer_names(model: ConvNet) -> str:
+    """Return a text with the names of `model.d`, which are not always those of the layers' scopes."""
+    from models.graph.building import names_behind  # imports TensorFlow
+
+    names = ", ".join(names_behind(model.d, model.images))
+    return textwrap.fill(
+        f"tensors for predict.py --layer, from the first to the last: {names}",
+        width=100,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def _shape(text: str) -> tuple[int, ...]:
     sizes = text.split("x")
     if len(sizes) != 3 or not all(size.isdecimal() and int(size) > 0 for size in sizes):
@@ -185,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the stream lacks
     if sys.stdout is not None:
-        sys.stdout.write(format_table(layer_rows(model)) + "\n")
+        sys.stdout.write(f"{format_table(layer_rows(model))}\n{layer_names(model)}\n")
 
 
 if __name__ == "__main__":

@@ -73,8 +73,8 @@ def _parser() -> ScriptParser:
         description="Check images before training on them. Each is decoded once; nothing is changed or kept. "
         "Lists files that cannot be read and why, unusual images (grey, CMYK, palette, transparent, 16 bits, "
         "animated, turned by EXIF, a suffix of another format), files that are not images, empty folders, "
-        "images that occur more than once (the same upright pixels, whatever the format) within and across train, "
-        "val and test, sizes, and the number of images of each class and part.",
+        "images that occur more than once (the same upright pixels, or nearly the same picture in any format and "
+        "size) within and across train, val and test, sizes, and the number of images of each class and part.",
         epilog="Exit codes: 0 all images can be read and trained on, 2 usage, 3 some cannot or there are none, "
         "6 the report cannot be written.",
     )

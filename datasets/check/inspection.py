@@ -15,6 +15,7 @@ from datasets.image_files.unused_files import check_readable_classes
 from datasets.images.decode import ImageError, ImageFacts, inspect_image
 from datasets.images.duplicates import pixel_digest
 from datasets.images.formats import SUFFIXES, suffix_of
+from datasets.images.near_duplicates import signature
 from datasets.load import holds_own_form, load_splits
 from datasets.storage.parallel import in_order
 
@@ -52,6 +53,7 @@ class Record:
     :param width: in pixels, upright; height likewise.
     :param oddities: keys of ODDITIES.
     :param digest: of the upright RGB pixels at full size.
+    :param signature: of the picture, see `datasets.images.near_duplicates`.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Record:
     height: int
     oddities: tuple[str, ...]
     digest: bytes
+    signature: bytes
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,9 @@ def _inspect_arrays(form: str, path: Path | str) -> Findings:
         height, width, _ = dataset.images.shape[1:]
         classes = dataset.classes
         for row, name in enumerate(dataset.file_names or ()):
-            digest = pixel_digest(dataset.images[row])
-            records.append(Record(name, part, splits.class_names[classes[row]], width, height, (), digest))
+            label, pixels = splits.class_names[classes[row]], dataset.images[row]
+            marks = pixel_digest(pixels), signature(pixels)
+            records.append(Record(name, part, label, width, height, (), *marks))
     return Findings(str(path), tuple(records))
 
 
@@ -170,7 +174,9 @@ def _inspect_file(source: Source, places: dict[str, _Place], name: str) -> Recor
         return name, str(error)
     height, width, _ = pixels.shape
     part, label = places[name]
-    return Record(name, part, label, width, height, odd_about(facts, name), pixel_digest(pixels))
+    return Record(
+        name, part, label, width, height, odd_about(facts, name), pixel_digest(pixels), signature(pixels)
+    )
 
 
 def _places(source: Source, names: Sequence[str]) -> tuple[dict[str, _Place], str | None]:

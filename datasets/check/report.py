@@ -10,12 +10,15 @@ from datasets.check.inspection import ODDITIES, UNUSED, Findings, Record
 from datasets.errors import escape_name, shortened
 from datasets.image_files.folder_names import TEST, TRAIN, VAL, WHOLE
 from datasets.image_files.unused_files import suffixes_of
+from datasets.images.near_duplicates import SIGNATURE_BYTES, near_groups
 
-_LISTED = 20  # groups of equal images in the text; the values have all
+_LISTED = 20  # groups of copies in the text; the values have all
+_EXAMPLES = 3  # of a warning
 _PARTS = (WHOLE, TRAIN, VAL, TEST, UNUSED)
 _NO_CLASS = "(no class)"
 
 Report = dict[str, Any]
+_Group = list[Record]  # of copies
 
 
 def report_of(findings: Findings) -> Report:
@@ -24,9 +27,12 @@ def report_of(findings: Findings) -> Report:
     :return: path; images, the number of readable ones; layout; counts {part: {class: images}}; sizes
         {"width": {"min", "median", "max"}, "height": ...} in pixels, upright; unreadable [{"name", "reason"}];
         undecoded [name]; others [name], files that are not images; empty_folders [name]; odd {kind: [name]};
-        duplicates [{"files", "parts", "classes"}], first those of several classes, then those of several parts.
+        duplicates [{"files", "parts", "classes"}], groups of the same pixels, first those of several classes, then
+        those of several parts; near_duplicates, groups of nearly the same picture, likewise; in_training {part:
+        {name: training image}}, the validation and test images that are in such a group with a training image.
     """
     records = findings.records
+    equal, near = _equal(records), _near(records)
     return {
         "path": findings.path,
         "images": len(records),
@@ -38,7 +44,9 @@ def report_of(findings: Findings) -> Report:
         "others": list(findings.others),
         "empty_folders": list(findings.empty_folders),
         "odd": _odd(records),
-        "duplicates": _duplicates(records),
+        "duplicates": _described(equal),
+        "near_duplicates": _described(near),
+        "in_training": _in_training([*equal, *near]),
     }
 
 
@@ -64,7 +72,9 @@ def lines_of(report: Report) -> Iterator[str]:
     yield from _section("odd, and read all the same", sum(map(len, report["odd"].values())))
     for kind, names in report["odd"].items():
         yield f"  {len(names):>6} {ODDITIES[kind]} ({shortened(names, 3)})"
-    yield from _duplicate_lines(report["duplicates"])
+    yield from _warning_lines(report["in_training"])
+    yield from _group_lines("the same pixels more than once, in groups", report["duplicates"])
+    yield from _group_lines("nearly the same picture more than once, in groups", report["near_duplicates"])
 
 
 def _counts(records: Iterable[Record]) -> dict[str, dict[str, int]]:
@@ -91,21 +101,44 @@ def _odd(records: Sequence[Record]) -> dict[str, list[str]]:
     return {kind: names for kind, names in found.items() if names}
 
 
-def _duplicates(records: Iterable[Record]) -> list[dict[str, list[str]]]:
-    """Return groups of images with the same upright pixels, those of several classes first."""
-    groups: dict[bytes, list[Record]] = defaultdict(list)
+def _equal(records: Iterable[Record]) -> list[_Group]:
+    """Return groups of images with the same upright pixels."""
+    groups: dict[bytes, _Group] = defaultdict(list)
     for record in records:
         groups[record.digest].append(record)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _near(records: Sequence[Record]) -> list[_Group]:
+    """Return groups of images that show nearly the same picture, and do not all have the same pixels."""
+    joined = b"".join(record.signature for record in records)
+    signatures = np.frombuffer(joined, np.uint8).reshape(len(records), SIGNATURE_BYTES)
+    groups = [[records[row] for row in rows] for rows in near_groups(signatures)]
+    return [group for group in groups if len({record.digest for record in group}) > 1]
+
+
+def _described(groups: Iterable[_Group]) -> list[dict[str, list[str]]]:
+    """Return the groups as plain values, those of several classes first."""
     found = [
         {
             "files": [record.name for record in group],
             "parts": sorted({record.part for record in group}),
             "classes": sorted({record.label or _NO_CLASS for record in group}),
         }
-        for group in groups.values()
-        if len(group) > 1
+        for group in groups
     ]
     return sorted(found, key=lambda group: (-len(group["classes"]), -len(group["parts"]), group["files"]))
+
+
+def _in_training(groups: Iterable[_Group]) -> dict[str, dict[str, str]]:
+    """Return the held-out images that are in a group with a training image, and the first such image."""
+    found: dict[str, dict[str, str]] = {VAL: {}, TEST: {}}
+    for group in groups:
+        learned = [record.name for record in group if record.part == TRAIN]
+        for record in group:
+            if learned and record.part in found:
+                found[record.part].setdefault(record.name, learned[0])
+    return {part: names for part, names in found.items() if names}
 
 
 def _count_lines(counts: dict[str, dict[str, int]]) -> Iterator[str]:
@@ -114,8 +147,19 @@ def _count_lines(counts: dict[str, dict[str, int]]) -> Iterator[str]:
         yield f"{part:<7} {sum(classes.values())}: {named}"
 
 
-def _duplicate_lines(groups: Sequence[dict[str, list[str]]]) -> Iterator[str]:
-    yield from _section("the same pixels more than once, in groups", len(groups))
+def _warning_lines(in_training: dict[str, dict[str, str]]) -> Iterator[str]:
+    for part, twins in in_training.items():
+        pairs = [f"'{escape_name(name)}' is '{escape_name(twin)}'" for name, twin in twins.items()]
+        more = f" and {len(pairs) - _EXAMPLES} more" if len(pairs) > _EXAMPLES else ""
+        show = "shows" if len(pairs) == 1 else "show"
+        yield (
+            f"warning: {len(pairs)} of the {part} images {show} the picture of a training image, so scores say too "
+            f"much ({', '.join(pairs[:_EXAMPLES])}{more}); remove them from one of the two"
+        )
+
+
+def _group_lines(title: str, groups: Sequence[dict[str, list[str]]]) -> Iterator[str]:
+    yield from _section(title, len(groups))
     for group in groups[:_LISTED]:
         notes = [
             f"in {' and '.join(map(escape_name, group[key]))}"

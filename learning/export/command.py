@@ -17,9 +17,11 @@ def export() -> None:
     """Export the weights of a run, and print where the exports are and how closely they agree with the run."""
     arguments = _parse()
     outlive_reader()  # the exports are in files
-    from learning.runs.packaged_run import open_run
+    from learning.export.plan import planned_folders
+    from learning.runs.packaged_run import open_with_weights
 
-    run = open_run(arguments.run)
+    run = open_with_weights(arguments.run)
+    planned_folders(run, arguments.formats, arguments.output, int8=arguments.int8, check_dir=arguments.check)
     announce(f"starting TensorFlow and loading {run.path} ...")
     from learning.export.exporting import export_run
 

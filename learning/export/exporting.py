@@ -25,11 +25,12 @@ from datasets.dataset import DataSet
 from datasets.storage.atomic import replacing_folder, write_text
 from datasets.storage.failures import first_line, storage_errors
 from datasets.storage.paths import file_digest
-from learning.errors import DirectoryInUseError, ExportError, UsageError
+from learning.errors import ExportError
 from learning.export.check import checked
 from learning.export.contents import Contents, Quantization
-from learning.export.formats.table import FORMATS, require_packages
+from learning.export.formats.table import FORMATS
 from learning.export.inference_graph import inference_graph
+from learning.export.plan import planned_folders
 from learning.export.questions import questions_for
 from learning.inference.temperature import read_temperature, use_temperature
 from learning.runs.directory import RunDirectory
@@ -62,7 +63,7 @@ def export_run(
     An export computes in float32, also of a run in bfloat16. It is checked with images that the run held out.
 
     :param formats: keys of `learning.export.formats.table.FORMATS`.
-    :param output: the folder that gets one folder for each format; None: see `default_output`.
+    :param output: the folder that gets one folder for each format; None: see `planned_folders`.
     :param int8: let the TFLite export compute with integers alone; its folder is tflite-int8.
     :param ten_crop: average over all test crops instead of taking the centre crop.
     :param is_calibrated: divide the logits by the run's temperature, see `learning.inference.temperature`.
@@ -73,9 +74,7 @@ def export_run(
     :raises UsageError: a package is missing, or there are no images to check with.
     :raises CheckpointError: there are no weights, no temperature, or the run's images are no longer there.
     """
-    output = default_output(run) if output is None else output
-    folders = {kind: output / _folder_name(kind, int8) for kind in formats}
-    _check_possible(folders, int8)
+    folders = planned_folders(run, formats, output, int8=int8, check_dir=check_dir)
     run = _in_float32(run)
     questions, examples = questions_for(run, check_dir, with_examples=int8)
     model, sess, epoch = load_run(run)
@@ -95,30 +94,10 @@ def export_run(
 
         about = {"run": run.path.resolve().name, "epoch": epoch, **contents.described()}
         check = partial(checked, questions=questions, class_names=run.class_names, own_answers=own_answers)
+        output = next(iter(folders.values())).parent
         with storage_errors(output, f"cannot write {output}", "make room, or choose another --output"):
             output.mkdir(parents=True, exist_ok=True)
             return [_published(kind, folder, contents, about, check) for kind, folder in folders.items()]
-
-
-def default_output(run: RunDirectory) -> Path:
-    """Return the folder `export` of a run or, for a published one, which stays as it is, runs/exports/NAME."""
-    if run.info.get("published"):
-        return Path("runs", "exports", run.path.resolve().name)
-    return run.path / "export"
-
-
-def _folder_name(kind: str, int8: bool) -> str:
-    return "tflite-int8" if int8 and kind == "tflite" else kind
-
-
-def _check_possible(folders: dict[str, Path], int8: bool) -> None:
-    """Raise UsageError or DirectoryInUseError before the work begins."""
-    if int8 and "tflite" not in folders:
-        raise UsageError("--int8 is an option of --format tflite; add that format, or leave --int8 out")
-    for kind, folder in folders.items():
-        require_packages(kind)
-        if folder.exists():
-            raise DirectoryInUseError(f"{folder} exists; choose another --output, or remove it first")
 
 
 def _published(

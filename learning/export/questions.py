@@ -1,7 +1,8 @@
 """Choose the images that an export is checked with."""
 
+import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +16,9 @@ from datasets.images.decode import inspect_image, read_resized
 from datasets.load import holds_own_form, labelled_set
 from datasets.splits import Splits
 from learning.errors import CheckpointError, UsageError
-from learning.inference.prediction import image_files
 from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory
+from learning.terminal.image_files import image_files
 
 MOST = 256  # images of one check; a sample of them if there are more
 MOST_FOR_ACCURACY = 1000  # of a check that needs more of them
@@ -67,14 +68,12 @@ def questions_for(
     :raises UsageError: there are no images with the run.
     :raises CheckpointError: the run's images are not where they were.
     """
+    check_images(run, check_dir)
     most = MOST_FOR_ACCURACY if with_examples else MOST
     is_published = bool(run.info.get("published"))
     if check_dir is None:
-        if is_published:
-            raise UsageError(
-                f"{run.path} has no images with it; give some to check the export with --check DIR"
-            )
-        splits = _own_splits(run)
+        with _other_images_advised():
+            splits = run_data.open_data(run.config, run)
         return held_out_questions(run, splits, most), _examples(splits) if with_examples else None
     questions = folder_questions(run, check_dir, most)
     if not with_examples:
@@ -88,9 +87,18 @@ def questions_for(
     return questions.part(slice(1, None, 2)), questions.images[::2][:MOST_EXAMPLES]
 
 
-def _own_splits(run: RunDirectory) -> Splits:
+def check_images(run: RunDirectory, check_dir: str | None) -> None:
+    """Raise what `questions_for` would raise if there is nothing at the path of the images; this is quick."""
+    if check_dir is None and run.info.get("published"):
+        raise UsageError(f"{run.path} has no images with it; give some to check the export with --check DIR")
+    with _other_images_advised():
+        run_data.check_images(run.config, run, check_dir)
+
+
+@contextlib.contextmanager
+def _other_images_advised() -> Iterator[None]:
     try:
-        return run_data.open_data(run.config, run)
+        yield
     except CheckpointError as error:
         raise CheckpointError(f"{error}; or check the export with other images: --check DIR") from error
 

@@ -14,7 +14,7 @@ from datasets.storage.failures import storage_errors
 from learning.errors import StorageError, UsageError
 from learning.inference.explanation import GradCam, picture
 from models.convnet import ConvNet
-from models.graph.building import operations_behind
+from models.graph.building import names_behind
 
 TABLE_FILE = "explanations.csv"
 MOST_LETTERS = 50  # of the name of an image in the name of its picture
@@ -107,12 +107,11 @@ class Embedding:
 
     def __init__(self, model: ConvNet, path: Path, layer: str | None, batch_size: int) -> None:
         layer = FEATURES if layer is None else layer
-        known = sorted(
-            name for name, tensor in model.d.items() if model.images.op in operations_behind(tensor)
-        )
+        known = names_behind(model.d, model.images)
         if layer not in known:
             raise UsageError(
-                f"{type(model).__name__} has no tensor '{layer}' of images; there are: {', '.join(known)}"
+                f"{type(model).__name__} has no tensor '{layer}' of images; there are, from the first to the last: "
+                f"{', '.join(known)}"
             )
         self._model, self._path, self._layer, self._batch_size = model, path, layer, batch_size
         self._files: list[str] = []

@@ -8,7 +8,7 @@ from PIL import Image
 
 from learning.errors import UsageError
 from models.convnet import ConvNet
-from models.graph.building import operations_behind
+from models.graph.building import names_behind, operations_behind
 from models.graph.copying import Unsupported, copied_from
 
 MOST_OPACITY = 0.6  # of the colours over a picture
@@ -73,18 +73,16 @@ def feature_maps(model: ConvNet) -> list[str]:
     These are the tensors (N, h, w, C) of more than one position that are computed from the images, and the logits
     from them.
     """
-    order = {op.name: number for number, op in enumerate(model.graph.get_operations())}
     behind = {op.name for op in operations_behind(model.logits)}
-    found = [
-        name
+    maps = {
+        name: tensor
         for name, tensor in model.d.items()
         if tensor.shape.rank == 4
         and tensor.dtype.is_floating
         and tensor.shape[1:3].as_list() != [1, 1]
         and tensor.op.name in behind
-        and model.images.op in operations_behind(tensor)
-    ]
-    return sorted(found, key=lambda name: order[model.d[name].op.name])
+    }
+    return names_behind(maps, model.images)
 
 
 def _checked_layer(model: ConvNet, layer: str | None) -> str:

@@ -2,9 +2,8 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,23 +11,20 @@ import numpy as np
 
 from datasets.dataset import DataSet
 from datasets.errors import DataError, escape_name
-from datasets.image_files.folder_or_zip import FolderSource, open_source
-from datasets.image_files.unused_files import warn_of_left_out
 from datasets.images.decode import read_resized
-from datasets.images.formats import IMAGE_SUFFIXES
 from datasets.options.loading import DecodeOptions
 from datasets.storage.atomic import write_csv, write_text
 from learning.inference.companions import Companion, Embedding, ExplainedFiles
 from learning.inference.temperature import read_temperature, use_temperature
 from learning.inference.trained import load_run
 from learning.runs.directory import RunDirectory
+from learning.terminal.image_files import ImageFile
 from models.convnet import ConvNet
 
 logger = logging.getLogger(__name__)
 
 CHUNK = 64  # images decoded before they go through the network
 MOST_CROPS = 10  # of an image
-ARCHIVES = (".zip", ".tar")  # suffixes of files whose images are labelled
 
 
 class Row(NamedTuple):
@@ -39,41 +35,9 @@ class Row(NamedTuple):
     error: str
 
 
-class ImageFile(NamedTuple):
-    """An image to label: its name, and a function that reads its bytes or raises DataError."""
-
-    name: str
-    read: Callable[[], bytes]
-
-
-def image_files(paths: Sequence[str]) -> list[ImageFile]:
-    """Return the files at `paths`, and those in the folders and archives (zip, tar) there, in order.
-
-    Folders and archives are listed by the same rules as training data.
-
-    :raises DataError: a path does not exist, or there are no images.
-    """
-    found: list[ImageFile] = []
-    for path in map(Path, paths):
-        if path.is_dir() or (path.suffix.lower() in ARCHIVES and path.is_file()):
-            source = open_source(path)
-            warn_of_left_out(source)
-            found.extend(
-                ImageFile(str(path / name), partial(source.read, name)) for name in source.files().names
-            )
-        elif path.exists() or path.is_symlink():
-            # By the rules of a folder, which neither wait for a pipe nor read a file that is too large.
-            found.append(ImageFile(str(path), partial(FolderSource(path.parent).read, path.name)))
-        else:
-            raise DataError(f"there is no file or folder {path}; give images or folders of images")
-    if not found:
-        raise DataError(f"no images in {', '.join(paths)}; known are {' '.join(sorted(IMAGE_SUFFIXES))}")
-    return found
-
-
 def predict_run(
     run: RunDirectory,
-    paths: Sequence[str],
+    files: Sequence[ImageFile],
     *,
     ten_crop: bool = False,
     top_k: int = 1,
@@ -84,18 +48,16 @@ def predict_run(
 ) -> Iterator[Row]:
     """Yield one row for each image, in order, labelled with the selected weights of a run.
 
-    :param paths: images, and folders and archives (zip, tar) of images.
+    :param files: see `learning.terminal.image_files.image_files`.
     :param ten_crop: average over all test crops, which is slower and better.
     :param top_k: number of classes in each row.
     :param calibrated: give probabilities with the run's temperature, see `read_temperature`.
     :param explain: a folder for pictures of what speaks for the classes, see `ExplainedFiles`.
     :param embed: a file for a tensor of the images, see `Embedding`.
     :param layer: the tensor for `explain` and `embed`; None: the last feature map, and the features.
-    :raises DataError: there are no images.
     :raises UsageError: the network has no such tensor.
     :raises CheckpointError: there is no temperature.
     """
-    files = image_files(paths)
     model, sess, epoch = load_run(run)
     with closing(sess):
         if calibrated:

@@ -13,6 +13,7 @@ import numpy as np
 
 from learning.confusion import checked_counts
 from learning.pictures.drawing import Axes, Figure, MaxNLocator, plain, save, shortened, wrapped
+from learning.pictures.loss_names import VALIDATION
 
 MAX_COUNTED_CLASSES = 30  # with more, a cell is too small for its count
 MAX_NAMED_CLASSES = 60  # with more, only some classes have their name at the axis
@@ -27,6 +28,7 @@ def draw_learning_curves(
     title: str = "Learning curves",
     best_epoch: int | None = None,
     metric: str = "score",
+    training_loss: str = "training",
 ) -> None:
     """Draw loss, scores and learning rate against the epoch.
 
@@ -34,6 +36,7 @@ def draw_learning_curves(
         (float), and perhaps val_loss; None or NaN leaves a gap, and a curve without any value is left out.
     :param best_epoch: the epoch to mark, if any.
     :param metric: what the scores are.
+    :param training_loss: what the losses of training are, see `training_loss_name`.
     :raises ValueError: the history is empty.
     """
     if not history:
@@ -42,11 +45,12 @@ def draw_learning_curves(
     figure.suptitle(plain(title))
     loss, score, rate = figure.subplots(3, 1, sharex=True, height_ratios=[2, 2, 1])
     epochs = [row["epoch"] for row in history]
-    _draw_curve(loss, epochs, _values(history, "train_loss"), TRAIN_COLOUR, "training")
-    _draw_curve(loss, epochs, _values(history, "val_loss"), VAL_COLOUR, "validation, without weight decay")
+    _draw_curve(loss, epochs, _values(history, "train_loss"), TRAIN_COLOUR, training_loss)
+    _draw_curve(loss, epochs, _values(history, "val_loss"), VAL_COLOUR, VALIDATION)
     _draw_curve(score, epochs, _values(history, "train_score"), TRAIN_COLOUR, "last minibatch")
     _draw_curve(score, epochs, _values(history, "val_score"), VAL_COLOUR, "validation")
     _draw_curve(rate, epochs, _values(history, "learning_rate"), RATE_COLOUR, "learning rate")
+    _keep_in_range(score)
     for axes, label in ((loss, "loss"), (score, plain(metric)), (rate, "learning rate")):
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
@@ -76,7 +80,24 @@ def _draw_curve(axes: Axes, epochs: list[int], values: np.ndarray, colour: str, 
     """Draw a line with markers, because a single epoch, or one between gaps, has no line."""
     if np.isfinite(values).any():
         size = 4.0 if len(epochs) <= 40 else 1.5
-        axes.plot(epochs, values, color=colour, label=label, marker="o", markersize=size, linewidth=1.4)
+        axes.plot(
+            epochs,
+            values,
+            color=colour,
+            label=label,
+            marker="o",
+            markersize=size,
+            linewidth=1.4,
+            clip_on=False,
+        )
+
+
+def _keep_in_range(axes: Axes) -> None:
+    """Let the axis of values in [0, 1] end there."""
+    values = np.concatenate([line.get_ydata() for line in axes.lines] or [np.zeros(0)]).astype(np.float64)
+    if np.nanmin(values, initial=0) >= 0 and np.nanmax(values, initial=1) <= 1:
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, 0), min(high, 1))
 
 
 def _mark_best_epoch(loss: Axes, score: Axes, history: Sequence[Mapping[str, Any]], best_epoch: int) -> None:

@@ -182,12 +182,14 @@ def _drawn_curve(axes: _Axes, curve: Curve, style: str) -> list[Markup]:
 
 
 def _span(values: np.ndarray, pad: float = 0.05) -> tuple[float, float]:
-    """Return the range of values with a margin; a single value gets room."""
+    """Return the range of values with a margin, which stays in [0, 1] if they do; a single value gets room."""
     low, high = float(values.min()), float(values.max())
+    margin = pad * (high - low)
     if low == high:
-        room = 1.0 if not pad else max(abs(low) * 0.1, 1e-3)
-        return low - room, high + room
-    return low - pad * (high - low), high + pad * (high - low)
+        margin = 1.0 if not pad else max(abs(low) * 0.1, 1e-3)
+    if pad and 0 <= low <= high <= 1:  # accuracies
+        return max(0.0, low - margin), min(1.0, high + margin)
+    return low - margin, high + margin
 
 
 def _log_span(values: np.ndarray) -> tuple[float, float]:

@@ -23,7 +23,11 @@ PAGE_FILE, CSV_FILE, JSON_FILE = "index.html", "compare.csv", "compare.json"
 # Options that change no result.
 WATCHING = ("keep_checkpoints", "save_every_steps", "tensorboard", "mlflow", "profile", "threads")
 COLUMNS = ("run", "accuracy", "low", "high", "images", "split", "epochs", "tested epoch", "minutes")
-CURVES = {"val_score": "Validation {}", "val_loss": "Validation loss", "train_loss": "Training loss"}
+CURVES = {
+    "val_score": "Validation {}",
+    "val_loss": "Validation loss",
+    "train_loss": "Training loss, with each run's weight decay",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from learning.config.run_config import RunConfig
 from learning.findings.advice import advice
 from learning.findings.summary import findings
+from learning.pictures.loss_names import VALIDATION, training_loss_name
 from learning.reports.charts import Curve, line_chart
 from learning.reports.html import Section, read_picture, write_page
 from learning.reports.tested import SPLITS, other_tests, tested_sections
@@ -123,8 +125,9 @@ def _learning(files: RunFiles) -> Section:
     named = {history[-1]["epoch"]: ["last"]}
     if tested is not None:
         named.setdefault(tested.epoch, []).append("tested")
-    name = files.run.config.train.evaluator
-    columns = {key: text.format(name) for key, text in COLUMNS.items()}
+    config = files.run.config
+    columns = {key: text.format(config.train.evaluator) for key, text in COLUMNS.items()}
+    columns |= {"train_loss": training_loss_name(config), "val_loss": VALIDATION}
     if all(row["val_loss"] is None for row in history):
         del columns["val_loss"]
     rows = [
@@ -135,7 +138,7 @@ def _learning(files: RunFiles) -> Section:
     return Section(
         heading="Learning",
         charts=learning_charts(
-            history, name, tested, None if files.training is None else files.training.score
+            history, config, tested, None if files.training is None else files.training.score
         ),
         columns=["", *columns.values()],
         rows=rows,
@@ -144,7 +147,7 @@ def _learning(files: RunFiles) -> Section:
 
 def learning_charts(
     history: Sequence[Mapping[str, Any]],
-    evaluator: str,
+    config: RunConfig,
     tested: Tested | None = None,
     training_score: float | None = None,
 ) -> list[Any]:
@@ -152,6 +155,7 @@ def learning_charts(
 
     :param training_score: of the tested epoch's weights on whole training images.
     """
+    evaluator = config.train.evaluator
     epochs = [row["epoch"] for row in history]
 
     def curve(label: str, key: str) -> Curve:
@@ -165,7 +169,7 @@ def learning_charts(
         value = tested.scores[-1].get(evaluator)
         scores.append(Curve(label=SPLITS.get(tested.split, tested.split), x=x, y=[value], is_mark=True))
     marked = None if tested is None else tested.epoch
-    losses = [curve("training, with weight decay", "train_loss"), curve("validation", "val_loss")]
+    losses = [curve(training_loss_name(config), "train_loss"), curve(VALIDATION, "val_loss")]
     rates = [curve("learning rate", "learning_rate")]
     return [
         line_chart(losses, x_name="epoch", y_name="loss", caption="Loss", marked=marked),

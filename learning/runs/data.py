@@ -8,7 +8,7 @@ from datasets.dataset import DataSet
 from datasets.errors import DataError, shortened
 from datasets.image_files.folder_names import normal_form
 from datasets.images.hidden_warnings import without_warnings
-from datasets.load import LabelledSet, labelled_set, load_splits
+from datasets.load import LabelledSet, check_exists, check_place, labelled_set, load_splits
 from datasets.splits import Splits
 from datasets.storage.paths import expanded
 from learning.class_balance import class_counts
@@ -30,6 +30,22 @@ def open_data(config: RunConfig, run: RunDirectory | None = None) -> Splits:
     :raises OptionError: the data set does not have an option.
     :raises CheckpointError: the data differ from those of `run`, or are no longer where they were.
     """
+    check_images(config, run)
+    data = config.data
+    splits = load_splits(data.name, config.data_dir, data, seed=config.train.seed, download=data.download)
+    if run is not None:
+        check_same_data(run, splits)
+    return splits
+
+
+def check_images(config: RunConfig, run: RunDirectory | None = None, other: str | None = None) -> None:
+    """Raise what `open_data` raises if there is nothing at the path of the images. This is quick.
+
+    :param other: the path of other images, which take the place of the configured ones.
+    """
+    if other is not None:
+        check_exists(other)
+        return
     data = config.data
     is_there = config.data_dir is None or data.download or expanded(config.data_dir).exists()
     if run is not None and not is_there:
@@ -37,10 +53,9 @@ def open_data(config: RunConfig, run: RunDirectory | None = None) -> Splits:
             f"the images of {run.path} are no longer at {config.data_dir}; say where they are now with train.py "
             f"--resume {run.path} --data-dir DIR, or test on other images with test.py --data-dir"
         )
-    splits = load_splits(data.name, config.data_dir, data, seed=config.train.seed, download=data.download)
-    if run is not None:
-        check_same_data(run, splits)
-    return splits
+    check_place(data.name, config.data_dir, download=data.download)
+    if config.data_dir is not None and not data.download:
+        check_exists(config.data_dir)
 
 
 def check_same_data(run: RunDirectory, splits: Splits) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from learning.config.options import DataConfig, ModelConfig
 from learning.config.run_config import RunConfig
 from learning.errors import CheckpointError
-from learning.runs.directory import RunDirectory
-from models.weights.packaged import PACKAGES, imagenet_classes, is_packaged
+from learning.runs.directory import RunDirectory, newest_run
+from models.weights.packaged import PACKAGES, imagenet_classes, is_packaged, packaged_file
 
 
 class PackagedRun(RunDirectory):
@@ -41,3 +41,14 @@ def open_run(path: str | os.PathLike[str]) -> RunDirectory:
     if near and not Path(name).exists():
         raise CheckpointError(f"{name} does not exist; did you mean {near[0]}?")
     return RunDirectory(name)
+
+
+def open_with_weights(path: str | None) -> RunDirectory:
+    """Open a run as `open_run` does, or the newest one under runs/; if a package brings its weights, check that.
+
+    :raises WeightsError: the package is not installed, or its file is not the published one.
+    """
+    run = open_run(path or newest_run())
+    if isinstance(run, PackagedRun):
+        packaged_file(run.config.model.name)
+    return run

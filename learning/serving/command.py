@@ -4,28 +4,25 @@ import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from importlib.util import find_spec
 from socket import socket
 
-from learning.errors import UsageError
+from learning.extras import require_packages
 from learning.runs.directory import RunDirectory
 from learning.serving.address import bound_socket, own_hosts, url_of
 from learning.serving.limits import MEBI, Limits
 from learning.terminal.command import ScriptParser, announce, run_script
 from learning.terminal.output import outlive_reader
 
-LIBRARIES = {"starlette": "starlette", "uvicorn": "uvicorn", "python_multipart": "python-multipart"}
 PORT, BATCH_SIZE = 8501, 32
 
 
 def serve() -> None:
     """Answer requests until a signal stops the program, and print where."""
     arguments = _parse()
-    _require_libraries()
-    from learning.runs.directory import newest_run
-    from learning.runs.packaged_run import open_run
+    require_packages("serve.py", ("starlette", "uvicorn", "python-multipart"), "serve")
+    from learning.runs.packaged_run import open_with_weights
 
-    run = open_run(arguments.run or newest_run())
+    run = open_with_weights(arguments.run)
     outlive_reader()  # a closed terminal does not end the answers
     with bound_socket(arguments.host, arguments.port) as sock:
         announce(f"starting TensorFlow and loading {run.path} ...")
@@ -154,13 +151,6 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"it is {text}; give a whole number from 0 to 65535")
     return int(text)
-
-
-def _require_libraries() -> None:
-    """Raise UsageError if a library of the extra is missing."""
-    missing = [package for module, package in LIBRARIES.items() if find_spec(module) is None]
-    if missing:
-        raise UsageError(f"serve.py needs {', '.join(missing)}; pip install {' '.join(missing)}")
 
 
 run_serve = partial(run_script, serve)

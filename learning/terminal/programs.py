@@ -33,10 +33,11 @@ def test() -> None:
     """Test the weights of a run, and print the scores and the confusion matrix."""
     arguments = _parse_test()
     outlive_reader()  # the results are in files
-    from learning.runs.directory import newest_run
-    from learning.runs.packaged_run import open_run
+    from learning.runs.data import check_images
+    from learning.runs.packaged_run import open_with_weights
 
-    run = open_run(arguments.run or newest_run())
+    run = open_with_weights(arguments.run)
+    check_images(run.config, run, arguments.data_dir)
     announce(f"starting TensorFlow and loading {run.path} ...")
     from learning.evaluation.run_test import evaluate_run
     from learning.reports.run_page import write_run_page
@@ -88,10 +89,11 @@ def predict() -> None:
     """Label images with the weights of a run, and print one line per image."""
     arguments = _parse_predict()
     from datasets.storage.atomic import check_writable
-    from learning.runs.directory import newest_run
-    from learning.runs.packaged_run import open_run
+    from learning.runs.packaged_run import open_with_weights
+    from learning.terminal.image_files import image_files
 
-    run = open_run(arguments.run or newest_run())
+    run = open_with_weights(arguments.run)
+    files = image_files(arguments.paths)
     for option in ("--output", "--embed"):
         if path := getattr(arguments, option.strip("-")):
             check_writable(path, option)
@@ -105,7 +107,7 @@ def predict() -> None:
     rows = []
     names = ("ten_crop", "top_k", "calibrated", "explain", "embed", "layer")
     options = {name: getattr(arguments, name) for name in names}
-    for row in prediction.predict_run(run, arguments.paths, **options):
+    for row in prediction.predict_run(run, files, **options):
         print(prediction.line(row), flush=True)
         rows.append(row)
     if arguments.output:
@@ -151,8 +153,8 @@ def _parse_predict() -> argparse.Namespace:
     parser.add_argument(
         "--layer",
         metavar="NAME",
-        help="the tensor for --explain (default: the last feature map) and --embed (default: features); a wrong "
-        "name lists those that there are",
+        help="the tensor for --explain (default: the last feature map) and --embed (default: features); "
+        "python -m models.summary NETWORK lists the names",
     )
     arguments = parser.parse_args()
     if arguments.top_k < 1:

@@ -16,6 +16,7 @@ from datasets.errors import encodable
 from datasets.storage.atomic import write_text
 from learning.callbacks import Callback, Training
 from learning.errors import UsageError
+from learning.extras import how_to_install
 from learning.tracking.options import plain_options
 
 LOCAL_STORE = "sqlite:///mlflow.db"
@@ -134,8 +135,7 @@ def _client(uri: str) -> Any:
         from mlflow.tracking import MlflowClient
     except ImportError as error:
         raise UsageError(
-            f"MLflow cannot be imported ({error}); install it with pip install 'sessionnet[mlflow]', or leave out "
-            "--train.mlflow"
+            f"MLflow cannot be imported ({error}); {how_to_install('mlflow')}, or leave out --train.mlflow"
         ) from error
     try:
         return MlflowClient(tracking_uri=uri)

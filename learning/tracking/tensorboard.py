@@ -16,6 +16,7 @@ from datasets.dataset import DataSet
 from datasets.errors import encodable
 from learning.callbacks import Callback, Training
 from learning.evaluators import class_indices
+from learning.extras import how_to_install
 from learning.pictures.in_memory import heat_map, png
 from learning.tracking.options import plain_options
 from models.runtime.tensorflow_paths import plain_folder
@@ -165,7 +166,8 @@ def _hparams_pb() -> Callable[..., Any] | None:
         from tensorboard.plugins.hparams import api
     except ImportError:
         logger.warning(
-            "the options are not written for TensorBoard, which is not installed (pip install tensorboard)"
+            "the options are not written for TensorBoard, which is not installed; %s",
+            how_to_install("tensorboard"),
         )
         return None
     return api.hparams_pb

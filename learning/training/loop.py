@@ -143,8 +143,8 @@ class TrainingLoop:
             return ClusterError(f"another worker stopped training {after}, because of an error that it names")
         return Interrupted(
             stop,
-            f"stopped by {signal.Signals(stop).name} {after}; go on with --resume {self.save_dir}, in a program "
-            "with resume=True",
+            f"stopped by {signal.Signals(stop).name} {after}; continue with train.py --resume {self.save_dir} "
+            "(in a program: resume=True)",
         )
 
     def _start(self, fresh: bool | None) -> None:

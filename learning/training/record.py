@@ -122,9 +122,14 @@ class LearningCurves(Callback):
             self._draw(training)
 
     def _draw(self, training: Training) -> None:
+        from learning.pictures.loss_names import training_loss_name
         from learning.pictures.plots import draw_learning_curves  # importing matplotlib takes a while
 
-        path = training.save_dir / CURVES_FILE
-        metric = training.config.train.evaluator
-        draw_learning_curves(training.history, path, best_epoch=training.best_epoch or None, metric=metric)
+        draw_learning_curves(
+            training.history,
+            training.save_dir / CURVES_FILE,
+            best_epoch=training.best_epoch or None,
+            metric=training.config.train.evaluator,
+            training_loss=training_loss_name(training.config),
+        )
         self._last_drawing = time.perf_counter()

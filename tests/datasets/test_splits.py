@@ -123,3 +123,11 @@ def test_automatic_shares_leave_few_images_for_training(per_class, sizes):
     options = SplitOptions(val_fraction="auto", test_fraction="auto")
     parts = split_indices(names, np.arange(2 * per_class) % 2, options, seed=0)
     assert tuple(map(len, parts)) == sizes
+
+
+@pytest.mark.parametrize(("per_class", "num_classes"), [(15, 2), (50, 2), (7, 3), (33, 7)])
+def test_automatic_shares_hold_out_as_many_of_each_of_equal_classes(per_class, num_classes):
+    labels = np.arange(per_class * num_classes) % num_classes
+    options = SplitOptions(val_fraction="auto", test_fraction="auto")
+    for part in split_indices([f"{number:05}" for number in range(len(labels))], labels, options, seed=0):
+        assert np.ptp(np.bincount(labels[part], minlength=num_classes)) == 0

@@ -205,10 +205,25 @@ def test_a_notebook_needs_no_standard_output(tmp_path):
     ],
 )
 def test_a_misspelt_name_is_refused_before_images_are_looked_for(values, message, tmp_path):
-    config = RunConfig.from_dict({"data_dir": str(tmp_path / "nowhere"), **values})
+    (tmp_path / "empty").mkdir()  # a folder that is there: TensorFlow is not imported for another
+    config = RunConfig.from_dict({"data_dir": str(tmp_path / "empty"), **values})
     with pytest.raises(UsageError, match=message):
         fit(config, tmp_path / "run", verbose=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_ctrl_c_during_the_test_says_how_to_go_on(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    run = tmp_path / "run"
+    monkeypatch.setattr("learning.fit._tested", interrupt)
+    with pytest.raises(
+        Interrupted, match=f"all that was trained saved; continue with train.py --resume {run}"
+    ):
+        fit(CONFIG, run, verbose=False)
+    monkeypatch.undo()
+    assert fit(RunDirectory(run).config, run, resume=True, verbose=False)["scores"]
 
 
 def test_ctrl_c_before_training_says_that_nothing_can_be_resumed(tmp_path, monkeypatch):

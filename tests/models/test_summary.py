@@ -121,6 +121,16 @@ class TestMain:
         assert "28x28x64" in output
         assert "152,202 trainable" in output
 
+    def test_the_names_that_predict_takes_are_listed(self, capsys):
+        main(["alexnet"])
+        end = " ".join(
+            capsys.readouterr().out.split("for predict.py --layer, from the first to the last: ")[1].split()
+        )
+        names = end.split(", ")
+        assert names[:4] == ["conv1", "relu1", "pool1", "conv2"]
+        assert {*names} == {*whole_net("alexnet").d}
+        assert names.index("pool5") < names.index("features") < names.index("logits")
+
     def test_input_classes_and_options(self, capsys):
         options = ["--option", "stages=[1, 1, 1]", "--option", "shortcut=B", "--option", "conv_biases=true"]
         main(["resnet20", "--input", "16x8x1", "--classes", "7", *options])

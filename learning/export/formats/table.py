@@ -1,11 +1,6 @@
 """The formats of exports, in one table."""
 
-import importlib.util
 from typing import NamedTuple
-
-from learning.errors import UsageError
-
-EXTRA = "pip install -e '.[export]'"
 
 
 class Format(NamedTuple):
@@ -24,12 +19,3 @@ FORMATS = {
     "tflite": Format("learning.export.formats.tflite_file.write", ("ai-edge-litert",)),
     "onnx": Format("learning.export.formats.onnx_file.write", ("onnx", "tf2onnx", "onnxruntime")),
 }
-
-
-def require_packages(kind: str) -> None:
-    """Raise UsageError if a package that a format needs is not installed."""
-    missing = [
-        name for name in FORMATS[kind].packages if importlib.util.find_spec(name.replace("-", "_")) is None
-    ]
-    if missing:
-        raise UsageError(f"the format {kind} needs {' and '.join(missing)}; install them with {EXTRA}")

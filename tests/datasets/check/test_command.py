@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from skimage import data
 
 from datasets.check import command, inspection
 from datasets.check.inspection import ODDITIES, Findings, Record, inspect, odd_about
 from datasets.check.report import report_of
 from datasets.errors import DataError
 from datasets.images.decode import ImageFacts, inspect_image, read_image
+from datasets.images.near_duplicates import SIGNATURE_BYTES
 from tests.support.made_profiles import profile
 from tests.support.made_sets import cifar_parts, mnist_parts, write_mnist, write_python_batches
 
@@ -192,6 +194,8 @@ def test_nothing_is_changed_and_the_report_holds_everything(tmp_path, capsys, mo
                 "classes": ["cat"],
             },
         ],
+        "near_duplicates": [],
+        "in_training": {"test": {f"{prefix}test/dog/copy.png": f"{prefix}train/cat/0.png"}},
     }
     out = capsys.readouterr().out
     assert "train   7: cat 3, dog 4\ntest    5: cat 2, dog 3\n" in out
@@ -201,9 +205,39 @@ def test_nothing_is_changed_and_the_report_holds_everything(tmp_path, capsys, mo
     assert "in formats that are not decoded: 1" in out
 
 
+def test_smaller_and_recompressed_copies_are_found_and_those_of_training_images_come_first(tmp_path, capsys):
+    pictures = {name: Image.fromarray(getattr(data, name)()) for name in ("chelsea", "astronaut", "coffee")}
+    root = write(
+        tmp_path / "pets",
+        {
+            "train/cat/a.png": encoded(pictures["chelsea"]),
+            "train/dog/b.jpg": encoded(pictures["astronaut"], "JPEG"),
+            "train/dog/c.jpg": encoded(pictures["coffee"], "JPEG"),
+            "test/cat/small.jpg": encoded(pictures["chelsea"].resize((150, 100)), "JPEG", quality=60),
+            "test/dog/grey.png": encoded(pixels(1, 64, 64)),
+            "train/cat/b2.jpg": encoded(pictures["astronaut"], "JPEG", quality=30),
+        },
+    )
+    assert command.main([str(root), "--json", str(tmp_path / "report.json")]) == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["duplicates"] == []
+    assert report["near_duplicates"] == [
+        {"files": ["train/cat/b2.jpg", "train/dog/b.jpg"], "parts": ["train"], "classes": ["cat", "dog"]},
+        {"files": ["test/cat/small.jpg", "train/cat/a.png"], "parts": ["test", "train"], "classes": ["cat"]},
+    ]
+    assert report["in_training"] == {"test": {"test/cat/small.jpg": "train/cat/a.png"}}
+    lines = capsys.readouterr().out.splitlines()
+    warning = lines.index(
+        "warning: 1 of the test images shows the picture of a training image, so scores say too much "
+        "('test/cat/small.jpg' is 'train/cat/a.png'); remove them from one of the two"
+    )
+    assert lines[warning + 1] == "nearly the same picture more than once, in groups: 2"
+    assert lines[-1].endswith("in test and train")
+
+
 def test_contradictory_labels_come_before_shared_images():
     def record(name, part, label, digest):
-        return Record(name, part, label, 8, 6, (), digest)
+        return Record(name, part, label, 8, 6, (), digest, digest * SIGNATURE_BYTES)
 
     records = (
         record("a", "train", "cat", b"1"),

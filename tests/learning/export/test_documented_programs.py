@@ -12,6 +12,7 @@ from PIL import Image
 from learning.export.exporting import export_run
 from learning.inference.prediction import predict_run
 from learning.runs.directory import RunDirectory
+from learning.terminal.image_files import image_files
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "export.md"
 
@@ -53,7 +54,7 @@ def answers(program, export, pictures):
 
 
 def expected(run, pictures):
-    rows = predict_run(run, pictures)
+    rows = predict_run(run, image_files(pictures))
     return [[row.path, row.classes[0][0], f"{row.classes[0][1]:.4f}"] for row in rows]
 
 

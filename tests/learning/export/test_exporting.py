@@ -155,10 +155,8 @@ def test_what_cannot_be_exported_is_said_before_the_work(run, monkeypatch):
     monkeypatch.setattr(exporting, "load_run", None)
     with pytest.raises(UsageError, match="--int8 is an option of --format tflite"):
         export_run(run, ["onnx"], int8=True)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if "onnx" in name else name)
-    with pytest.raises(
-        UsageError, match=r"onnx needs onnx and tf2onnx and onnxruntime; install them with pip"
-    ):
+    monkeypatch.setattr("learning.extras.find_spec", lambda name: None if "onnx" in name else name)
+    with pytest.raises(UsageError, match=r"onnx needs onnx and tf2onnx and onnxruntime; install with pip"):
         export_run(run, ["onnx"])
 
 

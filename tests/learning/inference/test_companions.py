@@ -99,7 +99,7 @@ def test_the_archive_has_the_values_and_names_of_all_chunks(session, tmp_path, p
 def test_an_unknown_tensor_lists_those_of_the_images(tmp_path):
     model = build(HandNet, (4, 6, 1))
     with pytest.raises(
-        UsageError, match=r"HandNet has no tensor 'x' of images; .*: features, logits, maps, pred$"
+        UsageError, match=r"HandNet has no tensor 'x' of images; .*: maps, features, logits, pred$"
     ):
         Embedding(model, tmp_path / "values.npz", "x", 2)
 

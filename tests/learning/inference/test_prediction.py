@@ -10,7 +10,8 @@ from PIL import Image
 
 from datasets.folder import load_folder
 from datasets.options.loading import LoadOptions
-from learning.inference.prediction import ImageFile, image_files, predict_files
+from learning.inference.prediction import predict_files
+from learning.terminal.image_files import ImageFile, image_files
 from models.graph.folded import FrozenSession
 from tests.conftest import TinyNet, tf, tiny_model, v1
 
@@ -55,13 +56,16 @@ def test_all_images_go_through_one_graph_whichever_can_be_read(session, runs, co
     assert runs == expected
 
 
-def test_the_images_in_a_tar_archive_are_labelled(tmp_path):
-    with tarfile.open(tmp_path / "a.tar", "w:") as archive:
-        member = tarfile.TarInfo("holiday/1.jpg")
-        member.size = 5
-        archive.addfile(member, io.BytesIO(b"image"))
+def test_the_images_in_tar_archives_are_labelled_and_named_by_archive_and_member(tmp_path):
+    for name in ("a", "holiday"):
+        with tarfile.open(tmp_path / f"{name}.tar", "w:") as archive:
+            member = tarfile.TarInfo("holiday/1.jpg")
+            member.size = 5
+            archive.addfile(member, io.BytesIO(b"image"))
     [file] = image_files([str(tmp_path / "a.tar")])
-    assert (file.name, file.read()) == (str(tmp_path / "a.tar" / "holiday" / "a" / "1.jpg"), b"image")
+    assert (file.name, file.read()) == (str(tmp_path / "a.tar" / "holiday" / "1.jpg"), b"image")
+    names = [file.name for file in image_files([str(tmp_path)])]
+    assert names == [str(tmp_path / f"{name}.tar" / "holiday" / "1.jpg") for name in ("a", "holiday")]
 
 
 @pytest.mark.parametrize("resize", ["squash", "crop", "letterbox"])

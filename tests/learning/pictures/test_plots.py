@@ -69,6 +69,11 @@ class TestLearningCurves:
         with Image.open(tmp_path / "curves.png") as picture:
             assert picture.size == (960, 1020)
 
+    def test_the_axis_of_an_accuracy_ends_at_one(self, figures, tmp_path):
+        draw_learning_curves([row(1), row(2, val_score=1.0)], tmp_path / "curves.png")
+        draw_learning_curves([row(1), row(2, val_score=1.5)], tmp_path / "curves.png")
+        assert [figure.axes[1].get_ylim()[1] > 1 for figure in figures] == [False, True]
+
     def test_missing_scores_leave_gaps(self, figures, tmp_path):
         history = [row(1, val_score=None), row(2), row(3, train_loss=float("nan"), val_score=float("inf"))]
         draw_learning_curves(history, tmp_path / "curves.png")

@@ -83,3 +83,15 @@ def test_reliability():
     assert float(width) == pytest.approx((x1 - x0) / 2, abs=2.1)
     assert float(height) == pytest.approx((y0 - y1) / 2, abs=0.2)
     assert "8 images, mean probability 0.900, accuracy 0.500" in chart.svg
+
+
+@pytest.mark.parametrize("values", [[0.5, 0.9, 1.0], [1.0], [0.0, 0.02]])
+def test_an_axis_of_shares_does_not_leave_them(values):
+    chart = draw(Curve(label="a", x=list(range(1, len(values) + 1)), y=values))
+    shown = [float(text) for text in re.findall(r'text-anchor="end">([^<]*)<', chart.svg)]
+    assert 0 <= min(shown) <= max(shown) <= 1
+
+
+def test_an_axis_of_other_values_has_a_margin():
+    chart = draw(Curve(label="a", x=[1, 2], y=[0.1, 1.9]))
+    assert all(10 < float(y) < 240 for _, _, y in paths(chart)[0])

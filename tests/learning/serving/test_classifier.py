@@ -16,6 +16,7 @@ from learning.machine.session import open_session
 from learning.runs.data import open_data, run_info
 from learning.runs.directory import RunDirectory
 from learning.serving.classifier import Classifier, Job
+from learning.terminal.image_files import image_files
 from tests.conftest import tf
 from tests.support.made_sets import write_dark_and_bright
 
@@ -70,7 +71,7 @@ def plain(run):
 
 def expected(run, paths):
     with tf.Graph().as_default():
-        rows = predict_run(run, [str(path) for path in paths], top_k=2)
+        rows = predict_run(run, image_files([str(path) for path in paths]), top_k=2)
         return np.array([[dict(row.classes)[name] for name in run.class_names] for row in rows])
 
 

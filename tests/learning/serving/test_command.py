@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from learning import extras
 from learning.errors import UsageError
 from learning.serving import command
 from learning.serving.address import bound_socket
@@ -146,8 +147,9 @@ def test_an_address_that_is_taken_is_refused_before_the_run_is_loaded(monkeypatc
 
 
 def test_missing_libraries_are_named(monkeypatch):
-    monkeypatch.setattr(command, "find_spec", lambda name: None if name != "uvicorn" else object())
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name != "uvicorn" else object())
     with pytest.raises(
-        UsageError, match="^serve.py needs starlette, python-multipart; pip install starlette python"
+        UsageError,
+        match=r"^serve.py needs starlette and python-multipart; install with pip install -e '.\[serve\]'$",
     ):
         call_main("serve.py", PUBLISHED)

@@ -87,6 +87,6 @@ def test_a_store_that_cannot_be_opened():
 
 def test_without_mlflow_nothing_is_trained(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow.tracking", None)
-    with pytest.raises(UsageError, match=r"install it with pip install 'sessionnet\[mlflow\]'"):
+    with pytest.raises(UsageError, match=r"install with pip install -e '.\[mlflow\]'"):
         fit(RunConfig.from_dict(VALUES), tmp_path / "run", verbose=False)
     assert not (tmp_path / "run").exists()

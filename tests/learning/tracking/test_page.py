@@ -103,4 +103,4 @@ def test_an_interrupted_run_has_a_page(tmp_path, without_pictures):
     fit(config, tmp_path / "run", resume=True, verbose=False)
     text = " ".join(read_page(tmp_path / "run" / "index.html").text)
     assert "Training stands" not in text
-    assert "validation loss" in text and "training images, a whole pass" in text
+    assert "validation, cross-entropy" in text and "training images, a whole pass" in text

