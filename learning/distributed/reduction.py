@@ -25,10 +25,20 @@ class Reduction:
     :param timeout: seconds after which a sum fails if a worker is missing.
     :param share: the part of each batch that this worker computes; the shares of all workers add up to 1.
     :param first_key: of the sums; TensorFlow tells them apart by their keys, in all graphs of a process.
+    :param bucket_bytes: of the tensors that travel together.
     """
 
-    def __init__(self, size: int, timeout: float, *, share: float = 1.0, first_key: int = 1) -> None:
+    def __init__(
+        self,
+        size: int,
+        timeout: float,
+        *,
+        share: float = 1.0,
+        first_key: int = 1,
+        bucket_bytes: int = BUCKET_BYTES,
+    ) -> None:
         self.size, self.share, self.timeout = size, share, timeout
+        self._bucket_bytes = bucket_bytes
         self._keys = itertools.count(first_key)
 
     def sum(self, tensor: tf.Tensor) -> tf.Tensor:
@@ -79,7 +89,7 @@ class Reduction:
         :param tensors: in the order in which they become known, so that the first buckets leave early.
         """
         sums = list[tf.Tensor]()
-        for bucket in buckets(list(tensors)):
+        for bucket in buckets(list(tensors), self._bucket_bytes):
             sums += self._sum_bucket(bucket)
         return sums
 
@@ -92,7 +102,7 @@ class Reduction:
         return [tf.reshape(part, tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
 
 
-def buckets(tensors: Sequence[tf.Tensor], most: int = BUCKET_BYTES) -> list[list[tf.Tensor]]:
+def buckets(tensors: Sequence[tf.Tensor], most: int) -> list[list[tf.Tensor]]:
     """Return the tensors in lists of one dtype, each of `most` bytes at most or of one tensor."""
     found = list[list[tf.Tensor]]()
     size = 0
