@@ -148,7 +148,7 @@ def sums_step(
     workers = _workers(addresses, index, {})
     with tf.Graph().as_default() as graph:
         groups = [tf.group(*workers.summed([tf.zeros([size // 4]) for size in group])) for group in sizes]
-    sess = workers.open_session(SimpleNamespace(graph=graph), 1)
+    sess = workers.open_session(SimpleNamespace(graph=graph, options={"precision": "float32"}), 1)
 
     def step() -> int:
         times = [time.perf_counter()]

@@ -10,6 +10,8 @@ import numpy as np
 from learning.machine.session import session_config, tf, v1  # before any other module imports TensorFlow
 
 # isort: split
+from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
+
 from learning.distributed.agreement import differing, digest, digests, weights_digest
 from learning.distributed.alone import Alone
 from learning.distributed.arrays import ArraySums
@@ -66,11 +68,16 @@ class Workers(Alone):
                 self._sum(np.zeros(1))
             self._watch.stop()
 
-    def _session(self, graph: tf.Graph) -> v1.Session:
-        return self._watch.add(v1.Session(self._server.target, graph=graph, config=self._config))
+    def _session(self, graph: tf.Graph, *, fuse: bool = True) -> v1.Session:
+        config = v1.ConfigProto()
+        config.CopyFrom(self._config)
+        if not fuse:
+            config.graph_options.rewrite_options.remapping = RewriterConfig.OFF
+        return self._watch.add(v1.Session(self._server.target, graph=graph, config=config))
 
     def open_session(self, model: ConvNet, threads: int) -> v1.Session:
-        return self._session(model.graph)
+        # TensorFlow's server refuses fused operations in bfloat16, although oneDNN has kernels for them.
+        return self._session(model.graph, fuse=model.options["precision"] != "bfloat16")
 
     def divide(self, batch_size: int, *, sync_batch_norm: bool = False) -> BatchShare:
         if batch_size < self.size:
