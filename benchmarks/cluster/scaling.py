@@ -21,10 +21,10 @@ SIMULATED = (2, 4, 8, 16, 32, 64)
 A100 = 0.145  # seconds of a step with 256 images of ResNet-50, docs/scale.md
 
 
-def scaling(case: Case, *, quick: bool) -> dict[str, Any]:
+def scaling(case: Case, *, quick: bool, counts: Sequence[int] = COUNTS) -> dict[str, Any]:
     """Return what a worker with this batch does in a step, by the number of workers, and the parts of its step."""
     found: dict[str, Any] = {"images": case.batch_size, "steps": []}
-    for count in COUNTS[:2] if quick else COUNTS:
+    for count in counts[:2] if quick else counts:
         whole = case._replace(batch_size=count * case.batch_size)
         lines = _run(_traced, quick, whole, count)
         middle = sorted(lines)[len(lines) // 2]

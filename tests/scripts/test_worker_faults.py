@@ -14,6 +14,8 @@ EXPECTED = {
     "SIGKILL": ([8, -9], LOST),
     "port in use": ([8, 8], "all of them still listen"),
     "slow": ([0, 0], ""),
+    "slow network": ([0, 0], ""),
+    "network stops": ([8, 8], LOST),
     "absent": ([8], "did not start within 4 s; start all 2 workers"),
     "no chief": ([8], "did not start within 4 s; start all 2 workers"),
     "other options": ([8, 8], "has options that differ from those of worker 0: train.seed; start all"),
@@ -31,6 +33,8 @@ def played(folder, *arguments):
 def assert_expected(found):
     for name in found.keys() & EXPECTED.keys():
         codes, line = EXPECTED[name]
+        if "left out" in found[name]:  # for want of root, as a rule
+            continue
         assert found[name]["codes"] == codes, name
         assert line in found[name]["lines"][0], name
 
