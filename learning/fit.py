@@ -123,7 +123,8 @@ def _fit(
     """
     if cluster is not None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of lost workers takes pages
-    from learning.distributed.join import joined  # imports TensorFlow quietly
+    from learning.distributed.advice import workers_advice  # imports TensorFlow quietly
+    from learning.distributed.join import joined
     from learning.inference.trained import load_selected
     from learning.machine.precision import with_precision
     from learning.machine.session import v1
@@ -167,6 +168,8 @@ def _fit(
         optimizer = build_training(config, splits, workers)
         model = optimizer.model
         say("\n".join(_summary_lines(config, model, splits, path, workers.size)))
+        if cluster is None and not resume and (faster := workers_advice(model, config.train.batch_size)):
+            say(faster)
         with workers.open_session(model, config.train.threads) as sess:
             start = {}
             if initial is not None:
