@@ -2,9 +2,9 @@
 
     python -m tests.slow_network [--output FILE]
 
-Needs root. Prints one JSON object: of ResNet-20 with 64 images for each worker, the milliseconds of a step at each
-bandwidth (Gbit/s) and latency (ms of one way), and what benchmarks/cluster/simulation.py computes from the step of
-one worker and the cost of sums on this machine.
+Needs root. Prints one JSON object: the milliseconds of a step of ResNet-20 with 64 images for each worker at each
+bandwidth (Gbit/s) and latency (ms of a round trip), and what the simulation makes of the step of one worker and of
+the cost of sums on this machine.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from learning.terminal.command import run_script
 from tests.support.wire import Wire, lacking, wire
 
 CASE = NETS["resnet20"]._replace(batch_size=64)
-NETWORKS = ((1.0, 0.1), (1.0, 10.0), (0.1, 0.1))  # Gbit/s, ms
+NETWORKS = ((1.0, 0.2), (1.0, 10.0), (1.0, 20.0), (0.1, 0.2))  # Gbit/s, ms
 
 
 def wired_worker(index: int, addresses: list[str], between: Wire, traces: list[Any]) -> Any:
@@ -51,7 +51,7 @@ def main() -> None:
     found = []
     for rate, latency in NETWORKS:
         network = Network(rate * scaling.GBIT, latency / 1000)
-        with wire(*network) as between:
+        with wire(network.bandwidth, network.latency / 2) as between:
             seconds = in_process(measured, between)
         found.append({"gbit": rate, "ms": latency, "network": network, "step_ms": 1000 * seconds})
     costs = scaling.sums(quick=False)

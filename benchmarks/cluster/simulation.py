@@ -21,7 +21,9 @@ class Network(NamedTuple):
     """The connection from each worker to the next one."""
 
     bandwidth: float  # bytes per second
-    latency: float  # seconds
+    latency: (
+        float  # seconds of a round trip, as `ping` shows it: a worker asks the one before it for each piece
+    )
 
 
 class Parts(NamedTuple):

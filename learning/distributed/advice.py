@@ -7,8 +7,8 @@ from models.convnet import ConvNet
 from models.runtime.cpu import usable_cores
 from models.summary import layer_rows
 
-# Two workers of one core are faster than one process of two with ResNet-20 on 32x32 images in batches of 128 (0.27
-# million parameters, 5.2e9 multiply-adds), as fast with ResNet-50, and slower with AlexNet: docs/distributed.md#speed.
+# Two workers of one core are faster than one process of two with ResNet-20 on 32x32 images in batches of 128, not
+# with ResNet-50, and slower with AlexNet: docs/distributed.md#speed.
 MOST_PARAMETERS = 1e6  # whose sums take no time that matters
 FEWEST_MULTIPLY_ADDS = 2e9  # of a batch, forward; less is over before the sums are
 MOST_OF_AN_IMAGE = 2e8  # larger convolutions keep all cores busy

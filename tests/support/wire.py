@@ -1,6 +1,7 @@
 """A slow network on one machine: two namespaces of Linux, and a process that carries packets between them.
 
-`tc netem` does the same in the kernel, where that was built with it. Needs root and iproute2.
+`tc netem` does the same in the kernel, where that was built with it. Needs root, iproute2 and sysctl. TCP keeps its
+rate between two steps, as an administrator of a cluster would set it.
 """
 
 import contextlib
@@ -52,8 +53,8 @@ def lacking() -> str | None:
     """Return why there can be no wire on this machine, or None."""
     if os.geteuid() != 0:
         return "it needs root"
-    if shutil.which("ip") is None:
-        return "it needs iproute2"
+    if missing := [name for name in ("ip", "sysctl") if shutil.which(name) is None]:
+        return f"it needs {' and '.join(missing)}"
     return None if os.access(TUN, os.R_OK | os.W_OK) else f"it needs {TUN}"
 
 
@@ -74,6 +75,7 @@ def wire(bandwidth: float, latency: float) -> Iterator[Wire]:
             _ip("-n", name, "addr", "add", f"10.77.0.{host}/24", "dev", f"wire{host}")
             _ip("-n", name, "link", "set", f"wire{host}", "mtu", f"{MTU}", "up")
             _ip("-n", name, "link", "set", "lo", "up")
+            _ip("netns", "exec", name, "sysctl", "-qw", "net.ipv4.tcp_slow_start_after_idle=0")
         carrier = os.fork()
         if carrier == 0:
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
