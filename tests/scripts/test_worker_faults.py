@@ -1,8 +1,6 @@
 """Workers end as they should, whatever happens to one of them."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -24,9 +22,9 @@ EXPECTED = {
 }
 
 
-def played(folder, *arguments):
-    command = [sys.executable, "-m", "tests.worker_faults", str(folder), *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+def played(call_script, folder, *arguments):
+    done = call_script("tests/worker_faults.py", folder, *arguments, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
 
 
@@ -40,16 +38,16 @@ def assert_expected(found):
 
 
 @pytest.mark.fault(41)
-def test_a_worker_that_hangs_or_is_killed_ends_all(tmp_path):
-    found = played(tmp_path, "--kills", "0", "--only", "hangs", "SIGKILL")
+def test_a_worker_that_hangs_or_is_killed_ends_all(call_script, tmp_path):
+    found = played(call_script, tmp_path, "--kills", "0", "--only", "hangs", "SIGKILL")
     assert found.keys() == {"hangs", "SIGKILL"}
     assert_expected(found)
 
 
 @pytest.mark.long
 @pytest.mark.fault(41)
-def test_all_faults_and_many_kills(tmp_path):
-    found = played(tmp_path, "--kills", "8", "--workers", "3")
+def test_all_faults_and_many_kills(call_script, tmp_path):
+    found = played(call_script, tmp_path, "--kills", "8", "--workers", "3")
     assert_expected(found)
     assert found.keys() == {*EXPECTED, "kills"}
     assert found["kills"] == {"kills": 8, "equal": True, "ended": [[0, 0, 0], [0, 0, 0]], "wrong": []}
