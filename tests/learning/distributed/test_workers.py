@@ -13,11 +13,12 @@ from learning.distributed.alone import ALONE
 from learning.errors import ClusterError, UsageError
 from learning.evaluators import AccuracyEvaluator
 from learning.optimizers import OPTIMIZERS, MomentumOptimizer
-from models.graph.batch_share import put_batch_share
+from models.graph.batch_share import BatchShare, put_batch_share
+from models.graph.copying import copied_from
 from tests import worker_equality
 from tests.conftest import TinyNet, make_set
 from tests.support.local_workers import run_workers
-from tests.support.worker_training import largest_difference, trained
+from tests.support.worker_training import NoNorm, largest_difference, trained
 
 
 def assert_equal(found, expected, atol=0.0):
@@ -190,3 +191,12 @@ def test_other_weights_are_found_before_they_are_saved(tmp_path, without_picture
 
     run_workers(2, diverging)
     assert not list(tmp_path.glob("run/checkpoints/step-*"))
+
+
+def test_the_own_share_of_a_batch_does_not_fix_the_size_of_predictions():
+    with tf.Graph().as_default():
+        put_batch_share(BatchShare(0, 4, 8))
+        model = NoNorm((10, 10, 3), 2, dropout_prob=0.3)
+        tf.gradients(model.loss, model.trainable_variables)  # which change the conditional of dropout
+        _, logits = copied_from(model.inputs, model.logits, model.is_train)
+    assert logits.shape.as_list() == [None, 2]
