@@ -95,6 +95,7 @@ def machine(figures: Figures) -> str:
         flags = f"limited to {found['played']} (it has {flags})"
     if found.get("kernels"):
         flags = f"{flags}, {found['kernels']} kernels in TensorFlow"
+    processor = "; ".join(filter(None, (found.get("gpu"), found["processor"])))
     load, options = found["load_before"], figures.get("options", {})
     beside = "" if load is None else f"; load before {load:.1f}"
     rounds = f"; {options['rounds']} rounds" if "rounds" in options else ""
@@ -104,7 +105,7 @@ def machine(figures: Figures) -> str:
         f" {name} is left out: {reason}." for name, reason in figures.get("left_out_precisions", {}).items()
     )
     return (
-        f"{found['processor']}, {found['cores']} cores, {found['threads']} threads, {flags}; {_versions(found)}; "
+        f"{processor}, {found['cores']} cores, {found['threads']} threads, {flags}; {_versions(found)}; "
         f"{found['date']}{rounds}{each}{beside}{revision}.{left_out}"
     )
 

@@ -14,15 +14,15 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datasets.errors import escape_name
 from datasets.splits import Splits
 from datasets.storage.failures import storage_errors
 from datasets.storage.paths import expanded
-from learning.callbacks import Callback, Training
+from learning.callbacks import Callback
 from learning.class_balance import balanced_weights, class_counts, imbalance_advice
 from learning.config.run_config import RunConfig, check_names
 from learning.distributed.cluster import Cluster, cluster_of
@@ -30,6 +30,7 @@ from learning.errors import Interrupted, UsageError
 from learning.evaluators import EVALUATORS
 from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory, has_begun, locked
+from learning.runs.files import TRAINING_FILE
 from learning.runs.seen_images import keep_digests, warn_of_seen
 from models.catalogue import model_path
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from learning.distributed.alone import Alone
     from learning.optimizers import Optimizer
     from learning.tracking.mlflow import MlflowTracking
+    from learning.transfer.initial_weights import InitialWeights
     from models.convnet import ConvNet
 
 logger = logging.getLogger(__name__)
@@ -61,7 +63,7 @@ def fit(
     :param verbose: show on standard output what is trained, and its progress.
     :return: what test.json holds: the scores, figures by class, calibration, confusion matrix and worst errors of
         the test set (or of the set that `split` names: the validation or training set), and the epoch whose weights
-        were tested. See `learning.inference.evaluation.evaluate`.
+        were tested. See `learning.evaluation.evaluate.evaluate`.
     :raises UsageError: an option is unknown or does not fit the data.
     :raises DataError: the images cannot be used.
     :raises CheckpointError: the run cannot be resumed, or not with this configuration.
@@ -123,85 +125,132 @@ def _fit(
     """
     if cluster is not None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of lost workers takes pages
-    from learning.distributed.advice import workers_advice  # imports TensorFlow quietly
-    from learning.distributed.join import joined
-    from learning.inference.trained import load_selected
+    from learning.distributed.join import joined  # imports TensorFlow quietly
     from learning.machine.precision import with_precision
-    from learning.machine.session import v1
     from learning.reports.run_page import write_run_page
     from learning.tracking.page import RunPage
     from learning.training.console import ConsoleProgress
     from learning.training.network import check_new_model
+    from learning.training.record import RunRecord
     from learning.training.training_images import TrainingImages
-    from learning.transfer.features import train_on_features
-    from learning.transfer.initial_weights import InitialWeights, start_from
-    from learning.transfer.set_size import with_set_size
 
     console, said = ConsoleProgress(verbose=verbose), list[str]()
 
     def say(text: str) -> None:
-        console.say(text)
-        said.append(text)
+        if text:
+            console.say(text)
+            said.append(text)
 
     config, reason = with_precision(config)
-    if reason:
-        say(reason)
-    initial = None
+    say(reason)
     if not resume:  # before images are decoded, which may take long
         check_new_model(config.model)
     with joined(cluster, config) as workers:
-        begun = workers.from_chief(has_begun(path))
-        if config.model.init is not None and not begun:
-            initial = InitialWeights(config.model.init)
-            config = initial.completed(config)
-        splits = run_data.open_data(config, run)
-        workers.agree("images", run_data.facts(splits))
-        if initial is not None:
-            warn_of_seen(config.model.init, splits)
-        config, chosen = with_set_size(config, splits.train.num_examples)
-        if chosen:
-            say(chosen)
-        run_data.check_fits(config, splits)
-        counts = class_counts(splits.train, len(splits.class_names))
-        if not resume and (advice := imbalance_advice(config, counts, splits.class_names)):
-            logger.warning("%s", advice)
-        optimizer = build_training(config, splits, workers)
-        model = optimizer.model
-        say("\n".join(_summary_lines(config, model, splits, path, workers.size)))
-        if cluster is None and not resume and (faster := workers_advice(model, config.train.batch_size)):
-            say(faster)
-        with workers.open_session(model, config.train.threads) as sess:
-            start = {}
-            if initial is not None:
-                start["init"] = start_from(sess, optimizer, initial, splits, config, say)
-                initial = None  # it holds a whole file in memory
-            elif model.frozen_variables:  # features depend on their values
-                if begun and workers.is_chief:
-                    load_selected(sess, model, path, "last")
-                else:
-                    sess.run(v1.variables_initializer(model.variables))
-                workers.copy_variables(sess, model.variables)
-                train_on_features(sess, optimizer, splits, config, say)
+        prepared = _prepare(config, path, run, workers, say, resume=resume)
+        config, splits, optimizer = prepared.config, prepared.splits, prepared.optimizer
+        with workers.open_session(optimizer.model, config.train.threads) as sess:
+            start = _start(sess, prepared, path, workers, say)
             if not workers.is_chief:
                 optimizer.train(sess, path, resume=resume, fresh=False, verbose=False)
                 return {}
             if run is None:
-                info = run_data.run_info(splits, model.input_shape)
+                info = run_data.run_info(splits, optimizer.model.input_shape)
                 run = RunDirectory.create(path, config, info | start)
             keep_digests(path, splits)
-            watching = [TrainingImages(splits.train), _RunRecord(run, config, said), RunPage(), *callbacks]
+            watching = [TrainingImages(splits.train), RunRecord(run, config, said), RunPage(), *callbacks]
             optimizer.train(sess, path, resume=resume, fresh=False, verbose=verbose, callbacks=watching)
-            results = _tested(sess, model, config, splits, path)
+            results = _tested(sess, optimizer.model, config, splits, path)
     write_run_page(path)
     return results
 
 
+@dataclass(kw_only=True, eq=False)
+class _Prepared:
+    """What a run needs before its session is opened.
+
+    :ivar config: with numbers in place of auto.
+    :ivar initial: what a new run starts from; None once it is loaded, because it holds a whole file in memory.
+    :ivar has_begun: a checkpoint has the weights.
+    """
+
+    config: RunConfig
+    splits: Splits
+    optimizer: Optimizer
+    initial: InitialWeights | None
+    has_begun: bool
+
+
+def _prepare(
+    config: RunConfig,
+    path: Path,
+    run: RunDirectory | None,
+    workers: Alone,
+    say: Callable[[str], None],
+    *,
+    resume: bool,
+) -> _Prepared:
+    """Read the weights to start from and the data, check that all fits together, and build the graph."""
+    from learning.distributed.advice import workers_advice
+    from learning.training.record import summary_lines
+    from learning.transfer.initial_weights import InitialWeights
+    from learning.transfer.set_size import with_set_size
+
+    begun, initial = workers.from_chief(has_begun(path)), None
+    if config.model.init is not None and not begun:
+        initial = InitialWeights(config.model.init)
+        config = initial.completed(config)
+    splits = run_data.open_data(config, run)
+    workers.agree("images", run_data.facts(splits))
+    if initial is not None:
+        warn_of_seen(config.model.init, splits)
+    config, chosen = with_set_size(config, splits.train.num_examples)
+    say(chosen)
+    run_data.check_fits(config, splits)
+    counts = class_counts(splits.train, len(splits.class_names))
+    if not resume and (advice := imbalance_advice(config, counts, splits.class_names)):
+        logger.warning("%s", advice)
+    optimizer = build_training(config, splits, workers)
+    say("\n".join(summary_lines(config, optimizer.model, splits, path, workers.size)))
+    if workers.size == 1 and not resume:
+        say(workers_advice(optimizer.model, config.train.batch_size))
+    return _Prepared(config=config, splits=splits, optimizer=optimizer, initial=initial, has_begun=begun)
+
+
+def _start(
+    sess: Any, prepared: _Prepared, path: Path, workers: Alone, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Load the weights to start from, or compute the features of frozen layers, which depend on their values.
+
+    Other variables get their values from `Optimizer.train`.
+
+    :return: what run.json says of the start.
+    """
+    from learning.inference.trained import load_selected
+    from learning.machine.session import v1
+    from learning.transfer.features import train_on_features
+    from learning.transfer.initial_weights import start_from
+
+    config, splits, optimizer = prepared.config, prepared.splits, prepared.optimizer
+    model = optimizer.model
+    if prepared.initial is not None:
+        init = start_from(sess, optimizer, prepared.initial, splits, config, say)
+        prepared.initial = None
+        return {"init": init}
+    if model.frozen_variables:
+        if prepared.has_begun and workers.is_chief:
+            load_selected(sess, model, path, "last")
+        else:
+            sess.run(v1.variables_initializer(model.variables))
+        workers.copy_variables(sess, model.variables)
+        train_on_features(sess, optimizer, splits, config, say)
+    return {}
+
+
 def _tested(sess: Any, model: ConvNet, config: RunConfig, splits: Splits, path: Path) -> dict[str, Any]:
     """Test the selected weights on the held-out images, and score some of the training images; write both."""
-    from learning.inference.evaluation import RunTest
+    from learning.evaluation.run_test import RunTest
+    from learning.evaluation.training_score import score_training, write_training_score
     from learning.inference.trained import load_selected
-    from learning.reports.run_files import TRAINING_FILE
-    from learning.tracking.training_score import score_training, write_training_score
 
     train = config.train
     epoch = load_selected(sess, model, path, train.select).epoch
@@ -242,42 +291,3 @@ def build_training(config: RunConfig, splits: Splits, workers: Alone | None = No
     evaluator = EVALUATORS[config.train.evaluator]()
     optimizer = OPTIMIZERS[config.optimizer.name]
     return optimizer(model, train_set, evaluator, splits.val, config=config, workers=workers)
-
-
-class _RunRecord(Callback):
-    """Records options, machines and what was said so far in the run directory, after all checks have passed.
-
-    A resumed run may have more epochs than before.
-    """
-
-    def __init__(self, run: RunDirectory, config: RunConfig, said: Sequence[str]) -> None:
-        self._run, self._config, self._said = run, config, said
-
-    def on_start(self, training: Training) -> None:
-        from learning.training.record import write_log  # imports TensorFlow
-
-        self._run.update(self._config, [dict(machine) for machine in training.machines])
-        write_log(training.save_dir, "\n".join(self._said))
-
-
-def _summary_lines(
-    config: RunConfig, model: ConvNet, splits: Splits, path: Path, num_workers: int
-) -> list[str]:
-    """Return lines that say what is trained, on which data, and where."""
-    info = run_data.run_info(splits, model.input_shape)
-    sizes = ", ".join(f"{count} {name}" for name, count in info["num_images"].items())
-    classes = splits.class_names
-    names = ", ".join(map(escape_name, classes[:10])) + (", ..." if len(classes) > 10 else "")
-    shape, image_shape = ("x".join(map(str, sides)) for sides in (model.input_shape, config.data.image_sides))
-    frozen = sum(variable.shape.num_elements() for variable in model.frozen_variables)
-    parameters = f"{model.num_parameters + frozen:,} parameters"
-    if frozen:
-        parameters += f", {frozen:,} of them frozen"
-    start = "" if config.model.init else ", from random weights"
-    together = "" if num_workers == 1 else f", by {num_workers} workers"
-    resized = f"resized to {image_shape} ({config.data.resize})"
-    return [
-        f"data   {config.data.name}: {sizes} images, {len(classes)} classes ({names}), {resized}",
-        f"model  {config.model.name}: {parameters}, input {shape}, {config.model.precision}{start}",
-        f"run    {path}{together}",
-    ]

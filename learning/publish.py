@@ -20,8 +20,9 @@ from datasets.storage.paths import expanded
 from learning.checkpoints.checksums import write_checksums
 from learning.checkpoints.state import TrainingState
 from learning.errors import CheckpointError, DirectoryInUseError
-from learning.inference.results import results_text
+from learning.evaluation.results import results_text
 from learning.runs.directory import CALIBRATION_FILE, INFO_FILE, RunDirectory, write_config
+from learning.runs.files import TEST_FILE
 from learning.terminal.command import ScriptParser, announce, run_script
 from learning.terminal.output import outlive_reader
 from models.weights.packaged import PACKAGES
@@ -29,7 +30,6 @@ from models.weights.packaged import PACKAGES
 if TYPE_CHECKING:
     from learning.checkpoints.store import CheckpointStore
 
-TEST_FILE = "test.json"
 KEPT_INFO = (
     *("class_names", "input_shape", "num_images", "data_fingerprint"),
     *("versions", "started", "machines", "init"),

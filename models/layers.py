@@ -18,6 +18,7 @@ import tensorflow.compat.v1 as v1
 from models.graph.batch_share import BatchShare, batch_share
 from models.graph.building import global_step
 from models.graph.filter_gradients import GRADIENT, products_pay
+from models.graph.phases import by_phase
 
 BATCH_NORMS = "batch_norms"  # the graph collection of BatchNorm items
 FUSED_EPSILON = 1.001e-5  # the smallest that TensorFlow's batch norm computes with
@@ -234,23 +235,23 @@ def batch_norm(
 
     share = batch_share()
 
-    def by_batch() -> tuple[tf.Tensor, ...]:
+    def by_batch(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, *moving: tf.Tensor) -> Sequence[tf.Tensor]:
         if share is not None and share.mean is not None:
-            return _normalised_together(x, gamma, beta, moving_mean, epsilon, share.mean, share.size)
+            return _normalised_together(x, gamma, beta, moving[0], epsilon, share.mean, share.size)
         return v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon, is_training=True)
 
-    def by_moving() -> tuple[tf.Tensor, ...]:
-        mean, variance = tf.identity(moving_mean), tf.identity(moving_variance)
-        out, _, _ = v1.nn.fused_batch_norm(x, gamma, beta, mean, variance, epsilon=epsilon, is_training=False)
-        return out, mean, variance
+    def by_moving(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, *moving: tf.Tensor) -> Sequence[tf.Tensor]:
+        out, _, _ = v1.nn.fused_batch_norm(x, gamma, beta, *moving, epsilon=epsilon, is_training=False)
+        return out, *moving
 
+    inputs = [x, *map(tf.identity, (gamma, beta, moving_mean, moving_variance))]
     if gamma.trainable:
-        out, mean, variance = tf.cond(is_train, by_batch, by_moving)
+        out, mean, variance = by_phase(is_train, inputs, by_batch, by_moving)
         for moving, batch in ((moving_mean, mean), (moving_variance, variance)):
             update = moving.assign_sub((1.0 - momentum) * (moving - batch))
             v1.add_to_collection(v1.GraphKeys.UPDATE_OPS, update)
     else:
-        out, _, _ = by_moving()
+        out, _, _ = by_moving(*inputs)
     parameters = (gamma, beta, moving_mean, moving_variance)
     v1.add_to_collection(BATCH_NORMS, BatchNorm(x, out, parameters, max(epsilon, FUSED_EPSILON)))
     return out
@@ -258,9 +259,9 @@ def batch_norm(
 
 def _normalised_together(
     x: tf.Tensor,
-    gamma: Any,
-    beta: Any,
-    moving_mean: Any,
+    gamma: tf.Tensor,
+    beta: tf.Tensor,
+    moving_mean: tf.Tensor,
     epsilon: float,
     mean_of_copies: Callable[[tf.Tensor], tf.Tensor],
     batch_size: int,
@@ -269,7 +270,7 @@ def _normalised_together(
 
     The squares are those of the distance from the moving mean, so that a large mean does not swallow the variance.
     """
-    wide, shift = tf.cast(x, tf.float32), tf.stop_gradient(tf.identity(moving_mean))
+    wide, shift = tf.cast(x, tf.float32), tf.stop_gradient(moving_mean)
     near = wide - shift
     means = [tf.reduce_mean(near, [0, 1, 2]), tf.reduce_mean(tf.square(near), [0, 1, 2])]
     mean, square = tf.unstack(mean_of_copies(tf.stack(means)))
@@ -295,12 +296,15 @@ def dropout(x: tf.Tensor, rate: float, is_train: tf.Tensor) -> tf.Tensor:
     seed = [_graph_seed() ^ _named_seed("dropout"), global_step()]
     share = batch_share()
 
-    def drop() -> tf.Tensor:
+    def drop(x: tf.Tensor) -> list[tf.Tensor]:
+        with tf.control_dependencies([x]):  # a prediction must not need the global step
+            key = tf.stack(seed)
         if share is None:
-            return tf.nn.experimental.stateless_dropout(x, rate, seed=tf.stack(seed), rng_alg="philox")
-        return tf.nn.experimental.general_dropout(x, rate, partial(_own_rows, share, tf.stack(seed)))
+            return [tf.nn.experimental.stateless_dropout(x, rate, seed=key, rng_alg="philox")]
+        return [tf.nn.experimental.general_dropout(x, rate, partial(_own_rows, share, key))]
 
-    return tf.cond(is_train, drop, lambda: x)
+    [out] = by_phase(is_train, [x], drop, lambda x: [x])
+    return out
 
 
 def _own_rows(share: BatchShare, seed: tf.Tensor, shape: tf.Tensor, dtype: tf.DType) -> tf.Tensor:

@@ -95,29 +95,18 @@ class ResNet(ConvNet):
         check_among("padding", padding, PADDINGS)
         if pool_padding is not None:
             check_among("pool_padding", pool_padding, PADDINGS)
-        check_sizes("stages", stages)
-        check_sizes("widths", widths)
-        check(is_size(first_stage_stride), "first_stage_stride", first_stage_stride, "a positive integer")
-        momentum, epsilon = batch_norm_momentum, batch_norm_epsilon
-        check(0 <= momentum < 1, "batch_norm_momentum", momentum, "at least 0 and below 1")
-        check(0 < epsilon < 1, "batch_norm_epsilon", epsilon, "above 0 and below 1")
-        if len(stages) != len(widths):
-            raise ValueError(f"stages is {stages} and widths is {widths}; give both the same length")
+        _check_sizes(stages, widths, first_stage_stride)
+        _check_batch_norm(batch_norm_momentum, batch_norm_epsilon)
         self._shortcut, self._is_plain, self._bottleneck_stride = shortcut, is_plain, bottleneck_stride
         self._stride_block, self._conv_biases = stride_block, conv_biases
         self._padding, self._pool_padding = padding, pool_padding
-        self._batch_norm = {"momentum": momentum, "epsilon": epsilon}
+        self._batch_norm = {"momentum": batch_norm_momentum, "epsilon": batch_norm_epsilon}
         self._last_gamma = 0.0 if zero_init_last_gamma and not is_plain else 1.0
         build_block = self._basic_block if block == "basic" else self._bottleneck_block
         d = self._build_stem(STEMS[stem], widths[0])
-        x = list(d.values())[-1]
         strides = _strides(stages, first_stage_stride, stride_block)
-        for stage, width in enumerate(widths, start=1):
-            for number, stride in enumerate(strides[stage - 1], start=1):
-                with v1.variable_scope(f"stage{stage}"), v1.variable_scope(f"block{number}"):
-                    x = self._residual(build_block, x, width, stride)
-                d[f"stage{stage}/block{number}"] = x
-        d["features"] = global_average_pool(tf.cast(x, tf.float32))  # (N, C)
+        d |= self._build_stages(list(d.values())[-1], build_block, widths, strides)
+        d["features"] = global_average_pool(tf.cast(list(d.values())[-1], tf.float32))  # (N, C)
         with v1.variable_scope("fc"):
             d["logits"] = fc_layer(d["features"], self.num_classes, biases_value=0.0)
         return d
@@ -127,6 +116,22 @@ class ResNet(ConvNet):
         if stem.pool_stride is not None:
             padding = self._pool_padding or stem.pool_padding or self._padding
             d["pool"] = max_pool(d["stem"], 3, stem.pool_stride, padding=padding)
+        return d
+
+    def _build_stages(
+        self,
+        x: tf.Tensor,
+        build_block: Callable[[tf.Tensor, int, int], tf.Tensor],
+        widths: Sequence[int],
+        strides: Sequence[Sequence[int]],
+    ) -> dict[str, tf.Tensor]:
+        """Build the blocks of all stages; return the output of each."""
+        d = {}
+        for stage, width in enumerate(widths, start=1):
+            for number, stride in enumerate(strides[stage - 1], start=1):
+                with v1.variable_scope(f"stage{stage}"), v1.variable_scope(f"block{number}"):
+                    x = self._residual(build_block, x, width, stride)
+                d[f"stage{stage}/block{number}"] = x
         return d
 
     def _residual(
@@ -180,6 +185,19 @@ class ResNet(ConvNet):
         return conv_layer(
             x, side_l, stride, depth, self._padding, weights_stddev=None, biases_value=biases_value
         )
+
+
+def _check_sizes(stages: Sequence[int], widths: Sequence[int], first_stage_stride: int) -> None:
+    check_sizes("stages", stages)
+    check_sizes("widths", widths)
+    check(is_size(first_stage_stride), "first_stage_stride", first_stage_stride, "a positive integer")
+    if len(stages) != len(widths):
+        raise ValueError(f"stages is {stages} and widths is {widths}; give both the same length")
+
+
+def _check_batch_norm(momentum: float, epsilon: float) -> None:
+    check(0 <= momentum < 1, "batch_norm_momentum", momentum, "at least 0 and below 1")
+    check(0 < epsilon < 1, "batch_norm_epsilon", epsilon, "above 0 and below 1")
 
 
 def _strides(stages: Sequence[int], first: int, stride_block: str) -> list[list[int]]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from models.convnet import ConvNet
 
 # Operations between a variable and its use, and which of their inputs comes from the variable.
-PASSING = {"ReadVariableOp": 0, "Cast": 0, "BroadcastTo": 0, "Identity": 0, "Split": 1}
+PASSING = {"ReadVariableOp": 0, "Switch": 0, "Cast": 0, "BroadcastTo": 0, "Identity": 0, "Split": 1}
 CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2dNative"})
 POOLS = frozenset({"MaxPool", "AvgPool"})
 

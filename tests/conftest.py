@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # the tests describe a processor; see docs/gpu.md
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ with kernels.choosing_kernels():  # the tests compute as the scripts do
 
 from datasets.dataset import DataSet
 from learning.machine.precision import bfloat16_fails
-from learning.reports import plots
+from learning.pictures import plots
 from models.catalogue import MODELS, model_class
 from models.layers import batch_norm, conv_layer, dropout, fc_layer, global_average_pool
 from models.nn import ConvNet

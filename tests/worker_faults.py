@@ -27,7 +27,7 @@ import tests.conftest  # noqa: F401  quiet TensorFlow, with the kernels of the s
 import tensorflow as tf
 
 import learning.distributed.join
-import learning.inference.evaluation
+import learning.evaluation.run_test
 import learning.optimizers
 import learning.reports.run_page
 import learning.transfer.features  # noqa: F401  all of them in this process, once

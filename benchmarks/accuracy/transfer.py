@@ -214,7 +214,7 @@ def accuracies(runs: Sequence[Figures]) -> list[str]:
 
 def draw(figures: Figures, path: Path) -> None:
     """Draw accuracy by number of images: a line through the means of each way, and a point per seed."""
-    from learning.reports.drawing import Figure, save
+    from learning.pictures.drawing import Figure, save
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes, found = figure.subplots(), by_setting(figures, COMMAND)

@@ -11,7 +11,9 @@ PEERS = {"torch": "PyTorch", "keras": "Keras", TUNED_KERAS: "Keras with oneDNN o
 
 
 def newest_instructions(environment: Figures) -> str:
-    """Return the newest instruction set that the measurement could use."""
+    """Return the GPU of a measurement, or the newest instruction set that it could use."""
+    if environment.get("gpu"):
+        return " ".join(environment["gpu"].split()[:2])  # NVIDIA H100, without its memory
     return environment.get("played") or (environment["flags"] or ["unknown"])[-1]
 
 

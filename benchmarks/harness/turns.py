@@ -105,7 +105,7 @@ class _Process:
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(1, context, _silence_tensorflow)
+        self._pool = ProcessPoolExecutor(1, context, _prepare_tensorflow)
         self._process = self._pool.submit(os.getpid).result()
 
     def __call__(self, timeout: float, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -119,8 +119,11 @@ class _Process:
         self._pool.shutdown()
 
 
-def _silence_tensorflow() -> None:
+def _prepare_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = (
+        "true"  # or Keras would take all memory of a GPU from the others
+    )
 
 
 _steps: dict[str, Step] = {}  # of the contestants in this process

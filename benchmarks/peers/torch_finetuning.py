@@ -18,7 +18,7 @@ from datasets.dataset import DataSet
 from datasets.prefetch import Prefetcher
 from datasets.splits import Splits
 from learning.config.run_config import RunConfig
-from learning.inference.mirroring import halves
+from learning.evaluation.mirroring import halves
 from learning.schedules import build_schedule
 from learning.transfer.linear_probe import FEWEST, FOLDS, MAX_ITERATIONS, MOST, STRENGTHS
 

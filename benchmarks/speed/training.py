@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import libraries, project
+from benchmarks.harness import hardware, libraries, project
 from benchmarks.harness.benchmark import Benchmark, add_nets, count, precisions
 from benchmarks.harness.ceiling import measure_ceilings
 from benchmarks.harness.comparison import (
@@ -112,7 +112,8 @@ def cases(arguments: argparse.Namespace) -> Iterator[tuple[str, Case]]:
 
 def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
     """Measure case by case; a step is the forward pass, and twice its products backward."""
-    ceilings = None if arguments.quick else measure_ceilings(arguments.threads, precisions(arguments))
+    with_limit = not arguments.quick and hardware.gpu() is None  # the product is too small for a GPU
+    ceilings = measure_ceilings(arguments.threads, precisions(arguments)) if with_limit else None
     figures: dict[str, Any] = {"ceiling_gflops": ceilings, "cases": []}
     for name, case in cases(arguments):
         about = {"net": name, "options": dict(case.options), "input_shape": [case.side, case.side, 3]}

@@ -49,20 +49,26 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def replacing_folder(path: Path, temporary_name: str) -> Iterator[Path]:
+def replacing_folder(path: Path, temporary_name: str, *, over: bool = False) -> Iterator[Path]:
     """Make a folder beside `path` to write to. At the end it becomes `path`; after an error it is removed.
 
     A folder of this name left by a killed process is removed first.
+
+    :param over: replace a folder `path`, which stays as it is until the new one is complete.
     """
-    temporary = path.with_name(temporary_name)
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary, old = path.with_name(temporary_name), path.with_name(f"{temporary_name}.old")
+    for left in (temporary, old):
+        shutil.rmtree(left, ignore_errors=True)
     temporary.mkdir()
     try:
         yield temporary
         for written in (*temporary.iterdir(), temporary):
             fsync_path(written)
+        if over and path.is_dir():
+            path.rename(old)
         temporary.rename(path)
         fsync_path(path.parent)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -14,8 +14,8 @@ FEWEST_MULTIPLY_ADDS = 2e9  # of a batch, forward; less is over before the sums 
 MOST_OF_AN_IMAGE = 2e8  # larger convolutions keep all cores busy
 
 
-def workers_advice(model: ConvNet, batch_size: int) -> str | None:
-    """Return a line that names the command that is faster than one process; None where that is not known.
+def workers_advice(model: ConvNet, batch_size: int) -> str:
+    """Return a line that names the command that is faster than one process, or "" where that is not known.
 
     It is known for small convolutions in float32 on two or more cores, without a GPU.
     """
@@ -30,5 +30,5 @@ def workers_advice(model: ConvNet, batch_size: int) -> str | None:
         and not tf.config.list_physical_devices("GPU")
     )
     if not is_known:
-        return None
+        return ""
     return "speed  two workers may be about 1.1 times as fast: python -m learning.launch --workers 2 train.py ..."

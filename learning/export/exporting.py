@@ -31,10 +31,10 @@ from learning.export.contents import Contents, Quantization
 from learning.export.formats.table import FORMATS, require_packages
 from learning.export.inference_graph import inference_graph
 from learning.export.questions import questions_for
-from learning.inference.calibration import read_temperature, use_temperature
-from learning.inference.evaluation import show_progress
+from learning.inference.temperature import read_temperature, use_temperature
 from learning.runs.directory import RunDirectory
 from learning.terminal.command import announce
+from learning.terminal.progress import show_progress
 from models.convnet import ConvNet
 
 REPORT_FILE = "export.json"
@@ -65,7 +65,7 @@ def export_run(
     :param output: the folder that gets one folder for each format; None: see `default_output`.
     :param int8: let the TFLite export compute with integers alone; its folder is tflite-int8.
     :param ten_crop: average over all test crops instead of taking the centre crop.
-    :param is_calibrated: divide the logits by the run's temperature, see `learning.inference.calibration`.
+    :param is_calibrated: divide the logits by the run's temperature, see `learning.inference.temperature`.
     :param check_dir: images to check the exports with in place of those that the run held out.
     :return: the exports, in the order of `formats`.
     :raises ExportError: an export does not answer as the run does; it is not published.

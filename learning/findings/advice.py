@@ -4,16 +4,16 @@ import numpy as np
 
 from datasets.errors import escape_name
 from learning.class_balance import is_balanced, is_imbalanced, listed_counts
+from learning.evaluation.mirroring import mirroring_hint
 from learning.findings.classes import weak_classes
 from learning.findings.fitting import fit_of, rise
 from learning.findings.intervals import interval
-from learning.reports.run_files import RunFiles, Tested
-from learning.reports.scores import mirroring_hint
+from learning.runs.files import RunFiles, Tested
 
 FEW_IMAGES = 1000  # of a class, with which published weights usually help
 SMALL_CROP = 128  # pixels
 USUAL_DECAY = 5e-4
-FEWEST_IMAGES = 50  # that a temperature is fitted to, see `learning.inference.calibration`
+FEWEST_IMAGES = 50  # that a temperature is fitted to, see `learning.evaluation.calibration`
 MIN_ECE = 0.05
 MOST = 5  # suggestions
 MADE_SMALL = ("digits", "mnist", "cifar10")  # whose images have no more pixels
@@ -113,7 +113,7 @@ def _against_underfitting(files: RunFiles) -> list[str]:
 def _about_tests(tested: Tested, num_val: int) -> list[str]:
     """Return what the figures say of mirroring, of confidence, and of the size of the test."""
     found = []
-    if hint := mirroring_hint(dict(tested.raw)):
+    if hint := mirroring_hint(tested.raw):
         found.append(f"No mirror images, --data.reflect false: {hint.split(':')[0]}.")
     calibration = tested.calibration if num_val >= FEWEST_IMAGES else None
     if calibration and calibration["ece"] > MIN_ECE and calibration["temperature"] is None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from datasets.errors import escape_name
 from learning.findings.intervals import LEVEL, MIN_GAP, Interval, interval
-from learning.reports.run_files import Tested
+from learning.runs.files import Tested
 
 MIN_CLASS_IMAGES = 10  # on average, without which classes are not compared
 MOST_NAMED = 3

@@ -8,7 +8,7 @@ import numpy as np
 from learning.evaluators import EVALUATORS
 from learning.findings.classes import MOST_NAMED, quoted
 from learning.findings.intervals import LEVEL, MIN_GAP, Interval, interval
-from learning.reports.run_files import RunFiles, Tested, TrainingScore
+from learning.runs.files import RunFiles, Tested, TrainingScore
 
 WELL_FITTED = 0.9  # of the training images; with fewer the network underfits
 MIN_EPOCHS = 8  # without which curves have no trend

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from learning.class_balance import is_imbalanced
+from learning.confusion import balanced_accuracy
 from learning.evaluators import EVALUATORS
 from learning.findings.classes import quoted, weakest
 from learning.findings.fitting import fit_of, loss_rise, trend
 from learning.findings.intervals import interval
-from learning.reports.confusion import balanced_accuracy
-from learning.reports.run_files import RunFiles, Tested
+from learning.runs.files import RunFiles, Tested
 
 
 def findings(files: RunFiles) -> list[str]:

@@ -1,1 +1,1 @@
-"""Test and predict with trained weights."""
+"""Load a trained network, and predict with it."""

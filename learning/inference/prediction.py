@@ -18,8 +18,8 @@ from datasets.images.decode import read_resized
 from datasets.images.formats import IMAGE_SUFFIXES
 from datasets.options.loading import DecodeOptions
 from datasets.storage.atomic import write_csv, write_text
-from learning.inference.calibration import read_temperature, use_temperature
 from learning.inference.companions import Companion, Embedding, ExplainedFiles
+from learning.inference.temperature import read_temperature, use_temperature
 from learning.inference.trained import load_run
 from learning.runs.directory import RunDirectory
 from models.convnet import ConvNet
@@ -86,7 +86,7 @@ def predict_run(
     :param paths: images, and folders and archives (zip, tar) of images.
     :param ten_crop: average over all test crops, which is slower and better.
     :param top_k: number of classes in each row.
-    :param calibrated: give probabilities with the run's temperature, see `calibration.read_temperature`.
+    :param calibrated: give probabilities with the run's temperature, see `read_temperature`.
     :param explain: a folder for pictures of what speaks for the classes, see `ExplainedFiles`.
     :param embed: a file for a tensor of the images, see `Embedding`.
     :param layer: the tensor for `explain` and `embed`; None: the last feature map, and the features.

@@ -15,6 +15,8 @@ with importing_tensorflow(), choosing_kernels():
     import tensorflow.compat.v1 as v1
 
     tf.config.list_physical_devices()  # look for a GPU while the complaint about a missing one is suppressed
+if tf.config.list_physical_devices("GPU") and os.environ.get("TF_DETERMINISTIC_OPS") != "0":
+    tf.config.experimental.enable_op_determinism()  # or no resumed run would have the bits of another
 
 from models.convnet import ConvNet
 

@@ -1,1 +1,1 @@
-"""Plots, tables and the HTML page of a run."""
+"""Tables, charts and the HTML page of a run."""

@@ -1,7 +1,7 @@
 """Draw charts as SVG that stands inside an HTML page and takes the page's colours, in the dark as in the light.
 
 They are text of some kilobytes and take milliseconds, so that a page can be written after each epoch;
-`learning.reports.plots` draws the pictures that are files of their own.
+`learning.pictures.plots` draws the pictures that are files of their own.
 """
 
 import math

@@ -15,9 +15,9 @@ from learning.errors import UsageError
 from learning.evaluators import EVALUATORS
 from learning.findings.intervals import Interval, interval
 from learning.reports.charts import Curve, line_chart
-from learning.reports.confusion import aligned
 from learning.reports.html import Section, digits, write_page
-from learning.reports.run_files import RunFiles, read_run
+from learning.reports.text_tables import aligned
+from learning.runs.files import RunFiles, read_run
 
 PAGE_FILE, CSV_FILE, JSON_FILE = "index.html", "compare.csv", "compare.json"
 # Options that change no result.

@@ -1,19 +1,17 @@
 """Write one HTML file, which needs no other file and no script, from sections of text, tables and pictures."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import jinja2
 import numpy as np
 
-from datasets.errors import encodable
 from datasets.storage.atomic import write_text
+from learning.pictures.in_memory import KINDS, data_uri
 from learning.reports.charts import Chart
+from learning.reports.templates import page_text
 
-TEMPLATE = "page.html.jinja"
-KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}  # by the first bytes of a file
+TEMPLATE = Path(__file__).with_name("page.html.jinja")
 MAX_PICTURE_BYTES = 16 * 2**20
 
 
@@ -28,10 +26,10 @@ class Picture:
     @property
     def address(self) -> str:
         """Return the data URI. ValueError for bytes of another format."""
-        kind = next((kind for start, kind in KINDS.items() if self.data.startswith(start)), None)
-        if kind is None:
-            raise ValueError(f"the picture {self.caption!r} is neither PNG nor JPEG")
-        return f"data:{kind};base64,{base64.b64encode(self.data).decode('ascii')}"
+        try:
+            return data_uri(self.data)
+        except ValueError as error:
+            raise ValueError(f"the picture {self.caption!r} cannot be shown: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -65,14 +63,13 @@ def write_page(path: str | Path, *, title: str, sections: Sequence[Section]) -> 
     """
     for section in sections:
         _check(section)
-    loader, undefined = jinja2.FileSystemLoader(Path(__file__).parent), jinja2.StrictUndefined
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=undefined
+    page = page_text(
+        TEMPLATE,
+        {"title": title, "sections": sections},
+        filters={"digits": digits},
+        tests={"shaded": lambda value: isinstance(value, Shaded)},
     )
-    environment.filters |= {"digits": digits}
-    environment.tests |= {"shaded": lambda value: isinstance(value, Shaded)}
-    page = environment.get_template(TEMPLATE).render(title=title, sections=sections)
-    write_text(Path(path), encodable(page))
+    write_text(Path(path), page)
 
 
 def read_picture(path: Path, caption: str) -> Picture | None:

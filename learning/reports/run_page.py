@@ -9,9 +9,9 @@ from learning.findings.advice import advice
 from learning.findings.summary import findings
 from learning.reports.charts import Curve, line_chart
 from learning.reports.html import Section, read_picture, write_page
-from learning.reports.run_files import RunFiles, Tested, read_run
 from learning.reports.tested import SPLITS, other_tests, tested_sections
 from learning.runs.directory import CONFIG_FILE, RunDirectory
+from learning.runs.files import RunFiles, Tested, read_run
 
 PAGE_FILE = "index.html"
 COLUMNS = {

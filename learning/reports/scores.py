@@ -1,4 +1,4 @@
-"""Show the results of a test, which `learning.inference.evaluation.evaluate` returned, as lines for people."""
+"""Show the results of a test, which `learning.evaluation.evaluate.evaluate` returned, as lines for people."""
 
 from typing import Any
 
@@ -6,28 +6,11 @@ import numpy as np
 
 from datasets.errors import escape_name
 from learning.class_balance import is_imbalanced, listed_counts
-from learning.reports.confusion import (
-    MAX_TABLE_CLASSES,
-    balanced_accuracy,
-    confusion_summary,
-    confusion_table,
-    neglected_classes,
-)
+from learning.confusion import MAX_TABLE_CLASSES, balanced_accuracy, neglected_classes
+from learning.evaluation.mirroring import mirroring_hint
+from learning.reports.text_tables import confusion_summary, confusion_table
 
-MIN_Z = 3.0  # standard errors: one test in 700 exceeds it by chance
-MIN_DROP = 0.05  # of the accuracy: a smaller drop is not worth a hint
 MOST_NAMED = 3  # classes in a hint
-
-
-def mirroring_hint(results: dict[str, Any]) -> str | None:
-    """Return what to do if the mirrored half is much worse; None if it is not, or nothing was mirrored."""
-    found = results.get("mirroring")  # missing in the results of earlier versions
-    if not found or found["z"] <= MIN_Z or found["plain"] - found["mirrored"] < MIN_DROP:
-        return None
-    return (
-        f"mirrored crops have an accuracy of {found['mirrored']:.4f}, the others {found['plain']:.4f}: these "
-        "images have a left and a right; train with --data.reflect false"
-    )
 
 
 def balance_hint(results: dict[str, Any]) -> str | None:

@@ -1,23 +1,20 @@
 """Make the sections of a page that show a test: scores, errors, classes, the confusion matrix, calibration."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from learning.confusion import MAX_TABLE_CLASSES, balanced_accuracy, per_class_recall, top_confusions
 from learning.findings.intervals import interval
+from learning.pictures.in_memory import heat_map, png
 from learning.reports.charts import reliability_diagram
-from learning.reports.confusion import MAX_TABLE_CLASSES, balanced_accuracy, per_class_recall, top_confusions
 from learning.reports.html import Picture, Section, Shaded, read_picture
-from learning.reports.run_files import Tested, WrongPrediction
+from learning.runs.files import Tested, WrongPrediction
 
 MAX_LISTED_CLASSES = 50  # with more, only the worst are listed
 MOST_CONFUSIONS = 20
-MOST_ERRORS = 16
-BLUE = (70, 130, 200)  # of a filled cell, as in the table of the matrix
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -41,7 +38,7 @@ def _scores(tested: Tested) -> Section:
 
 def _errors(tested: Tested, folder: Path) -> Section | None:
     """Return the pictures of the most confidently wrong predictions, or a table where there are none."""
-    errors = tested.errors[:MOST_ERRORS]
+    errors = tested.errors
     if not errors:
         return None
     which = (
@@ -121,7 +118,7 @@ def _matrix(tested: Tested) -> Section:
         lines=lines,
         pictures=[
             Picture(
-                data=heat_map(shares),
+                data=png(heat_map(shares)),
                 caption=f"{len(names)} classes in the order of the network's outputs",
                 is_pixels=True,
             )
@@ -133,19 +130,6 @@ def _matrix(tested: Tested) -> Section:
 
 def _cell(count: int, share: float) -> str:
     return f"{count}\n{share:.0%}" if count else "0"
-
-
-def heat_map(shares: np.ndarray) -> bytes:
-    """Return a PNG with a pixel for each cell of (K, K) shares: one colour, less transparent for larger shares.
-
-    By its root, so that rare confusions show. Any background shines through, a dark one too.
-    """
-    pixels = np.zeros((*shares.shape, 4), np.uint8)
-    pixels[..., :3] = BLUE
-    pixels[..., 3] = np.where(shares > 0, np.round(255 * (0.2 + 0.8 * np.sqrt(shares))), 0)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
 
 
 def _calibration(tested: Tested) -> Section | None:

@@ -1,13 +1,9 @@
 """The addresses that a server answers, as an ASGI application."""
 
 import asyncio
-import base64
-import io
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from PIL import Image
 from python_multipart.exceptions import FormParserError
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
@@ -20,6 +16,7 @@ from datasets.errors import escape_name
 from datasets.images.decode import ImageError
 from learning.inference.explanation import overlay
 from learning.inference.prediction import top_classes
+from learning.pictures.in_memory import data_uri, png
 from learning.serving import tensorflow_serving
 from learning.serving.classifier import Answer
 from learning.serving.limits import Refused
@@ -118,14 +115,7 @@ def _pictures(answer: Answer) -> dict[str, str]:
     pictures = {"crop": answer.crop}
     if answer.heat is not None:
         pictures["map"] = overlay(answer.crop, answer.heat)
-    return {name: _data_uri(pixels) for name, pixels in pictures.items()}
-
-
-def _data_uri(pixels: np.ndarray) -> str:
-    """Return (H, W, C) uint8 as a PNG in a data URI."""
-    file = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+    return {name: data_uri(png(pixels)) for name, pixels in pictures.items()}
 
 
 def _reason(row: dict[str, Any]) -> str:

@@ -13,8 +13,8 @@ from datasets.dataset import DataSet
 from datasets.images.decode import read_resized
 from datasets.images.resizing import resize_image
 from learning.errors import NonFiniteError, UsageError
-from learning.inference.calibration import read_temperature, use_temperature
 from learning.inference.explanation import GradCam
+from learning.inference.temperature import read_temperature, use_temperature
 from learning.runs.directory import RunDirectory
 from models.convnet import ConvNet
 

@@ -106,6 +106,13 @@ def _parse() -> argparse.Namespace:
         metavar="N",
         help="of TensorFlow, 0: one per core (default: as the run was trained)",
     )
+    _add_limits(parser)
+    return parser.parse_args()
+
+
+def _add_limits(parser: ScriptParser) -> None:
+    """Add the options that say what is refused."""
+    add = parser.add_argument
     add(
         "--max-images",
         type=_count,
@@ -135,7 +142,6 @@ def _parse() -> argparse.Namespace:
         help="a host name under which clients may call this server, such as that of a proxy before it; may be "
         "repeated (default: those of this machine, or any if --host is not)",
     )
-    return parser.parse_args()
 
 
 def _count(text: str) -> int:

@@ -4,9 +4,7 @@ import base64
 import hashlib
 from pathlib import Path
 
-import jinja2
-
-from datasets.errors import encodable
+from learning.reports.templates import page_text
 from learning.serving.limits import Limits
 
 FOLDER = Path(__file__).parent
@@ -26,22 +24,17 @@ class Page:
 
         :param has_maps: answers have maps of where the network finds a class.
         """
-        loader, undefined = jinja2.FileSystemLoader(FOLDER), jinja2.StrictUndefined
-        environment = jinja2.Environment(
-            loader=loader, autoescape=True, trim_blocks=True, undefined=undefined
-        )
         script, style = ((FOLDER / file).read_text(encoding="utf-8") for file in (SCRIPT, STYLE))
-        settings = {"requestBytes": limits.request_bytes}
-        html = environment.get_template(TEMPLATE).render(
-            name=name,
-            named=class_names[:NAMED],
-            num_classes=len(class_names),
-            script=script,
-            style=style,
-            has_maps=has_maps,
-            settings=settings,
-        )
-        self.html = encodable(html)  # a folder's name may not be text
+        values = {
+            "name": name,
+            "named": class_names[:NAMED],
+            "num_classes": len(class_names),
+            "script": script,
+            "style": style,
+            "has_maps": has_maps,
+            "settings": {"requestBytes": limits.request_bytes},
+        }
+        self.html = page_text(FOLDER / TEMPLATE, values)
         self.policy = "; ".join(
             [
                 "default-src 'none'",

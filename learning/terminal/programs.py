@@ -38,7 +38,7 @@ def test() -> None:
 
     run = open_run(arguments.run or newest_run())
     announce(f"starting TensorFlow and loading {run.path} ...")
-    from learning.inference.evaluation import evaluate_run
+    from learning.evaluation.run_test import evaluate_run
     from learning.reports.run_page import write_run_page
     from learning.reports.scores import detail_lines, score_lines
 

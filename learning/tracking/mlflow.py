@@ -15,8 +15,8 @@ from typing import Any
 from datasets.errors import encodable
 from datasets.storage.atomic import write_text
 from learning.callbacks import Callback, Training
-from learning.config.recipes import flatten
 from learning.errors import UsageError
+from learning.tracking.options import plain_options
 
 LOCAL_STORE = "sqlite:///mlflow.db"
 RUN_FILE = "mlflow.json"  # in a run directory: where a resumed run goes on
@@ -31,21 +31,26 @@ logger = logging.getLogger(__name__)
 class MlflowTracking(Callback):
     """Logs the options, the numbers of every epoch and, at the end, the files of a run.
 
-    A resumed run goes on in MLflow as well. If MLflow fails, a warning says so once and training goes on. MLflow's
-    own reports of its use stay off unless MLFLOW_DISABLE_TELEMETRY is set to something else.
+    A resumed run goes on in MLflow as well, where it was begun: mlflow.json in the run directory has the address.
+    If MLflow fails, a warning says so once and training goes on. MLflow's own reports of its use stay off unless
+    MLFLOW_DISABLE_TELEMETRY is set to something else.
 
     :param experiment: the name that groups runs.
-    :param tracking_uri: where MLflow keeps runs; by default MLFLOW_TRACKING_URI or, without it, LOCAL_STORE.
+    :param tracking_uri: where MLflow keeps runs, a resumed one too; by default MLFLOW_TRACKING_URI or, without it,
+        LOCAL_STORE.
     :raises UsageError: MLflow is not installed, or cannot open the store.
     """
 
     def __init__(self, experiment: str = "sessionnet", tracking_uri: str | None = None) -> None:
         self._experiment = experiment
-        self._uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_STORE
-        self._client = _client(self._uri)
+        self._is_given = tracking_uri is not None
+        self._use(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_STORE)
         self._run_id = ""
         self._save_dir: Path | None = None
         self._warned = False
+
+    def _use(self, uri: str) -> None:
+        self._uri, self._client = uri, _client(uri)
 
     def on_start(self, training: Training) -> None:
         self._save_dir = training.save_dir
@@ -72,7 +77,11 @@ class MlflowTracking(Callback):
         """Continue the run of a resumed run directory, or create one."""
         file = training.save_dir / RUN_FILE
         if training.resumed and file.is_file():
-            self._run_id = str(json.loads(file.read_text(encoding="utf-8"))["run_id"])
+            stored = json.loads(file.read_text(encoding="utf-8"))
+            if not self._is_given and (uri := str(stored["tracking_uri"])) != self._uri:
+                self._use(uri)
+                training.say(f"mlflow {uri}, where the run was begun")
+            self._run_id = str(stored["run_id"])
             self._client.update_run(self._run_id, status="RUNNING")
             return
         found = self._client.get_experiment_by_name(self._experiment)
@@ -115,8 +124,7 @@ def _parameters(config: Mapping[str, Any]) -> list[Any]:
     """Return the options of a run by their names on the command line, as text."""
     from mlflow.entities import Param
 
-    texts = {key: encodable(value) for key, value in flatten(config).items()}
-    return [Param(key, text[:MAX_PARAMETER]) for key, text in texts.items()]
+    return [Param(key, str(value)[:MAX_PARAMETER]) for key, value in plain_options(config).items()]
 
 
 def _client(uri: str) -> Any:

@@ -1,10 +1,9 @@
 """Write events for TensorBoard: scores, images, norms of gradients and weights, confusion matrices, options."""
 
 import contextlib
-import io
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,9 @@ from sklearn.metrics import confusion_matrix
 from datasets.dataset import DataSet
 from datasets.errors import encodable
 from learning.callbacks import Callback, Training
-from learning.config.recipes import flatten
 from learning.evaluators import class_indices
-from learning.reports.tested import heat_map
+from learning.pictures.in_memory import heat_map, png
+from learning.tracking.options import plain_options
 from models.runtime.tensorflow_paths import plain_folder
 
 NUM_IMAGES = 8  # of training images
@@ -109,10 +108,10 @@ class TensorBoard(Callback):
         truth = class_indices(part.labels, num_classes)
         matrix = confusion_matrix(truth, pred.argmax(axis=1), labels=range(num_classes))
         shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)  # (K, K)
-        with Image.open(io.BytesIO(heat_map(shares))) as picture:
-            on_white = Image.new("RGBA", picture.size, "white")
-            on_white.alpha_composite(picture)
-            return _image("confusion matrix", np.asarray(on_white.convert("RGB")))
+        picture = Image.fromarray(heat_map(shares))
+        on_white = Image.new("RGBA", picture.size, "white")
+        on_white.alpha_composite(picture)
+        return _image("confusion matrix", np.asarray(on_white.convert("RGB")))
 
 
 def _spread(dataset: DataSet, count: int) -> np.ndarray:
@@ -130,12 +129,8 @@ def _image(tag: str, pixels: np.ndarray) -> v1.Summary.Value:
     """Return a picture of uint8 (H, W, C), small ones enlarged without smoothing."""
     factor = max(1, MIN_SIDE // max(pixels.shape[:2]))
     large = pixels.repeat(factor, axis=0).repeat(factor, axis=1)
-    file = io.BytesIO()
-    Image.fromarray(large.squeeze(axis=2) if large.shape[2] == 1 else large).save(file, "PNG")
     height, width, channels = large.shape
-    image = v1.Summary.Image(
-        height=height, width=width, colorspace=channels, encoded_image_string=file.getvalue()
-    )
+    image = v1.Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=png(large))
     return v1.Summary.Value(tag=tag, image=image)
 
 
@@ -174,11 +169,3 @@ def _hparams_pb() -> Callable[..., Any] | None:
         )
         return None
     return api.hparams_pb
-
-
-def plain_options(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
-    """Return the options of a run by their names on the command line; what is not a number or a switch is text."""
-    return {
-        key: value if isinstance(value, bool | int | float) else encodable(value)
-        for key, value in flatten(config).items()
-    }

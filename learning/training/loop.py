@@ -249,21 +249,9 @@ class TrainingLoop:
     def _end_epoch(self, labels: np.ndarray, pred: np.ndarray) -> None:
         """Score the last minibatch and the validation set, and update the learning rate."""
         state, train = self.state, self.config.train
-        num_classes = self.model.num_classes
         labels, pred = (self.workers.gather(part, train.batch_size) for part in (labels, pred))
-        step_score = float(self.evaluator.score(one_hot(labels, num_classes), pred))
-        eval_score = eval_loss = None
-        if self.val_set is not None:
-            own_pred = self.model.predict(
-                self.sess,
-                self.workers.part_of(self.val_set),
-                batch_size=train.batch_size,
-                augment_pred=train.augment_pred,
-            )
-            val_pred = self.workers.gather(own_pred, self.val_set.num_examples)
-            val_labels = one_hot(self.val_set.labels, num_classes)
-            eval_score = float(self.evaluator.score(val_labels, val_pred))
-            eval_loss = cross_entropy(val_labels, val_pred)
+        step_score = float(self.evaluator.score(one_hot(labels, self.model.num_classes), pred))
+        eval_score, eval_loss = (None, None) if self.val_set is None else self._validate(self.val_set)
         score = step_score if eval_score is None else eval_score
         threshold = train.score_threshold
         self._improved = bool(self.evaluator.is_better(score, state.best_score, score_threshold=threshold))
@@ -272,6 +260,19 @@ class TrainingLoop:
             step_score, eval_score, rate, self.steps_per_epoch, improved=self._improved, eval_loss=eval_loss
         )
         self.update_learning_rate()
+
+    def _validate(self, val_set: DataSet) -> tuple[float, float | None]:
+        """Return the score of the validation set, and its cross-entropy, see `cross_entropy`."""
+        train = self.config.train
+        own_pred = self.model.predict(
+            self.sess,
+            self.workers.part_of(val_set),
+            batch_size=train.batch_size,
+            augment_pred=train.augment_pred,
+        )
+        pred = self.workers.gather(own_pred, val_set.num_examples)
+        labels = one_hot(val_set.labels, self.model.num_classes)
+        return float(self.evaluator.score(labels, pred)), cross_entropy(labels, pred)
 
     def _save(self) -> None:
         """Write a checkpoint, unless a variable is not finite."""

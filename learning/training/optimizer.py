@@ -223,11 +223,18 @@ class Optimizer(ABC):
         )
         total_steps, batch_size = self._total_steps(), self.config.train.batch_size
         self.schedule = build_schedule(self.config.schedule, self.config.optimizer, total_steps, batch_size)
-        console = ConsoleProgress(verbose=verbose)
+        self._loop = self._new_loop(sess, self.save_dir, ConsoleProgress(verbose=verbose), callbacks)
+        self._loop.run(resume=resume, fresh=fresh)
+        results = ("step_losses", "step_scores", "eval_scores")
+        return {name: list(getattr(self.state, name)) for name in results} if details else None
+
+    def _new_loop(
+        self, sess: v1.Session, save_dir: Path, console: ConsoleProgress, callbacks: Sequence[Callback]
+    ) -> TrainingLoop:
         options = accepted(self._update_learning_rate, self.hp)
-        self._loop = TrainingLoop(
+        return TrainingLoop(
             sess=sess,
-            save_dir=self.save_dir,
+            save_dir=save_dir,
             model=self.model,
             step=self._training_step,
             train_set=self.train_set,
@@ -241,9 +248,6 @@ class Optimizer(ABC):
             say=console.say,
             workers=self.workers,
         )
-        self._loop.run(resume=resume, fresh=fresh)
-        results = ("step_losses", "step_scores", "eval_scores")
-        return {name: list(getattr(self.state, name)) for name in results} if details else None
 
     def _configured_callbacks(self) -> list[Callback]:
         """Return the built-in callbacks; the profiler is first, because it may refuse to start."""

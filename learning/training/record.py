@@ -2,14 +2,35 @@
 
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from datasets.errors import escape_name
+from datasets.splits import Splits
 from datasets.storage.atomic import append_csv, keep_lines, write_csv
 from learning.callbacks import Callback, Training
-from learning.runs.directory import HISTORY_FILE
+from learning.config.run_config import RunConfig
+from learning.runs import data as run_data
+from learning.runs.directory import HISTORY_FILE, RunDirectory
+from learning.runs.files import TIMING_FILE
+from models.convnet import ConvNet
 
-TIMING_FILE, LOG_FILE, CURVES_FILE = "timing.csv", "log.txt", "learning_curves.png"
+LOG_FILE, CURVES_FILE = "log.txt", "learning_curves.png"
 CURVES_INTERVAL = 60.0  # seconds between drawings
+
+
+class RunRecord(Callback):
+    """Records options, machines and what was said so far in the run directory, after all checks have passed.
+
+    A resumed run may have more epochs than before.
+    """
+
+    def __init__(self, run: RunDirectory, config: RunConfig, said: Sequence[str]) -> None:
+        self._run, self._config, self._said = run, config, said
+
+    def on_start(self, training: Training) -> None:
+        self._run.update(self._config, [dict(machine) for machine in training.machines])
+        write_log(training.save_dir, "\n".join(self._said))
 
 
 class History(Callback):
@@ -42,6 +63,29 @@ def write_log(folder: Path, text: str) -> None:
     now = time.strftime("%Y-%m-%d %H:%M:%S")
     with (folder / LOG_FILE).open("a", encoding="utf-8", errors="backslashreplace") as log:
         log.writelines(f"{now}  {line}\n" for line in text.splitlines())
+
+
+def summary_lines(
+    config: RunConfig, model: ConvNet, splits: Splits, path: Path, num_workers: int
+) -> list[str]:
+    """Return lines that say what is trained, on which data, and where."""
+    info = run_data.run_info(splits, model.input_shape)
+    sizes = ", ".join(f"{count} {name}" for name, count in info["num_images"].items())
+    classes = splits.class_names
+    names = ", ".join(map(escape_name, classes[:10])) + (", ..." if len(classes) > 10 else "")
+    shape, image_shape = ("x".join(map(str, sides)) for sides in (model.input_shape, config.data.image_sides))
+    frozen = sum(variable.shape.num_elements() for variable in model.frozen_variables)
+    parameters = f"{model.num_parameters + frozen:,} parameters"
+    if frozen:
+        parameters += f", {frozen:,} of them frozen"
+    start = "" if config.model.init else ", from random weights"
+    together = "" if num_workers == 1 else f", by {num_workers} workers"
+    resized = f"resized to {image_shape} ({config.data.resize})"
+    return [
+        f"data   {config.data.name}: {sizes} images, {len(classes)} classes ({names}), {resized}",
+        f"model  {config.model.name}: {parameters}, input {shape}, {config.model.precision}{start}",
+        f"run    {path}{together}",
+    ]
 
 
 def epoch_line(training: Training) -> str:
@@ -78,7 +122,7 @@ class LearningCurves(Callback):
             self._draw(training)
 
     def _draw(self, training: Training) -> None:
-        from learning.reports.plots import draw_learning_curves  # importing matplotlib takes a while
+        from learning.pictures.plots import draw_learning_curves  # importing matplotlib takes a while
 
         path = training.save_dir / CURVES_FILE
         metric = training.config.train.evaluator

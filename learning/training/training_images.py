@@ -70,7 +70,7 @@ class TrainingImages(Callback):
 
 
 def _draw_all(drawings: Sequence[tuple[np.ndarray, list[str], Path]]) -> None:
-    from learning.reports.plots import draw_image_grid  # importing matplotlib takes a while
+    from learning.pictures.plots import draw_image_grid  # importing matplotlib takes a while
 
     for images, captions, path in drawings:
         try:

@@ -24,8 +24,8 @@ from datasets.splits import Splits
 from datasets.storage.atomic import replacing
 from datasets.storage.cache_folders import cache_folders
 from learning.config.run_config import RunConfig
-from learning.inference.evaluation import show_progress
 from learning.machine.identity import machine
+from learning.terminal.progress import show_progress
 from learning.training.optimizer import Optimizer
 from learning.transfer.linear_probe import FEATURES
 from models.convnet import ConvNet

@@ -16,8 +16,8 @@ from learning.checkpoints.saved_variables import PREFIX, path_errors
 from learning.checkpoints.state import CHECKPOINTS
 from learning.class_balance import is_balanced
 from learning.config.run_config import RunConfig
-from learning.inference.evaluation import show_progress
 from learning.runs.directory import RunDirectory, is_run
+from learning.terminal.progress import show_progress
 from learning.training.optimizer import Optimizer
 from learning.transfer.features import train_on_features
 from learning.transfer.linear_probe import check_head, fit_head

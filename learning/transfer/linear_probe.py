@@ -20,8 +20,8 @@ from threadpoolctl import threadpool_limits
 
 from datasets.dataset import DataSet
 from learning.errors import UsageError
+from learning.evaluation.mirroring import halves
 from learning.evaluators import class_indices
-from learning.inference.mirroring import halves
 from models.convnet import ConvNet
 from models.weights.load import assign, is_within
 

@@ -1,9 +1,6 @@
-"""Show what a file of weights holds, or write a run's network for another library.
+"""Show what a file of weights holds.
 
-    python -m models.weights show FILE
-    python -m models.weights export RUN --to torchvision cats.pth
-
-`models.weights.export` says which networks other libraries have.
+python -m models.weights show FILE
 """
 
 import argparse
@@ -25,23 +22,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         usage=argparse.SUPPRESS,  # so that an error is one line
-        description="Show files of weights, and write weights for other libraries.",
+        description="Show files of weights.",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="show or export", prog=PROGRAM)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="show", prog=PROGRAM)
     show = commands.add_parser("show", help="print what a file of weights holds", usage=argparse.SUPPRESS)
     show.add_argument("source", metavar="FILE", help="a file, the prefix of a checkpoint, or a run directory")
-    export = commands.add_parser(
-        "export", help="write a run's network for another library", usage=argparse.SUPPRESS
-    )
-    export.add_argument("run", metavar="RUN", help="a run or published directory")
-    export.add_argument(
-        "--to", required=True, choices=("torchvision", "keras", "npz", "safetensors"),
-        help="the library whose network loads the file, or a format with the names of this project",
-    )  # fmt: skip
-    export.add_argument(
-        "file", metavar="FILE",
-        help="the file to make: .pth, .pt or .safetensors for torchvision, .h5 or .weights.h5 for keras",
-    )  # fmt: skip
     return parser
 
 
@@ -65,16 +50,6 @@ def show(source: str) -> str:
     return "\n".join([*lines, f"{len(lines)} tensors, {count:,} numbers ({weights.kind}): {form}"])
 
 
-def export(run: str, target: str, file: str) -> str:
-    """Write the file and return what its user must know."""
-    from models.weights.export import export_run
-
-    metadata = export_run(run, target, file)
-    return "\n".join(
-        [f"{file}: {os.path.getsize(file):,} bytes", *(f"{k}: {v}" for k, v in metadata.items())]
-    )
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse, do, print. Exit with 2 for a wrong command, with 4 for weights; each is one line on stderr."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -82,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with importing_tensorflow():
             importlib.import_module("tensorflow")
-        text = show(args.source) if args.command == "show" else export(args.run, args.to, args.file)
+        text = show(args.source)
     except (WeightsError, PathError) as error:
         _leave(" ".join(str(error).split()), error.exit_code)
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -1,6 +1,4 @@
-"""Write a run's network for other programs, by the maps that read their weights.
-
-    python -m models.weights export runs/cats --to torchvision cats.pth
+"""Write a network of this project for other programs, by the maps that read their weights.
 
 The weights of the first layer stay as they are, so the other program's network takes X - mean, with X in [0, 1] in
 the order red, green, blue, and a standard deviation of 1. The metadata of the file say so.
@@ -14,12 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import yaml
 
 from models.catalogue import check_options, model_class
 from models.convnet import ConvNet
 from models.weights.errors import WeightsError
-from models.weights.files import read_weights
+from models.weights.files import read_weights, shown_path
 from models.weights.load import MEAN, SCALE, other_options
 from models.weights.maps.keras import KERAS_RESNET
 from models.weights.maps.torchvision import TORCHVISION_ALEXNET, TORCHVISION_RESNET
@@ -33,104 +30,74 @@ TARGETS: dict[str, tuple[tuple[str, ...], tuple[WeightsMap, ...]]] = {
     "npz": ((".npz",), ()),
     "safetensors": ((".safetensors",), ()),
 }
-MAX_CONFIG_BYTES, MAX_INFO_BYTES = 2**16, 16 * 2**20
 # The order in which Keras's ResNets have the layers of a block, where the shortcut's have the number 0.
 _KERAS_LAYERS = ("1_conv", "1_bn", "2_conv", "2_bn", "0_conv", "3_conv", "0_bn", "3_bn")
 _KERAS_WEIGHTS = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 
 
-class Run(NamedTuple):
-    """What a run directory says of its network."""
+class Network(NamedTuple):
+    """A trained network, without its weights."""
 
     name: str  # in the catalogue, or dotted
     options: dict[str, Any]
     input_shape: tuple[int, ...]  # (H, W, C)
-    class_names: list[str]
+    class_names: Sequence[str]
 
 
-def export_run(run: str | os.PathLike[str], target: str, path: str | os.PathLike[str]) -> dict[str, str]:
-    """Write the selected weights of a run or published directory.
+def export_weights(
+    network: Network, source: str | os.PathLike[str], target: str, path: str | os.PathLike[str]
+) -> dict[str, str]:
+    """Write the weights of a network of this project for another library.
 
+    :param source: where its weights are, see `read_weights`.
     :param target: "torchvision" or "keras", to be loaded into the network of that library; "npz" or "safetensors"
         with our names, scale and mean included.
     :param path: the file; for torchvision `.pth`, `.pt` or `.safetensors`, for keras `.h5` or `.weights.h5`.
     :return: what the file says of the weights, each as JSON: model, options, input_shape, classes, preprocessing.
-    :raises WeightsError: the run cannot be read, the other library has no such network, its network computes
-        something else with these weights, or the file exists or cannot be written.
+    :raises WeightsError: the weights cannot be read or are not of this network, the other library has no such
+        network, its network computes something else with these weights, or the file exists or cannot be written.
     """
-    folder, path = Path(run), Path(path)
+    where, path = shown_path(Path(source)), Path(path)
     suffixes, maps = TARGETS[target]
     if path.suffix.lower() not in suffixes:
         raise WeightsError(
             f"the name of a file for {target} must end in {' or '.join(suffixes)}; rename '{path}'"
         )
     check_target(path)
-    described = read_run(folder)
-    tensors = read_weights(folder).tensors
-    model = _network(described, tensors, folder)
-    values = _values(model, tensors, folder)
-    metadata = _metadata(described, tensors[MEAN], bool(maps))
+    tensors = read_weights(source).tensors
+    model = _built(network, tensors, where)
+    values = _values(model, tensors, where)
+    metadata = _metadata(network, tensors[MEAN], bool(maps))
     write_weights(path, _renamed(model, values, maps, target) if maps else values, metadata)
     return metadata
 
 
-def read_run(folder: Path) -> Run:
-    """Return what config.yaml and run.json say of the network. WeightsError if they cannot be read."""
-    try:
-        config = yaml.safe_load(_text(folder / "config.yaml", MAX_CONFIG_BYTES))["model"]
-        info = json.loads(_text(folder / "run.json", MAX_INFO_BYTES))
-        options = {str(name): value for name, value in dict(config.get("options") or {}).items()}
-        shape = tuple(int(size) for size in info["input_shape"])
-        if len(shape) != 3 or not all(0 < size <= 10_000 for size in shape):
-            raise ValueError(f"input_shape is {shape}")
-        return Run(str(config["name"]), options, shape, [str(name) for name in info["class_names"]])
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        RecursionError,
-        yaml.YAMLError,
-    ) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise WeightsError(
-            f"cannot read config.yaml and run.json in '{folder}': {reason}; give a folder that train.py or "
-            "learning.publish made"
-        ) from error
-
-
-def _text(path: Path, max_bytes: int) -> str:
-    with path.open("rb") as file:
-        content = file.read(max_bytes + 1)
-    if len(content) > max_bytes:
-        raise ValueError(f"{path.name} is larger than {max_bytes} bytes")
-    return content.decode("utf-8")
-
-
-def _network(run: Run, tensors: Mapping[str, np.ndarray], folder: Path) -> ConvNet:
-    """Build the run's network in a graph of its own."""
+def _built(network: Network, tensors: Mapping[str, np.ndarray], where: str) -> ConvNet:
+    """Build the network in a graph of its own."""
     if MEAN not in tensors or SCALE not in tensors:
-        raise WeightsError(f"'{folder}' has no {MEAN} or {SCALE}, so it is not a run; give a run directory")
+        raise WeightsError(
+            f"'{where}' has no {MEAN} or {SCALE}, so no network of this project was saved there"
+        )
     try:
-        network = model_class(run.name)
-        check_options(network, run.options)
+        network_class = model_class(network.name)
+        check_options(network_class, network.options)
         with tf.Graph().as_default():
             mean = np.zeros(tensors[MEAN].shape)
-            return network(run.input_shape, len(run.class_names), image_mean=mean, **run.options)
+            count = len(network.class_names)
+            return network_class(network.input_shape, count, image_mean=mean, **network.options)
     except (TypeError, ValueError) as error:
-        raise WeightsError(f"cannot build the network {run.name} of '{folder}': {error}") from error
+        raise WeightsError(f"cannot build the network {network.name} of '{where}': {error}") from error
 
 
-def _values(model: ConvNet, tensors: Mapping[str, np.ndarray], folder: Path) -> dict[str, np.ndarray]:
+def _values(model: ConvNet, tensors: Mapping[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
     """Return the network's variables of floating-point numbers, without what only training needs."""
     floating = [v for v in model.variables if v.dtype.base_dtype.is_floating]
     shapes = {v.op.name: tuple(v.shape.as_list()) for v in floating}
     wrong = [name for name, shape in shapes.items() if name not in tensors or tensors[name].shape != shape]
     if wrong:
         raise WeightsError(
-            f"the weights in '{folder}' are not those of its config.yaml: {wrong[0]} is missing or of another "
-            f"shape, one of {len(wrong)}; restore the folder from a copy"
+            f"the weights in '{where}' are not of this network: {wrong[0]} is missing or of another shape, one of "
+            f"{len(wrong)}; restore them from a copy"
         )
     return {name: tensors[name] for name in shapes}
 
@@ -185,12 +152,14 @@ def _in_order_of_keras(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarra
     return {name: tensors[name] for name in sorted(tensors, key=place)}
 
 
-def _metadata(run: Run, mean: np.ndarray, is_renamed: bool) -> dict[str, str]:
-    preprocessing = {
-        "range": [0, 1], "channels": "RGB", "mean": np.atleast_1d(mean).tolist(), "std": [1.0] * run.input_shape[2],
-    } if is_renamed else f"images * {SCALE} - {MEAN}"  # fmt: skip
+def _metadata(network: Network, mean: np.ndarray, is_renamed: bool) -> dict[str, str]:
+    preprocessing: dict[str, Any] | str = f"images * {SCALE} - {MEAN}"
+    if is_renamed:
+        std = [1.0] * network.input_shape[2]
+        preprocessing = {"range": [0, 1], "channels": "RGB", "mean": np.atleast_1d(mean).tolist(), "std": std}
     entries = {
-        "model": run.name, "options": run.options, "input_shape": run.input_shape, "classes": run.class_names,
+        "model": network.name, "options": network.options, "input_shape": network.input_shape,
+        "classes": network.class_names,
         "preprocessing": preprocessing,
     }  # fmt: skip
     return {name: json.dumps(value, default=str) for name, value in entries.items()}

@@ -15,8 +15,8 @@ from learning.callbacks import Callback
 from learning.checkpoints.store import CheckpointStore
 from learning.config.run_config import RunConfig
 from learning.errors import CheckpointError, DirectoryInUseError, Interrupted, UsageError
+from learning.evaluation.run_test import evaluate_run
 from learning.fit import fit
-from learning.inference.evaluation import evaluate_run
 from learning.runs.directory import RunDirectory
 from tests.support.other_process import holder
 

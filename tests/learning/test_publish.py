@@ -22,7 +22,7 @@ from learning.config.run_config import (
 )
 from learning.errors import CheckpointError, DirectoryInUseError
 from learning.fit import build_training
-from learning.inference.calibration import Temperature, read_temperature, write_temperature
+from learning.inference.temperature import Temperature, read_temperature, write_temperature
 from learning.inference.trained import load_run
 from learning.machine.session import open_session
 from learning.publish import finished_state, publish

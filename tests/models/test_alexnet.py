@@ -80,7 +80,7 @@ def test_dropout_on_inputs_is_in_front_of_fc6_and_fc7():
     products = {op.name: op.inputs[0] for op in graph.get_operations() if op.type == "MatMul"}
     assert products["fc8/MatMul"] is model.d["relu7"]
     dropped = [products[f"{layer}/MatMul"].op.type for layer in ("fc6", "fc7")]
-    assert dropped == ["Identity"] * 2  # the result of a conditional
+    assert dropped == ["Merge"] * 2  # of training and prediction
     assert products["fc7/MatMul"] is not model.d["relu6"]
 
 

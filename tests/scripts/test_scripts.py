@@ -19,8 +19,8 @@ from datasets.errors import ClassMismatchError, DataError
 from datasets.load import labelled_set
 from learning.checkpoints.store import CheckpointStore
 from learning.errors import UsageError
+from learning.evaluation.results import results_name
 from learning.inference.prediction import image_files
-from learning.inference.results import results_name
 from learning.runs.directory import RunDirectory
 from learning.training.loop import TrainingLoop
 from tests.support.scripts import call_main

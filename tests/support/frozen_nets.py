@@ -187,6 +187,14 @@ def shake(model, sess):
         weights.load(sess.run(weights) / deviation, sess)
 
 
+def shaken(session, name, precision="float32"):
+    """Return a net, and a session in which it was shaken."""
+    model = build(name, precision)
+    sess = session(model)
+    shake(model, sess)
+    return model, sess
+
+
 def as_built(model, sess, dataset):
     """Return the mean over ten crops of the model's own graph, (N, K)."""
     crops = corner_center_crop_reflect(dataset.images, model.input_shape[0])  # (N, 10, h, w, C)

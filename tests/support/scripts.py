@@ -87,10 +87,10 @@ def warm_scripts() -> Iterator[Callable[..., Done]]:
 
 def serve() -> None:
     """Answer each request, a line on stdin, with the exit code of its process."""
-    import learning.inference.evaluation
+    import learning.evaluation.run_test
     import learning.inference.prediction
     import learning.optimizers
-    import learning.reports.plots
+    import learning.pictures.plots
     import learning.reports.run_page
     import learning.training.training_images  # noqa: F401
 

@@ -5,9 +5,9 @@ import pytest
 
 from datasets.augment.windows import center_window, corner_center_crop_reflect, fixed_windows
 from learning.export.inference_graph import IMAGES, PROBABILITIES, inference_graph
-from learning.inference.calibration import use_temperature
+from learning.inference.temperature import use_temperature
 from tests.conftest import make_set, tf, v1
-from tests.support.frozen_nets import build, shake
+from tests.support.frozen_nets import shaken
 
 # What may stand in a graph of these nets; nothing that reads a variable, draws a number or decides by `is_train`.
 PLAIN = {
@@ -42,9 +42,7 @@ def mean_of_crops(model, sess, tensor, crops):
 
 @pytest.mark.parametrize("name", ["biased", "smallnet", "Depthwise", "OwnNorm"])
 def test_ten_crops_of_any_net(session, name):
-    model = build(name)
-    sess = session(model)
-    shake(model, sess)
+    model, sess = shaken(session, name)
     images = make_set(4, num_classes=3).images
     graph_def = inference_graph(model, sess, (12, 12), fixed_windows(12, 12, 10))
     expected = mean_of_crops(model, sess, model.pred, corner_center_crop_reflect(images, 10))
@@ -57,9 +55,7 @@ def test_ten_crops_of_any_net(session, name):
 
 @pytest.mark.parametrize("name", ["Branches", "Nested"])
 def test_conditions_on_the_images_stay(session, name):
-    model = build(name)
-    sess = session(model)
-    shake(model, sess)
+    model, sess = shaken(session, name)
     images = make_set(3, num_classes=3).images
     graph_def = inference_graph(model, sess, (12, 12), center_window(12, 12, 10))
     expected = sess.run(model.pred, model.feed(images[:, 1:11, 1:11]))
@@ -68,9 +64,7 @@ def test_conditions_on_the_images_stay(session, name):
 
 
 def test_a_temperature_divides_the_logits_of_each_crop(session):
-    model = build("smallnet")
-    sess = session(model)
-    shake(model, sess)
+    model, sess = shaken(session, "smallnet")
     images = make_set(3, num_classes=3).images
     use_temperature(model, 2.5)
     graph_def = inference_graph(model, sess, (12, 12), fixed_windows(12, 12, 10))
@@ -82,9 +76,7 @@ def test_a_temperature_divides_the_logits_of_each_crop(session):
 
 
 def test_crops_as_large_as_the_images_and_images_as_numbers(session):
-    model = build("smallnet")
-    sess = session(model)
-    shake(model, sess)
+    model, sess = shaken(session, "smallnet")
     images = make_set(3, size=10, num_classes=3).images
     windows = fixed_windows(10, 10, 10)
     assert len(windows[0]) == 2
@@ -95,9 +87,7 @@ def test_crops_as_large_as_the_images_and_images_as_numbers(session):
 
 
 def test_the_network_goes_on_working(session):
-    model = build("smallnet")
-    sess = session(model)
-    shake(model, sess)
+    model, sess = shaken(session, "smallnet")
     dataset = make_set(8, num_classes=3)
     before = model.predict(sess, dataset)
     inference_graph(model, sess, (12, 12), center_window(12, 12, 10))

@@ -4,7 +4,7 @@ import pytest
 
 from learning.config.run_config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from learning.findings.advice import advice
-from learning.reports.run_files import read_run
+from learning.runs.files import read_run
 from tests.support.pages import history, make_run, results
 
 GOOD = [[1950, 50], [40, 1960]]

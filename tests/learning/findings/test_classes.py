@@ -4,7 +4,7 @@ import numpy as np
 
 from learning.findings.classes import weak_classes
 from learning.findings.summary import findings
-from learning.reports.run_files import read_run
+from learning.runs.files import read_run
 from tests.support.pages import make_run, results
 
 

@@ -2,7 +2,7 @@
 
 from learning.config.run_config import RunConfig, ScheduleConfig, TrainConfig
 from learning.findings.summary import findings
-from learning.reports.run_files import read_run
+from learning.runs.files import read_run
 from tests.support.pages import history, make_run, results
 
 GOOD = [[195, 5], [4, 196]]

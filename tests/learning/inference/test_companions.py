@@ -9,7 +9,7 @@ from PIL import Image
 from datasets.dataset import DataSet
 from learning.errors import StorageError, UsageError
 from learning.inference.companions import Embedding, ExplainedFiles, picture_name
-from tests.learning.inference.test_explanation import HandNet, build, started
+from tests.support.hand_net import HandNet, build, started
 
 BRIGHT = np.array([0, 51, 255])  # of three images: their features are (x, 1 - x)
 

@@ -9,18 +9,7 @@ from models.catalogue import MODELS
 from models.layers import batch_norm, conv_layer, dropout, fc_layer, global_average_pool
 from models.nn import ConvNet
 from tests.conftest import tf, tiny_model, v1, whole_net
-
-WEIGHTS = np.array([[2.0, -1.0], [-1.0, 3.0]], np.float32)  # (channels, classes)
-
-
-class HandNet(ConvNet):
-    """Two channels, x and 1 - x of 2x2 pixels each, and logits by the weights of their means."""
-
-    def _build_model(self):
-        x = tf.nn.avg_pool2d(self.inputs, 2, 2, "VALID")
-        maps = tf.concat([x, 1 - x], axis=3)
-        features = global_average_pool(tf.cast(maps, tf.float32))
-        return {"maps": maps, "features": features, "logits": features @ WEIGHTS}
+from tests.support.hand_net import HandNet, build, started
 
 
 class DeepNet(ConvNet):
@@ -36,20 +25,6 @@ class DeepNet(ConvNet):
             d["features"] = dropout(global_average_pool(tf.cast(d["second"], tf.float32)), 0.5, self.is_train)
             d["logits"] = fc_layer(d["features"], self.num_classes, weights_stddev=0.5)
         return {"logits": d.pop("logits"), "second": d.pop("second"), **d, "kernel": tf.zeros([1, 2, 2, 1])}
-
-
-def build(network, shape, **options):
-    with tf.Graph().as_default():
-        return network(shape, 2, **options)
-
-
-def started(session, model):
-    """A session with initial values, in which the whole graph has run."""
-    sess = session(model)
-    with model.graph.as_default():
-        sess.run(v1.global_variables_initializer())
-    sess.run(model.pred, model.feed(np.zeros((1, *model.input_shape), np.uint8)))
-    return sess
 
 
 def by_hand(coarse, factor_rows, factor_columns):

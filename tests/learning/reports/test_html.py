@@ -78,7 +78,7 @@ def test_the_page_needs_no_other_file_and_no_script(tmp_path):
 
 def test_a_picture_of_another_format(tmp_path):
     section = Section(heading="h", pictures=[Picture(data=b"<svg>", caption="caption")])
-    with pytest.raises(ValueError, match="the picture 'caption' is neither PNG nor JPEG"):
+    with pytest.raises(ValueError, match="the picture 'caption' cannot be shown: it is neither PNG nor JPEG"):
         write_page(tmp_path / "index.html", title="t", sections=[section])
     assert not list(tmp_path.iterdir())
 

@@ -1,10 +1,8 @@
 """learning/reports/scores.py: what the results of a test say beyond the scores."""
 
 import numpy as np
-import pytest
-from sklearn.metrics import balanced_accuracy_score
 
-from learning.reports.confusion import balanced_accuracy, neglected_classes
+from learning.confusion import neglected_classes
 from learning.reports.scores import balance_hint, neglect_hint, score_lines
 
 NAMES = ["ant", "bee", "cat"]
@@ -15,13 +13,6 @@ def results(matrix, names=NAMES):
     scores = [{"crops": 1, "accuracy": 0.87, "seconds": 0.1}]
     base = {"num_images": int(np.sum(matrix)), "split": "test", "epoch": 3, "scores": scores}
     return {**base, "class_names": names, "confusion_matrix": matrix}
-
-
-def test_balanced_accuracy_is_that_of_scikit_learn():
-    matrix = np.array([[5, 1, 0], [2, 2, 0], [0, 0, 0]])
-    truth, predicted = (np.repeat(index, matrix.ravel()) for index in np.indices((3, 3)).reshape(2, -1))
-    assert balanced_accuracy(matrix) == pytest.approx(balanced_accuracy_score(truth, predicted))
-    assert balanced_accuracy(np.zeros((2, 2), np.int64)) is None
 
 
 def test_imbalanced_images_are_judged_by_the_balanced_accuracy_too():

@@ -51,11 +51,12 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_resumed_run_is_one_run(here, without_pictures):
+def test_a_resumed_run_is_one_run_where_it_was_begun(here, monkeypatch, without_pictures):
     config = RunConfig.from_dict(VALUES)
     with pytest.raises(KeyError):
         fit(config, here / "a run", verbose=False, callbacks=[Stop()])
     assert logged(here)[0][0].info.status == "FAILED"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
     results = fit(config, here / "a run", resume=True, verbose=False)
     [run], [histories], [files] = logged(here)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "a run")

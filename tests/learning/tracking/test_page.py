@@ -22,6 +22,18 @@ class Clock:
         monkeypatch.setattr(page.time, "perf_counter", lambda: self.now)
 
 
+def train(callback, clock, folder, *, epochs, seconds):
+    """Let epochs of so many seconds pass; return the seconds of all, and those that the callback took."""
+    start, spent = clock.now, 0.0
+    callback.on_start(training(folder))
+    for _ in range(epochs):
+        clock.now += seconds
+        before = clock.now
+        callback.on_epoch(training(folder))
+        spent += clock.now - before
+    return clock.now - start, spent
+
+
 def training(folder, *, stopped=None, epochs=3):
     rows = history(epochs)
     return SimpleNamespace(save_dir=folder, stopped=stopped, history=rows)
@@ -36,30 +48,18 @@ def written(monkeypatch):
 
 
 def test_pages_take_at_most_a_hundredth_of_the_time(written, monkeypatch, tmp_path):
-    clock, callback = Clock(monkeypatch), RunPage()
-    callback.on_start(training(tmp_path))
-    for _ in range(1000):
-        clock.now += 1
-        callback.on_epoch(training(tmp_path))
+    clock = Clock(monkeypatch)
+    train(RunPage(), clock, tmp_path, epochs=1000, seconds=1)
     # the first after 20 s, since it may take 0.2 s; they take no time by this clock
     assert len(written) == 981
     slow = RunPage()
     slow._write = lambda training: setattr(clock, "now", clock.now + 2)
-    slow.on_start(training(tmp_path))
-    start, spent = clock.now, 0.0
-    for _ in range(1000):
-        before = clock.now = clock.now + 1
-        slow.on_epoch(training(tmp_path))
-        spent += clock.now - before
-    assert 0.005 < spent / (clock.now - start) < 0.012
+    whole, spent = train(slow, clock, tmp_path, epochs=1000, seconds=1)
+    assert 0.005 < spent / whole < 0.012
 
 
 def test_long_epochs_have_a_page_each(written, monkeypatch, tmp_path):
-    clock, callback = Clock(monkeypatch), RunPage()
-    callback.on_start(training(tmp_path))
-    for _ in range(3):
-        clock.now += 60
-        callback.on_epoch(training(tmp_path))
+    train(RunPage(), Clock(monkeypatch), tmp_path, epochs=3, seconds=60)
     assert len(written) == 3
 
 

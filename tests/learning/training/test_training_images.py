@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from datasets.dataset import DataSet
-from learning.reports import plots
+from learning.pictures import plots
 from learning.training.training_images import TrainingImages
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from learning.config.command_line import parse_train
 from learning.config.run_config import RunConfig
 from learning.errors import CheckpointError, UsageError
+from learning.export.weights import export_run_weights
 from learning.fit import fit
 from learning.publish import publish
 from learning.runs.directory import RunDirectory
@@ -19,7 +20,6 @@ from learning.training.loop import TrainingLoop
 from learning.transfer.initial_weights import InitialWeights, table
 from models.nn import ResNet18, SmallNet
 from models.weights.errors import WeightsError
-from models.weights.export import export_run
 from models.weights.files import Weights, read_weights
 from models.weights.load import load_tensors
 from models.weights.maps.torchvision import TORCHVISION_RESNET
@@ -53,7 +53,7 @@ def config(init=None, data=None, train=None, optimizer=None, data_dir=None, **mo
 def source(tmp_path_factory):
     """A run on the ten digits, and its results."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("learning.reports.plots.draw_learning_curves", lambda *a, **k: None)
+        patch.setattr("learning.pictures.plots.draw_learning_curves", lambda *a, **k: None)
         path = tmp_path_factory.mktemp("source") / "run"
         return path, fit(config(), path, verbose=False)
 
@@ -135,7 +135,7 @@ def exported(source, tmp_path_factory):
     """The network of the run in other formats, by the suffix of the file."""
     folder = tmp_path_factory.mktemp("exported")
     for target in ("npz", "safetensors"):
-        export_run(source[0], target, folder / f"net.{target}")
+        export_run_weights(RunDirectory(source[0]), target, folder / f"net.{target}")
     return {path.suffix: path for path in folder.iterdir()}
 
 

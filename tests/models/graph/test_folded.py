@@ -24,6 +24,7 @@ from tests.support.frozen_nets import (
     largest_difference,
     operations,
     shake,
+    shaken,
 )
 from tests.support.other_process import ROOT
 
@@ -62,9 +63,7 @@ def test_with_control_flow_and_variables_of_tensorflow_1_and_the_other_kernels()
 def test_the_runtime_normalises_and_activates_in_the_convolutions(name, precision, session):
     if precision == "bfloat16" and kernels() != ONEDNN:
         pytest.skip("Eigen's kernels fuse nothing in bfloat16")
-    model = build(name, precision)
-    sess = session(model)
-    shake(model, sess)
+    model, sess = shaken(session, name, precision)
     frozen = frozen_session(sess, model, FEWEST_CROPS)
     images = make_set(2, num_classes=3).images[:, :10, :10]
     feed = {model.images: images, **frozen._weights}
@@ -75,9 +74,7 @@ def test_the_runtime_normalises_and_activates_in_the_convolutions(name, precisio
 
 
 def test_a_channel_that_never_varied_is_scaled_as_the_model_scales_it(session):
-    model = build("basic")
-    sess = session(model)
-    shake(model, sess)
+    model, sess = shaken(session, "basic")
     with model.graph.as_default():
         for variable in model.variables:
             if variable.op.name.endswith("moving_variance"):
@@ -91,9 +88,7 @@ def test_a_channel_that_never_varied_is_scaled_as_the_model_scales_it(session):
 
 
 def test_an_assignment_by_any_operation_is_seen_by_the_next_call(session):
-    model = build("basic")
-    sess = session(model)
-    shake(model, sess)
+    model, sess = shaken(session, "basic")
     dataset = make_set(NUM_IMAGES, num_classes=3)
     with model.graph.as_default():
         changes = [
@@ -108,9 +103,7 @@ def test_an_assignment_by_any_operation_is_seen_by_the_next_call(session):
 
 
 def test_the_same_weights_give_the_same_bits_every_time(session):
-    model = build("basic")
-    sess = session(model)
-    shake(model, sess)
+    model, sess = shaken(session, "basic")
     dataset = make_set(NUM_IMAGES, num_classes=3)
     first, second = (model.predict(sess, dataset, batch_size=30) for _ in range(2))
     np.testing.assert_array_equal(first, second)
@@ -164,9 +157,7 @@ class TestTensorsOnTheWay:
 
 
 def test_float_images(session):
-    model = build("basic")
-    sess = session(model)
-    shake(model, sess)
+    model, sess = shaken(session, "basic")
     dataset = make_set(NUM_IMAGES, num_classes=3)
     floats = type(dataset)((dataset.images / 255).astype(np.float32), crop_size=10)
     np.testing.assert_allclose(model.predict(sess, floats), as_built(model, sess, dataset), atol=1e-5)

@@ -4,13 +4,12 @@ import json
 
 import numpy as np
 import pytest
-import yaml
 
 from models.nn import AlexNet, ResNet18, ResNet50, SmallNet
 from models.runtime.tensorflow_paths import PathError
 from models.weights.__main__ import main
 from models.weights.errors import WeightsError
-from models.weights.export import export_run, read_run
+from models.weights.export import Network, export_weights
 from models.weights.files import Weights, read_weights
 from models.weights.load import MEAN, SCALE, load_tensors, load_weights
 from models.weights.maps.keras import KERAS_RESNET
@@ -22,12 +21,9 @@ NAMES = ["cat", "dög", "a b", "d", "e"]
 MEANS = [0.4, 0.5, 0.6]
 
 
-def make_run(folder, net, name, side, options, mean=MEANS):
-    """Write a run directory as training leaves it, with random weights; return the network and its values."""
+def save(folder, net, name, side, options, mean=MEANS):
+    """Save a network with random weights, as training does; return it, and how it is described."""
     folder.mkdir()
-    config = {"model": {"name": name, "options": options, "precision": "float32"}}
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    (folder / "run.json").write_text(json.dumps({"class_names": NAMES, "input_shape": [side, side, 3]}))
     with tf.Graph().as_default():
         model = net((side, side, 3), CLASSES, image_mean=mean, **options)
         with v1.Session() as sess:
@@ -35,7 +31,7 @@ def make_run(folder, net, name, side, options, mean=MEANS):
             v1.train.Saver(model.variables).save(
                 sess, str(folder / "model.ckpt"), write_meta_graph=False, write_state=False
             )
-    return model
+    return model, Network(name, options, (side, side, 3), NAMES)
 
 
 def random_values(model, mean):
@@ -94,9 +90,9 @@ def torchvision_peer(name):
 def test_torchvision_computes_the_same(tmp_path, session, one_torch_thread, name, suffix):
     torch, peer = import_of_torch("torch"), torchvision_peer(name)
     net, side, options = TORCH_NETS[name]
-    model = make_run(tmp_path / "run", net, name, side, options)
+    model, network = save(tmp_path / "net", net, name, side, options)
     path = tmp_path / f"net.{suffix}"
-    metadata = export_run(tmp_path / "run", "torchvision", path)
+    metadata = export_weights(network, tmp_path / "net", "torchvision", path)
     if suffix == "safetensors":
         state = import_of_torch("safetensors.torch").load_file(path)
     else:
@@ -105,21 +101,21 @@ def test_torchvision_computes_the_same(tmp_path, session, one_torch_thread, name
     images = random_images(model)
     with torch.no_grad():
         theirs = peer.eval()(torch.tensor(run_inputs(images, metadata)).permute(0, 3, 1, 2)).numpy()
-    check_logits(loaded(tmp_path / "run", session, model), model, images, theirs)
+    check_logits(loaded(tmp_path / "net", session, model), model, images, theirs)
     assert json.loads(metadata["classes"]) == NAMES
 
 
 def test_keras_computes_the_same(tmp_path, session):
     import keras
 
-    model = make_run(tmp_path / "run", ResNet50, "resnet50", 64, dict(KERAS_RESNET.options))
+    model, network = save(tmp_path / "net", ResNet50, "resnet50", 64, dict(KERAS_RESNET.options))
     images = random_images(model)
     peer = keras.applications.ResNet50(
         weights=None, input_shape=(64, 64, 3), classes=CLASSES, classifier_activation=None
     )
-    sess = loaded(tmp_path / "run", session, model)
+    sess = loaded(tmp_path / "net", session, model)
     for name in ("net.h5", "net.weights.h5"):
-        metadata = export_run(tmp_path / "run", "keras", tmp_path / name)
+        metadata = export_weights(network, tmp_path / "net", "keras", tmp_path / name)
         peer.set_weights([np.zeros(value.shape, np.float32) for value in peer.get_weights()])
         peer.load_weights(tmp_path / name)
         theirs = peer(run_inputs(images, metadata), training=False).numpy()
@@ -129,9 +125,9 @@ def test_keras_computes_the_same(tmp_path, session):
 @pytest.mark.parametrize("target", ["npz", "safetensors"])
 def test_our_names_are_those_of_the_network(tmp_path, target):
     mean = np.random.default_rng(0).random((16, 16, 3))
-    model = make_run(tmp_path / "run", SmallNet, "smallnet", 16, {"width": 8}, mean)
-    metadata = export_run(tmp_path / "run", target, tmp_path / f"net.{target}")
-    found, saved = read_weights(tmp_path / f"net.{target}").tensors, read_weights(tmp_path / "run").tensors
+    model, network = save(tmp_path / "net", SmallNet, "smallnet", 16, {"width": 8}, mean)
+    metadata = export_weights(network, tmp_path / "net", target, tmp_path / f"net.{target}")
+    found, saved = read_weights(tmp_path / f"net.{target}").tensors, read_weights(tmp_path / "net").tensors
     assert found.keys() == {variable.op.name for variable in model.variables}
     for name, tensor in found.items():
         np.testing.assert_array_equal(tensor, saved[name])
@@ -141,9 +137,10 @@ def test_our_names_are_those_of_the_network(tmp_path, target):
 
 
 @pytest.fixture
-def small_run(tmp_path):
-    make_run(tmp_path / "run", SmallNet, "smallnet", 16, {"width": 8})
-    return tmp_path / "run"
+def small(tmp_path):
+    """A network, and the folder of its weights."""
+    _, network = save(tmp_path / "net", SmallNet, "smallnet", 16, {"width": 8})
+    return network, tmp_path / "net"
 
 
 @pytest.mark.parametrize(
@@ -156,75 +153,50 @@ def small_run(tmp_path):
         ("npz", "there.npz", "exists; choose another name"),
     ],
 )
-def test_what_cannot_be_exported_says_why(small_run, target, file, message):
-    (small_run / "there.npz").touch()
+def test_what_cannot_be_exported_says_why(small, tmp_path, target, file, message):
+    (tmp_path / "there.npz").touch()
     with pytest.raises(WeightsError, match=message):
-        export_run(small_run, target, small_run / file)
-    assert not (small_run / "x").exists() and not list(small_run.glob("x.*"))
+        export_weights(*small, target, tmp_path / file)
+    assert not (tmp_path / "x").exists() and not list(tmp_path.glob("x.*"))
 
 
 def test_a_network_that_would_answer_otherwise_is_refused(tmp_path):
     options = {**TORCHVISION_RESNET.options, "stages": [1, 1, 1, 1], "padding": "SAME"}
-    make_run(tmp_path / "run", ResNet18, "resnet18", 32, options)
+    _, network = save(tmp_path / "net", ResNet18, "resnet18", 32, options)
     with pytest.raises(
         WeightsError, match="other options: padding is 'SAME', must be 'SYMMETRIC'; train with"
     ):
-        export_run(tmp_path / "run", "torchvision", tmp_path / "x.pth")
+        export_weights(network, tmp_path / "net", "torchvision", tmp_path / "x.pth")
     options["padding"] = "SYMMETRIC"
-    make_run(tmp_path / "other", ResNet18, "resnet18", 32, options, np.full((32, 32, 3), 0.5))
+    _, network = save(tmp_path / "other", ResNet18, "resnet18", 32, options, np.full((32, 32, 3), 0.5))
     with pytest.raises(WeightsError, match="a mean of each pixel, which torchvision has no place for"):
-        export_run(tmp_path / "other", "torchvision", tmp_path / "x.pth")
+        export_weights(network, tmp_path / "other", "torchvision", tmp_path / "x.pth")
     options = {**KERAS_RESNET.options, "stages": [1, 1, 1, 1]}
-    make_run(tmp_path / "third", ResNet18, "resnet18", 32, options)
+    _, network = save(tmp_path / "third", ResNet18, "resnet18", 32, options)
     with pytest.raises(WeightsError, match="Keras has ResNets of 50, 101 and 152 layers only"):
-        export_run(tmp_path / "third", "keras", tmp_path / "x.h5")
+        export_weights(network, tmp_path / "third", "keras", tmp_path / "x.h5")
     assert not list(tmp_path.glob("x.*"))
 
 
-@pytest.mark.fault(42)
-@pytest.mark.parametrize(
-    ("file", "content"),
-    [
-        ("config.yaml", "model: [1"), ("config.yaml", "a: 1"), ("config.yaml", "!!python/name:os.getcwd"),
-        ("config.yaml", "# " * 2**16), ("run.json", "[" * 10**5), ("run.json", "{}"), ("run.json", "\xff"),
-        ("run.json", '{"class_names": ["a"], "input_shape": [1e9, 1, 3]}'),
-        ("run.json", '{"class_names": ["a"], "input_shape": [8, 8]}'), ("run.json", None),
-    ],
-)  # fmt: skip
-def test_a_damaged_run_directory_is_refused(small_run, file, content):
-    assert read_run(small_run).class_names == NAMES
-    (small_run / file).unlink()
-    if content is not None:
-        (small_run / file).write_text(content, encoding="latin-1")
-    with pytest.raises(
-        WeightsError, match=r"^cannot read config.yaml and run.json in '.*': [^\n]*; give a folder"
-    ):
-        read_run(small_run)
-
-
 @pytest.mark.fault(52)
-def test_weights_of_another_network_are_refused(small_run):
-    config = {"model": {"name": "smallnet", "options": {"width": 16}}}
-    (small_run / "config.yaml").write_text(yaml.safe_dump(config))
+def test_weights_of_another_network_are_refused(small, tmp_path):
+    network, folder = small
+    wide = network._replace(options={"width": 16})
     with pytest.raises(
-        WeightsError, match=r"not those of its config.yaml: \S+ is missing or of another shape"
+        WeightsError, match=r"not of this network: \S+ is missing or of another shape, one of \d+; restore"
     ):
-        export_run(small_run, "npz", small_run / "x.npz")
-    config["model"]["options"] = {"widht": 8}
-    (small_run / "config.yaml").write_text(yaml.safe_dump(config))
+        export_weights(wide, folder, "npz", tmp_path / "x.npz")
+    misspelt = network._replace(options={"widht": 8})
     with pytest.raises(WeightsError, match="cannot build the network smallnet of '.*widht"):
-        export_run(small_run, "npz", small_run / "x.npz")
+        export_weights(misspelt, folder, "npz", tmp_path / "x.npz")
 
 
 # The command line.
 
 
-def test_the_commands_print_what_a_user_must_know(small_run, capsys):
-    file = small_run / "x.npz"
-    main(["export", str(small_run), "--to", "npz", str(file)])
-    shown = capsys.readouterr().out
-    assert shown.startswith(f"{file}: {file.stat().st_size:,} bytes\n") and '"cat", "d\\u00f6g"' in shown
-    main(["show", str(file)])
+def test_a_file_of_this_project_is_known(small, tmp_path, capsys):
+    export_weights(*small, "npz", tmp_path / "x.npz")
+    main(["show", str(tmp_path / "x.npz")])
     lines = capsys.readouterr().out.splitlines()
     assert ["preprocessing/mean", "3"] in [line.split() for line in lines]
     assert lines[-1].endswith("numbers (numpy): this project's own names")
@@ -260,12 +232,7 @@ def test_a_path_that_tensorflow_cannot_use_is_an_error_of_storage(monkeypatch, c
     ("arguments", "code", "message"),
     [
         (["show", "/absent"], 4, "cannot read weights from '/absent': there is no such file"),
-        (
-            ["export", "/absent", "--to", "npz", "x.npz"],
-            4,
-            "cannot read config.yaml and run.json in '/absent'",
-        ),
-        (["export", "/absent", "--to", "onnx", "x"], 2, "invalid choice: 'onnx'"),
+        (["hide", "/absent"], 2, "invalid choice: 'hide'"),
     ],
 )
 def test_an_error_is_one_line_and_has_its_exit_code(arguments, code, message, capsys):

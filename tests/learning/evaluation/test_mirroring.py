@@ -1,13 +1,13 @@
-"""learning/inference/mirroring.py: finds out whether left and right matter in the images."""
+"""learning/evaluation/mirroring.py: finds out whether left and right matter in the images."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from datasets.dataset import DataSet
-from learning.inference.evaluation import evaluate
-from learning.inference.mirroring import compare, halves
-from learning.reports.scores import MIN_DROP, MIN_Z, mirroring_hint, score_lines
+from learning.evaluation.evaluate import evaluate
+from learning.evaluation.mirroring import MIN_DROP, MIN_Z, compare, halves, mirroring_hint
+from learning.reports.scores import score_lines
 from models.nn import ConvNet
 from tests.conftest import make_set, tiny_model
 

@@ -1,4 +1,4 @@
-"""learning/inference/predicted_images.py: the table of what was predicted."""
+"""learning/evaluation/predicted_images.py: the table of what was predicted."""
 
 import csv
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from datasets.dataset import DataSet
-from learning.inference.predicted_images import PredictedImages, write_table
+from learning.evaluation.predicted_images import PredictedImages, write_table
 
 
 def rows_of(path):

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from learning.reports.confusion import checked_counts
-from learning.reports.drawing import Axes, Figure, MaxNLocator, plain, save, shortened, wrapped
+from learning.confusion import checked_counts
+from learning.pictures.drawing import Axes, Figure, MaxNLocator, plain, save, shortened, wrapped
 
 MAX_COUNTED_CLASSES = 30  # with more, a cell is too small for its count
 MAX_NAMED_CLASSES = 60  # with more, only some classes have their name at the axis
@@ -89,7 +89,7 @@ def _mark_best_epoch(loss: Axes, score: Axes, history: Sequence[Mapping[str, Any
 
 
 def draw_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], path: str | Path) -> None:
-    """Draw a confusion matrix, which `learning.reports.confusion` describes.
+    """Draw a confusion matrix, which `learning.confusion` describes.
 
     A cell's colour is its share of the true class's examples; up to MAX_COUNTED_CLASSES classes, cells have counts.
 

@@ -1,4 +1,4 @@
-"""learning/reports/plots.py: the data of lines, the cells of tables, and the pixels of pictures."""
+"""learning/pictures/plots.py: the data of lines, the cells of tables, and the pixels of pictures."""
 
 import os
 import subprocess
@@ -11,8 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from learning.reports.confusion import confusion_table, per_class_recall
-from learning.reports.plots import (
+from learning.pictures.plots import (
     MAX_GRID_IMAGES,
     draw_confusion_matrix,
     draw_image_grid,
@@ -200,39 +199,9 @@ class TestImageGrid:
         assert not list(tmp_path.iterdir())
 
 
-def test_recall():
-    assert per_class_recall(np.array([[3, 1, 0], [0, 0, 0], [2, 0, 6]])) == [0.75, None, 0.75]
-
-
-def test_confusion_table():
-    table = confusion_table(np.array([[30, 10, 0], [0, 0, 0], [1, 0, 1]]), ["cat", "개", "a\nb"])
-    assert table.splitlines() == [
-        "true \\ predicted  cat  개  a\\nb  recall",
-        "cat                30  10     0  75.00%",
-        "개                  0   0     0       -",
-        "a\\nb                1   0     1  50.00%",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("matrix", "names", "message"),
-    [
-        (np.zeros((2, 3), int), ["a", "b"], r"has shape \(2, 3\); give \(K, K\)"),
-        (np.zeros((0, 0), int), [], r"has shape \(0, 0\)"),
-        (np.zeros((2, 2)), ["a", "b"], "is float64 from 0.0; give counts"),
-        (np.array([[1, -1], [0, 1]]), ["a", "b"], "is int64 from -1; give counts"),
-        (np.eye(2, dtype=int), ["a"], "1 class names for 2 classes"),
-    ],
-)
-def test_matrix_that_does_not_fit(tmp_path, matrix, names, message):
-    with pytest.raises(ValueError, match=message):
-        confusion_table(matrix, names)
-    with pytest.raises(ValueError, match=message):
-        draw_confusion_matrix(matrix, names, tmp_path / "matrix.png")
-
-
 def test_import_brings_neither_pyplot_nor_tensorflow():
-    code = "import sys, learning.reports.plots; sys.exit(len({'matplotlib.pyplot', 'tensorflow'} & {*sys.modules}))"
+    heavy = "{'matplotlib.pyplot', 'tensorflow'} & {*sys.modules}"
+    code = f"import sys, learning.pictures.plots; sys.exit(len({heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -242,7 +211,7 @@ def test_a_read_only_home_prints_nothing(tmp_path):
     unset = ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
     environment = {key: value for key, value in os.environ.items() if key not in unset}
     done = subprocess.run(
-        [sys.executable, "-c", "from learning.reports import plots"],
+        [sys.executable, "-c", "from learning.pictures import plots"],
         cwd=Path(__file__).resolve().parents[3],
         env={**environment, "HOME": str(tmp_path / "home")},
         capture_output=True,

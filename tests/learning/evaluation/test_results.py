@@ -1,4 +1,4 @@
-"""learning/inference/results.py: the files and output of a test, also with very many classes."""
+"""learning/evaluation/results.py: the files and output of a test, also with very many classes."""
 
 import csv
 import json
@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from learning.config.run_config import RunConfig
+from learning.confusion import per_class_recall
 from learning.errors import StorageError
-from learning.inference.results import results_folder, results_name, write_results
-from learning.reports.confusion import per_class_recall
+from learning.evaluation.results import results_folder, results_name, write_results
 from learning.reports.run_page import write_run_page
 from learning.reports.scores import detail_lines
 from learning.runs.directory import RunDirectory

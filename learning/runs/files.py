@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from learning.confusion import checked_counts
 from learning.errors import CheckpointError
-from learning.reports.confusion import checked_counts
 from learning.runs.directory import HISTORY_FILE, RunDirectory
 
 TEST_FILE, TRAINING_FILE, TIMING_FILE = "test.json", "training-score.json", "timing.csv"
 HISTORY_COLUMNS = ("epoch", "learning_rate", "train_loss", "train_score", "val_score")
+MOST_ERRORS = 16  # of a test
 MOST_TESTS = 20  # further results whose scores are read, the newest ones
 
 
@@ -31,7 +32,7 @@ class WrongPrediction(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Tested:
-    """The results of `learning.inference.evaluation.evaluate`, as test.json has them."""
+    """The results of `learning.evaluation.evaluate.evaluate`, as test.json has them."""
 
     epoch: int  # whose weights were tested
     split: str  # test, validation, training, or the folder of other images
@@ -147,7 +148,7 @@ def parse_results(text: str) -> Tested:
         class_names=names,
         scores=scores,
         matrix=matrix,
-        errors=tuple(map(_wrong_prediction, results.get("errors") or ())),
+        errors=tuple(map(_wrong_prediction, (results.get("errors") or ())[:MOST_ERRORS])),
         calibration=_checked_calibration(calibration)
         if calibration and calibration["ece"] is not None
         else None,

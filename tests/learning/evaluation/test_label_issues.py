@@ -1,12 +1,12 @@
-"""learning/inference/label_issues.py: wrong labels stand at the top."""
+"""learning/evaluation/label_issues.py: wrong labels stand at the top."""
 
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
-from learning.inference.label_issues import suspected_labels
-from learning.inference.predicted_images import PredictedImages
+from learning.evaluation.label_issues import suspected_labels
+from learning.evaluation.predicted_images import PredictedImages
 from learning.reports.scores import label_lines
 
 PREDICTIONS = np.array([[0.9, 0.1, 0], [0.5, 0.4, 0.1], [0.05, 0.05, 0.9], [np.nan] * 3, [0.48, 0.52, 0]])

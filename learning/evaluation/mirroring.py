@@ -2,11 +2,16 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from datasets.augment.crops import Cropper
 from datasets.dataset import DataSet, Labels, Rows
+
+MIN_Z = 3.0  # standard errors: one test in 700 exceeds it by chance
+MIN_DROP = 0.05  # of the accuracy: a smaller drop is not worth a hint
 
 
 class _Plain(DataSet):
@@ -54,3 +59,17 @@ def compare(truth: np.ndarray, plain: np.ndarray, mirrored: np.ndarray) -> dict[
         "mirrored": float(is_right_mirrored.mean()),
         "z": (lost - won) / math.sqrt(lost + won) if lost + won else 0.0,
     }
+
+
+def mirroring_hint(results: Mapping[str, Any]) -> str | None:
+    """Return what to do if the mirrored half is much worse; None if it is not, or nothing was mirrored.
+
+    :param results: of a test, with the result of `compare` as mirroring.
+    """
+    found = results.get("mirroring")  # missing in the results of earlier versions
+    if not found or found["z"] <= MIN_Z or found["plain"] - found["mirrored"] < MIN_DROP:
+        return None
+    return (
+        f"mirrored crops have an accuracy of {found['mirrored']:.4f}, the others {found['plain']:.4f}: these "
+        "images have a left and a right; train with --data.reflect false"
+    )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from learning.inference.predicted_images import PredictedImages
+from learning.evaluation.predicted_images import PredictedImages
 
 MOST_LISTED = 16  # in the results; the table holds all
 

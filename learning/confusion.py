@@ -1,4 +1,4 @@
-"""Read a confusion matrix, as numbers and as text; `learning.reports.plots` draws it.
+"""Read a confusion matrix; `learning.pictures.plots` draws it, `learning.reports.text_tables` writes it as text.
 
 A matrix has K x K counts: rows are true classes, columns predicted classes; `class_names` are in the same order.
 All functions raise ValueError for another shape, negative or fractional counts, or a different number of names.
@@ -9,12 +9,8 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
-from rich.cells import cell_len
 
-from datasets.errors import escape_name
-
-MAX_TABLE_CLASSES = 20  # with more, a summary is shown
-NUM_SHOWN = 10  # classes and confusions in the summary
+MAX_TABLE_CLASSES = 20  # with more, a table is too large to be read, and a summary is shown
 MIN_EXAMPLES = 5  # of a class whose recall is worth a hint
 
 
@@ -61,16 +57,6 @@ def neglected_classes(matrix: np.ndarray, class_names: Sequence[str]) -> list[tu
     ]
 
 
-def confusion_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
-    """Return the matrix and the recall of each class as text: lines of equal width."""
-    counts = checked_counts(matrix, class_names)
-    names = [escape_name(name) for name in class_names]
-    cells = [["true \\ predicted", *names, "recall"]]
-    for name, row, recall in zip(names, counts, per_class_recall(matrix), strict=True):
-        cells.append([name, *map(str, row), "-" if recall is None else f"{recall:.2%}"])
-    return "\n".join(aligned(cells))
-
-
 def worst_classes(
     matrix: np.ndarray, class_names: Sequence[str], count: int
 ) -> list[tuple[str, int, float | None]]:
@@ -98,27 +84,6 @@ def top_confusions(
     return found
 
 
-def confusion_summary(matrix: np.ndarray, class_names: Sequence[str]) -> str:
-    """Return the lowest recalls and the most frequent confusions as text."""
-    worst = [
-        [escape_name(name), str(total), f"{recall:.2%}"]
-        for name, total, recall in worst_classes(matrix, class_names, NUM_SHOWN)
-        if recall is not None
-    ]
-    confused = [
-        [f"{escape_name(true)} -> {escape_name(predicted)}", str(number), f"{share:.2%}"]
-        for true, predicted, number, share in top_confusions(matrix, class_names, NUM_SHOWN)
-    ]
-    return "\n".join(
-        [
-            f"the lowest recall of {len(class_names)} classes",
-            *aligned([["true", "images", "recall"], *worst]),
-            "the most frequent confusions",
-            *aligned([["true -> predicted", "images", "share"], *confused]),
-        ]
-    )
-
-
 def confusion_csv(matrix: np.ndarray, class_names: Sequence[str]) -> str:
     """Return the whole matrix as CSV."""
     text = io.StringIO()
@@ -127,17 +92,3 @@ def confusion_csv(matrix: np.ndarray, class_names: Sequence[str]) -> str:
     for name, row in zip(class_names, checked_counts(matrix, class_names).tolist(), strict=True):
         writer.writerow([name, *row])
     return text.getvalue()
-
-
-def aligned(cells: Sequence[Sequence[str]]) -> list[str]:
-    """Return a line of equal width for each row: the first column to the left, the others to the right.
-
-    Korean, Chinese and Japanese letters take two columns of a terminal.
-    """
-    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for row in cells:
-        spaces = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
-        others = (space + cell for cell, space in zip(row[1:], spaces[1:], strict=True))
-        lines.append("  ".join([row[0] + spaces[0], *others]))
-    return lines

@@ -1,4 +1,4 @@
-"""learning/reports/drawing.py: figures are written completely or not at all, and show texts literally."""
+"""learning/pictures/drawing.py: figures are written completely or not at all, and show texts literally."""
 
 import stat
 
@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from learning.reports.drawing import plain, save, shortened, wrapped
+from learning.pictures.drawing import plain, save, shortened, wrapped
 
 
 class TestWriting:

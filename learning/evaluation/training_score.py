@@ -5,7 +5,6 @@ were still changing.
 """
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ import numpy as np
 
 from datasets.dataset import DataSet
 from datasets.storage.atomic import write_text
-from learning.evaluators import EVALUATORS, class_indices
+from learning.evaluation.evaluate import finite_score
+from learning.evaluators import class_indices
 from models.convnet import ConvNet
 
 MOST_IMAGES = 5000  # for which a 95% interval is at most 1.4 percent to each side
@@ -33,10 +33,9 @@ def score_training(
     pred = model.predict(sess, some, batch_size=batch_size, augment_pred=False)
     truth = class_indices(some.labels, model.num_classes)
     right = truth[truth == pred.argmax(axis=1)]
-    score = float(EVALUATORS[evaluator]().score(some.labels, pred))
-    finite = score if math.isfinite(score) else None
     by_class = [np.bincount(classes, minlength=model.num_classes).tolist() for classes in (truth, right)]
-    return {"num_images": by_class[0], "num_right": by_class[1], "score": finite}
+    score = finite_score(evaluator, some.labels, pred)
+    return {"num_images": by_class[0], "num_right": by_class[1], "score": score}
 
 
 def write_training_score(found: dict[str, Any], path: Path) -> None:

@@ -1,12 +1,12 @@
-"""learning/inference/worst_errors.py: the most confident errors, and their pictures."""
+"""learning/evaluation/worst_errors.py: the most confident errors, and their pictures."""
 
 import numpy as np
 from PIL import Image
 
-from learning.inference.predicted_images import PredictedImages
-from learning.inference.worst_errors import worst_errors, write_errors
+from learning.evaluation.predicted_images import PredictedImages
+from learning.evaluation.worst_errors import worst_errors, write_errors
 from tests.conftest import make_set, tiny_model, v1
-from tests.learning.inference.test_explanation import HandNet, build, started
+from tests.support.hand_net import HandNet, build, started
 
 PREDICTIONS = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [np.nan, np.nan], [0.95, 0.05], [0.6, 0.4]])
 TRUTH = np.array([1, 1, 0, 1, 0, 1])

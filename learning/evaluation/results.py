@@ -10,8 +10,8 @@ import numpy as np
 from datasets.storage.atomic import remove_abandoned, write_text
 from datasets.storage.failures import storage_errors
 from datasets.storage.untrusted import MAX_JSON_BYTES, read_text
+from learning.confusion import MAX_TABLE_CLASSES, confusion_csv
 from learning.errors import StorageError
-from learning.reports.confusion import MAX_TABLE_CLASSES, confusion_csv
 from learning.runs.directory import RunDirectory, default_results
 
 ROWS = ("confusion_matrix", "per_class", "errors", "label_issues")  # each item has a line in the JSON file
@@ -59,7 +59,7 @@ def write_results(results: dict[str, Any], folder: Path, name: str) -> list[str]
     :return: the files' names.
     :raises StorageError: they cannot be written.
     """
-    from learning.reports.plots import draw_confusion_matrix  # matplotlib takes a while to import
+    from learning.pictures.plots import draw_confusion_matrix  # matplotlib takes a while to import
 
     matrix, class_names = np.asarray(results["confusion_matrix"]), results["class_names"]
     names = [f"{name}.json", f"{name}-confusion.png"]

@@ -10,12 +10,11 @@ from datasets.dataset import DataSet
 from datasets.storage.atomic import replacing_folder
 from datasets.storage.failures import storage_errors
 from learning.errors import UsageError
+from learning.evaluation.predicted_images import PredictedImages
 from learning.inference.explanation import GradCam, picture
-from learning.inference.predicted_images import PredictedImages
 from learning.machine.session import v1
+from learning.runs.files import MOST_ERRORS
 from models.convnet import ConvNet
-
-MOST_ERRORS = 16
 
 
 def worst_errors(images: PredictedImages) -> np.ndarray:
@@ -51,11 +50,10 @@ def write_errors(
     files = [f"{number:02}.jpg" for number in range(len(indices))]
     with (
         storage_errors(folder.parent, f"cannot write {folder}", "make room"),
-        replacing_folder(folder, f".writing-{folder.name}") as temporary,
+        replacing_folder(folder, f".writing-{folder.name}", over=True) as temporary,
     ):
         for file, crop, heat in zip(files, crops, heats, strict=True):
             picture(crop, heat).save(temporary / file, quality=90)
-        shutil.rmtree(folder, ignore_errors=True)
     return [
         {
             "file": images.files[index],

@@ -1,0 +1,1 @@
+"""Test a trained network: scores, calibration, errors, suspected labels."""

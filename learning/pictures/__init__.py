@@ -1,0 +1,1 @@
+"""Draw pictures: with matplotlib into files, and small ones in memory."""
