@@ -91,7 +91,7 @@ def scaling_table(figures: Figures) -> str:
                 f"{images / simulated:,.3g}",
             ]
         )
-    header = ("net, images of a worker", "workers", "ms", "waiting", "images/s", "simulated")
+    header = ("net, images of a worker", "workers", "ms of a step", "waiting", "images/s", "simulated")
     return markdown(header, rows) if rows else ""
 
 
@@ -117,5 +117,5 @@ def simulated_table(figures: Figures) -> str:
                 network = Network(rate * GBIT, latency)
                 shares = (f"{efficiency(each, count, network):.0%}" for count in SIMULATED)
                 rows.append([name, f"{rate}", f"{1000 * latency:g}", *shares])
-    header = ("net, images of a worker", "Gbit/s", "ms", *map(str, SIMULATED))
+    header = ("net, images of a worker", "Gbit/s", "round trip, ms", *map(str, SIMULATED))
     return markdown(header, rows) if rows else ""
