@@ -21,13 +21,15 @@ from datasets.download.fetch import located
 from datasets.folder import load_labelled
 from datasets.image_files.folder_names import WHOLE
 from datasets.image_files.folder_or_zip import open_source
+from datasets.image_files.kept_listings import KeptListings
+from datasets.image_files.labelled_files import together
 from datasets.image_files.labels import PETS as CLASS_NAMES
 from datasets.image_files.labels import class_of_pet, list_labelled
 from datasets.image_files.unused_files import check_readable_classes
 from datasets.images.array_rows import ImageRows
 from datasets.options.fields import changed
 from datasets.options.loading import DecodeOptions, LoadOptions, SplitOptions
-from datasets.splits import Splits, sample_files
+from datasets.splits import Splits, sample_rows
 
 __all__ = [
     "CLASS_NAMES",
@@ -62,14 +64,13 @@ def read_asirra_subset(
     """
     sample_size = SplitOptions(sample_size=sample_size).sample_size
     options = changed(DecodeOptions(), changes)
-    source = open_source(subset_dir)
-    files = [file for part in list_labelled(source, class_of_pet).values() for file in part]
-    chosen = sample_files(sorted(files), sample_size, seed)
-    classes = dict(chosen)
-    cached = load_images(source, sorted(classes), options)
+    source = open_source(subset_dir, KeptListings(options.cache_dir))
+    files = together(source, list_labelled(source, class_of_pet).values())
+    chosen = files[sample_rows(len(files), sample_size, seed)]
+    cached = load_images(source, chosen.names, options)
     check_readable_classes(source, {WHOLE: chosen}, cached.bad, {WHOLE: files})
     order = np.random.default_rng(seed).permutation(len(cached.names))
-    labels = np.array([CLASS_NAMES.index(classes[name]) for name in cached.names], dtype=np.uint8)[order]
+    labels = chosen[cached.rows].class_numbers(CLASS_NAMES)[order].astype(np.uint8)
     return ImageRows(cached.images, order), np.eye(2, dtype=np.uint8)[labels] if one_hot else labels
 
 
@@ -87,4 +88,5 @@ def load_asirra(
     :raises DataError: as `load_folder`, or if a file is neither a cat nor a dog.
     """
     options = load_options("asirra", options, changes)
-    return load_labelled(open_source(located("asirra", path, download)), class_of_pet, options, seed)
+    source = open_source(located("asirra", path, download), KeptListings(options.cache_dir))
+    return load_labelled(source, class_of_pet, options, seed)

@@ -14,6 +14,7 @@ from datasets.images.array_rows import ImageRows, Images
 from datasets.images.value_checks import check_pixels, checked_labels
 from datasets.options.fields import Size, changed
 from datasets.options.loading import ALEXNET_CROP_SIZE, Crops
+from datasets.storage.names import Names
 
 Rows = np.ndarray | Sequence[int] | slice
 Labels = np.ndarray | Any  # Any stands for None, the labels of an unlabelled set, which is rare
@@ -56,7 +57,9 @@ class DataSet:
         self._images = images if isinstance(images, (np.ndarray, ImageRows)) else np.asarray(images)
         self._labels = checked_labels(labels)
         self._class_names = None if class_names is None else tuple(class_names)
-        self._file_names = None if file_names is None else tuple(file_names)
+        self._file_names: Sequence[str] | None = None
+        if file_names is not None:
+            self._file_names = file_names if isinstance(file_names, Names) else tuple(file_names)
         self._channel_sums = channel_sums
         self._check_images()
         self._check_counts()
@@ -103,7 +106,7 @@ class DataSet:
         return self._class_names
 
     @property
-    def file_names(self) -> tuple[str, ...] | None:
+    def file_names(self) -> Sequence[str] | None:
         """Return the N names in the order of the images, or None."""
         return self._file_names
 
@@ -231,7 +234,10 @@ class DataSet:
         part = copy.copy(self)  # the values were checked when this set was made
         part._images = ImageRows(self._images, indices)
         part._labels = None if self._labels is None else self._labels[indices]
-        part._file_names = None if self._file_names is None else tuple(self._file_names[i] for i in indices)
+        if isinstance(self._file_names, Names):
+            part._file_names = self._file_names[indices]
+        elif self._file_names is not None:
+            part._file_names = tuple(self._file_names[i] for i in indices)
         part._channel_sums = None if self._channel_sums is None else self._channel_sums[indices]
         part._sampler = Sampler(len(indices), self.seed, part._drawn_classes())
         part._cropper = Cropper(part._images, self._crops, part._sampler, part._channel_sums)

@@ -16,12 +16,14 @@ from datasets.cache.store import CachedImages, load_images
 from datasets.catalogue import load_options
 from datasets.dataset import DataSet
 from datasets.errors import shortened
-from datasets.image_files.folder_names import TEST, TRAIN, VAL, WHOLE, normal_form
+from datasets.image_files.folder_names import TEST, TRAIN, VAL, WHOLE
 from datasets.image_files.folder_or_zip import Source, open_source
-from datasets.image_files.labels import Labelled, LabelRule, class_names_of, class_of_folder, list_labelled
+from datasets.image_files.kept_listings import KeptListings
+from datasets.image_files.labelled_files import LabelledFiles, together
+from datasets.image_files.labels import LabelRule, Parts, class_names_of, class_of_folder, list_labelled
 from datasets.image_files.unused_files import check_readable_classes
 from datasets.options.loading import Crops, LoadOptions, SplitOptions
-from datasets.splits import Splits, check_seed, make_splits, sample_files, split_indices
+from datasets.splits import Splits, check_seed, make_splits, sample_rows, split_indices
 
 MOST_ONE_HOT = 2**28  # bytes of labels; ImageNet's would take 1.3 GB
 
@@ -44,7 +46,8 @@ def load_folder(
     :raises OptionError: no images could satisfy the options.
     """
     options = load_options("folder", options, changes)
-    return load_labelled(open_source(path), class_of_folder, options, seed)
+    source = open_source(path, KeptListings(options.cache_dir))
+    return load_labelled(source, class_of_folder, options, seed)
 
 
 def load_labelled(source: Source, label_of: LabelRule, options: LoadOptions, seed: int) -> Splits:
@@ -52,29 +55,31 @@ def load_labelled(source: Source, label_of: LabelRule, options: LoadOptions, see
     check_seed(seed)
     listed = list_labelled(source, label_of)
     class_names = class_names_of(source, listed)
-    labelled = {part: sample_files(files, options.sample_size, seed) for part, files in listed.items()}
-    classes = {name: class_name for files in labelled.values() for name, class_name in files}
-    sampled = {class_name for _, class_name in labelled.get(TRAIN, labelled.get(WHOLE, []))}
+    labelled = {
+        part: files[sample_rows(len(files), options.sample_size, seed)] for part, files in listed.items()
+    }
+    sampled = set(labelled[TRAIN if TRAIN in labelled else WHOLE].used_classes())
     if missing := [class_name for class_name in class_names if class_name not in sampled]:
         logger.warning("the sample has no image of %s; raise --data.sample_size", shortened(missing))
-    cached = load_images(source, sorted(classes), options)
+    files = together(source, labelled.values())
+    cached = load_images(source, files.names, options)
     check_readable_classes(source, labelled, cached.bad, listed)
-    whole = labelled_dataset(cached, classes, class_names, options.crops, seed)
-    parts = _parts(whole, labelled, options, seed)
+    files = files[cached.rows]
+    whole = labelled_dataset(cached, files, class_names, options.crops, seed)
+    parts = _parts(whole, files, labelled, options, seed)
     return make_splits(whole, parts, content=cached.fingerprint, digests=cached.digests, bad_files=cached.bad)
 
 
 def labelled_dataset(
-    cached: CachedImages, classes: dict[str, str], class_names: tuple[str, ...], crops: Crops, seed: int = 0
+    cached: CachedImages, files: LabelledFiles, class_names: tuple[str, ...], crops: Crops, seed: int = 0
 ) -> DataSet:
     """Return decoded images with one-hot labels (N, K) uint8 in the order of class_names.
 
     Where these would take more than `MOST_ONE_HOT` bytes, labels are class numbers, (N,) int32.
 
-    :param classes: the class of each file name, in `normal_form`.
+    :param files: the files of the images.
     """
-    numbers = {normal_form(class_name): number for number, class_name in enumerate(class_names)}
-    labels: np.ndarray = np.array([numbers[classes[name]] for name in cached.names], np.int32)
+    labels = files.class_numbers(class_names)
     if len(labels) * len(class_names) <= MOST_ONE_HOT:
         labels = np.eye(len(class_names), dtype=np.uint8)[labels]
     return DataSet(
@@ -89,21 +94,19 @@ def labelled_dataset(
 
 
 def _parts(
-    whole: DataSet, labelled: Labelled, options: SplitOptions, seed: int
+    whole: DataSet, files: LabelledFiles, labelled: Parts, options: SplitOptions, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the rows of train, val and test; a missing part is drawn from the training images."""
-    names = whole.file_names or ()
-    row_of = {name: row for row, name in enumerate(names)}
-    given = {
-        part: np.array([row_of[name] for name, _ in files if name in row_of], dtype=np.intp)
-        for part, files in labelled.items()
-    }
+    """Return the rows of train, val and test; a missing part is drawn from the training images.
+
+    :param files: of the images, in order.
+    """
+    given = {part: np.flatnonzero(np.isin(files.rows, listed.rows)) for part, listed in labelled.items()}
     pool = given[TRAIN] if TRAIN in given else given[WHOLE]
     fractions = SplitOptions(
         val_fraction=0.0 if VAL in given else options.val_fraction,
         test_fraction=0.0 if TEST in given else options.test_fraction,
     )
-    pool_names, labels = [names[row] for row in pool], whole.classes[pool]
-    drawn = split_indices(pool_names, labels, fractions, seed=seed, class_names=whole.class_names)
+    names, labels = files.names[pool], whole.classes[pool]
+    drawn = split_indices(names, labels, fractions, seed=seed, class_names=whole.class_names)
     train, val, test = (pool[rows] for rows in drawn)
     return train, given.get(VAL, val), given.get(TEST, test)

@@ -16,6 +16,8 @@ from datasets.errors import ClassMismatchError, OptionError, escape_name, shorte
 from datasets.folder import labelled_dataset
 from datasets.image_files.folder_names import confused, normal_form
 from datasets.image_files.folder_or_zip import Source, open_source
+from datasets.image_files.kept_listings import KeptListings
+from datasets.image_files.labelled_files import together
 from datasets.image_files.labels import PETS, are_pets, class_of_folder, class_of_pet, list_test
 from datasets.image_files.unused_files import warn_of_unreadable_classes
 from datasets.options.fields import changed
@@ -109,14 +111,14 @@ def labelled_set(
     options = changed(options or LoadOptions(), changes)
     if holds_own_form(name, path):
         return _official_test(name, path, class_names, options)
-    source = open_source(path)
+    source = open_source(path, KeptListings(options.cache_dir))
     by_pet = sorted(class_names) == sorted(PETS) and are_pets(source)
     labelled, is_test_part = list_test(source, class_of_pet if by_pet else class_of_folder)
-    classes = {name: label for files in labelled.values() for name, label in files}
-    _check_classes(source, set(classes.values()), tuple(map(normal_form, class_names)))
-    cached = load_images(source, sorted(classes), options)
+    files = together(source, labelled.values())
+    _check_classes(source, set(files.used_classes()), tuple(map(normal_form, class_names)))
+    cached = load_images(source, files.names, options)
     warn_of_unreadable_classes(source, labelled, cached.bad)
-    dataset = labelled_dataset(cached, classes, tuple(class_names), options.crops)
+    dataset = labelled_dataset(cached, files[cached.rows], tuple(class_names), options.crops)
     return LabelledSet(dataset, cached.bad, is_test_part, cached.digests)
 
 

@@ -1,7 +1,7 @@
 """Split images into three sets: for training, for validation and for the final test."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from datasets.errors import DataError, escape_name
 from datasets.images.duplicates import warn_of_shared
 from datasets.options.fields import AUTO, NOT_NEGATIVE, check
 from datasets.options.loading import SplitOptions
+from datasets.storage.names import inside_list, sorted_rows
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,6 @@ def sample_rows(count: int, sample_size: int | None, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(count, size=sample_size, replace=False))
 
 
-def sample_files(
-    files: Sequence[tuple[str, str]], sample_size: int | None, seed: int
-) -> list[tuple[str, str]]:
-    """Draw at most sample_size (None: all) of the files by the seed, keeping their order."""
-    return [files[i] for i in sample_rows(len(files), sample_size, seed)]
-
-
 def split_indices(
     names: Sequence[str],
     labels: np.ndarray,
@@ -77,8 +71,7 @@ def split_indices(
     """
     check_seed(seed)
     labels = np.asarray(labels)
-    by_name = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.intp)
-    rest, test = _part(by_name, labels, options.test_fraction, seed)
+    rest, test = _part(sorted_rows(names), labels, options.test_fraction, seed)
     train, val = _part(rest, labels, options.val_fraction, seed) if rest is not None else (None, None)
     if train is None or val is None or test is None:
         raise DataError(_too_few(labels, class_names))
@@ -122,11 +115,22 @@ def make_splits(
     digest = hashlib.sha256(content.encode())
     for part in (train, val, test):
         if part is not None:
-            digest.update(repr((part.file_names, part.labels.shape)).encode())
+            for piece in _named(part.file_names, part.labels.shape):
+                digest.update(piece)
             digest.update(np.ascontiguousarray(part.labels).tobytes())
         digest.update(b"|")
     of_parts = {part: digests[rows] for part, rows in zip(("train", "val", "test"), parts, strict=True)}
     return Splits(train, val, test, whole.class_names, digest.hexdigest(), tuple(bad_files), of_parts)
+
+
+def _named(names: Sequence[str] | None, shape: tuple[int, ...]) -> Iterator[bytes]:
+    """Yield `repr` of the tuple of names and a shape, in pieces."""
+    if names is None:
+        yield repr((names, shape)).encode()
+        return
+    yield b"(("
+    yield from inside_list(names, repr)
+    yield f"{',' if len(names) == 1 else ''}), {shape!r})".encode()
 
 
 def _part(

@@ -1,8 +1,8 @@
 """Build an entry of the cache of decoded images: decode in parallel and write in order.
 
 An entry is a folder of four files: `images.npy` (N, H, W, C) uint8, `sums.npy` (N, C) int64 with the sums
-over each image's pixels, `digests.npy` (N, 16) uint8 to find equal images, and `manifest.json` with the names, the
-bad files and checksums. Where images are decoded on demand (`store: files`), it has no `images.npy`.
+over each image's pixels, `digests.npy` (N, 16) uint8 to find equal images, and `manifest.json` with the bad
+files and checksums. Where images are decoded on demand (`store: files`), it has no `images.npy`.
 """
 
 import contextlib
@@ -25,6 +25,7 @@ from datasets.image_files.folder_or_zip import Source
 from datasets.images.decode import ImageError, read_resized
 from datasets.images.duplicates import pixel_digests
 from datasets.options.loading import DecodeOptions
+from datasets.storage.names import Names
 from datasets.storage.parallel import in_order
 from datasets.storage.paths import file_digest
 
@@ -36,7 +37,6 @@ _BAR_AFTER = 2.0  # seconds
 
 @dataclass(frozen=True)
 class _Chunk:
-    names: list[str]  # good files
     bad: list[tuple[str, str]]  # (name, reason)
     sums: np.ndarray  # (n, C)
     digests: np.ndarray  # (n, 16)
@@ -44,7 +44,7 @@ class _Chunk:
 
 
 def build_entry(
-    folder: Path, source: Source, names: list[str], options: DecodeOptions, workers: int | None
+    folder: Path, source: Source, names: Names, options: DecodeOptions, workers: int | None
 ) -> None:
     """Decode files into a new entry at `folder`, which must exist and be empty.
 
@@ -55,7 +55,7 @@ def build_entry(
     """
     shape = *options.image_sides, options.channels
     chunks: list[_Chunk] = []
-    tasks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
+    tasks = (list(names[start : start + _CHUNK]) for start in range(0, len(names), _CHUNK))
     decode = partial(_decode, source, options=options)
     with _keeping(folder, shape, options) as keep, DecodeBar(len(names)) as bar:
         for pixels, chunk in in_order(decode, tasks, workers):
@@ -63,15 +63,14 @@ def build_entry(
                 raise DataError(_first_bad(source, chunk.bad[0]))
             keep(pixels)
             chunks.append(chunk)
-            bar.advance(len(chunk.names) + len(chunk.bad))
-        good = [name for chunk in chunks for name in chunk.names]
+            bar.advance(len(chunk.sums) + len(chunk.bad))
         bad = [entry for chunk in chunks for entry in chunk.bad]
-        if not good:
+        if len(bad) == len(names):
             raise DataError(f"none of {len(names)} files can be decoded; {_first_bad(source, bad[0])}")
     _save(folder / SUMS, [chunk.sums for chunk in chunks])
     _save(folder / DIGESTS, [chunk.digests for chunk in chunks])
     checksum = checksum_of([number for chunk in chunks for number in chunk.checksums])
-    _write_manifest(folder, good, bad, checksum)
+    _write_manifest(folder, bad, checksum)
 
 
 @contextlib.contextmanager
@@ -104,19 +103,17 @@ def _decode(source: Source, names: list[str], options: DecodeOptions) -> tuple[n
     """Return the pixels (n, H, W, C) of the good files, and the rest that is kept of them."""
     size, channels, fit = options.image_size, options.channels, options.resize
     pixels = np.empty((len(names), *options.image_sides, channels), np.uint8)
-    good: list[str] = []
     bad: list[tuple[str, str]] = []
-    for name in names:
+    for row, name in enumerate(names):
         try:
-            pixels[len(good)] = read_resized(source.read(name), size, channels=channels, fit=fit)
-            good.append(name)
+            pixels[row - len(bad)] = read_resized(source.read(name), size, channels=channels, fit=fit)
         except ImageError as error:
             bad.append((name, str(error)))
-    pixels = pixels[: len(good)]
+    pixels = pixels[: len(names) - len(bad)]
     # Summing over both axes at once takes 20 times as long.
     sums = pixels.sum(axis=1, dtype=np.uint32).sum(axis=1, dtype=np.int64)
     checksums = [zlib.crc32(image.data) for image in pixels]
-    return pixels, _Chunk(good, bad, sums, pixel_digests(pixels), checksums)
+    return pixels, _Chunk(bad, sums, pixel_digests(pixels), checksums)
 
 
 def _save(path: Path, arrays: list[np.ndarray]) -> None:
@@ -125,9 +122,8 @@ def _save(path: Path, arrays: list[np.ndarray]) -> None:
         _to_disk(file)
 
 
-def _write_manifest(folder: Path, good: list[str], bad: list[tuple[str, str]], checksum: str) -> None:
-    manifest = {
-        "names": good,
+def _write_manifest(folder: Path, bad: list[tuple[str, str]], checksum: str) -> None:
+    manifest: dict[str, Any] = {
         "bad": bad,
         "checksum": checksum,
         "sha256": {name: file_digest(folder / name) for name in (SUMS, DIGESTS)},

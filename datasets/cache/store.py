@@ -11,7 +11,7 @@ import shutil
 import time
 import uuid
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from datasets.images.array_rows import ImageRows, Images
 from datasets.options.loading import DecodeOptions
 from datasets.storage.atomic import fsync_path
 from datasets.storage.cache_folders import cache_folders
+from datasets.storage.names import Names, inside_list
 from datasets.storage.paths import file_digest
 
 CODE_VERSION = 3  # increased when files decode to other pixels, or entries have another form
@@ -42,7 +43,8 @@ class CachedImages:
     """Decoded images.
 
     :param images: (N, H, W, C) uint8, read-only; good files only: a memory map, or rows that are decoded on demand.
-    :param names: the N names of the files, in the order of the rows.
+    :param names: the N names of the files, in the order of the images.
+    :param rows: (N,) indices of the good files among all that were asked for, ascending.
     :param bad: (name, reason) of each file that was left out.
     :param sums: (N, C) int64, sums over each image's pixels.
     :param digests: (N, 16) uint8, `datasets.images.duplicates.pixel_digests` of the rows.
@@ -50,7 +52,8 @@ class CachedImages:
     """
 
     images: Images
-    names: list[str]
+    names: Names
+    rows: np.ndarray
     bad: list[tuple[str, str]]
     sums: np.ndarray
     digests: np.ndarray
@@ -58,7 +61,7 @@ class CachedImages:
 
 
 def load_images(
-    source: Source, names: list[str], options: DecodeOptions, *, workers: int | None = None
+    source: Source, names: Sequence[str], options: DecodeOptions, *, workers: int | None = None
 ) -> CachedImages:
     """Open the decoded images of some files, after decoding them if necessary.
 
@@ -67,14 +70,15 @@ def load_images(
     Create `cache_dir/KEY/`, where KEY depends on the names, sizes and times of the files, the size, how it is
     reached, the channels and CODE_VERSION; a damaged entry is built again.
 
-    :param names: files of the source, in the order of the rows.
+    :param names: files of the source, sorted.
     :param workers: decoding threads; None: one per processor.
     :raises DataError: there are more bad files than allowed, or no good one.
     :raises StorageError: the cache cannot be written.
     """
+    names = Names.of(names)
     key = _key(source, names, options)
     for root in cache_folders(options.cache_dir):
-        images = _open_entry(root / key, source, options)
+        images = _open_entry(root / key, source, names, options)
         if images is not None:
             break
     if images is None:
@@ -93,38 +97,57 @@ def load_images(
     return images
 
 
-def _key(source: Source, names: list[str], options: DecodeOptions) -> str:
-    files = {file.name: file for file in source.files()}
-    listed = [(name, files[name].size, files[name].stamp) for name in names]
-    parts = [CODE_VERSION, source.identity, options.image_size, options.channels, listed]
-    if options.resize != "squash":  # which had no name in earlier versions
-        parts.append(options.resize)
-    if options.store != "cache":
-        parts.append(options.store)
-    return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()[:32]
+def _key(source: Source, names: Names, options: DecodeOptions) -> str:
+    """Return the digest of a list as JSON, which is hashed piece by piece, as it may name a million files."""
+    rows = source.files().rows_of(names)
+    sizes, stamps = (memoryview(column[rows]) for column in (source.files().sizes, source.files().stamps))
+    digest = hashlib.sha256()
+    first = json.dumps([CODE_VERSION, source.identity, options.image_size, options.channels])
+    digest.update(f"{first[:-1]}, [".encode("ascii"))
+    for piece in inside_list(zip(names, sizes, stamps, strict=True), json.dumps):
+        digest.update(piece)
+    # The defaults had no name in earlier versions.
+    others = [value for value in (options.resize, options.store) if value not in ("squash", "cache")]
+    digest.update("".join(["]", *(f', "{value}"' for value in others), "]"]).encode("ascii"))
+    return digest.hexdigest()[:32]
 
 
-def _open_entry(entry: Path, source: Source, options: DecodeOptions) -> CachedImages | None:
+def _open_entry(entry: Path, source: Source, names: Names, options: DecodeOptions) -> CachedImages | None:
     """Return the images of a complete, undamaged entry, or None."""
     try:
         manifest = json.loads((entry / MANIFEST).read_text(encoding="utf-8"))
         if any(file_digest(entry / name) != manifest["sha256"][name] for name in (SUMS, DIGESTS)):
             return None
-        sums, digests = (np.load(entry / name, allow_pickle=False) for name in (SUMS, DIGESTS))
+        sums, digests = (np.load(entry / name, "r", allow_pickle=False) for name in (SUMS, DIGESTS))
+        bad = [(name, reason) for name, reason in manifest["bad"]]
+        rows = _good_rows(names, {name for name, _ in bad})
+        good = names[rows]
         images: Images | None
         if options.store == "cache":
             images = _open_pixels(entry / IMAGES, manifest)
         else:
-            on_demand = ImagesOnDemand(source, manifest["names"], options)
-            images = ImageRows(on_demand, np.arange(len(on_demand)))
-        if images is None:
+            images = ImageRows(ImagesOnDemand(source, good, options), np.arange(len(good)))
+        if images is None or not len(images) == len(good) == len(sums) == len(digests):
             return None
-        bad = [(name, reason) for name, reason in manifest["bad"]]
-        content = json.dumps((manifest["names"], images.shape, manifest["checksum"]))
+        fingerprint = _fingerprint(good, images.shape, manifest["checksum"])
     except (OSError, ValueError, TypeError, LookupError):
         return None  # missing or damaged
-    fingerprint = hashlib.sha256(content.encode()).hexdigest()
-    return CachedImages(images, manifest["names"], bad, sums, digests, fingerprint)
+    return CachedImages(images, good, rows, bad, sums, digests, fingerprint)
+
+
+def _good_rows(names: Names, bad: Set[str]) -> np.ndarray:
+    if not bad:
+        return np.arange(len(names))
+    return np.flatnonzero(np.fromiter((name not in bad for name in names), bool, len(names)))
+
+
+def _fingerprint(names: Names, shape: tuple[int, ...], checksum: str) -> str:
+    """Return the digest of [names, shape, checksum] as JSON."""
+    digest = hashlib.sha256(b"[[")
+    for piece in inside_list(names, json.dumps):
+        digest.update(piece)
+    digest.update(f"], {json.dumps([shape, checksum])[1:]}".encode("ascii"))
+    return digest.hexdigest()
 
 
 def _open_pixels(path: Path, manifest: Mapping[str, Any]) -> np.memmap | None:
@@ -140,7 +163,7 @@ def _open_pixels(path: Path, manifest: Mapping[str, Any]) -> np.memmap | None:
 
 
 def _build(
-    root: Path, entry: Path, source: Source, names: list[str], options: DecodeOptions, workers: int | None
+    root: Path, entry: Path, source: Source, names: Names, options: DecodeOptions, workers: int | None
 ) -> CachedImages:
     """Build an entry under a temporary name and rename it; if another process was faster, use its entry."""
     root.mkdir(parents=True, exist_ok=True)
@@ -150,7 +173,7 @@ def _build(
     try:
         build_entry(temporary, source, names, options, workers)
         for _ in range(_ATTEMPTS):
-            images = _put_in_place(root, temporary, entry, source, options)
+            images = _put_in_place(root, temporary, entry, source, names, options)
             if images is not None:
                 return images
     finally:
@@ -162,7 +185,7 @@ def _build(
 
 
 def _put_in_place(
-    root: Path, temporary: Path, entry: Path, source: Source, options: DecodeOptions
+    root: Path, temporary: Path, entry: Path, source: Source, names: Names, options: DecodeOptions
 ) -> CachedImages | None:
     """Rename the new entry. If another one is in its way, return it if it is complete, and else move it away."""
     try:
@@ -172,7 +195,7 @@ def _put_in_place(
     except OSError as error:
         if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
             raise
-        images = _open_entry(entry, source, options)
+        images = _open_entry(entry, source, names, options)
         if images is None:
             aside = root / f"{_TEMPORARY}{uuid.uuid4().hex}"
             with contextlib.suppress(FileNotFoundError):  # another process may have moved it
@@ -182,7 +205,7 @@ def _put_in_place(
             else:
                 aside.unlink(missing_ok=True)
         return images
-    return _open_entry(entry, source, options)
+    return _open_entry(entry, source, names, options)
 
 
 def _remove_abandoned(root: Path) -> None:

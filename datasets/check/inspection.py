@@ -126,7 +126,7 @@ def _inspect_arrays(form: str, path: Path | str) -> Findings:
 
 
 def _inspect_files(source: Source, workers: int | None) -> Findings:
-    names = [file.name for file in source.files()]
+    names = source.files().names
     places, layout = _places(source, names)
     records, unreadable = [], []
     with DecodeBar(len(names), "Checking images") as bar:

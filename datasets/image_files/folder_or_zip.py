@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from datasets.download.verification import check_official
 from datasets.errors import DataError, StorageError, escape_name, shortened
+from datasets.image_files.kept_listings import KeptListings
 from datasets.image_files.source import FOLDER, NO_SIZE, Source, SourceFile, is_ignored
 from datasets.image_files.tar_shards import SUFFIX as TAR
 from datasets.image_files.tar_shards import TarSource, shards_in
@@ -71,7 +72,13 @@ class FolderSource(Source):
     ) -> Iterator[SourceFile]:
         try:
             status = os.stat(folder)
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            with os.scandir(folder) as found:
+                # With its slash, a folder has the place of the names in it among those of its neighbours.
+                entries = {
+                    f"{entry.name}/" if _is_folder(entry) else entry.name: entry
+                    for entry in found
+                    if not is_ignored(entry.name)
+                }
         except OSError as error:
             raise DataError(
                 f"folder '{escape_name(folder)}' cannot be listed ({error.strerror}); check its permissions"
@@ -81,13 +88,12 @@ class FolderSource(Source):
         ancestors |= {(status.st_dev, status.st_ino)}
         if prefix:
             yield SourceFile(prefix.rstrip("/"), NO_SIZE, 0, FOLDER)
-        for entry in entries:
-            if is_ignored(entry.name):
-                continue
-            if _is_folder(entry):
-                yield from self._walk(entry.path, f"{prefix}{entry.name}/", ancestors, kinds)
-            elif kind := _kind_of_entry(entry, prefix + entry.name, kinds):
-                yield _source_file(entry, prefix + entry.name, kind)
+        for name in sorted(entries):
+            entry, path = entries[name], prefix + name
+            if name.endswith("/"):
+                yield from self._walk(entry.path, path, ancestors, kinds)
+            elif kind := _kind_of_entry(entry, path, kinds):
+                yield _source_file(entry, path, kind)
 
 
 class ZipSource(Source):
@@ -147,19 +153,20 @@ class ZipSource(Source):
             return OTHER
 
 
-def open_source(path: Path | str) -> Source:
+def open_source(path: Path | str, kept: KeptListings | None = None) -> Source:
     """Open a folder, a zip archive or tar archives, or the train.zip in a folder without images.
 
+    :param kept: listings of tar archives, see `TarSource`.
     :raises DataError: the path does not exist, is none of these, or holds only other archives; or an archive
         with an official name differs from the official file.
     """
     path = expanded(path)
     if path.is_dir():
         folder = FolderSource(path)
-        return folder if folder.files() else _packed(folder)
+        return folder if folder.files() else _packed(folder, kept)
     if path.exists():
         check_official(path)
-        return TarSource(path) if path.suffix.lower() == TAR else ZipSource(path)
+        return TarSource(path, kept) if path.suffix.lower() == TAR else ZipSource(path)
     parent = path.parent
     beside = shortened(sorted(os.listdir(parent))) if parent.is_dir() else "no such folder either"
     raise DataError(
@@ -168,11 +175,11 @@ def open_source(path: Path | str) -> Source:
     )
 
 
-def _packed(folder: FolderSource) -> Source:
+def _packed(folder: FolderSource, kept: KeptListings | None) -> Source:
     """Return the tar archives or the train.zip in a folder without images, or the folder if it has no archives."""
     names = sorted(os.listdir(folder.path))
     if shards_in(folder.path):
-        return TarSource(folder.path)
+        return TarSource(folder.path, kept)
     archives = [name for name in names if suffix_of(name) == ".zip" and not is_ignored(name)]
     if not archives:
         return folder

@@ -1,20 +1,24 @@
 """List image files with their parts of a set and their classes."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
 
 from datasets.errors import DataError, shortened
 from datasets.image_files.folder_names import PART_OF, TEST, TRAIN, WHOLE, check_unique, confused, normal_form
+from datasets.image_files.labelled_files import LabelledFiles
 from datasets.image_files.source import Source, parts_of
-from datasets.image_files.unused_files import Labelled, Place, check_left_out, suffixes_of
+from datasets.image_files.unused_files import Place, check_left_out, suffixes_of
 
 PETS = ("cat", "dog")
 _PET_FOLDERS = frozenset((*PETS, *PART_OF, "petimages"))
 
 _Path = tuple[str, ...]
 LabelRule = Callable[[_Path], str | None]
-_Listing = dict[str, list[tuple[str, str | None]]]  # (name, class) of each part
+Parts = Mapping[str, LabelledFiles]
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +42,7 @@ def are_pets(source: Source) -> bool:
 
     They are not if a folder has another name, since it may be a class.
     """
-    paths = [parts_of(file.name) for file in source.files()]
+    paths = list(map(parts_of, source.files().names))
     depth = len(_enclosing(paths))
     paths = [path[depth:] for path in paths]
     has_labelled_test = any(class_of_pet(path) for path in paths if _part_of(path) == TEST)
@@ -74,33 +78,47 @@ class _Layout:
         return (part, self.label_of(path[1:])) if part and self.only in (None, part) else (WHOLE, None)
 
 
-def list_labelled(source: Source, label_of: LabelRule = class_of_folder) -> Labelled:
+class _Grouped(NamedTuple):
+    """Images in groups that share part and class: those in one folder, or each alone if its name tells the class.
+
+    :param groups: (N,) the group of each of the source's images.
+    :param places: of the groups.
+    """
+
+    groups: np.ndarray
+    places: list[Place]
+
+    def rows(self, part: str, *, unlabelled: bool = False) -> np.ndarray:
+        """Return the rows of the images in a part, or of those of them that have no class."""
+        chosen = [place[0] == part and (not unlabelled or place[1] is None) for place in self.places]
+        return np.flatnonzero(np.array(chosen)[self.groups])
+
+
+def list_labelled(source: Source, label_of: LabelRule = class_of_folder) -> Parts:
     """List the files of each part with their classes. A test folder without any label is left out.
 
     :return: {"whole": [(name, class), ...]}, or some of "train", "val" and "test" if there are such folders.
     :raises DataError: there are no images, images without a class, part folders beside others, a class without
         any image that is decoded, or two names that look the same.
     """
-    layout, listing = _listed(source, label_of)
-    return _judged(source, layout, listing)
+    layout, grouped = _listed(source, label_of)
+    return _judged(source, layout, grouped)
 
 
-def list_test(source: Source, label_of: LabelRule = class_of_folder) -> tuple[Labelled, bool]:
+def list_test(source: Source, label_of: LabelRule = class_of_folder) -> tuple[Parts, bool]:
     """List the files to test a model on: test/ if there are train/ and a labelled test/, or else all.
 
     :return: as `list_labelled`; whether other parts were left out.
     :raises DataError: as `list_labelled`, for the listed parts.
     """
-    layout, listing = _listed(source, label_of)
-    has_test = TRAIN in listing and any(label for _, label in listing.get(TEST, ()))
-    if has_test:
-        layout, listing = replace(layout, only=TEST), {TEST: listing[TEST]}
-    return _judged(source, layout, listing), has_test
+    layout, grouped = _listed(source, label_of)
+    has_test = {TRAIN, TEST} <= {part for part, label in grouped.places if label or part == TRAIN}
+    return _judged(source, replace(layout, only=TEST) if has_test else layout, grouped), has_test
 
 
-def _listed(source: Source, label_of: LabelRule) -> tuple[_Layout, _Listing]:
-    names = [file.name for file in source.files()]
-    if not names:
+def _listed(source: Source, label_of: LabelRule) -> tuple[_Layout, _Grouped]:
+    names = source.files().names
+    if not len(names):
         undecoded = source.undecoded()
         formats = (
             f"; {suffixes_of(undecoded)} are not decoded, convert them to JPEG or PNG" if undecoded else ""
@@ -109,28 +127,48 @@ def _listed(source: Source, label_of: LabelRule) -> tuple[_Layout, _Listing]:
             f"no images in '{source}' (found: {source.found()}{formats}); "
             "give a folder or a zip archive with images"
         )
-    layout = _layout(source, names, label_of)
-    listing: _Listing = {}
-    for name in names:
-        part, label = layout.place(name)
-        listing.setdefault(part, []).append((name, label))
-    return layout, listing
+    numbers: dict[str, int] = {}  # of the groups, in the order of their first images
+    numbered = (numbers.setdefault(_group(name, label_of), len(numbers)) for name in names)
+    groups = np.fromiter(numbered, np.int32, len(names))
+    layout = _layout(source, [parts_of(group) for group in numbers], label_of)
+    return layout, _Grouped(groups, [layout.place(group) for group in numbers])
 
 
-def _judged(source: Source, layout: _Layout, listing: _Listing) -> Labelled:
-    """Return a listing with the classes in `normal_form`; refuse, or warn about, what is wrong with it."""
-    used = {(part, label) for part, files in listing.items() for _, label in files}
-    check_left_out(source, layout.place, used)
-    if TEST in listing and not any(label for _, label in listing[TEST]):
-        count = len(listing.pop(TEST))
+def _group(name: str, label_of: LabelRule) -> str:
+    """Return a name that all files share whose part and class are the same."""
+    folder, slash, _ = name.rpartition("/")
+    return f"{folder}/_" if slash and label_of is class_of_folder else name
+
+
+def _judged(source: Source, layout: _Layout, grouped: _Grouped) -> Parts:
+    """Return the files of each part, with classes in `normal_form`; refuse, or warn about, what is wrong."""
+    used = {part: set[str | None]() for part, _ in grouped.places if layout.only in (None, part)}
+    for part, label in grouped.places:
+        if part in used:
+            used[part].add(label)
+    check_left_out(source, layout.place, {(part, label) for part in used for label in used[part]})
+    if TEST in used and not any(used[TEST]):
+        count = len(grouped.rows(TEST))
         logger.warning("the %d test images in '%s' have no labels and are not used", count, source)
-    labelled = {part: _all_labelled(source, files, layout.label_of) for part, files in listing.items()}
-    for files in labelled.values():
-        check_unique({label for _, label in files}, str(source.path))
-    return {part: [(name, normal_form(label)) for name, label in files] for part, files in labelled.items()}
+        del used[TEST]
+    for part in used:
+        _check_labelled(source, grouped, part, layout.label_of)
+    for labels in used.values():
+        check_unique({label for label in labels if label is not None}, str(source.path))
+    return _labelled(source, grouped, list(used))
 
 
-def class_names_of(source: Source, labelled: Labelled) -> tuple[str, ...]:
+def _labelled(source: Source, grouped: _Grouped, parts: Sequence[str]) -> Parts:
+    """Return the files of some parts, which all have classes."""
+    forms = [None if label is None else normal_form(label) for _, label in grouped.places]
+    classes = sorted({form for form in forms if form is not None})
+    numbers = {form: number for number, form in enumerate(classes)}
+    labels = np.array([-1 if form is None else numbers[form] for form in forms], np.int32)[grouped.groups]
+    listed = LabelledFiles(np.arange(len(labels)), source.files().names, labels, tuple(classes))
+    return {part: listed[grouped.rows(part)] for part in parts}
+
+
+def class_names_of(source: Source, labelled: Parts) -> tuple[str, ...]:
     """Return the sorted classes of the training images.
 
     :raises DataError: there are no training images, there is a single class, or another part has other classes.
@@ -138,14 +176,14 @@ def class_names_of(source: Source, labelled: Labelled) -> tuple[str, ...]:
     learned = labelled.get(TRAIN, labelled.get(WHOLE))
     if learned is None:
         raise DataError(f"no train folder in '{source}' (found: {', '.join(sorted(labelled))}); add one")
-    names = tuple(sorted({label for _, label in learned}))
+    names = tuple(learned.used_classes())
     if len(names) < 2:
         raise DataError(
             f"a single class in '{source}' ({shortened(names)}; {source.found()}); "
             "give at least two classes, each in a folder of its own"
         )
     for part, files in labelled.items():
-        if unknown := sorted({label for _, label in files} - set(names)):
+        if unknown := sorted({*files.used_classes()} - {*names}):
             raise DataError(
                 f"classes in {part} that train does not have ({shortened(unknown)}) in '{source}'"
                 f"{confused(unknown, names)}; add them to train, rename or remove them"
@@ -153,12 +191,12 @@ def class_names_of(source: Source, labelled: Labelled) -> tuple[str, ...]:
     return names
 
 
-def _layout(source: Source, names: Iterable[str], label_of: LabelRule) -> _Layout:
+def _layout(source: Source, paths: Sequence[_Path], label_of: LabelRule) -> _Layout:
     """Return the layout: folders are parts if they are named like parts and have labels inside.
 
+    :param paths: of one file of each group.
     :raises DataError: only some of the folders are parts.
     """
-    paths = [parts_of(name) for name in names]
     enclosing = _enclosing(paths)
     paths = [path[len(enclosing) :] for path in paths]
     parts = sorted({path[0] for path in paths if _part_of(path)})
@@ -167,7 +205,8 @@ def _layout(source: Source, names: Iterable[str], label_of: LabelRule) -> _Layou
         if parts and not others:
             raise DataError(
                 f"in '{source}' {shortened(parts)} is named like a part of a set, but "
-                f"holds no classes; place the images as train/CLASS/NAME.jpg{_pet_hint(label_of, paths)}"
+                f"holds no classes; place the images as train/CLASS/NAME.jpg"
+                f"{_pet_hint(label_of, source.files().names, len(enclosing))}"
             )
         return _Layout(enclosing, False, label_of)
     if others:
@@ -190,23 +229,26 @@ def _part_of(path: _Path) -> str | None:
     return PART_OF.get(path[0].lower()) if len(path) > 1 else None
 
 
-def _all_labelled(
-    source: Source, files: Sequence[tuple[str, str | None]], label_of: LabelRule
-) -> list[tuple[str, str]]:
-    unlabelled = [name for name, label in files if label is None]
-    if unlabelled:
-        hint = _pet_hint(label_of, [parts_of(name) for name in unlabelled])
-        by_folder = "put each into the folder of its class"
-        wanted = by_folder if label_of is class_of_folder else "name each by its class"
-        raise DataError(
-            f"{len(unlabelled)} of {len(files)} images in '{source}' have no class "
-            f"({shortened(unlabelled)}); {wanted}, or remove them{hint}"
-        )
-    return [(name, label) for name, label in files if label is not None]
+def _check_labelled(source: Source, grouped: _Grouped, part: str, label_of: LabelRule) -> None:
+    """Raise DataError if images of a part have no class."""
+    rows = grouped.rows(part, unlabelled=True)
+    if not len(rows):
+        return
+    names = source.files().names[rows]
+    by_folder = "put each into the folder of its class"
+    wanted = by_folder if label_of is class_of_folder else "name each by its class"
+    raise DataError(
+        f"{len(rows)} of {len(grouped.rows(part))} images in '{source}' have no class "
+        f"({shortened(names)}); {wanted}, or remove them{_pet_hint(label_of, names)}"
+    )
 
 
-def _pet_hint(label_of: LabelRule, paths: Iterable[_Path]) -> str:
-    """Suggest asirra if class folders are missing and all training files are named like cats and dogs."""
+def _pet_hint(label_of: LabelRule, names: Iterable[str], depth: int = 0) -> str:
+    """Suggest asirra if class folders are missing and all training files are named like cats and dogs.
+
+    :param depth: number of folders that enclose all files.
+    """
+    paths = (parts_of(name)[depth:] for name in names)
     learned = [path for path in paths if _part_of(path) != TEST]
     are_pets = label_of is class_of_folder and learned and all(map(class_of_pet, learned))
     return "; cat.N.jpg and dog.N.jpg are read with --data.name asirra" if are_pets else ""

@@ -1,12 +1,16 @@
 """Define a source of images: its files, listed once with their kinds."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple, overload
+
+import numpy as np
 
 from datasets.errors import escape_name
 from datasets.images.formats import IMAGE, OTHER, UNDECODED
+from datasets.storage.names import Names, sorted_rows
 
 NO_SIZE = -1  # of folders, of files that are not images, and of inaccessible files
 FOLDER = "folder"
@@ -18,20 +22,64 @@ def parts_of(name: str) -> tuple[str, ...]:
     return tuple(part for part in name.split("/") if part not in ("", "."))
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
+class SourceFile(NamedTuple):
     """A file or a folder.
 
     :param name: path below the source's root, with forward slashes.
     :param size: bytes of an image, or NO_SIZE.
-    :param stamp: of an image in a folder: when it last changed, in ns; of one in a zip archive: its CRC.
+    :param stamp: of an image in a folder: when it last changed, in ns; in a zip archive: its CRC; in a tar archive:
+        the position of its first byte.
     :param kind: IMAGE, UNDECODED or OTHER of `datasets.images.formats`, or FOLDER.
+    :param archive: number of the tar archive that holds the file.
     """
 
     name: str
     size: int
     stamp: int
     kind: str = IMAGE
+    archive: int = 0
+
+
+class ImageFiles(Sequence[SourceFile]):
+    """The images of a source, sorted by name, in columns: these take 28 bytes for each image and its name.
+
+    :param names: N names in any order.
+    :param sizes: (N,), and `stamps` and `archives`, as of `SourceFile`.
+    """
+
+    def __init__(self, names: Names, sizes: np.ndarray, stamps: np.ndarray, archives: np.ndarray) -> None:
+        rows = sorted_rows(names)
+        self.names, self.sizes = names[rows], sizes[rows]
+        self.stamps, self.archives = stamps[rows], archives[rows]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, key: int) -> SourceFile: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> list[SourceFile]: ...
+
+    def __getitem__(self, key: int | slice) -> SourceFile | list[SourceFile]:
+        if isinstance(key, slice):
+            return [self[row] for row in range(len(self))[key]]
+        size, stamp, archive = (int(column[key]) for column in (self.sizes, self.stamps, self.archives))
+        return SourceFile(self.names[key], size, stamp, IMAGE, archive)
+
+    def rows_of(self, names: Sequence[str]) -> np.ndarray:
+        """Return the index (M,) of each of some names, which are sorted."""
+        if len(names) == len(self):
+            return np.arange(len(self))
+        listed = enumerate(self.names)
+        return np.array([next(row for row, name in listed if name == wanted) for wanted in names], np.intp)
+
+
+class _Listing(NamedTuple):
+    """All that a source holds: its images, and the sorted names of the files and folders of each other kind."""
+
+    images: ImageFiles
+    others: dict[str, Names]
 
 
 class Source:
@@ -51,23 +99,26 @@ class Source:
         """Return what distinguishes sources with the same names, sizes and stamps."""
         raise NotImplementedError
 
-    def files(self) -> list[SourceFile]:
+    def files(self) -> ImageFiles:
         """Return all image files, sorted by name."""
-        return [file for file in self._listing if file.kind == IMAGE]
+        return self._listing.images
 
-    def undecoded(self) -> list[str]:
+    def undecoded(self) -> Names:
         """Return the names of images whose formats are not decoded, sorted."""
-        return self._names(UNDECODED)
+        return self._listing.others[UNDECODED]
 
-    def others(self) -> list[str]:
+    def others(self) -> Names:
         """Return the names of files that are not images, sorted."""
-        return self._names(OTHER)
+        return self._listing.others[OTHER]
 
     def empty_folders(self) -> list[str]:
         """Return the names of the topmost folders without any file, sorted; of an archive, those that it lists."""
-        holding = {file.name.rpartition("/")[0] for file in self._listing if file.kind != FOLDER}
-        filled = {str(folder) for name in holding for folder in PurePosixPath(name, "_").parents}
-        empty = set(self._names(FOLDER)) - filled
+        folders = set(self._listing.others[FOLDER])
+        if not folders:
+            return []
+        listed = (self.files().names, self.undecoded(), self.others())
+        holding = {name.rpartition("/")[0] for names in listed for name in names}
+        empty = folders - {str(folder) for name in holding for folder in PurePosixPath(name, "_").parents}
         return sorted(name for name in empty if empty.isdisjoint(map(str, PurePosixPath(name).parents)))
 
     def read(self, name: str) -> bytes:
@@ -82,11 +133,22 @@ class Source:
         raise NotImplementedError
 
     @cached_property
-    def _listing(self) -> list[SourceFile]:
-        return sorted(self._list(), key=lambda file: file.name)
+    def _listing(self) -> _Listing:
+        sizes, stamps, archives = array("q"), array("q"), array("i")
+        others: dict[str, list[str]] = {UNDECODED: [], OTHER: [], FOLDER: []}
 
-    def _names(self, kind: str) -> list[str]:
-        return [file.name for file in self._listing if file.kind == kind]
+        def images() -> Iterator[str]:
+            for name, size, stamp, kind, archive in self._list():
+                if kind == IMAGE:
+                    sizes.append(size)
+                    stamps.append(stamp)
+                    archives.append(archive)
+                    yield name
+                else:
+                    others[kind].append(name)
+
+        files = ImageFiles(Names.of(images()), np.array(sizes), np.array(stamps), np.array(archives))
+        return _Listing(files, {kind: Names.of(sorted(names)) for kind, names in others.items()})
 
     def _list(self) -> Iterator[SourceFile]:
         """Yield every file and folder that is not ignored, in any order."""

@@ -13,10 +13,11 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO
 
 from datasets.errors import DataError, escape_name, shortened
 from datasets.image_files.folder_names import PART_OF
+from datasets.image_files.kept_listings import KeptListings
 from datasets.image_files.source import NO_SIZE, Source, SourceFile, is_ignored, parts_of
 from datasets.images.decode import ImageError
 from datasets.images.formats import IMAGE, START_BYTES, KindsByContent, kind_by_name, kind_by_start
@@ -26,25 +27,19 @@ MOST_CLASS_BYTES = 256  # of the text of KEY.cls
 MAX_MEMBER_BYTES = 72 * 2**20  # the limit of a file in a folder
 
 
-class _Place(NamedTuple):
-    """Where the bytes of a member are."""
-
-    shard: int
-    offset: int
-    size: int
-
-
 class TarSource(Source):
     """The images in one tar archive, or in all those of a folder.
 
     The name of an image contains that of its archive, so that equal names in different archives are different
     images: [PART/][CLASS/]SHARD/NAME, or [PART/]CLASS/SHARD/[FOLDER/]NAME if KEY.cls names the class.
+
+    :param kept: listings of archives, to which missing ones are added; None: every archive is read for its listing.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kept: KeptListings | None = None) -> None:
         super().__init__(path)
         self._shards = [path] if path.is_file() else shards_in(path)
-        self._places: dict[str, _Place] = {}
+        self._kept = kept
 
     @property
     def identity(self) -> str:
@@ -53,12 +48,13 @@ class TarSource(Source):
         return repr([(str(path), status.st_size, status.st_mtime_ns) for path, status in found])
 
     def read(self, name: str) -> bytes:
-        _ = self._listing  # fills _places
-        shard, offset, size = self._places[name]
+        files = self.files()
+        _, size, offset, _, shard = files[files.names.find(name)]
         if size > MAX_MEMBER_BYTES:
             raise ImageError(f"{size} bytes are more than the {MAX_MEMBER_BYTES} that are read")
         try:
-            content = self._bytes(shard, offset, size)
+            with open(self._shards[shard], "rb") as file:
+                content = _bytes(file, offset, size)
         except OSError as error:
             raise ImageError(f"cannot be read from the archive ({error.strerror})") from error
         if len(content) < size:
@@ -68,47 +64,54 @@ class TarSource(Source):
     def found(self) -> str:
         return shortened([path.name for path in self._shards])
 
-    def _bytes(self, shard: int, offset: int, size: int) -> bytes:
-        with open(self._shards[shard], "rb") as file:
-            file.seek(offset)
-            return file.read(size)
-
     def _list(self) -> Iterator[SourceFile]:
-        kinds = KindsByContent()
         for number, path in enumerate(self._shards):
-            members = dict(_members(path))  # the last of equal names
-            part, depth = _part_and_depth(path, members)
-            for name, (offset, size) in members.items():
-                *folders, base = parts = parts_of(name)[depth:]
-                if base.endswith(CLASS_SUFFIX) or any(map(is_ignored, parts)):
-                    continue
-                kind = kind_by_name(name) or kinds.kind(name, partial(self._kind_by_start, number, offset))
-                label = members.get(_key(name) + CLASS_SUFFIX)
-                if label:
-                    named = (self._class_of(number, *label), path.stem, *folders, base)
-                else:
-                    named = (*folders, path.stem, base)
-                place = "/".join(filter(None, (part, *named)))
-                self._places[place] = _Place(number, offset, size)
-                yield SourceFile(place, size if kind == IMAGE else NO_SIZE, offset, kind)
-
-    def _kind_by_start(self, shard: int, offset: int) -> str:
-        return kind_by_start(self._bytes(shard, offset, START_BYTES))
-
-    def _class_of(self, shard: int, offset: int, size: int) -> str:
-        """Return the text of a member KEY.cls, which names the class."""
-        text = self._bytes(shard, offset, min(size, MOST_CLASS_BYTES)).decode("utf-8", "replace").strip()
-        if not text or "/" in text or text in (".", ".."):
-            raise DataError(
-                f"'{escape_name(self._shards[shard])}' has a class {text!r:.40}; a {CLASS_SUFFIX} member holds the "
-                "name or the number of a class"
-            )
-        return text
+            files = _files_of(path) if self._kept is None else self._kept.files(path, _files_of)
+            for name, size, offset, kind, _ in files:
+                yield SourceFile(name, size, offset, kind, number)
 
 
 def shards_in(folder: Path) -> list[Path]:
     """Return the tar archives in a folder, sorted."""
     return sorted(path for path in folder.iterdir() if path.suffix.lower() == SUFFIX and path.is_file())
+
+
+def _files_of(path: Path) -> Iterator[SourceFile]:
+    """Yield the files of an archive, without the texts of KEY.cls, in the order of the archive."""
+    members, kinds = dict(_members(path)), KindsByContent()  # the last of equal names
+    part, depth = _part_and_depth(path, members)
+    with open(path, "rb") as archive:
+        for name, (offset, size) in members.items():
+            *folders, base = parts = parts_of(name)[depth:]
+            if base.endswith(CLASS_SUFFIX) or any(map(is_ignored, parts)):
+                continue
+            kind = kind_by_name(name) or kinds.kind(name, partial(_kind_by_start, archive, offset))
+            if label := members.get(_key(name) + CLASS_SUFFIX):
+                named = (_class_of(archive, *label), path.stem, *folders, base)
+            else:
+                named = (*folders, path.stem, base)
+            place = "/".join(filter(None, (part, *named)))
+            yield SourceFile(place, size if kind == IMAGE else NO_SIZE, offset, kind)
+
+
+def _bytes(archive: IO[bytes], offset: int, size: int) -> bytes:
+    archive.seek(offset)
+    return archive.read(size)
+
+
+def _kind_by_start(archive: IO[bytes], offset: int) -> str:
+    return kind_by_start(_bytes(archive, offset, START_BYTES))
+
+
+def _class_of(archive: IO[bytes], offset: int, size: int) -> str:
+    """Return the text of a member KEY.cls, which names the class."""
+    text = _bytes(archive, offset, min(size, MOST_CLASS_BYTES)).decode("utf-8", "replace").strip()
+    if not text or "/" in text or text in (".", ".."):
+        raise DataError(
+            f"'{escape_name(archive.name)}' has a class {text!r:.40}; a {CLASS_SUFFIX} member holds the "
+            "name or the number of a class"
+        )
+    return text
 
 
 def _members(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:

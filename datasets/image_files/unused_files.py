@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from datasets.errors import DataError, escape_name, shortened
 from datasets.image_files.folder_names import TRAIN, WHOLE
@@ -60,10 +60,10 @@ def check_readable_classes(source: Source, taken: Labelled, bad: Bad, listed: La
     :param listed: all files.
     :raises DataError: all files of a training class were read, and none is readable.
     """
-    lost, files = _unreadable_classes(taken, bad), _by_place(listed)
-    refused = [
-        place for place in lost if place[0] in (TRAIN, WHOLE) and len(lost[place]) == len(files[place])
-    ]
+    lost = _unreadable_classes(taken, bad)
+    learned = [place for place in lost if place[0] in (TRAIN, WHOLE)]
+    files = Counter(place for place, _ in _places(listed)) if learned else Counter()
+    refused = [place for place in learned if len(lost[place]) == files[place]]
     if refused:
         raise DataError(f"{_unreadable(source, refused, lost, bad)}; repair them, or remove the class")
     warn_of_unreadable_classes(source, taken, bad)
@@ -115,18 +115,23 @@ def _is_known(name: str) -> bool:
     return kind_by_name(name) == OTHER
 
 
-def _by_place(labelled: Labelled) -> dict[Place, list[str]]:
-    names: dict[Place, list[str]] = {}
+def _places(labelled: Labelled) -> Iterator[tuple[Place, str]]:
+    """Yield the place and the name of every file."""
     for part, files in labelled.items():
         for name, label in files:
-            names.setdefault((part, label), []).append(name)
-    return names
+            yield (part, label), name
 
 
 def _unreadable_classes(taken: Labelled, bad: Bad) -> dict[Place, list[str]]:
     """Return the files of each class without a readable one, sorted by class."""
-    reasons, names = dict(bad), _by_place(taken)
-    return {place: names[place] for place in sorted(names) if all(name in reasons for name in names[place])}
+    reasons, lost = dict(bad), dict[Place, list[str]]()
+    if not reasons:
+        return lost
+    readable = {place for place, name in _places(taken) if name not in reasons}
+    for place, name in _places(taken):
+        if place not in readable:
+            lost.setdefault(place, []).append(name)
+    return {place: lost[place] for place in sorted(lost)}
 
 
 def _unreadable(

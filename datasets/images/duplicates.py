@@ -13,6 +13,7 @@ import numpy as np
 from datasets.errors import escape_name
 
 DIGEST_BYTES = 16  # among a billion images, two share a digest by chance with a probability of 1 in 10^21
+SHORT_DIGEST = np.dtype("<u8")
 _NAMED = 3  # pairs that a warning names
 
 logger = logging.getLogger(__name__)
@@ -40,11 +41,8 @@ def warn_of_shared(
     :param names: N names of all images.
     :param learned: the key of parts for training.
     """
-    seen = {digests[row].tobytes(): row for row in parts[learned][::-1]}  # the first of equal images
     for part, rows in parts.items():
-        found = [(row, seen.get(digests[row].tobytes())) for row in rows] if part != learned else []
-        pairs = [(row, twin) for row, twin in found if twin is not None]
-        if pairs:
+        if part != learned and len(rows) and (pairs := _twins(digests, rows, parts[learned])):
             named = ", ".join(
                 f"'{escape_name(names[row])}' is '{escape_name(names[twin])}'" for row, twin in pairs[:_NAMED]
             )
@@ -55,3 +53,18 @@ def warn_of_shared(
                 "remove them from one of the two",
                 *(len(pairs), images, part, are, learned, named, more),
             )
+
+
+def shortened_digests(digests: np.ndarray) -> np.ndarray:
+    """Return the first 8 bytes of each digest as a number: (N, DIGEST_BYTES) uint8 -> (N,) uint64."""
+    return np.ascontiguousarray(digests[:, : SHORT_DIGEST.itemsize]).view(SHORT_DIGEST)[:, 0]
+
+
+def _twins(digests: np.ndarray, rows: np.ndarray, learned: np.ndarray) -> list[tuple[int, int]]:
+    """Return each of the rows that has an equal digest among the learned rows, and the first of these."""
+    short = shortened_digests(digests)
+    rows = rows[np.isin(short[rows], short[learned])]
+    learned = learned[np.isin(short[learned], short[rows])]
+    first = {digests[row].tobytes(): row for row in learned[::-1]}
+    found = ((row, first.get(digests[row].tobytes())) for row in rows)
+    return [(row, twin) for row, twin in found if twin is not None]

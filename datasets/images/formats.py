@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from pathlib import PurePosixPath
 
 from PIL import features
 
@@ -36,6 +35,11 @@ _OTHER_SUFFIXES = frozenset(  # files that often lie beside images by the thousa
 )
 
 IMAGE, UNDECODED, OTHER = "image", "undecoded", "other"
+_KIND_OF = {
+    **dict.fromkeys(_OTHER_SUFFIXES, OTHER),
+    **dict.fromkeys(UNDECODED_SUFFIXES, UNDECODED),
+    **dict.fromkeys(IMAGE_SUFFIXES, IMAGE),
+}
 START_BYTES = 32  # first bytes of a file, by which images are recognized
 
 _STARTS = re.compile(
@@ -86,14 +90,14 @@ class KindsByContent:
 
 def suffix_of(name: str) -> str:
     """Return the last suffix of a file name in lower case with its dot, or ''."""
-    return PurePosixPath(name).suffix.lower()
+    stem, dot, suffix = name.rpartition(".")
+    is_suffix = suffix and "/" not in suffix and stem and stem[-1] != "/"
+    return dot + suffix.lower() if is_suffix else ""
 
 
 def kind_by_name(name: str) -> str | None:
     """Return IMAGE, UNDECODED or OTHER; None if the suffix is missing or unknown, so that the content decides."""
-    kinds = {IMAGE: IMAGE_SUFFIXES, UNDECODED: UNDECODED_SUFFIXES, OTHER: _OTHER_SUFFIXES}
-    suffix = suffix_of(name)
-    return next((kind for kind, suffixes in kinds.items() if suffix in suffixes), None)
+    return _KIND_OF.get(suffix_of(name))
 
 
 def kind_by_start(start: bytes) -> str:

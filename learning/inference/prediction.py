@@ -58,8 +58,9 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
         if path.is_dir() or (path.suffix.lower() in ARCHIVES and path.is_file()):
             source = open_source(path)
             warn_of_left_out(source)
-            names = [file.name for file in source.files()]
-            found.extend(ImageFile(str(path / name), partial(source.read, name)) for name in names)
+            found.extend(
+                ImageFile(str(path / name), partial(source.read, name)) for name in source.files().names
+            )
         elif path.exists() or path.is_symlink():
             # By the rules of a folder, which neither wait for a pipe nor read a file that is too large.
             found.append(ImageFile(str(path), partial(FolderSource(path.parent).read, path.name)))

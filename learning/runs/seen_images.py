@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from datasets.images.duplicates import SHORT_DIGEST, shortened_digests
 from datasets.splits import Splits
 from datasets.storage.atomic import fsync_path, replacing
 from datasets.storage.failures import storage_errors
@@ -17,7 +18,6 @@ from learning.runs.directory import DIGESTS_FILE, RunDirectory, is_run
 from models.weights.packaged import PACKAGES
 
 MAX_BYTES = 2**27  # of the file: 16 million images
-_DIGEST = np.dtype("<u8")
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +28,10 @@ def keep_digests(folder: Path, splits: Splits) -> None:
     :raises StorageError: they cannot be written.
     """
     path = folder / DIGESTS_FILE
-    if path.exists() or not 0 < len(splits.digests.get("train", ())) <= MAX_BYTES // _DIGEST.itemsize:
+    if path.exists() or not 0 < len(splits.digests.get("train", ())) <= MAX_BYTES // SHORT_DIGEST.itemsize:
         return
     with storage_errors(folder, f"cannot write {path}", "make room"), replacing(path) as temporary:
-        temporary.write_bytes(np.sort(_shortened(splits.digests["train"])).tobytes())
+        temporary.write_bytes(np.sort(shortened_digests(splits.digests["train"])).tobytes())
         fsync_path(temporary)
 
 
@@ -45,11 +45,11 @@ def count_seen(run: RunDirectory, digests: np.ndarray) -> int | None:
     path = run.path / DIGESTS_FILE
     if not path.is_file():
         return None
-    expected = run.num_images.get("train", 0) * _DIGEST.itemsize
+    expected = run.num_images.get("train", 0) * SHORT_DIGEST.itemsize
     try:
         size = path.stat().st_size
         if size == expected <= MAX_BYTES:
-            return count_shared(digests, np.frombuffer(path.read_bytes(), _DIGEST))
+            return count_shared(digests, np.frombuffer(path.read_bytes(), SHORT_DIGEST))
         problem = f"it has {size} bytes instead of {expected}"
     except OSError as error:
         problem = f"{error.strerror}"
@@ -90,9 +90,4 @@ def warn_of_seen(init: str | None, splits: Splits) -> None:
 
 def count_shared(digests: np.ndarray, seen: np.ndarray) -> int:
     """Return how many of the `digests`, (N, 16) uint8, are among `seen`: (M, 16) uint8, or (M,) of 8 bytes each."""
-    return int(np.isin(_shortened(digests), seen if seen.ndim == 1 else _shortened(seen)).sum())
-
-
-def _shortened(digests: np.ndarray) -> np.ndarray:
-    """Return the first 8 bytes of each digest as a number: (N, 16) uint8 -> (N,)."""
-    return np.ascontiguousarray(digests[:, : _DIGEST.itemsize]).view(_DIGEST)[:, 0]
+    return int(np.isin(shortened_digests(digests), seen if seen.ndim == 1 else shortened_digests(seen)).sum())

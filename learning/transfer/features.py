@@ -85,7 +85,8 @@ class Features:
             return None
         # The size of a batch is among them, because kernels may round batches of another size differently.
         facts: list[Any] = [self._network, self._batch_size]
-        facts += [fingerprint, kind, dataset.file_names, dataset.seed, asdict(dataset.crops)]
+        names = None if dataset.file_names is None else list(dataset.file_names)
+        facts += [fingerprint, kind, names, dataset.seed, asdict(dataset.crops)]
         path = self._path(hashlib.sha256(json.dumps(facts).encode()).hexdigest())
         values = _read(path)
         if values is None:

@@ -5,7 +5,7 @@ from sklearn.model_selection import train_test_split
 from datasets.dataset import DataSet
 from datasets.errors import DataError, OptionError
 from datasets.options.loading import SplitOptions
-from datasets.splits import make_splits, sample_files, sample_rows, split_indices
+from datasets.splits import make_splits, sample_rows, split_indices
 
 NAMES = [f"{i:03d}.jpg" for i in range(100)]
 DIGESTS = np.arange(64, dtype=np.uint8).reshape(4, 16)  # no two images alike
@@ -93,15 +93,6 @@ def test_a_sample_has_ascending_rows_that_the_seed_decides():
     assert rows != sample_rows(100, 10, seed=4).tolist()
     for size in (None, 5, 9):
         assert sample_rows(5, size, seed=0).tolist() == [0, 1, 2, 3, 4]
-
-
-def test_a_sample_keeps_the_order_and_follows_the_seed():
-    files = [(f"{i}.png", "a") for i in range(100)]
-    sample = sample_files(files, 10, seed=3)
-    assert len(sample) == 10
-    assert sample == sorted(sample, key=files.index) == sample_files(files, 10, seed=3)
-    assert sample != sample_files(files, 10, seed=4)
-    assert sample_files(files, None, seed=3) == sample_files(files, 100, seed=3) == files
 
 
 def test_a_seed_below_0_is_refused_as_such():

@@ -20,7 +20,7 @@ def test_a_folder_of_classes_is_one_part(tmp_path):
     source = tree(tmp_path, "b/0.png", "a/1.jpg", "a/deep/0.png", "a/notes.txt")
     files = [("a/1.jpg", "a"), ("a/deep/0.png", "a"), ("b/0.png", "b")]
     assert list_labelled(source) == {"whole": files}
-    assert class_names_of(source, {"whole": files}) == ("a", "b")
+    assert class_names_of(source, list_labelled(source)) == ("a", "b")
 
 
 def test_one_enclosing_folder_is_seen_through(tmp_path):
