@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks.accuracy import transfer
-from benchmarks.cluster import workers
+from benchmarks.cluster import scaling, workers
 from benchmarks.harness.benchmark import command_parser
 from benchmarks.harness.comparison import PEERS, measured_peers, newest_instructions, range_of_medians
 from benchmarks.harness.markdown import README, RESULTS, ROOT, markdown, rewrite
@@ -30,6 +30,7 @@ from benchmarks.speed import (
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 EXPORT = ROOT / "docs" / "export.md"
+SCALE = ROOT / "docs" / "scale.md"
 WHY77 = ROOT / "docs" / "why-77.md"
 
 
@@ -179,7 +180,8 @@ def part(name: str, table: Callable[[Figures], str]) -> str:
     """Return the tables of a benchmark, and its picture, if it has one."""
     command = f"python -m benchmarks {name}{NEEDED.get(name, '')}"
     missing = f"Not measured yet: `{command} --output benchmarks/results/{name}.json`."
-    content = [f"{machine(one)}\n\n{table(one)}" for one in measured(name)] or [missing]
+    tables = [(machine(one), table(one)) for one in measured(name)]
+    content = [f"{about}\n\n{rows}" for about, rows in tables if rows] or [missing]
     if (picture := PICTURES.get(name)) and (DOCUMENT.parent / picture).exists():
         content.append(f"![{ALTS[name]}]({picture})")
     return "\n\n".join(content)
@@ -191,6 +193,7 @@ def main(words: Sequence[str]) -> None:
     for name, content in parts():
         rewrite(DOCUMENT, name, content)
     rewrite(EXPORT, "exports", part("exports", exports.table))
+    rewrite(SCALE, "simulation", part("workers", scaling.simulated_table))
     rewrite(README, "speed", summary())
     rewrite(WHY77, "table", why77_part())
-    print(f"written: {DOCUMENT}, {EXPORT}, {README}, {WHY77}")
+    print(f"written: {DOCUMENT}, {EXPORT}, {SCALE}, {README}, {WHY77}")

@@ -195,6 +195,7 @@ def _prepare(
     resume: bool,
 ) -> _Prepared:
     """Read the weights to start from and the data, check that all fits together, and build the graph."""
+    from learning.distributed.advice import workers_advice
     from learning.training.record import summary_lines
     from learning.transfer.initial_weights import InitialWeights
     from learning.transfer.set_size import with_set_size
@@ -215,6 +216,8 @@ def _prepare(
         logger.warning("%s", advice)
     optimizer = build_training(config, splits, workers)
     say("\n".join(summary_lines(config, optimizer.model, splits, path, workers.size)))
+    if workers.size == 1 and not resume:
+        say(workers_advice(optimizer.model, config.train.batch_size))
     return _Prepared(config=config, splits=splits, optimizer=optimizer, initial=initial, has_begun=begun)
 
 

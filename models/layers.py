@@ -308,9 +308,14 @@ def dropout(x: tf.Tensor, rate: float, is_train: tf.Tensor) -> tf.Tensor:
 
 
 def _own_rows(share: BatchShare, seed: tf.Tensor, shape: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """Draw uniform numbers for the whole batch, and return those of the own rows, of `shape`."""
+    """Draw uniform numbers for the whole batch, and return those of the own rows, of `shape`.
+
+    Their number is not told to TensorFlow, which would take it for that of every prediction once the gradients of
+    the conditional around are built.
+    """
     whole = tf.concat([[share.size], shape[1:]], axis=0)
-    return tf.random.stateless_uniform(whole, seed, dtype=dtype, alg="philox")[share.start : share.stop]
+    drawn = tf.random.stateless_uniform(whole, seed, dtype=dtype, alg="philox")
+    return drawn[share.start : share.start + shape[0]]
 
 
 def local_response_norm(x: tf.Tensor, *, bias: float = 2.0, alpha: float = 1e-4) -> tf.Tensor:

@@ -199,6 +199,7 @@ def long_runs(results: Path) -> list[str]:
     for command, name, told in (
         ("python -m tests.soak FOLDER", "soak.json", _soak_lines),
         ("python -m tests.bad_tree IMAGES_DIR FOLDER", "bad-tree.json", _bad_tree_lines),
+        ("python -m tests.worker_equality FOLDER", "worker-equality.json", _equality_lines),
     ):
         path = results / name
         found = told(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else ["not run yet"]
@@ -238,6 +239,23 @@ def _bad_tree_lines(figures: dict[str, Any]) -> list[str]:
         bad, readable = figures["bad"], len(found["too_many"])
         named = bad - len(found["missing"])
         lines.append(f"{step}: named {named} of {bad} unreadable files, and {readable} readable ones")
+    return lines
+
+
+def _equality_lines(trainings: list[dict[str, Any]]) -> list[str]:
+    """Describe how far several workers are from one process, net by net."""
+    lines = []
+    for net in dict.fromkeys(found["net"] for found in trainings):
+        of_net = [found for found in trainings if found["net"] == net]
+        workers = ", ".join(f"{found['workers']}" for found in of_net)
+        updates = min(found["updates"] for found in of_net)
+        losses, variables, among = (
+            max(found[key] for found in of_net) for key in ("losses", "variables", "among_workers")
+        )
+        lines.append(
+            f"{workers} workers and one process, a net {net}, after {updates} updates: losses differ by "
+            f"{losses:.1g} at most, weights by {variables:.1g}, and from worker to worker by {among:g}"
+        )
     return lines
 
 

@@ -26,15 +26,20 @@ import tests.conftest  # noqa: F401  quiet TensorFlow, with the kernels of the s
 # isort: split
 import tensorflow as tf
 
+import learning.distributed.join
 import learning.evaluation.run_test
-import learning.reports.run_page  # noqa: F401
+import learning.optimizers
+import learning.reports.run_page
+import learning.transfer.features  # noqa: F401  all of them in this process, once
 from learning.checkpoints.store import CheckpointStore
 from learning.config.run_config import RunConfig
 from learning.distributed.cluster import TIMEOUT
 from learning.fit import fit
+from learning.runs.data import open_data
 from learning.terminal.command import run_script
 from learning.training.step import TrainingStep
 from tests.support.local_workers import addresses
+from tests.support.wire import Wire, lacking, wire
 
 CONFIG: dict[str, Any] = {
     "data": {"name": "digits", "crop_size": 8},
@@ -50,6 +55,7 @@ class Attempt:
     :param start: which workers start; None: all.
     :param change: options of `train`, given the number of the worker.
     :param at_update: called by each worker with its number before its second update.
+    :param between: the wire that the two workers are at the ends of.
     """
 
     def __init__(
@@ -62,8 +68,10 @@ class Attempt:
         change: Callable[[int], dict[str, Any]] = lambda index: {},
         at_update: Callable[[int], object] = lambda index: None,
         busy: bool = False,
+        between: Wire | None = None,
     ) -> None:
-        self._folder, self.addresses = folder, addresses(count)
+        self._folder, self._between = folder, between
+        self.addresses = addresses(count) if between is None else between.addresses
         self._begun_at = max(CheckpointStore(folder).steps(), default=0)
         folder.parent.mkdir(parents=True, exist_ok=True)
         self.pids = dict[int, int]()
@@ -88,6 +96,8 @@ class Attempt:
             os.dup2(os.open(self._errors(index), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 2)
             sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
             sys.argv = ["train.py"]
+            if self._between is not None:
+                self._between.enter(index)
             task = {"cluster": {"worker": self.addresses}, "task": {"type": "worker", "index": index}}
             os.environ |= {"TF_CONFIG": json.dumps(task), TIMEOUT: timeout}
             _before_second_update(lambda: at_update(index))
@@ -165,6 +175,15 @@ def out_of_memory() -> None:
     raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating a tensor")
 
 
+def over_wire(folder: Path, *, cut: bool) -> dict[str, Any]:
+    """Train over a wire of 1 Gbit/s and 10 ms, which worker 1 may cut; return why if this machine has none."""
+    if why := lacking():
+        return {"left out": why}
+    with wire(1e9 / 8, 0.01) as between:
+        act = of_second(between.cut) if cut else of_second(lambda: None)
+        return Attempt(folder, 2, at_update=act, between=between).end()
+
+
 def signal_oneself(number: int) -> Callable[[int], object]:
     """Return what sends a signal to worker 1."""
     return of_second(lambda: os.kill(os.getpid(), number))
@@ -182,6 +201,8 @@ def scenarios(folder: Path) -> dict[str, Callable[[], dict[str, Any]]]:
         "port in use": lambda: Attempt(folder / "port", 2, timeout=HASTY, busy=True).end(),
         "other options": lambda: Attempt(folder / "options", 2, change=lambda index: {"seed": index}).end(),
         "out of memory": lambda: Attempt(folder / "memory", 2, at_update=of_second(out_of_memory)).end(),
+        "slow network": lambda: over_wire(folder / "slow-network", cut=False),
+        "network stops": lambda: over_wire(folder / "no-network", cut=True),
         "SIGTERM": lambda: Attempt(folder / "term", 2, at_update=signal_oneself(signal.SIGTERM)).end(),
         "SIGKILL": lambda: Attempt(folder / "kill", 2, at_update=signal_oneself(signal.SIGKILL)).end(),
     }
@@ -198,6 +219,7 @@ def main() -> None:
         "--only", nargs="*", default=None, metavar="NAME", help="scenarios to play (default: all)"
     )
     arguments = parser.parse_args()
+    open_data(RunConfig.from_dict(CONFIG))  # which imports scikit-learn in this process, once
     played = scenarios(arguments.folder)
     found = {
         name: play() for name, play in played.items() if arguments.only is None or name in arguments.only

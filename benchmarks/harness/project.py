@@ -7,6 +7,7 @@ import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -100,15 +101,23 @@ def open_training(config: RunConfig, splits: Splits, threads: int) -> tuple[Any,
 
 
 def worker_step(
-    config: RunConfig, splits: Splits, addresses: Sequence[str], index: int, learning_rate: float
+    config: RunConfig,
+    splits: Splits,
+    addresses: Sequence[str],
+    index: int,
+    learning_rate: float,
+    *,
+    bucket_bytes: int | None = None,
+    traces: list[Any] | None = None,
 ) -> Step:
-    """Return the step of one of several workers, which computes its share of all images in the training set."""
-    graph_mode()
-    from learning.distributed.cluster import Cluster
-    from learning.distributed.workers import Workers
+    """Return the step of one of several workers, which computes its share of all images in the training set.
+
+    :param bucket_bytes: of gradients that travel together; None: as usual.
+    :param traces: every step is traced, and its StepStats are appended.
+    """
     from learning.fit import build_training
 
-    workers = Workers(Cluster(addresses=tuple(addresses), index=index), threads=1)
+    workers = _workers(addresses, index, {} if bucket_bytes is None else {"bucket_bytes": bucket_bytes})
     images, labels = splits.train.images, splits.train.labels
     train = dataclasses.replace(config.train, batch_size=len(images))
     optimizer = build_training(dataclasses.replace(config, train=train), splits, workers)
@@ -117,10 +126,47 @@ def worker_step(
     own = images[rows], labels[rows]
 
     def step() -> int:
-        optimizer._training_step.run(sess, *own, learning_rate)
+        update = optimizer._training_step.run(sess, *own, learning_rate, trace=traces is not None)
+        if traces is not None:
+            traces.append(update.step_stats)
         return len(own[0])
 
     return step
+
+
+def sums_step(
+    index: int, addresses: Sequence[str], sizes: Sequence[Sequence[int]], seconds: list[list[float]]
+) -> Step:
+    """Return the step of one of several workers that sum groups of tensors, and compute nothing else.
+
+    :param sizes: bytes of the tensors of each group.
+    :param seconds: every step appends how long each group took.
+    """
+    tf, _ = graph_mode()
+    from learning.distributed.reduction import RUN_OPTIONS
+
+    workers = _workers(addresses, index, {})
+    with tf.Graph().as_default() as graph:
+        groups = [tf.group(*workers.summed([tf.zeros([size // 4]) for size in group])) for group in sizes]
+    sess = workers.open_session(SimpleNamespace(graph=graph, options={"precision": "float32"}), 1)
+
+    def step() -> int:
+        times = [time.perf_counter()]
+        for group in groups:
+            sess.run(group, options=RUN_OPTIONS)
+            times.append(time.perf_counter())
+        seconds.append(np.diff(times).tolist())
+        return 1
+
+    return step
+
+
+def _workers(addresses: Sequence[str], index: int, options: Mapping[str, Any]) -> Any:
+    graph_mode()
+    from learning.distributed.cluster import Cluster
+    from learning.distributed.workers import Workers
+
+    return Workers(Cluster(addresses=tuple(addresses), index=index), 1, **options)
 
 
 def num_parameters(name: str, crop_size: int, num_classes: int, options: Mapping[str, Any]) -> int:

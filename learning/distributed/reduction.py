@@ -25,10 +25,20 @@ class Reduction:
     :param timeout: seconds after which a sum fails if a worker is missing.
     :param share: the part of each batch that this worker computes; the shares of all workers add up to 1.
     :param first_key: of the sums; TensorFlow tells them apart by their keys, in all graphs of a process.
+    :param bucket_bytes: of the tensors that travel together.
     """
 
-    def __init__(self, size: int, timeout: float, *, share: float = 1.0, first_key: int = 1) -> None:
+    def __init__(
+        self,
+        size: int,
+        timeout: float,
+        *,
+        share: float = 1.0,
+        first_key: int = 1,
+        bucket_bytes: int = BUCKET_BYTES,
+    ) -> None:
         self.size, self.share, self.timeout = size, share, timeout
+        self._bucket_bytes = bucket_bytes
         self._keys = itertools.count(first_key)
 
     def sum(self, tensor: tf.Tensor) -> tf.Tensor:
@@ -74,25 +84,38 @@ class Reduction:
         return averaged(tensor)
 
     def sum_all(self, tensors: Iterable[tf.Tensor]) -> list[tf.Tensor]:
-        """Return the sum of each tensor over the workers; the tensors travel in buckets.
+        """Return the sum of each tensor over the workers; the tensors travel in buckets, and large ones in pieces.
 
         :param tensors: in the order in which they become known, so that the first buckets leave early.
         """
         sums = list[tf.Tensor]()
-        for bucket in buckets(list(tensors)):
+        for bucket in buckets(list(tensors), self._bucket_bytes):
             sums += self._sum_bucket(bucket)
         return sums
 
     def _sum_bucket(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        if len(tensors) == 1:  # a large one: copying it into a bucket takes time
-            return [self.sum(tensors[0])]
+        if len(tensors) == 1:
+            return [self._sum_pieces(tensors[0])]
         flat = tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
         sizes = [tensor.shape.num_elements() for tensor in tensors]
         parts = tf.split(self.sum(flat), sizes)
         return [tf.reshape(part, tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
 
+    def _sum_pieces(self, tensor: tf.Tensor) -> tf.Tensor:
+        """Return the sum of a tensor over the workers, which travels in pieces of the size of a bucket.
 
-def buckets(tensors: Sequence[tf.Tensor], most: int = BUCKET_BYTES) -> list[list[tf.Tensor]]:
+        One sum of 144 MiB, such as AlexNet has, takes longer than 36 of 4 MiB. Splitting copies nothing.
+        """
+        size, most = tensor.shape.num_elements(), self._bucket_bytes // tensor.dtype.size
+        if size <= most:
+            return self.sum(tensor)
+        pieces = tf.split(
+            tf.reshape(tensor, [-1]), [min(most, size - start) for start in range(0, size, most)]
+        )
+        return tf.reshape(tf.concat([self.sum(piece) for piece in pieces], axis=0), tensor.shape)
+
+
+def buckets(tensors: Sequence[tf.Tensor], most: int) -> list[list[tf.Tensor]]:
     """Return the tensors in lists of one dtype, each of `most` bytes at most or of one tensor."""
     found = list[list[tf.Tensor]]()
     size = 0

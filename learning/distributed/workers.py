@@ -10,13 +10,15 @@ import numpy as np
 from learning.machine.session import session_config, tf, v1  # before any other module imports TensorFlow
 
 # isort: split
+from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
+
 from learning.distributed.agreement import differing, digest, digests, weights_digest
 from learning.distributed.alone import Alone
 from learning.distributed.arrays import ArraySums
 from learning.distributed.cluster import Cluster
 from learning.distributed.faults import Watch
 from learning.distributed.network import await_all, check_exposure, check_port, named
-from learning.distributed.reduction import RUN_OPTIONS, Reduction
+from learning.distributed.reduction import BUCKET_BYTES, RUN_OPTIONS, Reduction
 from learning.errors import ClusterError, UsageError
 from models.convnet import ConvNet
 from models.graph.batch_share import BatchShare
@@ -30,11 +32,12 @@ class Workers(Alone):
     """The part of this process in a cluster.
 
     :param threads: TensorFlow's threads, 0 for one per core.
+    :param bucket_bytes: see `Reduction`.
     :raises ClusterError: the port is in use, or another worker does not start.
     :raises UsageError: the port would be open to the public.
     """
 
-    def __init__(self, cluster: Cluster, threads: int = 0) -> None:
+    def __init__(self, cluster: Cluster, threads: int = 0, bucket_bytes: int = BUCKET_BYTES) -> None:
         check_exposure(cluster)
         check_port(cluster.address)
         self.index, self.size, self.is_chief = cluster.index, cluster.size, cluster.is_chief
@@ -43,7 +46,8 @@ class Workers(Alone):
         spec = v1.train.ClusterSpec({JOB: list(cluster.addresses)})
         self._server = v1.train.Server(spec, job_name=JOB, task_index=self.index, config=self._config)
         self._sums = ArraySums(self._session, self.size)
-        self._reduction = Reduction(self.size, cluster.timeout)
+        self._bucket_bytes = bucket_bytes
+        self._reduction = Reduction(self.size, cluster.timeout, bucket_bytes=bucket_bytes)
         self._patience = cluster.timeout
         await_all(cluster)
 
@@ -64,11 +68,16 @@ class Workers(Alone):
                 self._sum(np.zeros(1))
             self._watch.stop()
 
-    def _session(self, graph: tf.Graph) -> v1.Session:
-        return self._watch.add(v1.Session(self._server.target, graph=graph, config=self._config))
+    def _session(self, graph: tf.Graph, *, fuse: bool = True) -> v1.Session:
+        config = v1.ConfigProto()
+        config.CopyFrom(self._config)
+        if not fuse:
+            config.graph_options.rewrite_options.remapping = RewriterConfig.OFF
+        return self._watch.add(v1.Session(self._server.target, graph=graph, config=config))
 
     def open_session(self, model: ConvNet, threads: int) -> v1.Session:
-        return self._session(model.graph)
+        # TensorFlow's server refuses fused operations in bfloat16, although oneDNN has kernels for them.
+        return self._session(model.graph, fuse=model.options["precision"] != "bfloat16")
 
     def divide(self, batch_size: int, *, sync_batch_norm: bool = False) -> BatchShare:
         if batch_size < self.size:
@@ -77,7 +86,9 @@ class Workers(Alone):
             )
         self.rows = self._cluster.share(batch_size)
         share = (self.rows.stop - self.rows.start) / batch_size
-        self._reduction = Reduction(self.size, self._cluster.timeout, share=share)
+        self._reduction = Reduction(
+            self.size, self._cluster.timeout, share=share, bucket_bytes=self._bucket_bytes
+        )
         mean = self._reduction.mean if sync_batch_norm else None
         return BatchShare(self.rows.start, self.rows.stop, batch_size, mean)
 

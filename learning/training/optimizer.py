@@ -258,7 +258,9 @@ class Optimizer(ABC):
             return watching
         from learning.tracking.tensorboard import TensorBoard
 
-        return [*watching, TensorBoard(self.train_set, self.val_set, self._gradient_pairs)]
+        # The chief cannot compute gradients alone: they are sums over all workers.
+        pairs = self._gradient_pairs if self.workers.size == 1 else ()
+        return [*watching, TensorBoard(self.train_set, self.val_set, pairs)]
 
     def _total_steps(self) -> int:
         """Return the number of updates of the run. ValueError if no batch fits into the training set."""

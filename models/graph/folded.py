@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
+from models.graph.batch_share import COLLECTION as BATCH_SHARES
 from models.graph.building import operations_behind
 from models.graph.copying import GraphCopy, Unsupported
 from models.layers import BATCH_NORMS, BatchNorm
@@ -96,8 +97,13 @@ def frozen_session(sess: v1.Session, model: Predictor, num_crops: int) -> Any:
 
 
 def _is_local_cpu(sess: Any) -> bool:
-    """Return whether `sess` is TensorFlow's own, in this process and on CPUs only, with a graph that may grow."""
-    if type(sess) not in (v1.Session, v1.InteractiveSession) or sess.sess_str:
+    """Return whether `sess` is TensorFlow's own, in this process and on CPUs only, with a graph that may grow.
+
+    A worker's session is on a server, which is in this process.
+    """
+    if type(sess) not in (v1.Session, v1.InteractiveSession):
+        return False
+    if sess.sess_str and not sess.graph.get_collection(BATCH_SHARES):
         return False
     config = getattr(sess, "_config", None)
     if config is not None and config.experimental.optimize_for_static_graph:

@@ -3,6 +3,7 @@
 import json
 
 from benchmarks import performance
+from benchmarks.cluster import scaling
 from benchmarks.harness.markdown import README, rewrite
 from benchmarks.speed import epoch, memory, training
 
@@ -37,6 +38,8 @@ def test_the_document_has_the_tables_of_the_committed_results(tmp_path):
         rewrite(copy, name, content)
     assert copy.read_text() == performance.DOCUMENT.read_text(), "run: python -m benchmarks performance"
     assert performance.summary() in README.read_text(), "run: python -m benchmarks performance"
+    simulated = performance.part("workers", scaling.simulated_table)
+    assert simulated in performance.SCALE.read_text(), "run: python -m benchmarks performance"
     assert performance.why77_part() in performance.WHY77.read_text(), "run: python -m benchmarks performance"
 
 

@@ -73,7 +73,7 @@ def test_a_package_has_at_most_a_dozen_modules():
     assert {name: count for name, count in counts.items() if count > 12} == {}
 
 
-@pytest.mark.parametrize(("folder", "most"), [("learning/config", 515), ("benchmarks", 4600)])
+@pytest.mark.parametrize(("folder", "most"), [("learning/config", 515), ("benchmarks", 5000)])
 def test_what_should_stay_small_does(folder, most):
     assert sum(len(path.read_text().splitlines()) for path in (ROOT / folder).rglob("*.py")) < most
 

@@ -22,7 +22,7 @@ def test_the_page_and_the_list_of_tests_are_up_to_date():
 
 
 def test_the_long_runs_are_described_from_their_files(tmp_path):
-    assert faults.long_runs(tmp_path)[1::2] == ["  - not run yet"] * 2
+    assert faults.long_runs(tmp_path)[1::2] == ["  - not run yet"] * 3
     phase = {"kills": 12, "runs": 2, "different": 1, "seconds": 120.0}
     disk = {"way": "tmpfs", "cycles": 8, "damaged": 0, "different": 0, "seconds": 9.0}
     (tmp_path / "soak.json").write_text(json.dumps({"kills": phase, "full_disk": disk, "equal": False}))
@@ -37,6 +37,21 @@ def test_the_long_runs_are_described_from_their_files(tmp_path):
     text = "\n".join(faults.long_runs(tmp_path))
     assert "kinds that the machine did not allow: pipe" in text
     assert text.count("named 2 of 3 unreadable files, and 0 readable ones") == 4
+    training = {
+        "net": "without batch norm",
+        "updates": 52,
+        "losses": 1e-7,
+        "variables": 2e-7,
+        "among_workers": 0.0,
+    }
+    trainings = [training | {"workers": 1}, training | {"workers": 2, "variables": 4e-7}]
+    (tmp_path / "worker-equality.json").write_text(json.dumps(trainings))
+    text = "\n".join(faults.long_runs(tmp_path))
+    assert (
+        "1, 2 workers and one process, a net without batch norm, after 52 updates: losses differ by 1e-07"
+        in text
+    )
+    assert "weights by 4e-07, and from worker to worker by 0" in text
 
 
 def test_marks_are_found_in_functions_methods_and_among_other_marks(tmp_path):

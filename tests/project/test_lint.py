@@ -44,7 +44,7 @@ OTHER_CLOCKS = {
     *("signal.alarm", "signal.setitimer"),
 }
 # These need the time: kills at random moments, a load of some minutes, figures that decide nothing.
-MAY_USE_CLOCKS = {"bad_tree.py", "kill_and_resume.py", "soak.py", "worker_faults.py"}
+MAY_USE_CLOCKS = {"bad_tree.py", "kill_and_resume.py", "soak.py", "wire.py", "worker_faults.py"}
 SHORTEST = 300  # seconds: only what hangs takes longer
 
 

@@ -22,7 +22,7 @@ SUITES = (
     "learning/training/test_loop.py::TestContract",
     "learning/training/test_loop.py::TestLearningRate::test_a_users_own_rule_written_as_in_the_post",
     "learning/training/test_loop.py::TestResume::test_is_exact",
-    "learning/distributed/test_workers.py::test_workers_equal_one_process[2-hp0]",
+    "learning/distributed/test_workers.py::test_workers_equal_one_process[3-hp1]",
     "learning/test_optimizers.py",
     "learning/test_schedules.py",
     "learning/checkpoints/test_store.py",

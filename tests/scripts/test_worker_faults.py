@@ -1,8 +1,6 @@
 """Workers end as they should, whatever happens to one of them."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -14,6 +12,8 @@ EXPECTED = {
     "SIGKILL": ([8, -9], LOST),
     "port in use": ([8, 8], "all of them still listen"),
     "slow": ([0, 0], ""),
+    "slow network": ([0, 0], ""),
+    "network stops": ([8, 8], LOST),
     "absent": ([8], "did not start within 4 s; start all 2 workers"),
     "no chief": ([8], "did not start within 4 s; start all 2 workers"),
     "other options": ([8, 8], "has options that differ from those of worker 0: train.seed; start all"),
@@ -22,30 +22,32 @@ EXPECTED = {
 }
 
 
-def played(folder, *arguments):
-    command = [sys.executable, "-m", "tests.worker_faults", str(folder), *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+def played(call_script, folder, *arguments):
+    done = call_script("tests/worker_faults.py", folder, *arguments, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
 
 
 def assert_expected(found):
     for name in found.keys() & EXPECTED.keys():
         codes, line = EXPECTED[name]
+        if "left out" in found[name]:  # for want of root, as a rule
+            continue
         assert found[name]["codes"] == codes, name
         assert line in found[name]["lines"][0], name
 
 
 @pytest.mark.fault(41)
-def test_a_worker_that_hangs_or_is_killed_ends_all(tmp_path):
-    found = played(tmp_path, "--kills", "0", "--only", "hangs", "SIGKILL")
+def test_a_worker_that_hangs_or_is_killed_ends_all(call_script, tmp_path):
+    found = played(call_script, tmp_path, "--kills", "0", "--only", "hangs", "SIGKILL")
     assert found.keys() == {"hangs", "SIGKILL"}
     assert_expected(found)
 
 
 @pytest.mark.long
 @pytest.mark.fault(41)
-def test_all_faults_and_many_kills(tmp_path):
-    found = played(tmp_path, "--kills", "8", "--workers", "3")
+def test_all_faults_and_many_kills(call_script, tmp_path):
+    found = played(call_script, tmp_path, "--kills", "8", "--workers", "3")
     assert_expected(found)
     assert found.keys() == {*EXPECTED, "kills"}
     assert found["kills"] == {"kills": 8, "equal": True, "ended": [[0, 0, 0], [0, 0, 0]], "wrong": []}

@@ -1,6 +1,7 @@
 """N workers train the network that one would, and write what one would."""
 
 import csv
+import shutil
 
 import numpy as np
 import pytest
@@ -12,43 +13,12 @@ from learning.distributed.alone import ALONE
 from learning.errors import ClusterError, UsageError
 from learning.evaluators import AccuracyEvaluator
 from learning.optimizers import OPTIMIZERS, MomentumOptimizer
-from models.graph.batch_share import put_batch_share
-from models.layers import conv_layer, dropout, fc_layer, global_average_pool
-from models.nn import ConvNet
+from models.graph.batch_share import BatchShare, put_batch_share
+from models.graph.copying import copied_from
+from tests import worker_equality
 from tests.conftest import TinyNet, make_set
 from tests.support.local_workers import run_workers
-
-HP = {"num_epochs": 3, "init_learning_rate": 0.05, "augment_pred": False}
-
-
-class NoNorm(ConvNet):
-    """A net whose loss for an image does not depend on the others in the batch."""
-
-    def _build_model(self, dropout_prob=0.0):
-        with v1.variable_scope("conv1"):
-            x = tf.nn.relu(conv_layer(self.inputs, 3, 2, 4, weights_stddev=None))
-        with v1.variable_scope("fc"):
-            x = dropout(global_average_pool(x), dropout_prob, self.is_train)
-            return {"logits": fc_layer(x, self.num_classes, weights_stddev=0.1, biases_value=0.0)}
-
-
-def trained(
-    folder, workers=ALONE, *, net=NoNorm, kind=OPTIMIZERS["momentum"], resume=False, callbacks=(), **hp
-):
-    """Train a tiny net; returns losses and scores, and the variables."""
-    hp = {"batch_size": 12, **HP, **hp}
-    with tf.Graph().as_default():
-        if share := workers.divide(hp["batch_size"], sync_batch_norm=hp.get("sync_batch_norm", False)):
-            put_batch_share(share)
-        model = net((10, 10, 3), 2, dropout_prob=0.3, weight_decay=0.001)
-    train_set, val_set = make_set(48), make_set(21, seed=1)
-    optimizer = kind(model, train_set, AccuracyEvaluator(), val_set, workers=workers, **hp)
-    with workers.open_session(model, 1) as sess:
-        results = optimizer.train(
-            sess, folder, details=True, verbose=False, resume=resume, callbacks=callbacks
-        )
-        values = sess.run(optimizer.saved_variables)
-    return results, dict(zip([v.op.name for v in optimizer.saved_variables], values, strict=True))
+from tests.support.worker_training import NoNorm, largest_difference, trained
 
 
 def assert_equal(found, expected, atol=0.0):
@@ -62,8 +32,8 @@ def assert_equal(found, expected, atol=0.0):
 @pytest.mark.parametrize(
     ("count", "hp"),
     [
-        (2, {"net": TinyNet, "sync_batch_norm": True, "batch_size": 11}),
-        (3, {"clip_norm": 0.5, "batch_size": 10}),
+        (2, {"clip_norm": 0.5, "batch_size": 11, "tensorboard": True}),
+        (3, {"net": TinyNet, "sync_batch_norm": True, "batch_size": 10}),
         (4, {"batch_size": 7, "kind": OPTIMIZERS["adamw"], "init_learning_rate": 0.001}),
     ],
 )
@@ -78,6 +48,26 @@ def test_workers_equal_one_process(tmp_path, without_pictures, count, hp):
     for one, many in zip(*rows, strict=True):
         assert float(one["train_loss"]) == pytest.approx(float(many["train_loss"]), abs=5e-6)
         assert one["val_score"] == many["val_score"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("net", worker_equality.NETS)
+@pytest.mark.parametrize("count", worker_equality.BATCH_SIZES)
+def test_they_still_do_after_50_updates(tmp_path, without_pictures, count, net):
+    found = worker_equality.compared(tmp_path, count, 50, net)
+    assert found["updates"] >= 50
+    assert found["losses"] < 5e-6
+    assert found["variables"] < 1e-5
+    assert found["among_workers"] == 0
+
+
+@pytest.mark.bfloat16
+def test_workers_in_mixed_precision_stay_identical_and_learn(tmp_path, without_pictures):
+    hp = {"net": TinyNet, "precision": "bfloat16", "batch_size": 10}
+    (results, values), (_, others) = run_workers(2, lambda workers: trained(tmp_path, workers, **hp))
+    assert largest_difference(others, values) == 0
+    assert results["step_losses"][-1] < 0.9 * results["step_losses"][0]
+    assert all(value.dtype != "bfloat16" for value in values.values())
 
 
 def test_own_statistics_of_batch_norm_are_averaged(tmp_path, without_pictures):
@@ -102,6 +92,22 @@ def test_own_statistics_of_batch_norm_are_averaged(tmp_path, without_pictures):
     np.testing.assert_allclose(moved, 0.1 * (2 * first + 3 * second) / 5, rtol=1e-5)
 
 
+def test_predictions_of_a_worker_fold_batch_norm(without_pictures):
+    def predict(workers):
+        with tf.Graph().as_default():
+            put_batch_share(workers.divide(4, sync_batch_norm=True))
+            model = TinyNet((10, 10, 3), 2)
+        with workers.open_session(model, 1) as sess:
+            sess.run(v1.variables_initializer(model.variables))
+            found = model.predict(sess, make_set(64), augment_pred=False)
+            images, _ = make_set(64).batch(np.arange(64), is_train=False)
+            return model._frozen, found, sess.run(model.pred, model.feed(images, is_train=False))
+
+    for frozen, found, unfolded in run_workers(2, predict):
+        assert frozen.pred is not None
+        np.testing.assert_allclose(found, unfolded, rtol=0, atol=1e-6)
+
+
 class StopAt(Callback):
     """Fails after an update."""
 
@@ -122,8 +128,8 @@ def test_a_stopped_run_is_resumed_to_the_same_bits_and_with_fewer_workers(tmp_pa
         return trained(folder, workers, net=TinyNet, resume=True)
 
     expected = run_workers(2, lambda workers: trained(tmp_path / "peace", workers, net=TinyNet))
-    for name in ("same", "alone"):
-        run_workers(2, lambda workers, name=name: stopped(workers, tmp_path / name))
+    run_workers(2, lambda workers: stopped(workers, tmp_path / "same"))
+    shutil.copytree(tmp_path / "same", tmp_path / "alone")
     assert (tmp_path / "same/checkpoints/step-00000007").is_dir()  # all stop after the next update
     found = run_workers(2, lambda workers: resumed(workers, tmp_path / "same"))
     for ours, theirs in zip(found, expected, strict=True):
@@ -185,3 +191,12 @@ def test_other_weights_are_found_before_they_are_saved(tmp_path, without_picture
 
     run_workers(2, diverging)
     assert not list(tmp_path.glob("run/checkpoints/step-*"))
+
+
+def test_the_own_share_of_a_batch_does_not_fix_the_size_of_predictions():
+    with tf.Graph().as_default():
+        put_batch_share(BatchShare(0, 4, 8))
+        model = NoNorm((10, 10, 3), 2, dropout_prob=0.3)
+        tf.gradients(model.loss, model.trainable_variables)  # which change the conditional of dropout
+        _, logits = copied_from(model.inputs, model.logits, model.is_train)
+    assert logits.shape.as_list() == [None, 2]
