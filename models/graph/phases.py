@@ -22,10 +22,8 @@ def by_phase(
     :param inputs: all tensors that gradients pass through; each result must be computed from at least one of them.
     :param training: returns as many tensors as `prediction`, of the same dtypes.
     """
-    graph = v1.get_default_graph()
-    if (
-        tf.inside_function() or graph._get_control_flow_context() is not None
-    ):  # a condition or loop of the user's
+    context = v1.get_default_graph()._get_control_flow_context()  # it has no public name
+    if tf.inside_function() or context is not None:  # inside a condition or a loop of the user's
         return list(tf.cond(is_train, lambda: list(training(*inputs)), lambda: list(prediction(*inputs))))
     pairs = [tf.raw_ops.Switch(data=tensor, pred=is_train) for tensor in inputs]
     # An operation that waits for one of these identities does not run in the other phase either.
