@@ -51,20 +51,20 @@ def weakest(tested: Tested) -> str | None:
     counts = tested.matrix.sum(axis=1)
     counts = counts[counts > 0]
     if tested.num_right == tested.num_images:
-        return "Every one of them is recognised."
+        return "All of them are recognised."
     if weak := weak_classes(tested):
         named = [
             f"{quoted(found.name)}, {found.recall.right} of {found.recall.total} recognised (recall "
-            f"{found.recall}), most often taken for {quoted(found.taken_for)} ({found.times})"
+            f"{found.recall}), most often mistaken for {quoted(found.taken_for)} ({found.times})"
             for found in weak[:MOST_NAMED]
         ]
         more = f"; and {len(weak) - MOST_NAMED} more" if len(weak) > MOST_NAMED else ""
         return f"Weakest {'class' if len(weak) == 1 else 'classes'}: {'; '.join(named)}{more}."
     if counts.mean() < MIN_CLASS_IMAGES:
         return (
-            f"With {counts.mean():.0f} images of a class on average, weak classes cannot be told from chance."
+            f"With {counts.mean():.0f} images per class on average, weak classes cannot be told from chance."
         )
-    return "No class is recognised less often than the others beyond chance."
+    return "No class is clearly recognised less often than the others."
 
 
 def quoted(name: str) -> str:

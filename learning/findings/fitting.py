@@ -40,19 +40,19 @@ def fit_of(files: RunFiles) -> Fit | None:
     gap = seen.share - new.share
     figures = (
         f"{seen.share:.4f} of {seen.total} training images and {new.share:.4f} of {new.total} {tested.split} "
-        "images are recognised, both by the centre crop"
+        "images, both by the centre crop"
     )
     if gap >= MIN_GAP and seen.low > new.high:
         harder = _harder_test(files, tested, new)
-        return Fit("overfits", seen, new, f"It overfits: {figures}.{harder}")
+        return Fit("overfits", seen, new, f"It overfits: it recognises {figures}.{harder}")
     if seen.high < WELL_FITTED:
-        return Fit("underfits", seen, new, f"It underfits: only {figures}.")
+        return Fit("underfits", seen, new, f"It underfits: it recognises only {figures}.")
     if unlearned := _unlearned(training, tested.class_names):
         return Fit("neglects", seen, new, unlearned)
     if gap >= MIN_GAP or max(new.high - new.low, seen.high - seen.low) > 4 * MIN_GAP:
-        unsure = f"{figures[0].upper()}{figures[1:]}; the intervals are too wide to say whether it overfits."
+        unsure = f"It recognises {figures}; the intervals are too wide to say whether it overfits."
         return Fit("unknown", seen, new, unsure)
-    return Fit("fits", seen, new, f"It neither overfits nor underfits: {figures}.")
+    return Fit("fits", seen, new, f"It neither overfits nor underfits: it recognises {figures}.")
 
 
 def _unlearned(training: TrainingScore, class_names: Sequence[str]) -> str:
@@ -85,8 +85,8 @@ def _harder_test(files: RunFiles, tested: Tested, new: Interval) -> str:
     if val.low <= new.high or val.share - new.share < MIN_GAP:
         return ""
     return (
-        f" But the validation images, which it did not learn from either, are recognised more often ({val}), so "
-        "part of it is that the test images are harder, or come from elsewhere."
+        f" But it recognises validation images, which it did not learn from either, more often ({val}), so part of "
+        "the gap is that the test images are harder, or come from elsewhere."
     )
 
 
@@ -104,7 +104,8 @@ def loss_rise(files: RunFiles) -> str | None:
         return None
     return (
         f"The validation loss was lowest in epoch {lowest['epoch']} ({lowest['val_loss']:.4f}) and has risen to "
-        f"{last:.4f} since, while the training loss went on falling: the later epochs made it surer of its errors."
+        f"{last:.4f} since, while the training loss went on falling: the later epochs made it more confident in "
+        "its errors."
     )
 
 
