@@ -97,7 +97,7 @@ def fit(
         except KeyboardInterrupt as error:
             message = "stopped before the first update: nothing was trained, so start again"
             if has_begun(path):  # while it loads or tests; the loop answers by itself
-                message = f"stopped, with all that was trained saved; continue with train.py --resume {path}"
+                message = f"stopped, with everything saved; continue with train.py --resume {path}"
             raise Interrupted(signal.SIGINT, message) from error
     if tracking is not None:
         tracking.log_results(results)

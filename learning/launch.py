@@ -50,8 +50,8 @@ def _parse() -> argparse.Namespace:
     parser = ScriptParser(
         prog="python -m learning.launch",
         usage="%(prog)s --workers N [--restarts K] train.py [ARGUMENTS OF train.py]",
-        description="Train with several processes on this machine. Together they compute the batches that one "
-        "would: each its share of train.batch_size, on its GPU or its share of the cores.",
+        description="Train with several processes on this machine. Together they compute the same batches as "
+        "one process: each computes its share of train.batch_size on its GPU or its share of the cores.",
     )
     parser.add_argument("--workers", type=int, required=True, metavar="N", help="processes to start")
     parser.add_argument(

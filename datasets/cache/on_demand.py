@@ -57,6 +57,6 @@ class ImagesOnDemand:
             return read_resized(content, self._size, channels=self.shape[-1], fit=self._fit)
         except ImageError as error:
             raise DataError(
-                f"'{escape_name(name)}' in '{self._source}' could be decoded when the set was listed, and now "
-                f"cannot ({error}); leave the files as they are while they are used, and start again"
+                f"'{escape_name(name)}' in '{self._source}' could be decoded when the set was listed, but no "
+                f"longer can ({error}); do not change files while they are in use, and start again"
             ) from error

@@ -138,8 +138,8 @@ class Workers(Alone):
         rows = self._of_each([checksum])
         if wrong := np.flatnonzero(rows[:, 0] != rows[0, 0]).tolist():
             raise ClusterError(
-                f"{named(self._cluster, [self._cluster.addresses[wrong[0]]])} has other weights than worker 0, and "
-                "nothing of them was saved: its processor, its memory or its version of TensorFlow computes "
+                f"{named(self._cluster, [self._cluster.addresses[wrong[0]]])} has different weights from worker 0, "
+                "and they were not saved: its processor, its memory or its version of TensorFlow computes "
                 "something else; leave it out, and resume"
             )
 

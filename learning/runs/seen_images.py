@@ -81,7 +81,7 @@ def warn_of_seen(init: str | None, splits: Splits) -> None:
         ]
         if counts:
             logger.warning(
-                "%s, whose weights are the start, was trained %s, so their scores are too optimistic; keep "
+                "%s, whose weights this run starts from, was trained %s, so their scores are too optimistic; keep "
                 "train.seed, data.val_fraction and data.test_fraction as they were there",
                 source.path, " and ".join(counts),
             )  # fmt: skip

@@ -68,7 +68,7 @@ class Guard:
         """Refuse a request by its head."""
         host = headers.get("host", "")
         if self._hosts and _name_of(host) not in self._hosts:
-            raise Refused(421, f"this server does not answer for the host {escape_name(host)!r}")
+            raise Refused(421, f"this server does not answer to the host name {escape_name(host)!r}")
         origin = headers.get("origin")
         if method not in ("GET", "HEAD") and origin is not None and _address_of(origin) != host:
             raise Refused(403, "requests from pages of other sites are not answered")

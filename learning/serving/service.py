@@ -77,7 +77,7 @@ class Service:
 def _known(outcome: Answer | BaseException) -> Answer | ImageError:
     """Return an answer or the fault of an image; raise what else went wrong."""
     if isinstance(outcome, MemoryError):
-        raise busy("the memory does not suffice for this image now") from outcome
+        raise busy("there is not enough memory for this image now") from outcome
     if isinstance(outcome, BaseException) and not isinstance(outcome, ImageError):
         raise outcome
     return outcome

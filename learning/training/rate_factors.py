@@ -31,7 +31,7 @@ def rate_factors(model: ConvNet, options: OptimizerConfig) -> dict[str, float]:
             used.add(expression)
     if unused := [expression for expression in options.rate_factors if expression not in used]:
         raise ValueError(
-            f"optimizer.rate_factors has {unused[0]!r}, which decides about none of the trained variables: "
+            f"optimizer.rate_factors has {unused[0]!r}, which applies to none of the trained variables: "
             f"{', '.join(names):.300}"
         )
     return factors

@@ -171,8 +171,8 @@ def train_on_features(
     train_set = replace(splits.train, augment=train.augment_train, is_train=True)
     if train_set is None:
         say(
-            "every epoch computes the features of its own crops; for features that are computed once, and training "
-            "in seconds, give --train.augment_train false, or crops as large as the images"
+            "every epoch computes the features of its own crops; to compute features once and train in "
+            "seconds, give --train.augment_train false, or crops as large as the images"
         )
         return
     optimizer.train_set = train_set

@@ -110,7 +110,7 @@ def _renamed(
     wrong = other_options(model, chosen)
     if wrong:
         raise WeightsError(
-            f"{chosen.name} computes something else with these weights, because of other options: "
+            f"{chosen.name} computes other results with these weights, because its options differ: "
             f"{'; '.join(wrong)}; train with these values, or export with --to safetensors"
         )
     if values[MEAN].ndim > 1:

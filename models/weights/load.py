@@ -151,12 +151,12 @@ def load_tensors(
 
 
 def check_options(model: ConvNet, weights_map: WeightsMap, where: str) -> None:
-    """Raise WeightsError for options with which the network would compute something else from these weights."""
+    """Raise WeightsError for options with which the network would compute other results with these weights."""
     wrong = other_options(model, weights_map)
     if wrong:
         raise WeightsError(
-            f"'{where}' holds weights of {weights_map.name}, with which {type(model).__name__} computes what they "
-            f"were trained for only by other options: {'; '.join(wrong)}"
+            f"'{where}' holds weights of {weights_map.name}, which {type(model).__name__} can use only with other "
+            f"options: {'; '.join(wrong)}"
         )
 
 

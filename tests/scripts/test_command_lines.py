@@ -53,7 +53,7 @@ def refused(*arguments, script="train.py", cwd=None):
         ),
         (
             ["--optimizer.beta1", 0.5],
-            "--optimizer.beta1 means nothing to optimizer.name nesterov, only to adam",
+            "--optimizer.beta1 has no effect with optimizer.name nesterov, only with adam",
         ),
         (["--epochs", 3], "unknown option --epochs; did you mean --train.num_epochs?"),
         (["--train.num_epoch", 3], "unknown option --train.num_epoch; did you mean --train.num_epochs?"),

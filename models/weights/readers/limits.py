@@ -56,7 +56,7 @@ class Budget:
         self._left -= num_bytes
         if num_bytes < 0 or self._left < 0:
             raise WeightsError(
-                f"{shown(what)} is said to take {num_bytes} bytes, far more than the file can hold; do not use "
+                f"{shown(what)} claims to take {num_bytes} bytes, far more than the file can hold; do not use "
                 "this file"
             )
 
