@@ -76,7 +76,7 @@ class ConvNet(ABC):
             must be one of 0-255 pixels, and is divided by 255. It is a variable, saved with the weights.
         :param precision: dtype of the computation; variables, logits and loss are always float32.
         :param seed: seed of the initial weights and the dropout masks.
-        :param freeze: what training leaves as it is: "head-only", all but the variables of the last layer (`head`);
+        :param freeze: what training does not change: "head-only", all but the variables of the last layer (`head`);
             a regular expression, the variables whose names it matches somewhere; None, nothing. A batch norm whose
             gamma is frozen uses and keeps its moving statistics, if it is `models.layers.batch_norm`; another norm
             keeps them, but normalises in training as its own code says.

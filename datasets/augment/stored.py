@@ -1,4 +1,4 @@
-"""Serve what was computed from the crops of each image in place of the crops."""
+"""Serve values computed from the crops of each image in place of the crops."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Decode the images of a set when a batch needs them, so that nothing of them is kept on the disk or in memory."""
+"""Decode the images of a set when a batch needs them, without keeping them on the disk or in memory."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from datasets.storage.parallel import in_order
 
 
 class ImagesOnDemand:
-    """The images of files, in the place of a memory map of them: (N, H, W, C) uint8.
+    """The images of files, used like a memory map of them: (N, H, W, C) uint8.
 
     An integer gives one image (H, W, C), an array of integers (B,) a batch (B, H, W, C), which several threads
     decode. A tuple with further axes decodes whole images, too.

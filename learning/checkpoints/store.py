@@ -47,7 +47,7 @@ class CheckpointStore:
     lost, the run goes on without these losses.
 
     `save_dir/model.ckpt` always names the selected weights, as in the AlexNet post, by hard links if the file
-    system has them. Of this project only `models.weights` reads it, for a new run that starts from these weights.
+    system has them. In this project only `models.weights` reads it, for a new run that starts from these weights.
 
     :param select: which weights to use: "best" or "last", see `TrainConfig.select`.
     """

@@ -1,4 +1,4 @@
-"""What stands in for `Workers` where a process trains alone: it sums nothing, and adds nothing to the graph."""
+"""Stand in for `Workers` in a process that trains alone: sum nothing, and add nothing to the graph."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Who the workers of a run are: told by TF_CONFIG, or by Slurm's variables. Imports no TensorFlow."""
+"""Find out who the workers of a run are, from TF_CONFIG or Slurm's variables. Imports no TensorFlow."""
 
 import json
 import re

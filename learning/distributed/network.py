@@ -1,7 +1,7 @@
-"""The ports of the workers: is one free, does a worker answer, and who else could reach it.
+"""Check the ports of the workers: whether one is free, whether a worker answers, and who else could reach it.
 
-TensorFlow's server listens on all addresses of the machine, whatever its own address is, and does whatever anybody
-who connects asks for. It has no option for either.
+TensorFlow's server listens on all addresses of the machine, whatever its own address is, and obeys anyone who
+connects. It has no option to change either.
 """
 
 import contextlib

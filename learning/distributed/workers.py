@@ -29,7 +29,7 @@ LOADING = 24 * 3600.0  # seconds that a worker may need before it trains, to fet
 
 
 class Workers(Alone):
-    """The part of this process in a cluster.
+    """This process's part in a cluster.
 
     :param threads: TensorFlow's threads, 0 for one per core.
     :param bucket_bytes: see `Reduction`.

@@ -1,8 +1,8 @@
-"""Find images whose labels may be wrong: those that a network which was not trained on them sees otherwise.
+"""Find images whose labels may be wrong, because a network that was not trained on them disagrees.
 
 The images are ranked as in confident learning (Northcutt, Jiang & Chuang 2021, section 3.2), by the margin between
-the probability of the label and that of the best other class. cleanlab's ranking is no better: of digits with 5%
-wrong labels, both have the same share of them at the top. It would bring pandas for a sort.
+the probability of the label and that of the best other class. cleanlab's ranking is no better: on digits with 5%
+wrong labels, both find the same share of them at the top. It would add pandas for a sort.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """Score the network on its own training images as on new ones, to see whether it overfits.
 
-The figures of training itself do not show that: they are of augmented images, with dropout, and of weights that
-were still changing.
+The scores of training itself do not show that: they come from augmented images, dropout and weights that were still
+changing.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Choose the images that an export is checked with."""
+"""Choose the images for the check of an export."""
 
 import contextlib
 import io
@@ -26,7 +26,7 @@ MOST_EXAMPLES = 200  # images that the ranges of a quantization are taken from
 
 
 class Questions(NamedTuple):
-    """Images that an export is asked for.
+    """Images with which an export is checked.
 
     :ivar images: uint8 (N, H, W, C), resized as the run's were.
     :ivar names: N names for messages. labels: int (N,), or None if they are not known.

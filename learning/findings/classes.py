@@ -1,4 +1,4 @@
-"""Find the classes that are recognised less often than the others."""
+"""Find the classes that are clearly recognised less often than the others."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ MOST_NAMED = 3
 
 
 class WeakClass(NamedTuple):
-    """A class that is recognised less often than the others, beyond chance."""
+    """A class that is clearly recognised less often than the others."""
 
     number: int
     name: str
@@ -25,8 +25,8 @@ class WeakClass(NamedTuple):
 def weak_classes(tested: Tested) -> list[WeakClass]:
     """Return the classes whose recall is below that of all other classes together, lowest first.
 
-    Their intervals do not overlap. As many classes are compared, each interval is as much wider (Bonferroni) as
-    keeps the chance of a single false alarm.
+    Their intervals do not overlap. Since many classes are compared, the intervals are wider (Bonferroni), so that a
+    false alarm is no more likely than in a single comparison.
     """
     matrix, names = tested.matrix, tested.class_names
     totals, right = matrix.sum(axis=1), matrix.diagonal()

@@ -1,4 +1,4 @@
-"""Find whether a network overfits or underfits, by its training and its held-out images and by its curves."""
+"""Find out whether a network overfits or underfits, from its training and held-out images and its curves."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -56,9 +56,9 @@ def fit_of(files: RunFiles) -> Fit | None:
 
 
 def _unlearned(training: TrainingScore, class_names: Sequence[str]) -> str:
-    """Return a sentence if training images of some classes are not recognised either, though most of all are.
+    """Return a sentence if some classes are not recognised even in training, although most images are.
 
-    That is so where nearly all images are of a few classes, which suffice for a high accuracy.
+    This happens if nearly all images belong to a few classes, which suffice for a high accuracy.
     """
     pairs = list(zip(training.num_right.tolist(), training.num_images.tolist(), strict=True))
     level = 1 - (1 - LEVEL) / len(pairs)
@@ -123,7 +123,8 @@ def trend(files: RunFiles) -> str | None:
 def rise(files: RunFiles) -> tuple[float, float] | None:
     """Return the mean validation score in the third quarter of the epochs and in the last, if it improved.
 
-    By twice the standard error of an accuracy on so many images; None for metrics that are not shares.
+    The improvement must exceed twice the standard error of an accuracy on so many images. None for metrics that are
+    not shares.
     """
     evaluator = EVALUATORS[files.run.config.train.evaluator]()
     count = files.run.num_images.get("val", 0)

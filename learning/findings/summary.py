@@ -1,7 +1,7 @@
 """Say in sentences what the figures of a run show: how good it is and how sure that is, its weak classes, its fit.
 
-Every finding compares figures by their confidence intervals, and there is none where these overlap: what chance
-explains is not worth a sentence.
+Every finding compares figures by their confidence intervals. If these overlap, there is no finding: a difference
+that may be chance is not worth a sentence.
 """
 
 from collections.abc import Mapping

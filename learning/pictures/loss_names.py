@@ -1,4 +1,4 @@
-"""Name the losses of a run, so that curves are not compared that cannot be."""
+"""Name the losses of a run, so that nobody compares curves that cannot be compared."""
 
 from learning.config.run_config import RunConfig
 

@@ -13,7 +13,7 @@ NAMED = 12  # classes that the page lists
 
 
 class Page:
-    """One HTML document that asks nothing of the network but predictions of its own server.
+    """One HTML document that asks only its own server for predictions, and nothing else.
 
     :ivar html: the document, with its script and its style inside.
     :ivar policy: the Content-Security-Policy that allows exactly these.

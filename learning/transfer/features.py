@@ -1,6 +1,6 @@
-"""Compute once what the last layer reads, where nothing before it is trained, and train on that.
+"""Compute the input of the last layer once, if nothing before it is trained, and train on that.
 
-The other layers are the same for the whole run, so their result for an image depends on its crop alone. Where the
+The other layers are the same for the whole run, so their result for an image depends on its crop alone. If the
 training crops are few (the centre crop, or the whole image and its mirror image), features take the place of images
 in every batch: the order, the crops that an epoch draws, checkpoints and resumes stay as they are.
 """

@@ -1,4 +1,4 @@
-"""The weights that a new run starts from: read before its images are, loaded when its network is built."""
+"""The weights that a new run starts from: read before its images, loaded when its network is built."""
 
 import dataclasses
 import logging

@@ -1,4 +1,4 @@
-"""Read what a file that `models.weights.export` wrote says of its weights."""
+"""Read the metadata of a file that `models.weights.export` wrote."""
 
 import json
 import zipfile
