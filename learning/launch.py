@@ -93,7 +93,7 @@ class _Run:
             self._given += ["--run-dir", str(self._path)]
 
     def arguments(self) -> list[str]:
-        """Return the command line that starts the run, or goes on with it once it has a checkpoint."""
+        """Return the command line that starts the run, or continues it once it has a checkpoint."""
         given = self._given
         if has_begun(self._path):
             given = [*_without(given, "--config", "--run-dir", "--resume"), "--resume", str(self._path)]
@@ -142,7 +142,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def places(count: int) -> list[tuple[set[int], str | None]]:
-    """Return for each of `count` workers its cores and, if there are enough GPUs, the GPU that it has alone."""
+    """Return for each of `count` workers its cores and, if there are enough GPUs, its own GPU."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list[int]()
     gpus = _gpus()
     found = []

@@ -15,13 +15,13 @@ MOST_LISTED = 16  # in the results; the table holds all
 
 
 def suspected_labels(images: PredictedImages) -> list[dict[str, Any]]:
-    """Return the images that are not recognised as what their labels say, the most suspicious first.
+    """Return the images whose predicted class differs from their label, the most suspicious first.
 
     Images whose probabilities are not numbers are left out.
 
-    :param images: which the network was not trained on.
-    :return: file, label, suggested (the class that was predicted), probability of that, label_probability, and
-        margin, the difference of the two, largest first.
+    :param images: images that the network was not trained on.
+    :return: file, label, suggested (the predicted class), its probability, label_probability, and margin, the
+        difference of the two, largest first.
     """
     probabilities, rows = images.probabilities, np.arange(len(images.truth))
     predicted = images.predicted

@@ -39,5 +39,5 @@ def score_training(
 
 
 def write_training_score(found: dict[str, Any], path: Path) -> None:
-    """Write the result of `score_training`, and of which epoch the weights are, as JSON."""
+    """Write the result of `score_training` and the epoch of the weights as JSON."""
     write_text(path, json.dumps(found, indent=1))

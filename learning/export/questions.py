@@ -182,7 +182,7 @@ def _reader(data_dir: str | None) -> Callable[[str], bytes]:
 
 
 def _original(read: Callable[[str], bytes], name: str) -> bytes | None:
-    """Return a file that TensorFlow decodes alike, a JPEG or PNG of 8 bits without a colour profile, or None."""
+    """Return a file that TensorFlow decodes to the same pixels (8-bit JPEG or PNG without a profile), or None."""
     try:
         content = read(name)
         _, facts = inspect_image(content)

@@ -20,7 +20,7 @@ MADE_SMALL = ("digits", "mnist", "cifar10")  # whose images have no more pixels
 
 
 def advice(files: RunFiles) -> list[str]:
-    """Return suggestions, the most useful first; nothing where no figure of the run supports one."""
+    """Return suggestions that the figures of the run support, the most useful first."""
     tested = files.tested
     if tested is None:
         return []
@@ -111,7 +111,7 @@ def _against_underfitting(files: RunFiles) -> list[str]:
 
 
 def _about_tests(tested: Tested, num_val: int) -> list[str]:
-    """Return what the figures say of mirroring, of confidence, and of the size of the test."""
+    """Return suggestions about mirroring, confidence, and the size of the test."""
     found = []
     if hint := mirroring_hint(tested.raw):
         found.append(f"No mirror images, --data.reflect false: {hint.split(':')[0]}.")

@@ -90,7 +90,7 @@ def _remove_earlier(folder: Path) -> None:
 
 
 def picture_name(number: int, file: str) -> str:
-    """Return a file name with the image's number, which no other has, and the plain letters of its name."""
+    """Return a unique file name: the image's number and the plain letters of its name."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(file).stem)[:MOST_LETTERS]
     return f"{number:05}-{stem}.jpg"
 

@@ -56,8 +56,8 @@ class GradCam:
         :param images: (N, H, W, C) of the network's input size, uint8 in [0, 255] or float in [0, 1].
         :param classes: (N,) class numbers.
         :param batch_size: the most images in one run of the graph.
-        :return: float32 (N, H, W) in [0, 1]: 1 at the strongest place of each image; all 0 if no place speaks for
-            the class, or its logit is not a number.
+        :return: float32 (N, H, W) in [0, 1]: 1 at the strongest place of each image; all 0 if no part supports the
+            class, or its logit is not a number.
         """
         parts = [np.empty((0, *self._model.input_shape[:2]), np.float32)]
         for start in range(0, len(images), batch_size):

@@ -6,7 +6,7 @@ VALIDATION = "validation, cross-entropy"
 
 
 def training_loss_name(config: RunConfig) -> str:
-    """Say what is in the loss that is trained on; the loss of validation is the cross-entropy alone."""
+    """Describe the training loss; the validation loss is the cross-entropy alone."""
     model, train = config.model, config.train
     parts = {
         "weight decay": model.weight_decay > 0,

@@ -146,7 +146,7 @@ def _warnings(runs: Mapping[str, RunFiles]) -> list[str]:
 
 
 def _test_set(files: RunFiles) -> tuple[Any, ...]:
-    """Return what must be the same where two runs were tested on the same images."""
+    """Return what must be the same if two runs were tested on the same images."""
     tested = files.tested
     if tested is None:
         return ()

@@ -73,7 +73,7 @@ def write_page(path: str | Path, *, title: str, sections: Sequence[Section]) -> 
 
 
 def read_picture(path: Path, caption: str) -> Picture | None:
-    """Return a PNG or JPEG file as a picture; None if there is no such file, or it is larger than a page bears."""
+    """Return a PNG or JPEG file as a picture; None if there is no such file, or it is too large for a page."""
     if not path.is_file() or path.stat().st_size > MAX_PICTURE_BYTES:
         return None
     data = path.read_bytes()

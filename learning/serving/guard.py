@@ -37,7 +37,7 @@ class Guard:
         """Wrap `app`.
 
         :param hosts: names that the Host header may have, in lower case; empty: any. A page of another site whose
-            name was made to lead here (DNS rebinding) sends that name.
+            name was pointed here (DNS rebinding) sends that name.
         """
         self._app, self._limits, self._hosts = app, limits, frozenset(hosts)
         self._buffered = Budget(limits.buffered_bytes, "too many requests are being read")

@@ -22,7 +22,7 @@ class Page:
     def __init__(self, name: str, class_names: tuple[str, ...], limits: Limits, *, has_maps: bool) -> None:
         """Write the document.
 
-        :param has_maps: answers have maps of where the network finds a class.
+        :param has_maps: answers have maps of the regions that support a class.
         """
         script, style = ((FOLDER / file).read_text(encoding="utf-8") for file in (SCRIPT, STYLE))
         values = {

@@ -64,7 +64,7 @@ class Service:
         return self.classifier.resize(source)
 
     async def in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        """Return what `work` gives in a thread beside the event loop, which goes on."""
+        """Run `work` in a thread, while the event loop continues, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
 
     def close(self) -> None:

@@ -197,9 +197,9 @@ class Optimizer(ABC):
             which a `tf.compat.v1.train.Saver` restores. Without it: runs/<time>-<model>, kept in `self.save_dir`.
         :param details: return {'step_losses': one per update, 'step_scores' and 'eval_scores': one per epoch}.
         :param verbose: show progress on standard output.
-        :param resume: go on from the newest checkpoint in `save_dir`. The result equals that of the uninterrupted
-            run bit for bit (on the same machine, with the same kernels, TensorFlow and number of threads; otherwise
-            a warning says what changed).
+        :param resume: continue from the newest checkpoint in `save_dir`. The result equals that of the
+            uninterrupted run bit for bit (on the same machine, with the same kernels, TensorFlow and number of
+            threads; otherwise a warning says what changed).
         :param fresh: True initialises all variables, including those that have values in `sess`; False keeps these
             without the line that says so.
         :param callbacks: called after the built-in ones (history, learning curves, console and, as configured,
@@ -273,7 +273,7 @@ class Optimizer(ABC):
         return self.config.train.num_epochs * (num_examples // batch_size)
 
     def _take_options(self, hp: dict[str, Any]) -> None:
-        """Replace options by those of `train`. ValueError for one that the graph was built with."""
+        """Replace options by those given to `train`. ValueError for one that the graph was built with."""
         reject_unknown(hp, f"{type(self).__name__}.train", self._optimize_op, self._update_learning_rate)
         named = inspect.signature(self._optimize_op).parameters
         for key in (*named, "clip_norm"):

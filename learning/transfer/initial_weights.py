@@ -75,7 +75,7 @@ class InitialWeights:
         class_names: Sequence[str],
         say: Callable[[str], None] = logger.info,
     ) -> LoadReport:
-        """Load them; a last layer for other classes is made anew. See `models.weights.load.load_tensors`.
+        """Load them; a last layer for other classes stays new. See `models.weights.load.load_tensors`.
 
         :param say: is told if a last layer is kept whose classes are not known.
         """
