@@ -24,12 +24,12 @@ _Group = list[Record]  # of copies
 def report_of(findings: Findings) -> Report:
     """Return the findings as plain values for JSON.
 
-    :return: path; images, the number of readable ones; layout; counts {part: {class: images}}; sizes
-        {"width": {"min", "median", "max"}, "height": ...} in pixels, upright; unreadable [{"name", "reason"}];
-        undecoded [name]; others [name], files that are not images; empty_folders [name]; odd {kind: [name]};
-        duplicates [{"files", "parts", "classes"}], groups of the same pixels, first those of several classes, then
-        those of several parts; near_duplicates, groups of nearly the same picture, likewise; in_training {part:
-        {name: training image}}, the validation and test images that are in such a group with a training image.
+    :return: path; images, the number of readable ones; layout; counts {part: {class: images}}; sizes {"width":
+        {"min", "median", "max"}, "height": ...} in pixels, upright; unreadable [{"name", "reason"}]; undecoded
+        [name]; others [name], files that are not images; empty_folders [name]; odd {kind: [name]}; duplicates
+        [{"files", "parts", "classes"}], groups of the same pixels, first those with several classes, then those
+        with several parts; near_duplicates, groups of nearly the same picture, likewise; in_training {part: {name:
+        training image}}, the validation and test images that are in such a group with a training image.
     """
     records = findings.records
     equal, near = _equal(records), _near(records)

@@ -69,7 +69,7 @@ class Optimizer(ABC):
         :param config: the learning options.
         :param workers: who train the model together; `fit` gives them.
         :param hp: the same as a flat dictionary (the post's `hp_d`): batch_size, num_epochs, init_learning_rate,
-            momentum, ... They win over `config`. Options of other parts are ignored.
+            momentum, ... They take precedence over `config`. Options of other parts are ignored.
         :raises TypeError: an option is unknown.
         :raises ValueError: a value is impossible, or the images or labels do not fit the model.
         """
@@ -191,7 +191,7 @@ class Optimizer(ABC):
         """Run num_epochs * (num_examples // batch_size) updates.
 
         Variables of the model that have values in `sess`, because they were restored or trained before, keep them;
-        all others are initialised. The global step, the slots of the update rule and the schedule start anew.
+        all others are initialised. The global step, the slots of the update rule and the schedule start again.
 
         :param save_dir: for checkpoints, history.csv, learning_curves.png, and as `model.ckpt` the best weights,
             which a `tf.compat.v1.train.Saver` restores. Without it: runs/<time>-<model>, kept in `self.save_dir`.
@@ -211,7 +211,7 @@ class Optimizer(ABC):
         :raises DirectoryInUseError: `save_dir` already holds checkpoints and `resume` is False, or another process
             trains there.
         :raises CheckpointError: the run was trained with other options or data, or its checkpoints are damaged.
-        :raises NonFiniteError: the loss or a variable is NaN or Inf; nothing of it is saved.
+        :raises NonFiniteError: the loss or a variable is NaN or Inf; this update is not saved.
         :raises StorageError: the disk is full or cannot be written; the last checkpoint is whole.
         :raises Interrupted: SIGINT, SIGTERM or SIGHUP came, and the state was saved.
         """

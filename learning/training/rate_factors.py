@@ -14,7 +14,7 @@ from models.convnet import ConvNet
 def rate_factors(model: ConvNet, options: OptimizerConfig) -> dict[str, float]:
     """Return the factor of every trained variable, by its name; 1 where no expression matches.
 
-    :raises ValueError: an expression cannot be compiled, or decides about no trained variable.
+    :raises ValueError: an expression cannot be compiled, or applies to no trained variable.
     """
     names = [variable.op.name for variable in model.trainable_variables]
     factors, used = dict.fromkeys(names, 1.0), set[str]()

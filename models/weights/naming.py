@@ -22,7 +22,7 @@ _OF_DATA = re.compile(r"(.*/)?loss/class_weights")
 
 
 def is_of_data(name: str) -> bool:
-    """Return whether a variable, such as the weights of the classes, is made anew from each run's data."""
+    """Return whether a variable, such as the weights of the classes, comes from each run's data."""
     return _OF_DATA.fullmatch(name) is not None
 
 

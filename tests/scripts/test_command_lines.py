@@ -113,7 +113,7 @@ def test_a_used_run_directory_and_a_file_as_run_directory(tmp_path):
     (tmp_path / "used" / "x").touch()
     code, stderr = refused("--run-dir", tmp_path / "used")
     assert code == 7
-    assert "is not empty; go on with its run by --resume" in stderr
+    assert "is not empty; continue its run with --resume" in stderr
     code, stderr = refused("--run-dir", tmp_path / "used" / "x")
     assert code == 6
     assert "Not a directory; choose another with --run-dir" in stderr or "File exists; choose" in stderr
