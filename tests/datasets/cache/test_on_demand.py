@@ -96,5 +96,5 @@ def test_a_file_that_vanishes_or_changes_is_named(photos):
     with pytest.raises(DataError, match=f"'{names[0]}' in .* no longer can .*; do not change files"):
         splits.train.batch([0])
     shutil.rmtree(photos)
-    with pytest.raises(DataError, match=f"'{names[1]}' in .* now cannot .*No such file"):
+    with pytest.raises(DataError, match=f"'{names[1]}' in .* no longer can .*No such file"):
         splits.train.batch([1])
