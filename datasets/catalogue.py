@@ -76,9 +76,9 @@ DATASETS: dict[str, DataSetEntry] = {
 
 
 def default_recipe(name: str | None, path: str | None, *, from_scratch: bool) -> str:
-    """Return the name of a data set's recipe; without a set, that of a folder if there is a path, or the digits'.
+    """Return the name of a data set's recipe; without a set, a folder's if there is a path, or else the digits'.
 
-    :param from_scratch: another network than the recipe's is asked for, without weights to start from.
+    :param from_scratch: the network is not the recipe's, and has no weights to start from.
     """
     default = DATASETS["digits" if path is None else "folder"]
     entry = default if name is None else DATASETS.get(name, default)

@@ -253,7 +253,7 @@ class DataSet:
         return self._cropper.variants(np.arange(self.num_examples)[indices])
 
     def with_stored(self, **stored: np.ndarray | None) -> "DataSet":
-        """Return this set with batches of what was computed from the crops, such as features: see `StoredCrops`.
+        """Return this set with batches of values computed from the crops, such as features: see `StoredCrops`.
 
         The order and the cursor are this set's own.
         """

@@ -22,7 +22,7 @@ from learning.config import RunConfig
 from learning.fit import fit
 
 # %% [markdown]
-# The options are those of the recipes. What is not set has its default.
+# The options have the same names as in recipes. Options that are not set have their defaults.
 
 # %%
 config = RunConfig.from_dict(

@@ -3,8 +3,8 @@
     python -m learning.compare RUNS... [--output DIR]
 
 The table has the scores of each run and the options that differ. With --output, DIR gets a page with the curves of
-all runs over each other (index.html), compare.csv and compare.json. Runs on different data or test sets are said to
-be so first.
+all runs over each other (index.html), compare.csv and compare.json. If the data or the test sets differ, the first
+lines say so.
 """
 
 from pathlib import Path

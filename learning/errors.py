@@ -20,7 +20,7 @@ __all__ = [
 
 
 class CheckpointError(Exception):
-    """A checkpoint or a run's configuration is missing, damaged or of something else."""
+    """A checkpoint or a run's configuration is missing, damaged or belongs to something else."""
 
     exit_code = 4
 

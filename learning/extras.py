@@ -9,7 +9,7 @@ from learning.errors import UsageError
 def require_packages(what: str, packages: Sequence[str], extra: str) -> None:
     """Raise UsageError unless packages are installed. None is imported, so this takes no time.
 
-    :param what: needs them, for the message.
+    :param what: the command that needs them, for the message.
     :param packages: by the names that pip knows.
     :param extra: of setup.cfg, which installs them.
     """

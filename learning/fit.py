@@ -58,7 +58,7 @@ def fit(
     If the environment names other workers (see `learning.distributed.cluster`), it trains with them; the result of
     all but the chief is empty.
 
-    :param run_dir: the run's directory. It is made and locked; unless `resume`, it must be empty or absent.
+    :param run_dir: the run's directory. It is created and locked; unless `resume`, it must be empty or absent.
     :param resume: continue the run in `run_dir`, with the same result as if it had not been interrupted.
     :param callbacks: watch training too: see `learning.callbacks`.
     :param verbose: show on standard output what is trained, and its progress.
@@ -97,7 +97,7 @@ def fit(
         except KeyboardInterrupt as error:
             message = "stopped before the first update: nothing was trained, so start again"
             if has_begun(path):  # while it loads or tests; the loop answers by itself
-                message = f"stopped, with all that was trained saved; continue with train.py --resume {path}"
+                message = f"stopped, with everything saved; continue with train.py --resume {path}"
             raise Interrupted(signal.SIGINT, message) from error
     if tracking is not None:
         tracking.log_results(results)
@@ -228,7 +228,7 @@ def _start(
 
     Other variables get their values from `Optimizer.train`.
 
-    :return: what run.json says of the start.
+    :return: what run.json says about the start.
     """
     from learning.inference.trained import load_selected
     from learning.machine.session import v1

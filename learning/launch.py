@@ -50,8 +50,8 @@ def _parse() -> argparse.Namespace:
     parser = ScriptParser(
         prog="python -m learning.launch",
         usage="%(prog)s --workers N [--restarts K] train.py [ARGUMENTS OF train.py]",
-        description="Train with several processes on this machine. Together they compute the batches that one "
-        "would: each its share of train.batch_size, on its GPU or its share of the cores.",
+        description="Train with several processes on this machine. Together they compute the same batches as "
+        "one process: each computes its share of train.batch_size on its GPU or its share of the cores.",
     )
     parser.add_argument("--workers", type=int, required=True, metavar="N", help="processes to start")
     parser.add_argument(
@@ -93,7 +93,7 @@ class _Run:
             self._given += ["--run-dir", str(self._path)]
 
     def arguments(self) -> list[str]:
-        """Return the command line that starts the run, or goes on with it once it has a checkpoint."""
+        """Return the command line that starts the run, or continues it once it has a checkpoint."""
         given = self._given
         if has_begun(self._path):
             given = [*_without(given, "--config", "--run-dir", "--resume"), "--resume", str(self._path)]
@@ -142,7 +142,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def places(count: int) -> list[tuple[set[int], str | None]]:
-    """Return for each of `count` workers its cores and, if there are enough GPUs, the GPU that it has alone."""
+    """Return for each of `count` workers its cores and, if there are enough GPUs, its own GPU."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list[int]()
     gpus = _gpus()
     found = []

@@ -43,7 +43,7 @@ def finished_state(run: RunDirectory) -> TrainingState:
     if not run.is_finished(state):
         raise CheckpointError(
             f"{run.path} is not finished: {state.epoch} of {run.config.train.num_epochs} epochs; "
-            f"go on with train.py --resume {run.path}"
+            f"continue with train.py --resume {run.path}"
         )
     _, epoch = store.selected(state)
     if _results(run).get("epoch") != epoch:

@@ -47,9 +47,9 @@ class ConvNet(ABC):
     :ivar input_shape: (H, W, C) of one image. num_classes: K.
     :ivar global_step: int64 variable, the number of updates, which the optimizer counts.
     :ivar variables: the variables of this network alone, with batch-norm statistics, scale and mean.
-    :ivar trainable_variables: those of them that training changes.
+    :ivar trainable_variables: the variables that training changes.
     :ivar update_ops: updates of the batch-norm statistics; the optimizer runs them with every step.
-    :ivar frozen_variables: those that the option `freeze` keeps from training.
+    :ivar frozen_variables: the variables that the option `freeze` keeps from training.
     :ivar weight_decay: L2 coefficient. decayed_variables: the variables that it applies to.
     :ivar penalty: float32 scalar, sum(v ** 2) / 2 over `decayed_variables`; `loss` has it times `weight_decay`.
     """
@@ -76,7 +76,7 @@ class ConvNet(ABC):
             must be one of 0-255 pixels, and is divided by 255. It is a variable, saved with the weights.
         :param precision: dtype of the computation; variables, logits and loss are always float32.
         :param seed: seed of the initial weights and the dropout masks.
-        :param freeze: what training leaves as it is: "head-only", all but the variables of the last layer (`head`);
+        :param freeze: what training does not change: "head-only", all but the variables of the last layer (`head`);
             a regular expression, the variables whose names it matches somewhere; None, nothing. A batch norm whose
             gamma is frozen uses and keeps its moving statistics, if it is `models.layers.batch_norm`; another norm
             keeps them, but normalises in training as its own code says.
@@ -263,7 +263,7 @@ class ConvNet(ABC):
         augment_pred: bool = False,
         progress: Callable[[Sequence[int]], Iterable[int]] | None = None,
     ) -> np.ndarray:
-        """Return a tensor of `d` for every image, in order, such as 'features', what the last layer reads.
+        """Return a tensor of `d` for every image, in order, such as 'features', the input of the last layer.
 
         :param name: a key of `d`, whose tensor has the images as its first axis.
         :param dataset: as in `predict`; so are batch_size, augment_pred and progress.

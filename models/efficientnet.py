@@ -60,7 +60,7 @@ class EfficientNetLite(ConvNet):
         batch_norm_momentum: float = 0.99,
         batch_norm_epsilon: float = 1e-3,
     ) -> dict[str, tf.Tensor]:
-        """Build the layers; `d['features']` is (N, 1280), what the fully connected layer reads.
+        """Build the layers; `d['features']` is (N, 1280), the input of the fully connected layer.
 
         :param width: factor of the channels of every stage.
         :param depth: factor of the number of blocks of the stages 2 to 6.

@@ -176,7 +176,7 @@ def conv_layer(
 def depthwise_conv_layer(
     x: tf.Tensor, side_l: int, stride: int, padding: str = "SAME", *, weights_stddev: float | None = None
 ) -> tf.Tensor:
-    """Build a convolution of each channel by a filter of its own, with the variable `weights` and without biases.
+    """Build a convolution of each channel by its own filter, with the variable `weights` and without biases.
 
     :param x: (N, H, W, C).
     :param side_l: side of the square filters (pixels).
@@ -310,8 +310,8 @@ def dropout(x: tf.Tensor, rate: float, is_train: tf.Tensor) -> tf.Tensor:
 def _own_rows(share: BatchShare, seed: tf.Tensor, shape: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     """Draw uniform numbers for the whole batch, and return those of the own rows, of `shape`.
 
-    Their number is not told to TensorFlow, which would take it for that of every prediction once the gradients of
-    the conditional around are built.
+    TensorFlow must not know their number: once the gradients of the enclosing conditional are built, it would
+    assume this number for every prediction.
     """
     whole = tf.concat([[share.size], shape[1:]], axis=0)
     drawn = tf.random.stateless_uniform(whole, seed, dtype=dtype, alg="philox")
@@ -325,7 +325,7 @@ def local_response_norm(x: tf.Tensor, *, bias: float = 2.0, alpha: float = 1e-4)
 
     :param x: (N, H, W, C).
     :param bias: k in the paper.
-    :param alpha: as in the paper, of the sum; Caffe's alpha is that of the mean, five times as large.
+    :param alpha: factor of the sum, as in the paper; Caffe's is the factor of the mean, five times as large.
     """
     wide = tf.cast(x, tf.float32)
     out = tf.nn.local_response_normalization(wide, depth_radius=2, bias=bias, alpha=alpha, beta=0.75)

@@ -201,7 +201,7 @@ def _check_batch_norm(momentum: float, epsilon: float) -> None:
 
 
 def _strides(stages: Sequence[int], first: int, stride_block: str) -> list[list[int]]:
-    """Return the stride of each block of each stage; `first` is that of the first block of all."""
+    """Return the stride of each block of each stage; the very first block has the stride `first`."""
     strides = [[1] * num_blocks for num_blocks in stages]
     strides[0][0] = first
     for stage in range(1, len(stages)):

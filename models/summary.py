@@ -122,7 +122,7 @@ def format_table(rows: Sequence[LayerRow]) -> str:
 
 
 def layer_names(model: ConvNet) -> str:
-    """Return a text with the names of `model.d`, which are not always those of the layers' scopes."""
+    """Return a text with the names of `model.d`, which may differ from the layers' scopes."""
     from models.graph.building import names_behind  # imports TensorFlow
 
     names = ", ".join(names_behind(model.d, model.images))

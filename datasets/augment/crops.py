@@ -51,7 +51,7 @@ class Cropper:
         """Return the mean of each pixel over the centre windows, in [0, 1]: float64 (h, w, C)."""
         count = len(self._images)
         if count < 1:
-            raise ValueError("no images have no mean; give at least one image")
+            raise ValueError("without images there is no mean; give at least one image")
         rows = (np.arange(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK))
         total = sum(self.center(chunk).sum(axis=0, dtype=np.float64) for chunk in rows)
         return total / (count * (255.0 if self._images.dtype == np.uint8 else 1.0))

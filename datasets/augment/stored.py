@@ -1,4 +1,4 @@
-"""Serve what was computed from the crops of each image in place of the crops."""
+"""Serve values computed from the crops of each image in place of the crops."""
 
 from typing import Any
 
@@ -41,5 +41,5 @@ class StoredCrops(Cropper):
     def _of(self, kind: str) -> Any:
         stored = self._stored[kind]
         if stored is None:
-            raise ValueError(f"nothing is stored of the {kind} crops; give {kind} to DataSet.with_stored")
+            raise ValueError(f"no values are stored for the {kind} crops; give {kind} to DataSet.with_stored")
         return stored

@@ -1,4 +1,4 @@
-"""Decode the images of a set when a batch needs them, so that nothing of them is kept on the disk or in memory."""
+"""Decode the images of a set when a batch needs them, without keeping them on the disk or in memory."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from datasets.storage.parallel import in_order
 
 
 class ImagesOnDemand:
-    """The images of files, in the place of a memory map of them: (N, H, W, C) uint8.
+    """The images of files, used like a memory map of them: (N, H, W, C) uint8.
 
     An integer gives one image (H, W, C), an array of integers (B,) a batch (B, H, W, C), which several threads
     decode. A tuple with further axes decodes whole images, too.
@@ -57,6 +57,6 @@ class ImagesOnDemand:
             return read_resized(content, self._size, channels=self.shape[-1], fit=self._fit)
         except ImageError as error:
             raise DataError(
-                f"'{escape_name(name)}' in '{self._source}' could be decoded when the set was listed, and now "
-                f"cannot ({error}); leave the files as they are while they are used, and start again"
+                f"'{escape_name(name)}' in '{self._source}' could be decoded when the set was listed, but no "
+                f"longer can ({error}); do not change files while they are in use, and start again"
             ) from error

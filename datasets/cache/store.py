@@ -179,7 +179,7 @@ def _build(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     raise DataError(
-        f"the cache entry '{escape_name(entry)}' is damaged again and again; "
+        f"the cache entry '{escape_name(entry)}' keeps getting damaged; "
         "remove it, or choose another --data.cache_dir"
     )
 

@@ -24,12 +24,12 @@ _Group = list[Record]  # of copies
 def report_of(findings: Findings) -> Report:
     """Return the findings as plain values for JSON.
 
-    :return: path; images, the number of readable ones; layout; counts {part: {class: images}}; sizes
-        {"width": {"min", "median", "max"}, "height": ...} in pixels, upright; unreadable [{"name", "reason"}];
-        undecoded [name]; others [name], files that are not images; empty_folders [name]; odd {kind: [name]};
-        duplicates [{"files", "parts", "classes"}], groups of the same pixels, first those of several classes, then
-        those of several parts; near_duplicates, groups of nearly the same picture, likewise; in_training {part:
-        {name: training image}}, the validation and test images that are in such a group with a training image.
+    :return: path; images, the number of readable ones; layout; counts {part: {class: images}}; sizes {"width":
+        {"min", "median", "max"}, "height": ...} in pixels, upright; unreadable [{"name", "reason"}]; undecoded
+        [name]; others [name], files that are not images; empty_folders [name]; odd {kind: [name]}; duplicates
+        [{"files", "parts", "classes"}], groups of the same pixels, first those with several classes, then those
+        with several parts; near_duplicates, groups of nearly the same picture, likewise; in_training {part: {name:
+        training image}}, the validation and test images that are in such a group with a training image.
     """
     records = findings.records
     equal, near = _equal(records), _near(records)
@@ -69,7 +69,7 @@ def lines_of(report: Report) -> Iterator[str]:
     yield from _section("not images, and left out", len(report["others"]))
     if report["others"]:
         yield f"  {suffixes_of(report['others'])}: {shortened(report['others'])}"
-    yield from _section("odd, and read all the same", sum(map(len, report["odd"].values())))
+    yield from _section("unusual, but readable", sum(map(len, report["odd"].values())))
     for kind, names in report["odd"].items():
         yield f"  {len(names):>6} {ODDITIES[kind]} ({shortened(names, 3)})"
     yield from _warning_lines(report["in_training"])
@@ -153,8 +153,8 @@ def _warning_lines(in_training: dict[str, dict[str, str]]) -> Iterator[str]:
         more = f" and {len(pairs) - _EXAMPLES} more" if len(pairs) > _EXAMPLES else ""
         show = "shows" if len(pairs) == 1 else "show"
         yield (
-            f"warning: {len(pairs)} of the {part} images {show} the picture of a training image, so scores say too "
-            f"much ({', '.join(pairs[:_EXAMPLES])}{more}); remove them from one of the two"
+            f"warning: {len(pairs)} of the {part} images {show} the picture of a training image, so scores are too "
+            f"optimistic ({', '.join(pairs[:_EXAMPLES])}{more}); remove them from one of the two"
         )
 
 

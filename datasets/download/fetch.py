@@ -126,6 +126,6 @@ def _verify(file: OfficialFile, part: Path) -> None:
     if actual != file.sha256:
         part.unlink()
         raise DataError(
-            f"{file.url} is not the official file: expected SHA-256 {file.sha256}, got {actual}; what came was "
-            "removed, try again"
+            f"{file.url} is not the official file: expected SHA-256 {file.sha256}, got {actual}; the "
+            "download was removed, try again"
         )

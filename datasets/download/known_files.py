@@ -13,7 +13,7 @@ _MICROSOFT = "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8
 
 @dataclass(frozen=True)
 class OfficialFile:
-    """A file as its publisher has it: its https address, size in bytes and SHA-256 in hex."""
+    """A published file: its https address, size in bytes and SHA-256 in hex."""
 
     url: str
     size: int

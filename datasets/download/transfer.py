@@ -47,7 +47,8 @@ def try_transfer(file: OfficialFile, stream: IO[bytes]) -> None:
     except (requests.RequestException, HTTPError) as error:
         is_cut = isinstance(error, HTTPError)  # urllib3's, while the body is read
         raise (CutError if is_cut else DataError)(
-            f"{file.url} cannot be downloaded ({' '.join(str(error).split())}); what came is kept, try again"
+            f"{file.url} cannot be downloaded ({' '.join(str(error).split())}); the part that came is kept, try "
+            "again"
         ) from error
 
 
@@ -110,7 +111,9 @@ def _append(pieces: Iterator[bytes], file: OfficialFile, stream: IO[bytes], done
                 window = time.monotonic(), done
             show(done)
     if done != file.size:
-        raise CutError(f"{file.url} ended after {done} of {file.size} bytes; what came is kept, try again")
+        raise CutError(
+            f"{file.url} ended after {done} of {file.size} bytes; the part that came is kept, try again"
+        )
 
 
 def _check_rate(file: OfficialFile, done: int, start: float, done_before: int) -> None:

@@ -89,7 +89,7 @@ class _Grouped(NamedTuple):
     places: list[Place]
 
     def rows(self, part: str, *, unlabelled: bool = False) -> np.ndarray:
-        """Return the rows of the images in a part, or of those of them that have no class."""
+        """Return the rows of the images in a part, or only of the images without a class."""
         chosen = [place[0] == part and (not unlabelled or place[1] is None) for place in self.places]
         return np.flatnonzero(np.array(chosen)[self.groups])
 

@@ -44,7 +44,7 @@ class ImageFiles(Sequence[SourceFile]):
     """The images of a source, sorted by name, in columns: these take 28 bytes for each image and its name.
 
     :param names: N names in any order.
-    :param sizes: (N,), and `stamps` and `archives`, as of `SourceFile`.
+    :param sizes: (N,), and `stamps` and `archives`, as in `SourceFile`.
     """
 
     def __init__(self, names: Names, sizes: np.ndarray, stamps: np.ndarray, archives: np.ndarray) -> None:

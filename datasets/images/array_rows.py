@@ -23,7 +23,9 @@ class ImageRows:
     def __init__(self, base: Any, rows: ArrayLike) -> None:
         asked = np.asarray(rows, dtype=np.intp)
         if len(asked) and not -len(base) <= asked.min() <= asked.max() < len(base):
-            raise IndexError(f"rows {asked.min()}..{asked.max()} asked of an array that has {len(base)}")
+            raise IndexError(
+                f"rows {asked.min()}..{asked.max()} are beyond the {len(base)} rows of the array"
+            )
         asked = np.where(asked < 0, asked + len(base), asked)
         if isinstance(base, ImageRows):
             asked, base = base.rows[asked], base.base
@@ -112,7 +114,7 @@ def channel_mean(images: Images, channel_sums: np.ndarray | None = None) -> np.n
     """
     num_images, height, width, _ = images.shape
     if num_images < 1:
-        raise ValueError("no images have no mean; give at least one image")
+        raise ValueError("without images there is no mean; give at least one image")
     if channel_sums is None:
         mean = ImageRows(images, np.arange(num_images)).mean(axis=(0, 1, 2))
     else:

@@ -49,7 +49,7 @@ def warn_of_shared(
             more = f" and {len(pairs) - _NAMED} more" if len(pairs) > _NAMED else ""
             images, are = ("images", "are") if len(pairs) > 1 else ("image", "is")
             logger.warning(
-                "%d %s of the %s set %s also in the %s set, so its score says too much (%s%s); "
+                "%d %s of the %s set %s also in the %s set, so its score is too optimistic (%s%s); "
                 "remove them from one of the two",
                 *(len(pairs), images, part, are, learned, named, more),
             )

@@ -79,7 +79,7 @@ class Option(NamedTuple):
     :ivar help: a phrase without a full stop.
     :ivar values: its range, if narrower than the type.
     :ivar used_by: the values of the same class's option `name` that use this one; empty for all.
-    :ivar auto: the word "auto" is a value too, which gives way to a number when the data are known.
+    :ivar auto: the word "auto" is a value too; a number replaces it when the data are known.
     """
 
     annotation: Any

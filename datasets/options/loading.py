@@ -118,8 +118,8 @@ class Crops(CheckedOptions):
     )
     order: Literal["shuffled", "balanced"] = option(
         "shuffled",
-        "what a training epoch holds: every image once, or as many images, but every class equally often, for "
-        "which images of small classes are repeated and large classes are sampled",
+        "images of a training epoch: every image once, or as many images with every class equally often, by "
+        "repeating images of small classes and sampling large ones",
     )
     redraw: bool = option(
         True,

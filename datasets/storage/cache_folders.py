@@ -64,7 +64,7 @@ def _temporary_folder() -> Path:
         ) from error
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     logger.warning(
-        "there is no home directory that can be written: decoded images are kept in '%s' until this process ends; "
+        "there is no writable home directory: decoded images are kept in '%s' until this process ends; "
         "to keep them longer, %s",
         escape_name(folder),
         _ADVICE,

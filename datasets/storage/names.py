@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 
 
 class Names(Sequence[str]):
-    """Names in one text: about 8 bytes for each and its characters, where a string takes 57 more than these.
+    """Names in one text: each takes its characters and about 8 bytes, where a string takes 57 more than these.
 
     A slice or an array of indices gives Names in the same text. Names equal any sequence of the same strings.
 

@@ -47,7 +47,7 @@ class CheckpointStore:
     lost, the run goes on without these losses.
 
     `save_dir/model.ckpt` always names the selected weights, as in the AlexNet post, by hard links if the file
-    system has them. Of this project only `models.weights` reads it, for a new run that starts from these weights.
+    system has them. In this project only `models.weights` reads it, for a new run that starts from these weights.
 
     :param select: which weights to use: "best" or "last", see `TrainConfig.select`.
     """
@@ -145,7 +145,7 @@ class CheckpointStore:
         state = TrainingState.from_json(text, str(folder / STATE_FILE))
         if state.global_step != step:
             raise CheckpointError(
-                f"the checkpoint {folder} is damaged: its state is that of update {state.global_step}"
+                f"the checkpoint {folder} is damaged: its state belongs to update {state.global_step}"
             )
         self._best_steps[step] = state.best_step
         return state
@@ -173,7 +173,7 @@ class CheckpointStore:
                 if self.steps() != known:  # a running training may have dropped it
                     continue
                 logger.warning(
-                    "%s; instead of these weights, the best (epoch %d), those of epoch %d are used",
+                    "%s; these were the best weights (epoch %d), the weights of epoch %d are used instead",
                     error, epoch, state.epoch,
                 )  # fmt: skip
                 return Usable(state.global_step, state.epoch, state)
@@ -191,12 +191,12 @@ class CheckpointStore:
             try:
                 self.read_state(best)
             except CheckpointError as error:
-                logger.warning("%s; these were the best weights, those of a later epoch will count", error)
+                logger.warning("%s; these were the best weights, a later epoch will replace them", error)
                 damaged.insert(0, best)
         if not damaged:
             return
         for path in [*self.folder.glob(".damaged-step-*"), *map(self.path, damaged[:-1])]:
-            logger.warning("%s is removed, for a newer damaged checkpoint is kept", path)
+            logger.warning("%s is removed, because a newer damaged checkpoint is kept", path)
             shutil.rmtree(path)
         newest = self.path(damaged[-1])
         aside = newest.with_name(f".damaged-{newest.name}")

@@ -20,13 +20,13 @@ from models.catalogue import model_path
 GENERAL = {
     "config": (
         "FILE",
-        "a recipe: a YAML file, or the name of one in configs/; other options win over it. Without it: the recipe "
-        "of --data.name, or else folder if there is --data-dir, or else digits",
+        "a recipe: a YAML file, or the name of one in configs/; other options take precedence (default: the recipe "
+        "of --data.name, or else folder if there is --data-dir, or else digits)",
     ),
-    "data-dir": ("DIR", "folder, zip or tar of the images, with train/ and test/ inside or directly"),
-    "run-dir": ("DIR", "where the run goes; without it: runs/<time>-<recipe>"),
+    "data-dir": ("DIR", "folder, zip or tar archive of the images, with or without train/ and test/"),
+    "run-dir": ("DIR", "folder of the run (default: runs/<time>-<recipe>)"),
     "resume": ("RUN", "continue the run in this directory, exactly"),
-    "recipe": ("NAME", "name of the run; without it: that of the recipe's file"),
+    "recipe": ("NAME", "name of the run (default: that of the recipe's file)"),
 }
 SHORT_NAMES = {"data.download": "download", "model.precision": "precision", "train.profile": "profile"}
 NETWORK_OPTIONS = "model.options"
@@ -129,6 +129,6 @@ def _check_choices(config: RunConfig, given: Mapping[str, Any]) -> None:
             users = options_of(owner)[key].used_by
             if users and (chosen := getattr(config, section).name) not in users:
                 raise UsageError(
-                    f"--{section}.{key} means nothing to {section}.name {chosen}, only to {', '.join(users)}; "
+                    f"--{section}.{key} has no effect with {section}.name {chosen}, only with {', '.join(users)}; "
                     f"leave it out, or choose --{section}.name"
                 )

@@ -38,8 +38,8 @@ class ModelConfig(CheckedOptions):
     )
     freeze: str | None = option(
         None,
-        "what training leaves as it is: head-only, all but the last layer; or a regular expression, the variables "
-        "whose names it matches somewhere",
+        "what training does not change: head-only for all but the last layer, or a regular expression for the "
+        "variables whose names contain a match",
     )
     weight_decay: float = option(0.0005, "L2 coefficient", NOT_NEGATIVE)
     weight_decay_on: Literal["all", "weights"] = option("all", "decay all trained variables, or only weights")
@@ -97,12 +97,10 @@ class ScheduleConfig(CheckedOptions):
         used_by=("patience",),
     )
     learning_rate_decay: float = option(
-        0.1, "what the rate is multiplied by", fields.FACTOR, used_by=("patience", "steps")
+        0.1, "factor by which the rate is multiplied", fields.FACTOR, used_by=("patience", "steps")
     )
     min_learning_rate: float = option(0.0, "the smallest rate", NOT_NEGATIVE, used_by=("patience", "cosine"))
-    eps: float = option(
-        1e-8, "the smallest change of the rate that is made", NOT_NEGATIVE, used_by=("patience",)
-    )
+    eps: float = option(1e-8, "a smaller change of the rate is not made", NOT_NEGATIVE, used_by=("patience",))
     boundaries: tuple[int, ...] = option(
         (), "updates after which the rate is lowered", fields.ASCENDING, used_by=("steps",)
     )
@@ -137,15 +135,15 @@ class TrainConfig(CheckedOptions):
         320, "epochs of num_examples // batch_size updates; auto: by the size of the set", POSITIVE, auto=True
     )
     linear_probe: bool = option(
-        False, "first fit a new last layer to the features of the loaded layers, by a logistic regression"
+        False, "first fit a new last layer to the features of the loaded layers, by logistic regression"
     )
     select: Literal["best", "last"] = option("best", "test the weights of the best epoch, or of the last")
     augment_train: bool = option(True, "train on random crops and reflections instead of centre crops")
     augment_pred: bool = option(True, "score the validation set with all crops of a test")
-    test_crops: Literal["all", "one"] = option("all", "test with all crops, or only the one of the centre")
+    test_crops: Literal["all", "one"] = option("all", "test with all crops, or only with the centre crop")
     evaluator: str = option(
         "accuracy",
-        "what scores an epoch: accuracy, error_rate, top5_accuracy, macro_f1, balanced_accuracy, roc_auc, log_loss",
+        "metric of an epoch: accuracy, error_rate, top5_accuracy, macro_f1, balanced_accuracy, roc_auc, log_loss",
     )
     class_weights: Literal["none", "balanced"] = option(
         "none",
@@ -158,7 +156,7 @@ class TrainConfig(CheckedOptions):
         0, "TensorFlow's threads, 0 for one per core; another number changes the last bits", NOT_NEGATIVE
     )
     sync_batch_norm: bool = option(
-        False, "let batch norm use the statistics of whole batches, where several workers divide them"
+        False, "let batch norm use the statistics of whole batches if several workers divide them"
     )
     save_every_steps: int | None = option(None, "also save a checkpoint every so many updates", POSITIVE)
     keep_checkpoints: int = option(2, "newest checkpoints to keep, besides the best", POSITIVE)

@@ -1,4 +1,4 @@
-"""What stands in for `Workers` where a process trains alone: it sums nothing, and adds nothing to the graph."""
+"""Stand in for `Workers` in a process that trains alone: sum nothing, and add nothing to the graph."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +46,7 @@ class Alone:
         """Wait for the others a last time; from now on every worker may leave."""
 
     def weight(self) -> tf.Tensor | None:
-        """Return the weight of this worker's loss in that of the whole batch, float32; None for 1."""
+        """Return the weight of this worker's loss in the loss of the whole batch, float32; None for 1."""
         return None
 
     def summed(self, gradients: Sequence[Any]) -> list[Any]:
@@ -69,7 +69,7 @@ class Alone:
         return dataset
 
     def gather(self, rows: np.ndarray, count: int) -> np.ndarray:
-        """Return the rows of all workers, (count, ...), given those of this one in its share of `count`."""
+        """Return the rows of all workers, (count, ...), given the rows of this worker's share of `count`."""
         return rows
 
     def from_chief(self, value: Any) -> Any:

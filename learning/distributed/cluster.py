@@ -1,4 +1,4 @@
-"""Who the workers of a run are: told by TF_CONFIG, or by Slurm's variables. Imports no TensorFlow."""
+"""Find out who the workers of a run are, from TF_CONFIG or Slurm's variables. Imports no TensorFlow."""
 
 import json
 import re
@@ -113,7 +113,7 @@ def _of_tf_config(text: str) -> tuple[tuple[str, ...], int]:
 def _of_slurm(environment: Mapping[str, str]) -> tuple[tuple[str, ...], int]:
     """Return the addresses and the index of this process, from the variables that srun sets.
 
-    TensorFlow's SlurmClusterResolver does not serve: without GPUs it fails, and it sorts the nodes by their names,
+    TensorFlow's SlurmClusterResolver cannot be used: without GPUs it fails, and it sorts the nodes by their names,
     so that node10 comes before node9, unlike the tasks.
     """
     try:

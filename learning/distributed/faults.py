@@ -18,11 +18,10 @@ ADVICE = "the last checkpoint is whole: start all workers again, with --resume a
 
 
 class Watch:
-    """A thread that looks whether the other workers still listen.
+    """A thread that checks whether the other workers still listen.
 
-    TensorFlow itself notices the end of a worker only if that has taken part in the sum that the others wait for,
-    and not if its machine was switched off. When a worker is lost, the sessions are closed, which ends what they
-    run.
+    TensorFlow itself notices the end of a worker only if this worker took part in the sum that the others wait for,
+    and not if its machine was switched off. When a worker is lost, the sessions are closed, which ends their runs.
     """
 
     def __init__(self, cluster: Cluster) -> None:

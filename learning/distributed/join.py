@@ -22,7 +22,7 @@ PACKAGES = ("datasets", "models", "learning")
 
 @contextlib.contextmanager
 def joined(cluster: Cluster | None, config: RunConfig) -> Iterator[Alone]:
-    """Yield this process's part in a cluster; without one, that of a process that trains alone.
+    """Yield this process's part in a cluster or, without a cluster, as a process that trains alone.
 
     Workers other than the chief log no warnings in the block, since the chief has the same ones.
 
@@ -40,7 +40,7 @@ def joined(cluster: Cluster | None, config: RunConfig) -> Iterator[Alone]:
 
 
 def versions() -> dict[str, Any]:
-    """Return the versions of what computes."""
+    """Return the versions of the software that computes."""
     return {
         "sessionnet": own_version(),
         "TensorFlow": tf.__version__,
@@ -50,7 +50,7 @@ def versions() -> dict[str, Any]:
 
 
 def options(config: RunConfig) -> dict[str, Any]:
-    """Return the options by their names, without those that may differ from worker to worker."""
+    """Return the options by their names, except for those that may differ between workers."""
     sections = {key: value for key, value in config.as_dict().items() if isinstance(value, dict)}
     names = {f"{key}.{name}": value for key, values in sections.items() for name, value in values.items()}
     return {name: value for name, value in names.items() if name not in (*PLACES, "train.threads")}

@@ -1,7 +1,7 @@
-"""The ports of the workers: is one free, does a worker answer, and who else could reach it.
+"""Check the ports of the workers: whether one is free, whether a worker answers, and who else could reach it.
 
-TensorFlow's server listens on all addresses of the machine, whatever its own address is, and does whatever anybody
-who connects asks for. It has no option for either.
+TensorFlow's server listens on all addresses of the machine, whatever its own address is, and obeys anyone who
+connects. It has no option to change either.
 """
 
 import contextlib
@@ -84,13 +84,13 @@ def check_exposure(cluster: Cluster) -> None:
     _, port = host_and_port(cluster.address)
     if public and not cluster.allow_open:
         raise UsageError(
-            f"TensorFlow would listen on port {port} of {public[0]}, a public address, and obey anybody who "
-            f"connects; keep strangers out by a firewall, and then set {ALLOW_OPEN}=1 (launch: "
+            f"TensorFlow would listen on port {port} of {public[0]}, a public address, and obey anyone who "
+            f"connects; keep strangers out with a firewall, then set {ALLOW_OPEN}=1 (launch: "
             "--allow-open-network); see SECURITY.md"
         )
     if cluster.is_chief and any(not ipaddress.ip_address(address).is_loopback for address in own):
         logger.warning(
-            "TensorFlow's servers listen on all network interfaces, here on port %d, and obey anybody who "
+            "TensorFlow's servers listen on all network interfaces, here on port %d, and obey anyone who "
             "connects; train on trusted networks only, see SECURITY.md", port,
         )  # fmt: skip
 

@@ -1,8 +1,8 @@
 """Sums over all workers inside the graph, by TensorFlow's collective operations.
 
-Every worker builds the same graph, so that the n-th sum of one is the n-th sum of all. A run of a graph with these
-operations needs RUN_OPTIONS: they number the runs that the workers make together, and the runs that one of them
-makes alone do not count.
+Every worker builds the same graph, so the n-th sum is the same on all workers. Runs of a graph with these
+operations need RUN_OPTIONS: they number the runs that the workers make together; runs that a worker makes alone do
+not count.
 """
 
 import itertools

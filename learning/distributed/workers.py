@@ -29,7 +29,7 @@ LOADING = 24 * 3600.0  # seconds that a worker may need before it trains, to fet
 
 
 class Workers(Alone):
-    """The part of this process in a cluster.
+    """This process's part in a cluster.
 
     :param threads: TensorFlow's threads, 0 for one per core.
     :param bucket_bytes: see `Reduction`.
@@ -138,8 +138,8 @@ class Workers(Alone):
         rows = self._of_each([checksum])
         if wrong := np.flatnonzero(rows[:, 0] != rows[0, 0]).tolist():
             raise ClusterError(
-                f"{named(self._cluster, [self._cluster.addresses[wrong[0]]])} has other weights than worker 0, and "
-                "nothing of them was saved: its processor, its memory or its version of TensorFlow computes "
+                f"{named(self._cluster, [self._cluster.addresses[wrong[0]]])} has different weights from worker 0, "
+                "and they were not saved: its processor, its memory or its version of TensorFlow computes "
                 "something else; leave it out, and resume"
             )
 

@@ -81,7 +81,7 @@ def finite_score(evaluator: str, labels: np.ndarray, pred: np.ndarray) -> float 
 def _scores(
     dataset: DataSet, truth: np.ndarray, pred: np.ndarray, evaluator: str, crops: int, start: float
 ) -> dict[str, Any]:
-    """Return what is known of one way of cropping, which began at `start`."""
+    """Return the scores of one way of cropping, which began at `start`."""
     return {
         "crops": crops,
         "accuracy": float(accuracy_score(truth, pred.argmax(axis=1))),

@@ -1,8 +1,8 @@
-"""Find images whose labels may be wrong: those that a network which was not trained on them sees otherwise.
+"""Find images whose labels may be wrong, because a network that was not trained on them disagrees.
 
 The images are ranked as in confident learning (Northcutt, Jiang & Chuang 2021, section 3.2), by the margin between
-the probability of the label and that of the best other class. cleanlab's ranking is no better: of digits with 5%
-wrong labels, both have the same share of them at the top. It would bring pandas for a sort.
+the probability of the label and that of the best other class. cleanlab's ranking is no better: on digits with 5%
+wrong labels, both find the same share of them at the top. It would add pandas for a sort.
 """
 
 from typing import Any
@@ -15,13 +15,13 @@ MOST_LISTED = 16  # in the results; the table holds all
 
 
 def suspected_labels(images: PredictedImages) -> list[dict[str, Any]]:
-    """Return the images that are not recognised as what their labels say, the most suspicious first.
+    """Return the images whose predicted class differs from their label, the most suspicious first.
 
     Images whose probabilities are not numbers are left out.
 
-    :param images: which the network was not trained on.
-    :return: file, label, suggested (the class that was predicted), probability of that, label_probability, and
-        margin, the difference of the two, largest first.
+    :param images: images that the network was not trained on.
+    :return: file, label, suggested (the predicted class), its probability, label_probability, and margin, the
+        difference of the two, largest first.
     """
     probabilities, rows = images.probabilities, np.arange(len(images.truth))
     predicted = images.predicted

@@ -1,4 +1,4 @@
-"""What a test predicted for each image, and the table of it."""
+"""The predictions of a test for each image, and their table."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ NUM_BEST = 5
 
 
 class PredictedImages(NamedTuple):
-    """The N images of a test, with what was predicted for them."""
+    """The N images of a test, with their predictions."""
 
     files: Sequence[str]  # names, or numbers from 0 for images without names
     truth: np.ndarray  # (N,) classes

@@ -1,7 +1,7 @@
 """Score the network on its own training images as on new ones, to see whether it overfits.
 
-The figures of training itself do not show that: they are of augmented images, with dropout, and of weights that
-were still changing.
+The scores of training itself do not show that: they come from augmented images, dropout and weights that were still
+changing.
 """
 
 import json
@@ -39,5 +39,5 @@ def score_training(
 
 
 def write_training_score(found: dict[str, Any], path: Path) -> None:
-    """Write the result of `score_training`, and of which epoch the weights are, as JSON."""
+    """Write the result of `score_training` and the epoch of the weights as JSON."""
     write_text(path, json.dumps(found, indent=1))

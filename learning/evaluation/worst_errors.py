@@ -30,14 +30,14 @@ def worst_errors(images: PredictedImages) -> np.ndarray:
 def write_errors(
     sess: v1.Session, model: ConvNet, dataset: DataSet, images: PredictedImages, folder: Path
 ) -> list[dict[str, Any]]:
-    """Write a picture of each of the worst errors, and return what is known of them.
+    """Write a picture of each of the worst errors, and return a description of each.
 
-    A picture shows the centre crop and, beside it, what speaks there for the predicted class, by Grad-CAM. If the
+    A picture shows the centre crop and, beside it, the regions that support the predicted class (Grad-CAM). If the
     network has no feature map, there is only the crop.
 
     :param dataset: the tested images.
     :param folder: for the pictures; it is replaced, or removed if there are no errors.
-    :return: file, true, predicted, probability, and picture, its path from the folder that `folder` is in.
+    :return: file, true, predicted, probability, and picture, its path relative to the parent of `folder`.
     :raises StorageError: they cannot be written.
     """
     indices = worst_errors(images)

@@ -1,11 +1,11 @@
-"""Ask an export for its answers, as a program does that has nothing of this project.
+"""Ask an export for its answers, as a program without this project does.
 
     python -I answer.py FORMAT EXPORT QUESTIONS.npz ANSWERS.npz
 
 This file is copied to an empty folder and run there in isolated mode, so it imports nothing of the project.
 QUESTIONS has `images`, uint8 (N, H, W, C), and for a SavedModel `files`, the bytes of files one after the other,
-and `ends`, where each ends. ANSWERS gets `probabilities`, float32 (N, K), and `class_names`, (K,); of a SavedModel
-also `classes`, (N,), and the same of its signature `encoded`, with its decoded `pixels`.
+and `ends`, where each ends. ANSWERS gets `probabilities`, float32 (N, K), and `class_names`, (K,); for a SavedModel
+also `classes`, (N,), and the same for its signature `encoded`, with the decoded `pixels`.
 """
 
 import json

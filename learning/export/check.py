@@ -70,7 +70,7 @@ def checked(
 
 
 def ask(kind: str, export: Path, images: np.ndarray, files: Sequence[bytes]) -> Answers:
-    """Return what an export answers in a process of its own, see `learning.export.answer`.
+    """Return what an export answers in a separate process, see `learning.export.answer`.
 
     :raises ExportError: it cannot be loaded or computed there.
     """
@@ -144,7 +144,7 @@ def agreement(expected: np.ndarray, found: np.ndarray) -> dict[str, Any]:
 
 
 def compare_accuracy(expected: np.ndarray, found: np.ndarray, labels: np.ndarray | None) -> dict[str, Any]:
-    """Return what is lost by computing with integers.
+    """Return the loss of accuracy from computing in integers.
 
     :param expected: (N, K), the run's own probabilities. found: those of the export.
     :param labels: int (N,), the true classes; None: they are not known, and the run's answers count as true.

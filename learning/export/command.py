@@ -39,7 +39,7 @@ def export() -> None:
 
 
 def _lines(report: dict[str, Any]) -> list[str]:
-    """Return what a report says of the size and of the check."""
+    """Return what a report says about the size and the check."""
     check, size = report["check"], sum(file["bytes"] for file in report["files"].values())
     lines = [f"  {size / 1e6:.1f} MB; checked with {check['images']} images ({check['source']}):"]
     if "accuracy" in check and check["has_labels"]:
@@ -79,12 +79,14 @@ def _parse() -> argparse.Namespace:
         "--output",
         type=expanded,
         metavar="DIR",
-        help="where each format gets a folder of its name (default: RUN/export; of a published run "
+        help="folder for the exports, with a subfolder for each format (default: RUN/export; for a published run "
         "runs/exports/NAME)",
     )
-    parser.add_argument("--int8", action="store_true", help="tflite: compute with integers alone")
+    parser.add_argument("--int8", action="store_true", help="tflite: compute in integers only")
     parser.add_argument(
-        "--ten-crop", action="store_true", help="average over all test crops, usually ten: slower, better"
+        "--ten-crop",
+        action="store_true",
+        help="average over all test crops, usually ten: slower, more accurate",
     )
     parser.add_argument(
         "--calibrated", action="store_true", help="divide the logits by the temperature that test.py fitted"
@@ -92,7 +94,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--check",
         metavar="DIR",
-        help="images to check with, which need no labels (default: those that the run held out)",
+        help="images to check with, labelled or not (default: those that the run held out)",
     )
     arguments = parser.parse_args()
     arguments.formats = list(dict.fromkeys(arguments.formats or ["saved_model"]))

@@ -8,10 +8,10 @@ from datasets.options.loading import Fit
 
 
 class Quantization(NamedTuple):
-    """What it takes to replace numbers by integers.
+    """What is needed to convert an export to integers.
 
     :ivar graph: GraphDef of `learning.export.inference_graph` for float32 images in [0, 255].
-    :ivar images: uint8 (M, H, W, C), from which the range of every tensor is taken.
+    :ivar images: uint8 (M, H, W, C), which set the range of every tensor.
     """
 
     graph: Any
@@ -26,8 +26,8 @@ class Contents(NamedTuple):
     :ivar image_shape: (H, W, C) of the images that it takes.
     :ivar resize: how images of another shape were resized, see `datasets.images.resizing`.
     :ivar num_crops: windows of each image, whose probabilities are averaged.
-    :ivar temperature: that the logits are divided by; None: they are not.
-    :ivar quantization: of an export that computes with integers.
+    :ivar temperature: by which the logits are divided, or None.
+    :ivar quantization: for an export that computes in integers.
     """
 
     graph: Any

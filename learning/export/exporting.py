@@ -64,7 +64,7 @@ def export_run(
 
     :param formats: keys of `learning.export.formats.table.FORMATS`.
     :param output: the folder that gets one folder for each format; None: see `planned_folders`.
-    :param int8: let the TFLite export compute with integers alone; its folder is tflite-int8.
+    :param int8: let the TFLite export compute in integers only; its folder is tflite-int8.
     :param ten_crop: average over all test crops instead of taking the centre crop.
     :param is_calibrated: divide the logits by the run's temperature, see `learning.inference.temperature`.
     :param check_dir: images to check the exports with in place of those that the run held out.

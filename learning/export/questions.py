@@ -1,4 +1,4 @@
-"""Choose the images that an export is checked with."""
+"""Choose the images for the check of an export."""
 
 import contextlib
 import io
@@ -26,7 +26,7 @@ MOST_EXAMPLES = 200  # images that the ranges of a quantization are taken from
 
 
 class Questions(NamedTuple):
-    """Images that an export is asked for.
+    """Images with which an export is checked.
 
     :ivar images: uint8 (N, H, W, C), resized as the run's were.
     :ivar names: N names for messages. labels: int (N,), or None if they are not known.
@@ -182,7 +182,7 @@ def _reader(data_dir: str | None) -> Callable[[str], bytes]:
 
 
 def _original(read: Callable[[str], bytes], name: str) -> bytes | None:
-    """Return a file that TensorFlow decodes alike, a JPEG or PNG of 8 bits without a colour profile, or None."""
+    """Return a file that TensorFlow decodes to the same pixels (8-bit JPEG or PNG without a profile), or None."""
     try:
         content = read(name)
         _, facts = inspect_image(content)

@@ -1,4 +1,4 @@
-"""Hide what TensorFlow and its converters say about themselves."""
+"""Hide the messages of TensorFlow and its converters."""
 
 import contextlib
 import logging

@@ -20,7 +20,7 @@ MADE_SMALL = ("digits", "mnist", "cifar10")  # whose images have no more pixels
 
 
 def advice(files: RunFiles) -> list[str]:
-    """Return suggestions, the most useful first; nothing where no figure of the run supports one."""
+    """Return suggestions that the figures of the run support, the most useful first."""
     tested = files.tested
     if tested is None:
         return []
@@ -39,7 +39,7 @@ def _about_classes(files: RunFiles, tested: Tested) -> list[str]:
         return []
     counts = files.run.info.get("class_counts", {}).get("train")
     names = ", ".join(f"'{escape_name(found.name)}'" for found in weak[:3])
-    look = "; look first at the worst errors below, whose labels may be wrong" if tested.errors else ""
+    look = "; check the worst errors below first, since their labels may be wrong" if tested.errors else ""
     found = [f"More training images of {names}{look}."]
     if not counts or len(counts) != len(tested.class_names):
         return found
@@ -49,7 +49,7 @@ def _about_classes(files: RunFiles, tested: Tested) -> list[str]:
         listed = ", ".join(f"{counts[item.number]} of '{escape_name(item.name)}'" for item in small[:3])
         found = [
             f"More training images of the weak classes: there are {listed}, and "
-            f"{counts[counts > 0].mean():.0f} of a class on average."
+            f"{counts[counts > 0].mean():.0f} per class on average."
         ]
     if is_imbalanced(counts) and small and not is_balanced(files.run.config):
         found.insert(
@@ -76,7 +76,7 @@ def _against_overfitting(files: RunFiles) -> list[str]:
     if not config.train.augment_train or not config.data.redraw:
         found.append("Augmentation, --train.augment_train true: this run saw the same crops in every epoch.")
     if each < FEW_IMAGES and count:
-        found.append(f"More training images: there are {each:.0f} of a class on average.")
+        found.append(f"More training images: there are {each:.0f} per class on average.")
     is_photographs = config.data.name not in MADE_SMALL
     if config.model.init is None and "init" not in info and each < FEW_IMAGES and is_photographs:
         found.append(
@@ -111,7 +111,7 @@ def _against_underfitting(files: RunFiles) -> list[str]:
 
 
 def _about_tests(tested: Tested, num_val: int) -> list[str]:
-    """Return what the figures say of mirroring, of confidence, and of the size of the test."""
+    """Return suggestions about mirroring, confidence, and the size of the test."""
     found = []
     if hint := mirroring_hint(tested.raw):
         found.append(f"No mirror images, --data.reflect false: {hint.split(':')[0]}.")
@@ -121,7 +121,7 @@ def _about_tests(tested: Tested, num_val: int) -> list[str]:
     whole = interval(tested.num_right, tested.num_images)
     if not tested.is_seen and whole.high - whole.low > 0.1:
         found.append(
-            f"More {tested.split} images: {tested.num_images} leave the accuracy between {whole.low:.2f} and "
-            f"{whole.high:.2f}."
+            f"More {tested.split} images: {tested.num_images} only show that the accuracy is between "
+            f"{whole.low:.2f} and {whole.high:.2f}."
         )
     return found

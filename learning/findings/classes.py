@@ -1,4 +1,4 @@
-"""Find the classes that are recognised less often than the others."""
+"""Find the classes that are clearly recognised less often than the others."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ MOST_NAMED = 3
 
 
 class WeakClass(NamedTuple):
-    """A class that is recognised less often than the others, beyond chance."""
+    """A class that is clearly recognised less often than the others."""
 
     number: int
     name: str
@@ -25,8 +25,8 @@ class WeakClass(NamedTuple):
 def weak_classes(tested: Tested) -> list[WeakClass]:
     """Return the classes whose recall is below that of all other classes together, lowest first.
 
-    Their intervals do not overlap. As many classes are compared, each interval is as much wider (Bonferroni) as
-    keeps the chance of a single false alarm.
+    Their intervals do not overlap. Since many classes are compared, the intervals are wider (Bonferroni), so that a
+    false alarm is no more likely than in a single comparison.
     """
     matrix, names = tested.matrix, tested.class_names
     totals, right = matrix.sum(axis=1), matrix.diagonal()
@@ -51,20 +51,20 @@ def weakest(tested: Tested) -> str | None:
     counts = tested.matrix.sum(axis=1)
     counts = counts[counts > 0]
     if tested.num_right == tested.num_images:
-        return "Every one of them is recognised."
+        return "All of them are recognised."
     if weak := weak_classes(tested):
         named = [
             f"{quoted(found.name)}, {found.recall.right} of {found.recall.total} recognised (recall "
-            f"{found.recall}), most often taken for {quoted(found.taken_for)} ({found.times})"
+            f"{found.recall}), most often mistaken for {quoted(found.taken_for)} ({found.times})"
             for found in weak[:MOST_NAMED]
         ]
         more = f"; and {len(weak) - MOST_NAMED} more" if len(weak) > MOST_NAMED else ""
         return f"Weakest {'class' if len(weak) == 1 else 'classes'}: {'; '.join(named)}{more}."
     if counts.mean() < MIN_CLASS_IMAGES:
         return (
-            f"With {counts.mean():.0f} images of a class on average, weak classes cannot be told from chance."
+            f"With {counts.mean():.0f} images per class on average, weak classes cannot be told from chance."
         )
-    return "No class is recognised less often than the others beyond chance."
+    return "No class is clearly recognised less often than the others."
 
 
 def quoted(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Find whether a network overfits or underfits, by its training and its held-out images and by its curves."""
+"""Find out whether a network overfits or underfits, from its training and held-out images and its curves."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -40,25 +40,25 @@ def fit_of(files: RunFiles) -> Fit | None:
     gap = seen.share - new.share
     figures = (
         f"{seen.share:.4f} of {seen.total} training images and {new.share:.4f} of {new.total} {tested.split} "
-        "images are recognised, both by the centre crop"
+        "images, both by the centre crop"
     )
     if gap >= MIN_GAP and seen.low > new.high:
         harder = _harder_test(files, tested, new)
-        return Fit("overfits", seen, new, f"It overfits: {figures}.{harder}")
+        return Fit("overfits", seen, new, f"It overfits: it recognises {figures}.{harder}")
     if seen.high < WELL_FITTED:
-        return Fit("underfits", seen, new, f"It underfits: only {figures}.")
+        return Fit("underfits", seen, new, f"It underfits: it recognises only {figures}.")
     if unlearned := _unlearned(training, tested.class_names):
         return Fit("neglects", seen, new, unlearned)
     if gap >= MIN_GAP or max(new.high - new.low, seen.high - seen.low) > 4 * MIN_GAP:
-        unsure = f"{figures[0].upper()}{figures[1:]}; the intervals are too wide to say whether it overfits."
+        unsure = f"It recognises {figures}; the intervals are too wide to say whether it overfits."
         return Fit("unknown", seen, new, unsure)
-    return Fit("fits", seen, new, f"It neither overfits nor underfits: {figures}.")
+    return Fit("fits", seen, new, f"It neither overfits nor underfits: it recognises {figures}.")
 
 
 def _unlearned(training: TrainingScore, class_names: Sequence[str]) -> str:
-    """Return a sentence if training images of some classes are not recognised either, though most of all are.
+    """Return a sentence if some classes are not recognised even in training, although most images are.
 
-    That is so where nearly all images are of a few classes, which suffice for a high accuracy.
+    This happens if nearly all images belong to a few classes, which suffice for a high accuracy.
     """
     pairs = list(zip(training.num_right.tolist(), training.num_images.tolist(), strict=True))
     level = 1 - (1 - LEVEL) / len(pairs)
@@ -85,8 +85,8 @@ def _harder_test(files: RunFiles, tested: Tested, new: Interval) -> str:
     if val.low <= new.high or val.share - new.share < MIN_GAP:
         return ""
     return (
-        f" But the validation images, which it did not learn from either, are recognised more often ({val}), so "
-        "part of it is that the test images are harder, or come from elsewhere."
+        f" But it recognises validation images, which it did not learn from either, more often ({val}), so part of "
+        "the gap is that the test images are harder, or come from elsewhere."
     )
 
 
@@ -104,7 +104,8 @@ def loss_rise(files: RunFiles) -> str | None:
         return None
     return (
         f"The validation loss was lowest in epoch {lowest['epoch']} ({lowest['val_loss']:.4f}) and has risen to "
-        f"{last:.4f} since, while the training loss went on falling: the later epochs made it surer of its errors."
+        f"{last:.4f} since, while the training loss went on falling: the later epochs made it more confident in "
+        "its errors."
     )
 
 
@@ -122,7 +123,8 @@ def trend(files: RunFiles) -> str | None:
 def rise(files: RunFiles) -> tuple[float, float] | None:
     """Return the mean validation score in the third quarter of the epochs and in the last, if it improved.
 
-    By twice the standard error of an accuracy on so many images; None for metrics that are not shares.
+    The improvement must exceed twice the standard error of an accuracy on so many images. None for metrics that are
+    not shares.
     """
     evaluator = EVALUATORS[files.run.config.train.evaluator]()
     count = files.run.num_images.get("val", 0)

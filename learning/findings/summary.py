@@ -1,7 +1,7 @@
 """Say in sentences what the figures of a run show: how good it is and how sure that is, its weak classes, its fit.
 
-Every finding compares figures by their confidence intervals, and there is none where these overlap: what chance
-explains is not worth a sentence.
+Every finding compares figures by their confidence intervals. If these overlap, there is no finding: a difference
+that may be chance is not worth a sentence.
 """
 
 from collections.abc import Mapping
@@ -49,11 +49,9 @@ def progress(files: RunFiles) -> str | None:
     if (done >= planned or stopped) and files.tested is not None:
         return None
     if done >= planned or stopped:
-        state = f"Training is finished after {done} epochs, but not yet tested."
+        state = f"Training has finished after {done} epochs, but the network was not tested yet."
     else:
-        state = (
-            f"Training stands at epoch {done} of {planned}; train.py --resume continues it if it was stopped."
-        )
+        state = f"Training is at epoch {done} of {planned}; train.py --resume continues it if it was stopped."
     return f"{state} {_best_so_far(files, best)}".strip()
 
 
@@ -76,7 +74,7 @@ def _score_of(row: Mapping[str, Any]) -> Any:
 
 
 def score(tested: Tested, files: RunFiles) -> str:
-    """Return the accuracy with its interval, and what puts it into proportion."""
+    """Return the accuracy with its interval, and figures to compare it with."""
     found = interval(tested.num_right, tested.num_images)
     crops = int(tested.scores[-1].get("crops", 1))
     way = f"{crops} crops of each image" if crops > 1 else "the centre crop of each image"
@@ -99,9 +97,9 @@ def score(tested: Tested, files: RunFiles) -> str:
     if is_imbalanced(counts):
         parts.append(
             f"Always answering {quoted(tested.class_names[largest])} would be right for {always:.4f} of them; if "
-            f"every class counts the same, the accuracy is {balanced_accuracy(tested.matrix):.4f}."
+            f"all classes count the same, the accuracy is {balanced_accuracy(tested.matrix):.4f}."
         )
     elif found.low <= always:
         answer = quoted(tested.class_names[largest])
-        parts.append(f"That is not clearly better than always answering {answer}: {always:.4f}.")
+        parts.append(f"That is not clearly better than always answering {answer} ({always:.4f}).")
     return " ".join(parts)

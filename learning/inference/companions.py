@@ -1,4 +1,4 @@
-"""What predict.py writes of images beside their labels: pictures of what speaks for these, and features."""
+"""What predict.py writes besides labels: pictures of the regions that support them, and features."""
 
 import csv
 import re
@@ -23,7 +23,7 @@ FEATURES = "features"  # the key of `ConvNet.d` for what the last layer reads
 
 
 class Companion(Protocol):
-    """Makes more of the images that are labelled, such as pictures or features."""
+    """Writes more than labels, such as pictures or features."""
 
     def add(self, sess: Any, files: Sequence[str], dataset: DataSet, predictions: np.ndarray) -> None:
         """Take the next readable images: their names, themselves, and their probabilities (N, K)."""
@@ -35,7 +35,7 @@ class Companion(Protocol):
 class ExplainedFiles:
     """Pictures of the centre crops of images, each beside its class activation map.
 
-    :param folder: is made. The pictures that an earlier explanations.csv in it names are removed.
+    :param folder: is created. The pictures that an earlier explanations.csv in it names are removed.
     :param class_names: of the K classes.
     :param layer: see `GradCam`.
     :raises UsageError: the network has no such feature map.
@@ -90,13 +90,13 @@ def _remove_earlier(folder: Path) -> None:
 
 
 def picture_name(number: int, file: str) -> str:
-    """Return a file name with the image's number, which no other has, and the plain letters of its name."""
+    """Return a unique file name: the image's number and the plain letters of its name."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(file).stem)[:MOST_LETTERS]
     return f"{number:05}-{stem}.jpg"
 
 
 class Embedding:
-    """The values of one tensor, by the centre crop of each image, in a NumPy archive.
+    """The values of one tensor for the centre crop of each image, in a NumPy archive.
 
     :param path: of the archive, with files (N,) texts, values (N, ...) float32, and layer.
     :param layer: a key of `model.d`, whose tensor has the images as its first axis; None: 'features', which the

@@ -1,4 +1,4 @@
-"""Show which parts of an image speak for a class: Grad-CAM, and pictures of its maps."""
+"""Show which parts of an image support a class: Grad-CAM, and pictures of its maps."""
 
 from learning.machine.session import tf, v1  # before any other module imports TensorFlow
 
@@ -24,7 +24,7 @@ class GradCam:
     The map is the ReLU of the weighted sum of the channels (eq. 2), resized to the input bilinearly and divided by
     its largest value.
 
-    The graph gets a few tensors more, once. They are computed with `is_train` false.
+    A few tensors are added to the graph, once. They are computed with `is_train` false.
 
     :param layer: a key of `model.d`, one of `feature_maps`; None: the last one.
     :ivar layer: that key.
@@ -51,13 +51,13 @@ class GradCam:
     def maps(
         self, sess: v1.Session, images: np.ndarray, classes: np.ndarray, *, batch_size: int = 32
     ) -> np.ndarray:
-        """Return where each image speaks for the given class.
+        """Return which parts of each image support the given class.
 
         :param images: (N, H, W, C) of the network's input size, uint8 in [0, 255] or float in [0, 1].
         :param classes: (N,) class numbers.
         :param batch_size: the most images in one run of the graph.
-        :return: float32 (N, H, W) in [0, 1]: 1 at the strongest place of each image; all 0 if no place speaks for
-            the class, or its logit is not a number.
+        :return: float32 (N, H, W) in [0, 1]: 1 at the strongest place of each image; all 0 if no part supports the
+            class, or its logit is not a number.
         """
         parts = [np.empty((0, *self._model.input_shape[:2]), np.float32)]
         for start in range(0, len(images), batch_size):

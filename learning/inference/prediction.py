@@ -52,7 +52,7 @@ def predict_run(
     :param ten_crop: average over all test crops, which is slower and better.
     :param top_k: number of classes in each row.
     :param calibrated: give probabilities with the run's temperature, see `read_temperature`.
-    :param explain: a folder for pictures of what speaks for the classes, see `ExplainedFiles`.
+    :param explain: a folder for pictures of the regions that support the classes, see `ExplainedFiles`.
     :param embed: a file for a tensor of the images, see `Embedding`.
     :param layer: the tensor for `explain` and `embed`; None: the last feature map, and the features.
     :raises UsageError: the network has no such tensor.

@@ -39,7 +39,7 @@ def use_temperature(model: ConvNet, temperature: float) -> None:
 
 
 def write_temperature(folder: Path, fitted: Temperature, epoch: int) -> str:
-    """Write calibration.json, also where there is no temperature, and return its name.
+    """Write calibration.json, even if there is no temperature, and return its name.
 
     :param epoch: whose weights it was fitted for.
     """

@@ -68,6 +68,6 @@ def advise_kernels() -> None:
     asked = kernel_variables(os.environ, instructions())
     if asked and kernels() == EIGEN and _gpu() is None:
         logger.warning(
-            "TensorFlow has left its oneDNN kernels off, with which convolutions are up to twice as fast on this "
+            "TensorFlow has not enabled its oneDNN kernels, which make convolutions up to twice as fast on this "
             "processor; set %s=1 in the environment before TensorFlow is imported", SWITCH,
         )  # fmt: skip

@@ -65,8 +65,8 @@ def check_precision(precision: str) -> None:
     if precision == "bfloat16" and not tf.config.list_physical_devices("GPU"):
         if bfloat16_fails():
             raise UsageError(
-                f"bfloat16 cannot be computed here: ONEDNN_MAX_CPU_ISA is {onednn_limit(os.environ)}, with which "
-                "oneDNN has none; unset the variable, or train with --precision float32"
+                f"bfloat16 cannot be computed here: ONEDNN_MAX_CPU_ISA is {onednn_limit(os.environ)}, which "
+                "excludes it; unset the variable, or train with --precision float32"
             )
         if lack := bfloat16_lack(os.environ, kernels()):
             _warn_of_emulation(lack)

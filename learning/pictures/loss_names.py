@@ -1,4 +1,4 @@
-"""Name the losses of a run, so that curves are not compared that cannot be."""
+"""Name the losses of a run, so that nobody compares curves that cannot be compared."""
 
 from learning.config.run_config import RunConfig
 
@@ -6,7 +6,7 @@ VALIDATION = "validation, cross-entropy"
 
 
 def training_loss_name(config: RunConfig) -> str:
-    """Say what is in the loss that is trained on; the loss of validation is the cross-entropy alone."""
+    """Describe the training loss; the validation loss is the cross-entropy alone."""
     model, train = config.model, config.train
     parts = {
         "weight decay": model.weight_decay > 0,

@@ -1,6 +1,6 @@
-"""Draw charts as SVG that stands inside an HTML page and takes the page's colours, in the dark as in the light.
+"""Draw charts as SVG inside an HTML page, in the page's colours for dark and light mode.
 
-They are text of some kilobytes and take milliseconds, so that a page can be written after each epoch;
+They are a few kilobytes of text and take milliseconds, so that a page can be written after each epoch;
 `learning.pictures.plots` draws the pictures that are files of their own.
 """
 

@@ -1,4 +1,4 @@
-"""Put runs side by side: their scores, best first, the options that differ, and their curves over each other."""
+"""Put runs side by side: their scores, best first, the options that differ, and their curves in one chart."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -129,14 +129,12 @@ def _warnings(runs: Mapping[str, RunFiles]) -> list[str]:
     """Return why the scores of these runs may not be comparable."""
     tested = {name: files for name, files in runs.items() if files.tested is not None}
     facts: dict[str, Callable[[RunFiles], Any]] = {
-        "CLASSES DIFFER, so their scores are of different tasks": lambda files: files.run.class_names,
+        "CLASSES DIFFER, so the runs solve different tasks": lambda files: files.run.class_names,
         "TEST SETS DIFFER, so their scores cannot be compared": _test_set,
         "DATA DIFFER (the pixels, the labels or the split), so part of a difference may come from the images": (
             lambda files: files.run.info.get("data_fingerprint")
         ),
-        "SCORES CHOSE BY DIFFERENT EVALUATORS; the order is by accuracy": (
-            lambda files: files.run.config.train.evaluator
-        ),
+        "EVALUATORS DIFFER, so the order is by accuracy": lambda files: files.run.config.train.evaluator,
     }
     found = [
         f"{what}: {_grouped(groups)}."
@@ -148,7 +146,7 @@ def _warnings(runs: Mapping[str, RunFiles]) -> list[str]:
 
 
 def _test_set(files: RunFiles) -> tuple[Any, ...]:
-    """Return what must be the same where two runs were tested on the same images."""
+    """Return what must be the same if two runs were tested on the same images."""
     tested = files.tested
     if tested is None:
         return ()
@@ -168,7 +166,7 @@ def _grouped(groups: Sequence[Sequence[str]]) -> str:
 
 
 def _notes(runs: Mapping[str, RunFiles]) -> list[str]:
-    """Return which runs are not beaten beyond chance by the best one, if they were tested on the same images."""
+    """Return which runs the best one does not clearly beat, if they were tested on the same images."""
     tested = [(name, files) for name, files in runs.items() if files.tested is not None]
     if len(tested) < 2:
         return []
@@ -183,7 +181,7 @@ def _notes(runs: Mapping[str, RunFiles]) -> list[str]:
         return []
     named = ", ".join(map(escape_name, near))
     return [
-        f"The 95% interval of {escape_name(best)} overlaps with that of {named}: chance may have ordered them."
+        f"The 95% interval of {escape_name(best)} overlaps with that of {named}: their order may be chance."
     ]
 
 

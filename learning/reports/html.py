@@ -1,4 +1,4 @@
-"""Write one HTML file, which needs no other file and no script, from sections of text, tables and pictures."""
+"""Write one HTML file, without other files or scripts, from sections of text, tables and pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ MAX_PICTURE_BYTES = 16 * 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """The bytes of a PNG or JPEG file, which the page will contain."""
+    """The bytes of a PNG or JPEG file that the page contains."""
 
     data: bytes = field(repr=False)
     caption: str
@@ -42,7 +42,7 @@ class Shaded:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of a page: a heading, then what is given of lines, charts, pictures, a table and text."""
+    """A part of a page: a heading, then lines, charts, pictures, a table and text, if given."""
 
     heading: str  # also in the table of contents
     lines: Sequence[str] = ()  # a paragraph each
@@ -73,7 +73,7 @@ def write_page(path: str | Path, *, title: str, sections: Sequence[Section]) -> 
 
 
 def read_picture(path: Path, caption: str) -> Picture | None:
-    """Return a PNG or JPEG file as a picture; None if there is no such file, or it is larger than a page bears."""
+    """Return a PNG or JPEG file as a picture; None if there is no such file, or it is too large for a page."""
     if not path.is_file() or path.stat().st_size > MAX_PICTURE_BYTES:
         return None
     data = path.read_bytes()

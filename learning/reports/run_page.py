@@ -27,13 +27,13 @@ COLUMNS = {
 NUM_NAMES = 10  # classes that the table of facts names
 NUM_VARIABLES = 6  # new variables that it names
 PICTURES = {  # caption by file
-    "augmented-forms.png": "A training image as tests crop it, and in the forms of the first eight epochs",
+    "augmented-forms.png": "A training image as tests crop it, and as the first eight epochs show it",
     "augmented.png": "Some training images as the network sees them in the first epoch",
 }
 
 
 def write_run_page(folder: Path) -> Path:
-    """Write index.html of a run, which contains its pictures. What is not known yet is left out.
+    """Write index.html of a run, with its pictures inside. Sections without figures yet are left out.
 
     :param folder: a run directory.
     :return: the page.
@@ -91,7 +91,7 @@ def _start(run: RunDirectory) -> str:
     """Say which weights training started from, and which of them it changed."""
     found = run.info.get("init")
     if not isinstance(found, Mapping):
-        return "random at the start"
+        return "random initial weights"
     parts = [f"loaded from {found.get('source')} ({found.get('form')}): {found.get('loaded')} variables"]
     if new := found.get("new"):
         named = ", ".join(map(str, new[:NUM_VARIABLES])) + (", ..." if len(new) > NUM_VARIABLES else "")

@@ -32,8 +32,8 @@ def neglect_hint(results: dict[str, Any]) -> str | None:
     rest = len(neglected) - MOST_NAMED
     more = f", and {rest} more" if rest > 0 else ""
     return (
-        f"few images are recognised of some classes: {', '.join(named)}{more}; add images, or weight small classes "
-        "with --train.class_weights balanced"
+        f"some classes are rarely recognised: {', '.join(named)}{more}; add images, or weight small classes with "
+        "--train.class_weights balanced"
     )
 
 

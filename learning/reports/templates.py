@@ -19,7 +19,7 @@ def page_text(
     """Return HTML in which texts are escaped, without what UTF-8 cannot encode, such as in the name of a folder.
 
     :param template: a Jinja file.
-    :param values: by their names in the template; one that it uses and that is missing is an error.
+    :param values: by their names in the template; a missing one is an error.
     :param filters: of the template, as are `tests`, besides Jinja's.
     """
     environment = jinja2.Environment(

@@ -41,12 +41,10 @@ def _errors(tested: Tested, folder: Path) -> Section | None:
     errors = tested.errors
     if not errors:
         return None
-    which = (
-        "The only error." if len(errors) == 1 else f"The {len(errors)} errors that the network was surest of."
-    )
+    which = "The only error." if len(errors) == 1 else f"The network's {len(errors)} most confident errors."
     line = (
-        f"{which} Where a map is beside the image, it shows what "
-        "spoke for the predicted class. If the network is right, the label is wrong."
+        f"{which} A map beside an image shows which regions support the predicted class. Where the network is "
+        "right, the label is wrong."
     )
     found = [(error, _picture(error, folder)) for error in errors]
     pictures = [picture for _, picture in found if picture is not None]
@@ -143,14 +141,14 @@ def _calibration(tested: Tested) -> Section | None:
     ]
     if found["temperature"] is not None:
         calibrated = found["ece_calibrated"]
-        after = "" if calibrated is None else f", which leaves an error of {calibrated:.4f}"
+        after = "" if calibrated is None else f", with which the error is {calibrated:.4f}"
         lines.append(
-            f"Temperature {found['temperature']:.4f}, fitted on the validation images{after}; above 1 it makes "
-            "probabilities less extreme."
+            f"Temperature {found['temperature']:.4f}, fitted on the validation images{after}. A temperature "
+            "above 1 makes probabilities less extreme."
         )
     caption = (
-        "Accuracy of the centre crops by probability. The fuller the colour, the more images; on the dashed line, "
-        "both agree."
+        "Accuracy of the centre crops by probability. The stronger the colour, the more images; on the dashed "
+        "line, probability and accuracy agree."
     )
     return Section(
         heading="Calibration", lines=lines, charts=[reliability_diagram(found["bins"], caption=caption)]

@@ -162,7 +162,7 @@ def _make_way(path: Path) -> None:
         return
     if not _saved_nothing(path, entries):
         raise DirectoryInUseError(
-            f"{path} is not empty; go on with its run by --resume {path} (in a program resume=True), or choose "
+            f"{path} is not empty; continue its run with --resume {path} (in a program resume=True), or choose "
             "another with --run-dir"
         )
     logger.warning("the run in %s ended before its first checkpoint; a new one takes its place", path)

@@ -21,7 +21,7 @@ MOST_TESTS = 20  # further results whose scores are read, the newest ones
 
 
 class WrongPrediction(NamedTuple):
-    """One of the errors that the network was surest of."""
+    """One of the network's most confident errors."""
 
     file: str
     true: str

@@ -1,4 +1,4 @@
-"""The configuration of a run that goes on from another: resumed with options that may change, or new with any."""
+"""The configuration of a run that continues another: a resume may change some options, a new run any."""
 
 from collections.abc import Mapping
 from typing import Any

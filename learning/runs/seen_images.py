@@ -1,4 +1,4 @@
-"""Keep digests of a run's training images in its folder, so that a test on the same images is noticed.
+"""Keep digests of a run's training images in its folder, to notice a test on the same images.
 
 The file has 8 bytes for each training image, in ascending order: 200 KB for 25,000 images. The chance that two of
 that many different images have the same digest is 1 in 10^10.
@@ -61,7 +61,7 @@ def count_seen(run: RunDirectory, digests: np.ndarray) -> int | None:
 
 
 def warn_of_seen(init: str | None, splits: Splits) -> None:
-    """Warn of held-out images on which a run that a new one starts from was trained, or one that it started from.
+    """Warn of held-out images that an earlier run was trained on, if a new run starts from its weights.
 
     Images that were decoded at another size are not recognised.
 
@@ -81,7 +81,7 @@ def warn_of_seen(init: str | None, splits: Splits) -> None:
         ]
         if counts:
             logger.warning(
-                "%s, whose weights are the start, was trained %s, so their scores are too optimistic; keep "
+                "%s, whose weights this run starts from, was trained %s, so their scores are too optimistic; keep "
                 "train.seed, data.val_fraction and data.test_fraction as they were there",
                 source.path, " and ".join(counts),
             )  # fmt: skip

@@ -43,8 +43,7 @@ def url_of(sock: socket.socket) -> str:
 def own_hosts(sock: socket.socket, allowed: Iterable[str]) -> frozenset[str]:
     """Return the names that a Host header may have, in lower case; empty if any will do.
 
-    Any will do if others than this machine reach the socket and nothing is `allowed`: their names for it are
-    not known.
+    Any will do if other machines can reach the socket and no name is `allowed`: their names for it are not known.
     """
     host, allowed = _without_zone(sock.getsockname()[0]), {name.lower() for name in allowed}
     if not ipaddress.ip_address(host).is_loopback and not allowed:

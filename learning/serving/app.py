@@ -131,7 +131,7 @@ def _probabilities(found: Sequence[Answer | ImageError]) -> list[Any]:
 
 
 def _check_options(request: Request) -> None:
-    """Refuse an option of the query that there is not, such as a misspelt one."""
+    """Refuse an unknown option of the query, such as a misspelt one."""
     if unknown := sorted(set(request.query_params) - {"top_k", "pictures"}):
         raise Refused(400, f"there is no option {unknown[0]!r:.40}; there are top_k and pictures")
 
@@ -173,7 +173,7 @@ async def _unknown(request: Request, error: Any) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    """Answer a fault of the server; the reason is for its log alone."""
+    """Answer after a fault of the server; only its log has the reason."""
     return JSONResponse({"error": "the server failed; its log has the reason"}, 500)
 
 

@@ -1,4 +1,4 @@
-"""Compute items in one thread, and those that wait together in one batch."""
+"""Compute items in one thread, with all waiting items in one batch."""
 
 import threading
 from collections import deque

@@ -35,7 +35,7 @@ class Answer(NamedTuple):
 
     :ivar probabilities: (K,) float32.
     :ivar crop: uint8 (h, w, C), what the network saw; None without pictures.
-    :ivar heat: float32 (h, w) in [0, 1], where it speaks for the best class; None without pictures or feature map.
+    :ivar heat: float32 (h, w) in [0, 1], which parts support the best class; None without pictures or feature map.
     """
 
     probabilities: np.ndarray

@@ -69,9 +69,9 @@ def serve_run(
 
 def _parse() -> argparse.Namespace:
     parser = ScriptParser(
-        description="Answer requests with the weights of a run: a page where one drops photographs (GET /), files "
-        "(POST /predict), and TensorFlow Serving's REST form (POST /v1/models/NAME:predict). docs/serving.md has "
-        "examples."
+        description="Answer requests with the weights of a run: a web page for photographs (GET /), an API for "
+        "files (POST /predict), and TensorFlow Serving's REST API (POST /v1/models/NAME:predict). docs/serving.md "
+        "has examples."
     )
     add = parser.add_argument
     add(
@@ -82,62 +82,67 @@ def _parse() -> argparse.Namespace:
         "without any training",
     )
     add("--port", type=_port, default=PORT, help=f"0 takes a free one (default: {PORT})")
-    add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine alone)")
-    add("--name", help="of the model in addresses (default: the name of the run's folder)")
-    add("--ten-crop", action="store_true", help="average over all test crops, usually ten: slower, better")
+    add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, only this machine)")
+    add("--name", help="the model's name in addresses (default: the name of the run's folder)")
+    add(
+        "--ten-crop",
+        action="store_true",
+        help="average over all test crops, usually ten: slower, more accurate",
+    )
     add(
         "--calibrated",
         action="store_true",
-        help="divide the logits by the temperature that test.py fitted, so that probabilities are honest",
+        help="divide the logits by the temperature that test.py fitted, so that probabilities match the accuracy",
     )
     add(
         "--batch-size",
         type=_count,
         default=BATCH_SIZE,
         metavar="N",
-        help=f"the most waiting images that are predicted together (default: {BATCH_SIZE})",
+        help=f"largest number of waiting images to predict together (default: {BATCH_SIZE})",
     )
     add(
         "--threads",
         type=int,
         metavar="N",
-        help="of TensorFlow, 0: one per core (default: as the run was trained)",
+        help="TensorFlow's threads, 0 for one per core (default: as the run was trained)",
     )
     _add_limits(parser)
     return parser.parse_args()
 
 
 def _add_limits(parser: ScriptParser) -> None:
-    """Add the options that say what is refused."""
+    """Add the options that limit requests."""
     add = parser.add_argument
     add(
         "--max-images",
         type=_count,
         default=Limits.images,
         metavar="N",
-        help=f"in a request (default: {Limits.images})",
+        help=f"most images in a request (default: {Limits.images})",
     )
     add(
         "--max-mib",
         type=_count,
         default=Limits.request_bytes // MEBI,
         metavar="N",
-        help=f"MiB of a request (default: {Limits.request_bytes // MEBI})",
+        help=f"most MiB in a request (default: {Limits.request_bytes // MEBI})",
     )
     add(
         "--max-seconds",
         type=_count,
         default=round(Limits.seconds),
         metavar="N",
-        help=f"for a request, from its first byte to the last of the answer (default: {Limits.seconds:g})",
+        help=f"most seconds for a request, from its first byte to the last of the answer (default: "
+        f"{Limits.seconds:g})",
     )
     add(
         "--allow-host",
         action="append",
         default=[],
         metavar="NAME",
-        help="a host name under which clients may call this server, such as that of a proxy before it; may be "
-        "repeated (default: those of this machine, or any if --host is not)",
+        help="a host name that clients may use for this server, such as that of a proxy in front of it; may be "
+        "repeated (default: this machine's names, or any name if --host is another address)",
     )
 
 

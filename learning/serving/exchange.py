@@ -1,4 +1,4 @@
-"""One request and its answer: count the bytes that come, add headers to what goes."""
+"""One request and its answer: count incoming bytes, and add headers to the answer."""
 
 from collections.abc import Callable, Mapping
 

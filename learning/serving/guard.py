@@ -37,7 +37,7 @@ class Guard:
         """Wrap `app`.
 
         :param hosts: names that the Host header may have, in lower case; empty: any. A page of another site whose
-            name was made to lead here (DNS rebinding) sends that name.
+            name was pointed here (DNS rebinding) sends that name.
         """
         self._app, self._limits, self._hosts = app, limits, frozenset(hosts)
         self._buffered = Budget(limits.buffered_bytes, "too many requests are being read")
@@ -68,7 +68,7 @@ class Guard:
         """Refuse a request by its head."""
         host = headers.get("host", "")
         if self._hosts and _name_of(host) not in self._hosts:
-            raise Refused(421, f"this server does not answer for the host {escape_name(host)!r}")
+            raise Refused(421, f"this server does not answer to the host name {escape_name(host)!r}")
         origin = headers.get("origin")
         if method not in ("GET", "HEAD") and origin is not None and _address_of(origin) != host:
             raise Refused(403, "requests from pages of other sites are not answered")

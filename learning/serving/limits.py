@@ -52,7 +52,7 @@ def busy(what: str) -> Refused:
 
 
 class Budget:
-    """A quantity of which only so much may be in use at a time. It is used by one thread."""
+    """A quantity with a limit on how much of it may be in use at a time. Only one thread may use it."""
 
     def __init__(self, limit: int, what: str) -> None:
         """Start with nothing in use.

@@ -13,7 +13,7 @@ NAMED = 12  # classes that the page lists
 
 
 class Page:
-    """One HTML document that asks nothing of the network but predictions of its own server.
+    """One HTML document that asks only its own server for predictions, and nothing else.
 
     :ivar html: the document, with its script and its style inside.
     :ivar policy: the Content-Security-Policy that allows exactly these.
@@ -22,7 +22,7 @@ class Page:
     def __init__(self, name: str, class_names: tuple[str, ...], limits: Limits, *, has_maps: bool) -> None:
         """Write the document.
 
-        :param has_maps: answers have maps of where the network finds a class.
+        :param has_maps: answers have maps of the regions that support a class.
         """
         script, style = ((FOLDER / file).read_text(encoding="utf-8") for file in (SCRIPT, STYLE))
         values = {

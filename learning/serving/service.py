@@ -64,7 +64,7 @@ class Service:
         return self.classifier.resize(source)
 
     async def in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        """Return what `work` gives in a thread beside the event loop, which goes on."""
+        """Run `work` in a thread, while the event loop continues, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
 
     def close(self) -> None:
@@ -77,7 +77,7 @@ class Service:
 def _known(outcome: Answer | BaseException) -> Answer | ImageError:
     """Return an answer or the fault of an image; raise what else went wrong."""
     if isinstance(outcome, MemoryError):
-        raise busy("the memory does not suffice for this image now") from outcome
+        raise busy("there is not enough memory for this image now") from outcome
     if isinstance(outcome, BaseException) and not isinstance(outcome, ImageError):
         raise outcome
     return outcome

@@ -1,4 +1,4 @@
-"""The REST form of TensorFlow Serving, in which a server answers as it would for the exported network.
+"""TensorFlow Serving's REST API: answer as TensorFlow Serving would for the exported network.
 
 The signature `serving_default` takes `images`, pixels as nested lists; `encoded` takes files as {"b64": ...}. The
 outputs are `probabilities`, in the order of the classes, and `classes`, the best one. A request has rows

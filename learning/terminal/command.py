@@ -114,7 +114,7 @@ def _network_problem(error: Exception) -> str | None:
         if place is not None:
             return (
                 f"the network fails when it runs, in the {op.type} {op.name!r} of {place}: {first_line(error)}; "
-                "mend the network, or choose another --model.name"
+                "fix the network, or choose another --model.name"
             )
         op = getattr(op, "_original_op", None)  # the operation whose gradient this one computes
     return None

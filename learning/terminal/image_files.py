@@ -56,7 +56,7 @@ def _archives_by_name(source: Source) -> dict[str, Path]:
 
 
 def _shown(path: Path, name: str, archives: Mapping[str, Path]) -> str:
-    """Return the path of a file or, in a tar archive, that of the archive and the member's class and name."""
+    """Return the path of a file; in a tar archive, the archive's path with the member's class and name."""
     parts = name.split("/")
     places = [place for place, part in enumerate(parts[:-1]) if part in archives]
     if not places:

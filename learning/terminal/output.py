@@ -64,7 +64,7 @@ def guard_output() -> None:
 
 
 def outlive_reader() -> None:
-    """Let the work go on when its output can no longer be written; the results are in files."""
+    """Let the work continue when its output can no longer be written; the results are in files."""
     for descriptor in _guarded:
         descriptor.is_needed = False
 

@@ -69,13 +69,13 @@ def _parse_test() -> argparse.Namespace:
         "--output",
         type=expanded,
         metavar="DIR",
-        help="folder for the results (default: the run's own; of a published run runs/tests/NAME)",
+        help="folder for the results (default: the run's own; for a published run runs/tests/NAME)",
     )
     parser.add_argument(
         "--crops",
         choices=("all", "one"),
-        help="test with all crops after the centre crop, or with that alone, which is quicker (default: the run's "
-        "train.test_crops, all unless it was set)",
+        help="test with the centre crop and with all crops, or only with the centre crop, which is faster "
+        "(default: the run's train.test_crops, all unless it was set)",
     )
     parser.add_argument(
         "--label-issues",
@@ -128,7 +128,9 @@ def _parse_predict() -> argparse.Namespace:
     )
     parser.add_argument("--top-k", type=int, default=1, metavar="K", help="classes per image (default: 1)")
     parser.add_argument(
-        "--ten-crop", action="store_true", help="average over all test crops, usually ten: slower, better"
+        "--ten-crop",
+        action="store_true",
+        help="average over all test crops, usually ten: slower, more accurate",
     )
     parser.add_argument(
         "--output", type=expanded, metavar="FILE", help="also write the rows to a .csv or .json file"
@@ -136,13 +138,13 @@ def _parse_predict() -> argparse.Namespace:
     parser.add_argument(
         "--calibrated",
         action="store_true",
-        help="give probabilities with the temperature that was fitted to the validation set",
+        help="apply the temperature that was fitted on the validation set to the probabilities",
     )
     parser.add_argument(
         "--explain",
         type=expanded,
         metavar="DIR",
-        help="also write a picture of each image into DIR, which shows what speaks for its class (Grad-CAM)",
+        help="also write a picture of each image to DIR, with the regions that support its class (Grad-CAM)",
     )
     parser.add_argument(
         "--embed",

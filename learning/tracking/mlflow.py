@@ -32,8 +32,8 @@ logger = logging.getLogger(__name__)
 class MlflowTracking(Callback):
     """Logs the options, the numbers of every epoch and, at the end, the files of a run.
 
-    A resumed run goes on in MLflow as well, where it was begun: mlflow.json in the run directory has the address.
-    If MLflow fails, a warning says so once and training goes on. MLflow's own reports of its use stay off unless
+    A resumed run continues in the same MLflow store, whose address is in mlflow.json in the run directory. If
+    MLflow fails, a warning says so once and training goes on. MLflow's own reports of its use stay off unless
     MLFLOW_DISABLE_TELEMETRY is set to something else.
 
     :param experiment: the name that groups runs.

@@ -14,9 +14,9 @@ logger = logging.getLogger(__name__)
 
 
 class RunPage(Callback):
-    """Writes index.html after each epoch, as far as a hundredth of the time of training allows it.
+    """Writes index.html after each epoch, within a hundredth of the training time.
 
-    Where epochs are short, some get no page, and a run of less than 20 seconds gets its first one at the end. An
+    If epochs are short, some get no page, and a run of less than 20 seconds gets its first one at the end. An
     interrupted run always gets one; `fit` writes that of a finished run, when it is tested.
 
     If the page cannot be written, a warning says so once and training goes on.

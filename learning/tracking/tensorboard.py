@@ -33,10 +33,10 @@ class TensorBoard(Callback):
     """Writes an event file to the run directory, at the steps of the epochs' last updates.
 
     Each epoch has the floats of its row, and histograms of the norms of all trained variables and of their
-    gradients for one batch, always of the same images. The first event has some training images as the network
-    sees them, and the options (for the tab HPARAMS, if TensorBoard is installed). Each epoch with a better score
-    has a confusion matrix of the validation images' centre crops. So an epoch takes as long as one more update, and
-    one with a better score a prediction of up to 2,000 images.
+    gradients for one batch, always of the same images. The first event has some training images as the network sees
+    them, and the options (for the tab HPARAMS, if TensorBoard is installed). Each epoch with a better score has a
+    confusion matrix of the validation images' centre crops. So each epoch takes one update longer, and one with a
+    better score also predicts up to 2,000 images.
 
     :param gradients: pairs of gradient and variable, as they were built for the update; others would have to be
         built before the session runs. Empty if the update rule does not show them.

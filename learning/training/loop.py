@@ -236,7 +236,7 @@ class TrainingLoop:
         loss, pred, self._step_stats, self._stops = update
         if not math.isfinite(loss):
             raise NonFiniteError(
-                f"the loss is {loss} at update {self.state.global_step + 1}, nothing of it was saved; "
+                f"the loss is {loss} at update {self.state.global_step + 1}, which was not saved; "
                 f"start again with a lower init_learning_rate (the rate was {rate:g}) or with clip_norm"
             )
         self.state.global_step += 1
@@ -278,8 +278,8 @@ class TrainingLoop:
         """Write a checkpoint, unless a variable is not finite."""
         if (name := self.step.non_finite(self.sess)) is not None:
             raise NonFiniteError(
-                f"NaN or Inf in the variable {name} after update {self.state.global_step}, nothing of it "
-                "was saved; start again with a lower init_learning_rate or with clip_norm"
+                f"NaN or Inf in the variable {name} after update {self.state.global_step}, which "
+                "was not saved; start again with a lower init_learning_rate or with clip_norm"
             )
         self.state.schedule = self.schedule.state()
         self.workers.agree_on_values(self.sess, self.step.saved_variables)

@@ -52,9 +52,9 @@ def build_model(
     """Build the configured network in its own graph.
 
     :param input_shape: (h, w, C).
-    :param image_mean: what the network subtracts: a number, or an array of (C,) or of the input's shape.
+    :param image_mean: subtracted by the network: a number, or an array of (C,) or of the input's shape.
     :param class_weights: K factors of the loss; None: all are 1.
-    :param share: what the network computes of each batch; None: all of it.
+    :param share: the part of each batch that the network computes; None: all of it.
     :raises UsageError: the network does not exist, does not take one of its options, or does not fit on the input.
     """
     model = config.model
@@ -85,7 +85,7 @@ def build_model(
 
 
 def _check_loss(network: type[ConvNet], options: Mapping[str, Any]) -> None:
-    """Raise TypeError if the network has a loss of its own that does not take an option of the run."""
+    """Raise TypeError if the network has its own loss, which does not take an option of the run."""
     for key in ("label_smoothing", "class_weights"):
         if key in options and key not in accepted(network._build_loss, options):
             raise TypeError(

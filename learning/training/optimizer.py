@@ -69,7 +69,7 @@ class Optimizer(ABC):
         :param config: the learning options.
         :param workers: who train the model together; `fit` gives them.
         :param hp: the same as a flat dictionary (the post's `hp_d`): batch_size, num_epochs, init_learning_rate,
-            momentum, ... They win over `config`. Options of other parts are ignored.
+            momentum, ... They take precedence over `config`. Options of other parts are ignored.
         :raises TypeError: an option is unknown.
         :raises ValueError: a value is impossible, or the images or labels do not fit the model.
         """
@@ -191,15 +191,15 @@ class Optimizer(ABC):
         """Run num_epochs * (num_examples // batch_size) updates.
 
         Variables of the model that have values in `sess`, because they were restored or trained before, keep them;
-        all others are initialised. The global step, the slots of the update rule and the schedule start anew.
+        all others are initialised. The global step, the slots of the update rule and the schedule start again.
 
         :param save_dir: for checkpoints, history.csv, learning_curves.png, and as `model.ckpt` the best weights,
             which a `tf.compat.v1.train.Saver` restores. Without it: runs/<time>-<model>, kept in `self.save_dir`.
         :param details: return {'step_losses': one per update, 'step_scores' and 'eval_scores': one per epoch}.
         :param verbose: show progress on standard output.
-        :param resume: go on from the newest checkpoint in `save_dir`. The result equals that of the uninterrupted
-            run bit for bit (on the same machine, with the same kernels, TensorFlow and number of threads; otherwise
-            a warning says what changed).
+        :param resume: continue from the newest checkpoint in `save_dir`. The result equals that of the
+            uninterrupted run bit for bit (on the same machine, with the same kernels, TensorFlow and number of
+            threads; otherwise a warning says what changed).
         :param fresh: True initialises all variables, including those that have values in `sess`; False keeps these
             without the line that says so.
         :param callbacks: called after the built-in ones (history, learning curves, console and, as configured,
@@ -211,7 +211,7 @@ class Optimizer(ABC):
         :raises DirectoryInUseError: `save_dir` already holds checkpoints and `resume` is False, or another process
             trains there.
         :raises CheckpointError: the run was trained with other options or data, or its checkpoints are damaged.
-        :raises NonFiniteError: the loss or a variable is NaN or Inf; nothing of it is saved.
+        :raises NonFiniteError: the loss or a variable is NaN or Inf; this update is not saved.
         :raises StorageError: the disk is full or cannot be written; the last checkpoint is whole.
         :raises Interrupted: SIGINT, SIGTERM or SIGHUP came, and the state was saved.
         """
@@ -273,7 +273,7 @@ class Optimizer(ABC):
         return self.config.train.num_epochs * (num_examples // batch_size)
 
     def _take_options(self, hp: dict[str, Any]) -> None:
-        """Replace options by those of `train`. ValueError for one that the graph was built with."""
+        """Replace options by those given to `train`. ValueError for one that the graph was built with."""
         reject_unknown(hp, f"{type(self).__name__}.train", self._optimize_op, self._update_learning_rate)
         named = inspect.signature(self._optimize_op).parameters
         for key in (*named, "clip_norm"):

@@ -14,7 +14,7 @@ from models.convnet import ConvNet
 def rate_factors(model: ConvNet, options: OptimizerConfig) -> dict[str, float]:
     """Return the factor of every trained variable, by its name; 1 where no expression matches.
 
-    :raises ValueError: an expression cannot be compiled, or decides about no trained variable.
+    :raises ValueError: an expression cannot be compiled, or applies to no trained variable.
     """
     names = [variable.op.name for variable in model.trainable_variables]
     factors, used = dict.fromkeys(names, 1.0), set[str]()
@@ -31,7 +31,7 @@ def rate_factors(model: ConvNet, options: OptimizerConfig) -> dict[str, float]:
             used.add(expression)
     if unused := [expression for expression in options.rate_factors if expression not in used]:
         raise ValueError(
-            f"optimizer.rate_factors has {unused[0]!r}, which decides about none of the trained variables: "
+            f"optimizer.rate_factors has {unused[0]!r}, which applies to none of the trained variables: "
             f"{', '.join(names):.300}"
         )
     return factors

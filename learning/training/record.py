@@ -20,7 +20,7 @@ CURVES_INTERVAL = 60.0  # seconds between drawings
 
 
 class RunRecord(Callback):
-    """Records options, machines and what was said so far in the run directory, after all checks have passed.
+    """Records options, machines and the messages so far in the run directory, after all checks have passed.
 
     A resumed run may have more epochs than before.
     """

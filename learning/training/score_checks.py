@@ -48,7 +48,7 @@ def _check_minibatch(evaluator: Evaluator, labels: np.ndarray, batch_size: int) 
     if batch_size < len(counts):
         raise ValueError(
             f"without a validation set the last minibatch of an epoch is scored, and {batch_size} images cannot "
-            f"be of all {len(counts)} classes; {advice}"
+            f"cover all {len(counts)} classes; {advice}"
         )
     chance = float(np.sum((1 - counts / counts.sum()) ** batch_size))  # at most, that a class is missing
     if chance > LIKELY:

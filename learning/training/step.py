@@ -90,7 +90,7 @@ class TrainingStep:
         """Make one update with a batch as `DataSet.next_batch` returns it.
 
         :param trace: let TensorFlow record the time of every op, which changes none of the values.
-        :param stop: what the other workers shall know, see `Update.stops`.
+        :param stop: sent to the other workers, see `Update.stops`.
         """
         feed = {**self.model.feed(images, labels, is_train=True), self._learning_rate: learning_rate}
         news = self.model.loss

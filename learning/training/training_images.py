@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 class TrainingImages(Callback):
     """Draws augmented.png, unless it exists: some images as the network sees them in the first epoch.
 
-    Also augmented-forms.png: the centre crop of the first image, and its crops in the first eight epochs. There is
-    no such file if training does not augment images.
+    Also augmented-forms.png: the centre crop of the first image, and its crops in the first eight epochs. The
+    latter is not written if training does not augment images.
 
     A thread draws them, so that training need not wait for matplotlib, which takes more than a second to import.
     If the picture cannot be written, a warning says so and training goes on.

@@ -1,6 +1,6 @@
-"""Compute once what the last layer reads, where nothing before it is trained, and train on that.
+"""Compute the input of the last layer once, if nothing before it is trained, and train on that.
 
-The other layers are the same for the whole run, so their result for an image depends on its crop alone. Where the
+The other layers are the same for the whole run, so their result for an image depends on its crop alone. If the
 training crops are few (the centre crop, or the whole image and its mirror image), features take the place of images
 in every batch: the order, the crops that an epoch draws, checkpoints and resumes stay as they are.
 """
@@ -38,7 +38,8 @@ logger = logging.getLogger(__name__)
 
 
 def are_constant(model: ConvNet) -> bool:
-    """Return whether the features of an image stay the same in training, and training needs nothing else of it."""
+    """Return whether an image's features stay the same in training, and training needs nothing else of the
+    image."""
     features = model.d.get(FEATURES)
     if features is None or features.shape.rank != 2 or _has_own_way(type(model)):
         return False
@@ -54,7 +55,7 @@ def are_constant(model: ConvNet) -> bool:
 
 
 def _has_own_way(network: type[ConvNet]) -> bool:
-    """Return whether a subclass feeds or predicts by methods of its own."""
+    """Return whether a subclass feeds or predicts by its own methods."""
     names = ("feed", "predict", "compute", "run_crops", "_predict_crops")
     return any(getattr(network, name) is not getattr(ConvNet, name) for name in names)
 
@@ -147,7 +148,7 @@ def _read(path: Path) -> np.ndarray | None:
 
 
 def _write(path: Path, values: np.ndarray) -> None:
-    """Keep features for later runs; the run goes on without if there is no room."""
+    """Keep features for later runs; if there is no room, the run continues without."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, open(temporary, "wb") as file:
@@ -159,7 +160,7 @@ def _write(path: Path, values: np.ndarray) -> None:
 def train_on_features(
     sess: v1.Session, optimizer: Optimizer, splits: Splits, config: RunConfig, say: Callable[[str], None]
 ) -> None:
-    """Let an optimizer's batches hold features in place of images, where that gives the same training; say so.
+    """Let an optimizer's batches hold features in place of images if training stays the same, and say so.
 
     The variables of the network have values already.
     """
@@ -171,8 +172,8 @@ def train_on_features(
     train_set = replace(splits.train, augment=train.augment_train, is_train=True)
     if train_set is None:
         say(
-            "every epoch computes the features of its own crops; for features that are computed once, and training "
-            "in seconds, give --train.augment_train false, or crops as large as the images"
+            "every epoch computes the features of its own crops; to compute features once and train in "
+            "seconds, give --train.augment_train false, or crops as large as the images"
         )
         return
     optimizer.train_set = train_set

@@ -1,4 +1,4 @@
-"""The weights that a new run starts from: read before its images are, loaded when its network is built."""
+"""The weights that a new run starts from: read before its images, loaded when its network is built."""
 
 import dataclasses
 import logging
@@ -75,7 +75,7 @@ class InitialWeights:
         class_names: Sequence[str],
         say: Callable[[str], None] = logger.info,
     ) -> LoadReport:
-        """Load them; a last layer for other classes is made anew. See `models.weights.load.load_tensors`.
+        """Load them; a last layer for other classes stays new. See `models.weights.load.load_tensors`.
 
         :param say: is told if a last layer is kept whose classes are not known.
         """
@@ -87,7 +87,7 @@ class InitialWeights:
         return report
 
     def _class_names(self) -> Sequence[str] | None:
-        """Return the classes that the source tells apart, if it says so."""
+        """Return the names of the source's classes, if it has them."""
         if is_packaged(self._source):
             return imagenet_classes()
         path = expanded(self._source)
@@ -114,9 +114,9 @@ def start_from(
     config: RunConfig,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Give every variable of a new run its first value, say what was done, and return what run.json holds of it.
+    """Give every variable of a new run its first value, say what was done, and return the record for run.json.
 
-    Where only the last layer is trained, the optimizer's images give way to features: see `train_on_features`.
+    If only the last layer is trained, features replace the optimizer's images: see `train_on_features`.
     """
     model, train = optimizer.model, config.train
     if train.linear_probe:
@@ -142,7 +142,7 @@ def start_from(
 
 
 def table(report: LoadReport, model: ConvNet) -> list[str]:
-    """Return lines that say for each part of the network what becomes of it, and what was left over."""
+    """Return lines that say what happens to each part of the network, and what was left over."""
     frozen = {variable.op.name for variable in model.frozen_variables}
     trained = {variable.op.name for variable in model.trainable_variables}
     rows = [("part", "variables", "parameters", "start", "training")]
@@ -175,7 +175,7 @@ def _parts(model: ConvNet) -> Mapping[str, list[Any]]:
 
 
 def record(report: LoadReport, model: ConvNet) -> dict[str, Any]:
-    """Return what run.json holds of a report."""
+    """Return a report as run.json holds it."""
     return {
         "source": report.source,
         "form": report.form,

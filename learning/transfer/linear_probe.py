@@ -42,8 +42,8 @@ def check_head(model: ConvNet) -> tuple[tf.Variable, tf.Variable]:
     features, name = model.d.get(FEATURES), type(model).__name__
     if features is None or features.shape.rank != 2:
         raise UsageError(
-            f"train.linear_probe needs d['{FEATURES}'], (N, D), what the last layer reads; add it to the dict that "
-            f"_build_model of {name} returns, or set --train.linear_probe false"
+            f"train.linear_probe needs d['{FEATURES}'], (N, D), the input of the last layer; add it to the dict "
+            f"that _build_model of {name} returns, or set --train.linear_probe false"
         )
     depth, num_classes = int(features.shape[-1]), model.num_classes
     shapes = {leaf: v.shape.as_list() for leaf, v in of_head.items()}

@@ -1,4 +1,4 @@
-"""The part of a batch that a copy of a network computes, where other processes compute the rest of it.
+"""The part of a batch that a copy of a network computes while other processes compute the rest.
 
 Layers that look at a whole batch ask for it. Dropout draws its mask for all images of the batch and takes its own
 rows, so that the copies together drop what one network would drop. Batch norm can use the statistics of the whole
@@ -19,7 +19,7 @@ class BatchShare:
     """Rows [start, stop) of batches of `size` images.
 
     :ivar mean: returns the mean of a tensor over all copies, weighted by their rows, and lets gradients pass; None
-        unless batch norm shall use it.
+        unless batch norm uses it.
     """
 
     start: int

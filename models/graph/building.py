@@ -21,7 +21,7 @@ COLLECTIONS = (v1.GraphKeys.GLOBAL_VARIABLES, v1.GraphKeys.UPDATE_OPS, *LOSSES)
 
 
 def current_graph() -> tf.Graph:
-    """Return the current graph: that of the enclosing `with graph.as_default():`, else the default graph.
+    """Return the graph of the enclosing `with graph.as_default():`, else the default graph.
 
     Outside of such a block TensorFlow 2 computes eagerly, and TF1 calls such as `tf.train.Saver()` fail. A program
     that has computed nothing eagerly so far is a TF1 program, so eager execution is switched off for it, as

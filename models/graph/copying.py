@@ -16,7 +16,7 @@ LOOPS = frozenset({"Enter", "RefEnter", "Exit", "RefExit", "NextIteration", "Ref
 
 
 class Unsupported(Exception):
-    """The prediction graph has an operation that would do something else if it were copied."""
+    """The prediction graph has an operation whose copy would behave differently."""
 
 
 class GraphCopy:

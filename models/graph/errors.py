@@ -29,7 +29,7 @@ CURES = {
         "a size read from a tensor's shape is a Dimension here: write int(x.shape[-1]) or x.shape.as_list()"
     ),
     r"No module named 'tf_keras": (
-        "slim.batch_norm needs a Keras that is gone: write normalizer_fn=models.layers.batch_norm with "
+        "slim.batch_norm needs an older Keras: write normalizer_fn=models.layers.batch_norm with "
         "normalizer_params={{'is_train': self.is_train}}"
     ),
     r"Negative dimension size": (

@@ -74,7 +74,7 @@ class Freezing:
         if not names:
             raise ValueError(
                 f"freeze is {self._freeze!r}, which leaves nothing to train; the last layer's scope is "
-                f"{self._head!r}: a subclass whose last layer has another one sets `head`"
+                f"{self._head!r}; if your last layer has another scope, set `head` in your subclass"
             )
         return frozen
 

@@ -86,7 +86,7 @@ def _path_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise PathError(
-            f"TensorFlow cannot use the path {path}, and no link to it can be made ({error}); let TMPDIR be "
+            f"TensorFlow cannot use the path {path}, and no link to it can be made ({error}); set TMPDIR to "
             "a folder with a plain name and some room, or rename this one"
         ) from error
 

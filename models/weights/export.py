@@ -53,9 +53,10 @@ def export_weights(
     :param target: "torchvision" or "keras", to be loaded into the network of that library; "npz" or "safetensors"
         with our names, scale and mean included.
     :param path: the file; for torchvision `.pth`, `.pt` or `.safetensors`, for keras `.h5` or `.weights.h5`.
-    :return: what the file says of the weights, each as JSON: model, options, input_shape, classes, preprocessing.
+    :return: what the file says about the weights, each as JSON: model, options, input_shape, classes,
+        preprocessing.
     :raises WeightsError: the weights cannot be read or are not of this network, the other library has no such
-        network, its network computes something else with these weights, or the file exists or cannot be written.
+        network, its network computes other results with these weights, or the file exists or cannot be written.
     """
     where, path = shown_path(Path(source)), Path(path)
     suffixes, maps = TARGETS[target]
@@ -73,7 +74,7 @@ def export_weights(
 
 
 def _built(network: Network, tensors: Mapping[str, np.ndarray], where: str) -> ConvNet:
-    """Build the network in a graph of its own."""
+    """Build the network in its own graph."""
     if MEAN not in tensors or SCALE not in tensors:
         raise WeightsError(
             f"'{where}' has no {MEAN} or {SCALE}, so no network of this project was saved there"
@@ -110,7 +111,7 @@ def _renamed(
     wrong = other_options(model, chosen)
     if wrong:
         raise WeightsError(
-            f"{chosen.name} computes something else with these weights, because of other options: "
+            f"{chosen.name} computes other results with these weights, because its options differ: "
             f"{'; '.join(wrong)}; train with these values, or export with --to safetensors"
         )
     if values[MEAN].ndim > 1:

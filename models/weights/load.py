@@ -68,7 +68,7 @@ def load_weights(
     :param keep_head: load the last layer too if its size is the network's; False gives it initial values.
     :return: what was loaded. Every variable of the network has a value afterwards.
     :raises WeightsError: the source cannot be read, or is of another network, or the network was built with options
-        that compute something else; the first differences are named, and no variable was changed.
+        that give other results; the first differences are named, and no variable was changed.
     """
     return load_tensors(sess, model, read_source(source), keep_head=keep_head)
 
@@ -151,17 +151,17 @@ def load_tensors(
 
 
 def check_options(model: ConvNet, weights_map: WeightsMap, where: str) -> None:
-    """Raise WeightsError for options with which the network would compute something else from these weights."""
+    """Raise WeightsError for options with which the network would compute other results with these weights."""
     wrong = other_options(model, weights_map)
     if wrong:
         raise WeightsError(
-            f"'{where}' holds weights of {weights_map.name}, with which {type(model).__name__} computes what they "
-            f"were trained for only by other options: {'; '.join(wrong)}"
+            f"'{where}' holds weights of {weights_map.name}, which {type(model).__name__} can use only with other "
+            f"options: {'; '.join(wrong)}"
         )
 
 
 def other_options(model: ConvNet, weights_map: WeightsMap) -> list[str]:
-    """Return the options in which a network differs from the one of a map, with both values."""
+    """Return the options in which a network differs from a map's network, with both values."""
     return [
         f"{name} is {model.options[name]!r}, must be {value!r}"
         for name, value in weights_map.options.items()

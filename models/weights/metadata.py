@@ -1,4 +1,4 @@
-"""Read what a file that `models.weights.export` wrote says of its weights."""
+"""Read the metadata of a file that `models.weights.export` wrote."""
 
 import json
 import zipfile
@@ -22,7 +22,7 @@ _UNREADABLE = (
 
 
 def class_names(path: Path) -> tuple[str, ...] | None:
-    """Return the classes that the weights of a `.npz` or `.safetensors` tell apart; None if it does not say.
+    """Return the class names in a `.npz` or `.safetensors` of weights; None if it has none.
 
     :param path: a file that `read_weights` could read.
     """

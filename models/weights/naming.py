@@ -1,4 +1,4 @@
-"""The vocabulary of the maps: which variable of ours is which tensor of a source, and how its layout differs.
+"""The vocabulary of the maps: which of our variables is which tensor of a source, and how their layouts differ.
 
 A map is data that is read in both directions: `models.weights.load` goes from the source to our variables, and
 `models.weights.export` back.
@@ -22,7 +22,7 @@ _OF_DATA = re.compile(r"(.*/)?loss/class_weights")
 
 
 def is_of_data(name: str) -> bool:
-    """Return whether a variable, such as the weights of the classes, is made anew from each run's data."""
+    """Return whether a variable, such as the weights of the classes, comes from each run's data."""
     return _OF_DATA.fullmatch(name) is not None
 
 
@@ -71,7 +71,7 @@ CONV_1X1 = Layout(
 
 
 class Pair(NamedTuple):
-    """One variable of ours, by its name in the graph, and the source's name of it."""
+    """One of our variables, by its name in the graph and its name in the source."""
 
     ours: str
     theirs: str

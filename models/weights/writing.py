@@ -30,7 +30,7 @@ def write_weights(
     :param path: `.npz`, for numpy.load; `.safetensors`; `.pth` or `.pt`, a state dict for torch.load; `.h5` or, for
         Keras 3 alone, `.weights.h5`, for `load_weights` of a Keras model, with tensors named LAYER/WEIGHT in the
         order of the model's layers.
-    :param metadata: what is said of the weights; `.pth` has no place for it.
+    :param metadata: facts about the weights; `.pth` has no place for them.
     :raises WeightsError: the suffix is another one, or the file exists or cannot be written.
     """
     path = Path(path)

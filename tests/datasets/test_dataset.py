@@ -479,7 +479,7 @@ def test_nothing_can_be_drawn_from_an_empty_set(fake_data):
 
 @pytest.mark.parametrize("sums", [None, np.zeros((0, 3), np.int64)])
 def test_an_empty_set_has_no_mean(sums):
-    with pytest.raises(ValueError, match="no images have no mean"):
+    with pytest.raises(ValueError, match="without images there is no mean"):
         _ = DataSet(EMPTY, crop_size=6, channel_sums=sums).image_mean
-    with pytest.raises(ValueError, match="no images have no mean"):
+    with pytest.raises(ValueError, match="without images there is no mean"):
         _ = DataSet(EMPTY, crop_size=6, channel_sums=sums).pixel_mean

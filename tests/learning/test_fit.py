@@ -218,9 +218,7 @@ def test_ctrl_c_during_the_test_says_how_to_go_on(tmp_path, monkeypatch):
 
     run = tmp_path / "run"
     monkeypatch.setattr("learning.fit._tested", interrupt)
-    with pytest.raises(
-        Interrupted, match=f"all that was trained saved; continue with train.py --resume {run}"
-    ):
+    with pytest.raises(Interrupted, match=f"everything saved; continue with train.py --resume {run}"):
         fit(CONFIG, run, verbose=False)
     monkeypatch.undo()
     assert fit(RunDirectory(run).config, run, resume=True, verbose=False)["scores"]

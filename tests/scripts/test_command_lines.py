@@ -53,7 +53,7 @@ def refused(*arguments, script="train.py", cwd=None):
         ),
         (
             ["--optimizer.beta1", 0.5],
-            "--optimizer.beta1 means nothing to optimizer.name nesterov, only to adam",
+            "--optimizer.beta1 has no effect with optimizer.name nesterov, only with adam",
         ),
         (["--epochs", 3], "unknown option --epochs; did you mean --train.num_epochs?"),
         (["--train.num_epoch", 3], "unknown option --train.num_epoch; did you mean --train.num_epochs?"),
@@ -113,7 +113,7 @@ def test_a_used_run_directory_and_a_file_as_run_directory(tmp_path):
     (tmp_path / "used" / "x").touch()
     code, stderr = refused("--run-dir", tmp_path / "used")
     assert code == 7
-    assert "is not empty; go on with its run by --resume" in stderr
+    assert "is not empty; continue its run with --resume" in stderr
     code, stderr = refused("--run-dir", tmp_path / "used" / "x")
     assert code == 6
     assert "Not a directory; choose another with --run-dir" in stderr or "File exists; choose" in stderr

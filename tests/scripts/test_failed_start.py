@@ -65,7 +65,7 @@ def test_a_network_that_fails_when_it_runs_is_reported_with_its_line_and_the_dir
     assert (tmp_path / "run" / "run.json").exists() and not list(tmp_path.glob("run/checkpoints/*"))
 
     code, said = train("Net", "--optimizer.init_learning_rate", "3e38")
-    assert code == 5 and "at update 2, nothing of it was saved" in said[-1]
+    assert code == 5 and "at update 2, which was not saved" in said[-1]
 
     code, said = train("Net")
     assert code == 0, said
@@ -74,7 +74,7 @@ def test_a_network_that_fails_when_it_runs_is_reported_with_its_line_and_the_dir
     before = {path: path.read_bytes() for path in tmp_path.glob("run/*") if path.is_file()}
 
     code, said = train("Net")
-    assert code == 7 and "is not empty; go on with its run by --resume" in said[-1]
+    assert code == 7 and "is not empty; continue its run with --resume" in said[-1]
     assert {path: path.read_bytes() for path in tmp_path.glob("run/*") if path.is_file()} == before
 
 

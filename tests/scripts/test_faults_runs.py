@@ -75,7 +75,10 @@ def test_testing_with_damaged_best_weights_says_which_it_uses(run_dir, capsys, c
     assert "weights of epoch 3" in capsys.readouterr().out
     assert json.loads((run_dir / "test.json").read_text())["epoch"] == 3
     (record,) = caplog.records
-    assert "instead of these weights, the best (epoch 2), those of epoch 3 are used" in record.getMessage()
+    assert (
+        "these were the best weights (epoch 2), the weights of epoch 3 are used instead"
+        in record.getMessage()
+    )
 
 
 @pytest.mark.fault(31)

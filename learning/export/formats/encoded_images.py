@@ -2,8 +2,8 @@
 
 The same steps in the same order, with TensorFlow's decoders: a large JPEG is decoded at a fraction of its size, the
 EXIF orientation is applied, transparent pixels are put on white, and a bilinear filter, antialiased where it
-shrinks, runs along the rows and then along the columns, with bytes in between. What TensorFlow cannot do stays
-behind: colour profiles are not converted, and 16 bits are cut to 8.
+shrinks, runs along the rows and then along the columns, with bytes in between. TensorFlow cannot do two of the
+steps: colour profiles are not converted, and 16 bits are cut to 8.
 """
 
 import tensorflow as tf

@@ -7,7 +7,7 @@ class Format(NamedTuple):
     """A format.
 
     :ivar writer: dotted path of a function that takes (contents, folder).
-    :ivar packages: what writing and checking it need beside TensorFlow, by the names that they are installed by.
+    :ivar packages: needed besides TensorFlow to write and check it, by the names under which pip installs them.
     """
 
     writer: str

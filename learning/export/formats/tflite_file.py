@@ -20,7 +20,7 @@ def write(contents: Contents, folder: Path) -> None:
     """Write model.tflite in `folder`, with metadata and the labels.
 
     It takes `images`, uint8 (N, H, W, C), and gives `probabilities`, float32 (N, K). With a quantization it
-    computes with integers alone; the probabilities are uint8 then, with a scale of 1/256.
+    computes in integers only; the probabilities are uint8 then, with a scale of 1/256.
     """
     quantization = contents.quantization
     graph_def = contents.graph if quantization is None else quantization.graph

@@ -24,7 +24,7 @@ _PLACE = re.compile(r"(?P<layer>conv[1-5]|fc[678])/(?P<kind>weights|biases)")
 def alexnet_pairs(model: "ConvNet", source: str, pair_of: Callable[[str, str], Pair]) -> list[Pair]:
     """Return the pairs of all variables of an AlexNet.
 
-    :param source: what the map is called in the message of an error.
+    :param source: the name of the map in error messages.
     :param pair_of: gives the pair of a layer, such as fc6, and a kind, weights or biases.
     :raises WeightsError: the network is not an AlexNet.
     """

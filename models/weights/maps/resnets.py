@@ -57,7 +57,8 @@ def places(model: "ConvNet", source: str) -> dict[str, Place]:
 
 
 def depth_of(model: "ConvNet", source: str) -> int:
-    """Return the number in a ResNet's name, such as 50: the layers of all blocks, the stem and the last layer."""
+    """Return the number in a ResNet's name, such as 50: it counts the layers of all blocks, the stem and the
+    last."""
     found = places(model, source).values()
     return sum(place.kind == "weights" and place.layer != "shortcut" for place in found)
 

@@ -2,8 +2,8 @@
 
 h5py reads damaged files without end (a heap of texts whose parts have no size, for example) and follows links to
 other files. This reader follows addresses within the file only, each checked, and visits a limited number of them.
-It knows what h5py writes unless it is told otherwise: superblock 0, object headers 1, groups with symbol tables,
-arrays that are neither in chunks nor compressed.
+It knows what h5py writes by default: superblock 0, object headers 1, groups with symbol tables, arrays that are
+neither in chunks nor compressed.
 """
 
 import math

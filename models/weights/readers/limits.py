@@ -1,4 +1,4 @@
-"""What a file of weights may take, so that a small file cannot fill the memory."""
+"""Limit the memory that a file of weights may take, so that a small file cannot fill it."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -43,7 +43,7 @@ def shown(value: Any) -> str:
 
 
 class Budget:
-    """The bytes that what is read of one file may take.
+    """The bytes that the content of one file may take in memory.
 
     :param file_bytes: the size of the file or files.
     """
@@ -56,7 +56,7 @@ class Budget:
         self._left -= num_bytes
         if num_bytes < 0 or self._left < 0:
             raise WeightsError(
-                f"{shown(what)} is said to take {num_bytes} bytes, far more than the file can hold; do not use "
+                f"{shown(what)} claims to take {num_bytes} bytes, far more than the file can hold; do not use "
                 "this file"
             )
 

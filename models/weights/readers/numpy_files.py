@@ -1,7 +1,7 @@
-"""Read `.npz` and `.npy`, also the `.npy` with a pickled dictionary, whose pickle is not run.
+"""Read `.npz` and `.npy`, also a `.npy` with a pickled dictionary, without running the pickle.
 
-Published Caffe weights (`bvlc_alexnet.npy`) are such a dictionary, of lists or of dictionaries: a tensor's name is
-that of its layer and its place there, "conv1/0" or "conv1/weights".
+Published Caffe weights (`bvlc_alexnet.npy`) are such a dictionary, of lists or of dictionaries: a tensor is named
+after its layer and its place there, "conv1/0" or "conv1/weights".
 """
 
 import io

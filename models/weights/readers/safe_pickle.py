@@ -1,8 +1,8 @@
 """Read pickles without running them: a small machine that knows the operations of plain data.
 
 A pickle is a program for a machine with a stack, and the ordinary reader imports and calls whatever the program
-names. Here a name is only a string. It must be in the table that the format's reader passes in, and what is called
-is that table's function, which keeps its arguments. Python's module pickle takes no part in it.
+names. Here a name is only a string. It must be in the table that the format's reader passes in, whose function is
+called and keeps its arguments. Python's module pickle is not used.
 """
 
 import pickletools

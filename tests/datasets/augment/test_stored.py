@@ -68,5 +68,5 @@ def test_centre_crops_and_the_crops_of_a_test():
 
 def test_crops_that_nothing_was_computed_of():
     stored = made().with_stored(center=np.zeros((7, 2)))
-    with pytest.raises(ValueError, match="nothing is stored of the variants crops"):
+    with pytest.raises(ValueError, match="no values are stored for the variants crops"):
         stored.next_batch(2)

@@ -93,8 +93,8 @@ def test_a_file_that_vanishes_or_changes_is_named(photos):
     splits = load(photos, "files")
     names = splits.train.file_names
     (photos / names[0]).write_text("<html>")
-    with pytest.raises(DataError, match=f"'{names[0]}' in .* now cannot .*; leave the files as they are"):
+    with pytest.raises(DataError, match=f"'{names[0]}' in .* no longer can .*; do not change files"):
         splits.train.batch([0])
     shutil.rmtree(photos)
-    with pytest.raises(DataError, match=f"'{names[1]}' in .* now cannot .*No such file"):
+    with pytest.raises(DataError, match=f"'{names[1]}' in .* no longer can .*No such file"):
         splits.train.batch([1])

@@ -228,7 +228,7 @@ def test_smaller_and_recompressed_copies_are_found_and_those_of_training_images_
     assert report["in_training"] == {"test": {"test/cat/small.jpg": "train/cat/a.png"}}
     lines = capsys.readouterr().out.splitlines()
     warning = lines.index(
-        "warning: 1 of the test images shows the picture of a training image, so scores say too much "
+        "warning: 1 of the test images shows the picture of a training image, so scores are too optimistic "
         "('test/cat/small.jpg' is 'train/cat/a.png'); remove them from one of the two"
     )
     assert lines[warning + 1] == "nearly the same picture more than once, in groups: 2"

@@ -110,14 +110,17 @@ def test_without_a_folder_it_goes_into_the_cache(server, tmp_path, monkeypatch):
 
 
 BROKEN = {  # behaviour: message, bytes that are kept
-    "cut": (r"x.bin cannot be downloaded \(.*IncompleteRead.*\); what came is kept, try again", 1_500_000),
-    "cut without a length": ("ended after 1500000 of 3000000 bytes; what came is kept", 1_500_000),
-    "stall": (r"cannot be downloaded \(.*timed out.*\); what came is kept, try again", 1_500_000),
+    "cut": (
+        r"x.bin cannot be downloaded \(.*IncompleteRead.*\); the part that came is kept, try again",
+        1_500_000,
+    ),
+    "cut without a length": ("ended after 1500000 of 3000000 bytes; the part that came is kept", 1_500_000),
+    "stall": (r"cannot be downloaded \(.*timed out.*\); the part that came is kept, try again", 1_500_000),
     "announces more": ("announces 3000100 bytes, not the 3000000 of the official file", 0),
     "announces less": ("announces 2999999 bytes, not the 3000000 of the official file", 0),
     "sends more": ("sends more than the 3000000 bytes of the official file", 0),
     "wrong bytes": (
-        "expected SHA-256 [0-9a-f]{64}, got [0-9a-f]{64}; what came was removed, try again",
+        "expected SHA-256 [0-9a-f]{64}, got [0-9a-f]{64}; the download was removed, try again",
         None,
     ),
     "redirect http://localhost:1/moved/x.bin": (
@@ -167,7 +170,7 @@ def test_a_cut_transfer_is_tried_again_and_gone_on_with(
     if tries == 3:
         assert fetch("x", folder).read_bytes() == CONTENT
     else:
-        with pytest.raises(DataError, match="what came is kept, try again"):
+        with pytest.raises(DataError, match="the part that came is kept, try again"):
             fetch("x", folder)
         assert (folder / "x.bin.part").stat().st_size == 2_250_000
     assert server.ranges == [None, "bytes=1500000-", "bytes=2250000-"][:tries]
@@ -183,7 +186,7 @@ def test_a_stalled_transfer_is_tried_again(server, folder, monkeypatch, waits):
     monkeypatch.setattr("datasets.download.fetch.WAITS", (2,))
     wait_no_longer(monkeypatch)
     server.behaviour = "stall"
-    with pytest.raises(DataError, match=r"timed out.*what came is kept"):
+    with pytest.raises(DataError, match=r"timed out.*the part that came is kept"):
         fetch("x", folder)
     assert server.ranges == [None, "bytes=1500000-"]
     assert waits == [2]

@@ -61,7 +61,7 @@ def test_means_over_several_chunks():
 
 
 def test_missing_rows_are_refused(base):
-    with pytest.raises(IndexError, match="that has 20"):
+    with pytest.raises(IndexError, match="beyond the 20 rows"):
         ImageRows(base, [20])
 
 

@@ -366,7 +366,10 @@ def test_damaged_best_weights_are_replaced_by_the_newest_with_a_message(tmp_path
     assert store.usable()[:2] == (6, 3)
     (record,) = caplog.records
     assert "step-00000002 is damaged" in record.getMessage()
-    assert "instead of these weights, the best (epoch 1), those of epoch 3 are used" in record.getMessage()
+    assert (
+        "these were the best weights (epoch 1), the weights of epoch 3 are used instead"
+        in record.getMessage()
+    )
 
 
 @pytest.mark.fault(29)

@@ -140,7 +140,7 @@ def test_the_command_line_can_complete_a_recipe_that_is_invalid_alone(tmp_path):
         (["--no-download"], "unknown option --no-download; did you mean --download?"),
         (
             ["--schedule.name", "cosine", "--schedule.boundaries", "[1]"],
-            "means nothing to schedule.name cosine",
+            "has no effect with schedule.name cosine",
         ),
     ],
 )

@@ -185,7 +185,7 @@ def test_other_weights_are_found_before_they_are_saved(tmp_path, without_picture
                     return self.model.trainable_variables[0].assign_add(tf.fill([3, 3, 3, 4], error)).op
 
         with pytest.raises(
-            ClusterError, match=r"worker 1 \(.*\) has other weights than worker 0, and nothing"
+            ClusterError, match=r"worker 1 \(.*\) has different weights from worker 0, and they"
         ):
             trained(tmp_path / "run", workers, kind=Drifting)
 

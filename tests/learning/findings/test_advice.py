@@ -45,7 +45,7 @@ def test_digits_are_not_fine_tuned(tmp_path):
     found = advised(
         tmp_path, names="ab", tested=results(POOR, "ab"), training=(100, 100), config=config, info=info
     )
-    assert found == ["More training images: there are 50 of a class on average."]
+    assert found == ["More training images: there are 50 per class on average."]
 
 
 def test_against_underfitting(tmp_path):
@@ -72,7 +72,7 @@ def test_a_small_class(tmp_path, weights):
     matrix = [[990, 10], [60, 40]]
     found = advised(tmp_path, names="ab", tested=results(matrix, "ab"), info=info, config=config)
     assert found[-1] == (
-        "More training images of the weak classes: there are 100 of 'b', and 550 of a class on average."
+        "More training images of the weak classes: there are 100 of 'b', and 550 per class on average."
     )
     assert [text.startswith("Equal weight for small classes") for text in found[:-1]] == [True] * (
         weights == "none"
@@ -108,4 +108,4 @@ def test_a_temperature_is_not_suggested_if_none_can_be_fitted(tmp_path):
 
 def test_a_small_test(tmp_path):
     found = advised(tmp_path, tested=results([[9, 1], [2, 8]], "ab"))
-    assert found == ["More test images: 20 leave the accuracy between 0.64 and 0.95."]
+    assert found == ["More test images: 20 only show that the accuracy is between 0.64 and 0.95."]

@@ -38,7 +38,7 @@ class TestFit:
     def test_the_sentence_has_both_figures(self, tmp_path):
         tested = results([[150, 50], [40, 160]], ("a", "b"))
         assert said(tmp_path, tested=tested, training=(400, 398))[2] == (
-            "It overfits: 0.9950 of 400 training images and 0.7750 of 400 test images are recognised, both by the "
+            "It overfits: it recognises 0.9950 of 400 training images and 0.7750 of 400 test images, both by the "
             "centre crop."
         )
 
@@ -56,7 +56,7 @@ class TestFit:
         sentence = said(tmp_path, tested=tested, training=(400, 398), rows=rows, info=info, config=config())[
             2
         ]
-        assert "part of it is that the test images are harder, or come from elsewhere" in sentence
+        assert "part of the gap is that the test images are harder, or come from elsewhere" in sentence
 
     def test_of_other_weights(self, tmp_path):
         path = make_run(tmp_path / "run", tested=results(GOOD, ("a", "b")), training=(400, 398))
@@ -72,7 +72,7 @@ class TestCurves:
         )
         assert said(tmp_path, rows=rows)[1] == (
             "The validation loss was lowest in epoch 6 (0.3000) and has risen to 0.4300 since, while the training "
-            "loss went on falling: the later epochs made it surer of its errors."
+            "loss went on falling: the later epochs made it more confident in its errors."
         )
 
     @pytest.mark.parametrize("lowest", [1, 19, 20])

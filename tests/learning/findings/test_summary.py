@@ -36,13 +36,13 @@ class TestScore:
         tested = results([[200, 0], [15, 5]], ("cat", "dog"))
         # (1 + 0.25) / 2; 200 of 220
         expected = (
-            "Always answering 'cat' would be right for 0.9091 of them; if every class counts the same, the"
+            "Always answering 'cat' would be right for 0.9091 of them; if all classes count the same, the"
         )
         assert f"{expected} accuracy is 0.6250." in said(tmp_path, tested=tested)[0]
 
     def test_no_better_than_always_the_same_answer(self, tmp_path):
         tested = results([[30, 20], [22, 8]], ("cat", "dog"))
-        assert "not clearly better than always answering 'cat': 0.6250" in said(tmp_path, tested=tested)[0]
+        assert "not clearly better than always answering 'cat' (0.6250)" in said(tmp_path, tested=tested)[0]
 
     def test_of_training_images(self, tmp_path):
         tested = results(GOOD, ("cat", "dog"), split="training")
@@ -56,13 +56,13 @@ class TestProgress:
         rows = history(3, val_score=lambda epoch: 0.9 if epoch == 2 else 0.5)
         found = said(tmp_path, rows=rows, config=config(10), info={"num_images": {"val": 50}})
         assert found == [
-            "Training stands at epoch 3 of 10; train.py --resume continues it if it was stopped. The best "
+            "Training is at epoch 3 of 10; train.py --resume continues it if it was stopped. The best "
             "validation accuracy is 0.9000 (95% interval 0.7864 to 0.9565) on 50 images, in epoch 2."
         ]
 
     def test_of_a_finished_run_without_a_test(self, tmp_path):
         assert said(tmp_path, rows=history(3), config=config())[0].startswith(
-            "Training is finished after 3 epochs"
+            "Training has finished after 3 epochs"
         )
 
     def test_of_a_run_that_stopped_early(self, tmp_path):

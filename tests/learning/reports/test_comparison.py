@@ -32,9 +32,7 @@ def test_best_first_and_what_chance_may_have_ordered(tmp_path):
     assert found.names == ("good", "fair", "poor")
     assert [row["accuracy"] for row in found.rows] == [0.98, 0.97, 0.6]
     assert found.warnings == ()
-    assert found.notes == (
-        "The 95% interval of good overlaps with that of fair: chance may have ordered them.",
-    )
+    assert found.notes == ("The 95% interval of good overlaps with that of fair: their order may be chance.",)
 
 
 def test_a_metric_of_which_less_is_better(tmp_path):

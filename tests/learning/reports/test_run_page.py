@@ -63,7 +63,7 @@ def test_a_finished_run(tmp_path):
     assert ["last", "3"] in [row[:2] for row in rows]
     assert ["input", "64 x 64 x 3"] in rows
     assert ["images", "train 60, test 20"] in rows
-    assert ["weights", "random at the start"] in rows
+    assert ["weights", "random initial weights"] in rows
     assert ["training time", "1:02:03"] in rows
     part = "Some CPU, oneDNN kernels, {} threads, TensorFlow 2.21.0, after update {}"
     assert ["computed by", f"{part.format(2, 0)}; then {part.format(4, 20)}"] in rows
@@ -79,7 +79,7 @@ def test_a_run_without_test_results_or_pictures(tmp_path):
     assert "img" not in page.tags
     assert ["last", "3"] in [row[:2] for row in cells(path)]
     assert not {"Classes", "Confusion matrix", "Training images"} & set(page.text)
-    assert "Training stands at epoch 3 of 320" in " ".join(page.text)
+    assert "Training is at epoch 3 of 320" in " ".join(page.text)
 
 
 def test_a_run_that_has_only_begun(tmp_path):

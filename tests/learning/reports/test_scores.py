@@ -27,7 +27,7 @@ def test_imbalanced_images_are_judged_by_the_balanced_accuracy_too():
 def test_classes_that_are_hardly_recognised_are_named():
     assert neglected_classes(np.array(IMBALANCED), NAMES) == [("cat", 1, 20)]
     assert neglect_hint(results(IMBALANCED)) == (
-        "few images are recognised of some classes: 1 of 20 of 'cat'; add images, or weight small classes with "
+        "some classes are rarely recognised: 1 of 20 of 'cat'; add images, or weight small classes with "
         "--train.class_weights balanced"
     )
     assert neglect_hint(results([[9, 1, 0], [2, 8, 0], [2, 2, 0]])) is None  # 0 of 4 may be chance
@@ -44,4 +44,4 @@ def test_only_the_lowest_of_many_are_named():
 def test_the_hints_follow_the_scores():
     lines = score_lines(results(IMBALANCED))
     assert lines[0] == "300 test images, weights of epoch 3"
-    assert [line.split()[0] for line in lines[2:]] == ["the", "few"]
+    assert [line.split()[0] for line in lines[2:]] == ["the", "some"]

@@ -60,7 +60,7 @@ def test_a_directory_that_was_there_stays_and_one_made_in_vain_goes(tmp_path):
 @pytest.mark.fault(22)
 def test_a_fresh_run_needs_an_empty_directory(tmp_path):
     (tmp_path / "own.txt").touch()
-    refused = pytest.raises(DirectoryInUseError, match="is not empty; go on with its run by --resume")
+    refused = pytest.raises(DirectoryInUseError, match="is not empty; continue its run with --resume")
     with refused, locked(tmp_path, resumed=False):
         pass
     with locked(tmp_path, resumed=True):

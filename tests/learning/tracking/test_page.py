@@ -99,8 +99,8 @@ def test_an_interrupted_run_has_a_page(tmp_path, without_pictures):
     with pytest.raises(Interrupted):
         fit(config, tmp_path / "run", verbose=False, callbacks=[Stop()])
     text = " ".join(read_page(tmp_path / "run" / "index.html").text)
-    assert "Training stands at epoch 2 of 3; train.py --resume continues it" in text
+    assert "Training is at epoch 2 of 3; train.py --resume continues it" in text
     fit(config, tmp_path / "run", resume=True, verbose=False)
     text = " ".join(read_page(tmp_path / "run" / "index.html").text)
-    assert "Training stands" not in text
+    assert "Training is at" not in text
     assert "validation, cross-entropy" in text and "training images, a whole pass" in text

@@ -44,8 +44,8 @@ def test_an_update_is_multiplied_by_the_factor_of_the_first_expression_that_matc
 @pytest.mark.parametrize(
     ("factors", "message"),
     [
-        ({"conv7": 0.1}, "has 'conv7', which decides about none of the trained variables: conv1/weights"),
-        ({"fc": 0.1, "fc/weights": 1.0}, "has 'fc/weights', which decides about none"),
+        ({"conv7": 0.1}, "has 'conv7', which applies to none of the trained variables: conv1/weights"),
+        ({"fc": 0.1, "fc/weights": 1.0}, "has 'fc/weights', which applies to none"),
         ({"(": 0.1}, r"has '\(', which is not a regular expression"),
         ({"fc": -1.0}, "rate_factors is .*; it must be a mapping of regular expressions"),
         ({"fc": math.inf}, "rate_factors is .*; it must be a mapping of regular expressions"),

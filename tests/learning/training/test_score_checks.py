@@ -44,7 +44,7 @@ def test_without_a_validation_set_the_minibatch_counts(caplog):
     train_set = labelled(*[0, 1, 2] * 30)
     with pytest.raises(ValueError, match="the training set cannot be scored: .* none of 'c'"):
         check_scores(RocAucEvaluator(), labelled(0, 1, 1), None, NAMES, 3)
-    with pytest.raises(ValueError, match="2 images cannot be of all 3 classes; hold out a validation set"):
+    with pytest.raises(ValueError, match="2 images cannot cover all 3 classes; hold out a validation set"):
         check_scores(RocAucEvaluator(), train_set, None, NAMES, 2)
     check_scores(RocAucEvaluator(), train_set, None, NAMES, 60)  # 3 * (2/3)**60: never
     check_scores(AccuracyEvaluator(), train_set, None, NAMES, 2)

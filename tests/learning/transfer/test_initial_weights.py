@@ -258,7 +258,7 @@ def test_held_out_images_that_the_source_was_trained_on_are_counted(source, tmp_
     runs = [source[0], source[0]] if seed == 1 else [tmp_path / "second", source[0]]
     for message, run in zip(found, runs, strict=True):
         assert re.match(
-            rf"{run}, whose weights are the start, was trained on \d+ of the \d+ validation", message
+            rf"{run}, whose weights this run starts from, was trained on \d+ of the \d+ validation", message
         )
         assert re.search(
             r"and on \d+ of the \d+ test images here, so their scores are too optimistic", message

@@ -267,6 +267,6 @@ def test_a_last_layer_in_another_scope_is_named():
 
     with (
         tf.Graph().as_default(),
-        pytest.raises(ValueError, match="the last layer's scope is 'logits': a subclass"),
+        pytest.raises(ValueError, match="the last layer's scope is 'logits'; if your last layer"),
     ):
         Other((10, 10, 3), 2, freeze="head-only")

@@ -101,7 +101,7 @@ def test_a_hostile_folder_for_temporary_files_is_passed_over_or_named(tmp_path, 
         assert is_plain(plain)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
     with (
-        pytest.raises(PathError, match="let TMPDIR be a folder with a plain name"),
+        pytest.raises(PathError, match="set TMPDIR to a folder with a plain name"),
         plain_folder(tmp_path / "[x]"),
     ):
         pass
@@ -117,5 +117,5 @@ def test_a_path_that_cannot_be_used_is_a_failure_of_the_storage(opened, tmp_path
         lambda: restore(sess, [variable], tmp_path / "[x]"),
         lambda: find_unreadable(tmp_path / "[x]"),
     ):
-        with pytest.raises(StorageError, match="let TMPDIR be a folder with a plain name"):
+        with pytest.raises(StorageError, match="set TMPDIR to a folder with a plain name"):
             use()

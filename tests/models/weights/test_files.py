@@ -99,7 +99,7 @@ def test_too_many_tensors_and_names_are_refused(tmp_path, monkeypatch):
 def test_a_budget_allows_what_a_small_file_may_unpack_to_and_no_more():
     budget = Budget(100)
     budget.take(limits.FREE_BYTES, "w")
-    with pytest.raises(WeightsError, match=r"w\\n is said to take 1 bytes"):
+    with pytest.raises(WeightsError, match=r"w\\n claims to take 1 bytes"):
         budget.take(1, "w\n")
     Budget(10**9).take(limits.MAX_EXPANSION * 10**9, "w")
 

@@ -147,7 +147,7 @@ def test_an_archive_that_unpacks_to_far_more_is_refused(tmp_path):
             member.write(bytes(10**6))
     with (
         taking_less_than(20e6),
-        pytest.raises(WeightsError, match=r"'.*': a\.npy is said to take 200000\d+ bytes"),
+        pytest.raises(WeightsError, match=r"'.*': a\.npy claims to take 200000\d+ bytes"),
     ):
         read_weights(tmp_path / "x.npz")
 
