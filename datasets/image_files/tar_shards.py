@@ -61,6 +61,10 @@ class TarSource(Source):
             raise ImageError("cannot be read from the archive, which ends before it does")
         return content
 
+    def archive_of(self, row: int) -> Path:
+        """Return the archive of one of the images."""
+        return self._shards[self.files().archives[row]]
+
     def found(self) -> str:
         return shortened([path.name for path in self._shards])
 
