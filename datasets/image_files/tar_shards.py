@@ -76,8 +76,12 @@ class TarSource(Source):
 
 
 def shards_in(folder: Path) -> list[Path]:
-    """Return the tar archives in a folder, sorted."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() == SUFFIX and path.is_file())
+    """Return the tar archives in a folder, sorted, without hidden files."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() == SUFFIX and path.is_file() and not is_ignored(path.name)
+    )
 
 
 def _files_of(path: Path) -> Iterator[SourceFile]:
@@ -127,6 +131,8 @@ def _members(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
                 archive.members = []  # type: ignore[attr-defined]  # they would take hundreds of bytes each
+                if member.size < 0:  # which may lead back to the same member, again and again
+                    raise tarfile.ReadError(f"a member states {member.size} bytes")
                 if not member.isreg() or member.sparse:
                     continue
                 parts = parts_of(member.name)
@@ -136,7 +142,7 @@ def _members(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
                         "folder; pack the archive anew"
                     )
                 yield "/".join(parts), (member.offset_data, member.size)
-    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
         raise DataError(
             f"'{escape_name(path)}' cannot be read as a tar archive ({error}); give complete archives that are not "
             "compressed"
