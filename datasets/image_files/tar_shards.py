@@ -142,7 +142,7 @@ def _members(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
                         "folder; pack the archive anew"
                     )
                 yield "/".join(parts), (member.offset_data, member.size)
-    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
+    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         raise DataError(
             f"'{escape_name(path)}' cannot be read as a tar archive ({error}); give complete archives that are not "
             "compressed"
