@@ -72,6 +72,7 @@ def fit(
     :raises WeightsError: the weights of `model.init` cannot be read, or are of another network.
     :raises StorageError: a file cannot be written, or TensorFlow cannot use a path.
     :raises ClusterError: another worker is lost, or trains something else.
+    :raises Interrupted: Ctrl-C or another signal stopped it; all that was trained is saved.
     :raises Exception: what `Optimizer.train` raises.
     """
     try:
@@ -126,9 +127,10 @@ def _fit(
     """
     if cluster is None:  # for a worker that leaves before it has joined, the others would wait
         run_data.check_images(config, run)
-        if config.model.init is not None and is_packaged(config.model.init):
-            packaged_file(config.model.init)
-    if cluster is not None:
+        init = None if has_begun(path) else config.model.init
+        if init is not None and is_packaged(init):
+            packaged_file(init)
+    else:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow says of lost workers takes pages
     from learning.distributed.join import joined  # imports TensorFlow quietly
     from learning.machine.precision import with_precision

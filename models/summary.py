@@ -47,7 +47,8 @@ def layer_rows(model: ConvNet) -> list[LayerRow]:
     """Return the layers from the images to the logits, in the order of the graph; all tensors are (N, H, W, C).
 
     A layer's output is that of the last operation on one of its variables, hence before the activation. Operations
-    in the branches of a `tf.cond` belong to the layer whose variables they take, and are not counted.
+    in the branches of a `tf.cond` belong to the layer whose variables they take, and are not counted. Nor are those
+    whose shapes are unknown before the graph runs.
     """
     scopes = {v.op.name: v.op.name.rpartition("/")[0] or v.op.name for v in model.variables}
     names = {tensor.op.name: name for name, tensor in model.d.items()}
@@ -58,7 +59,8 @@ def layer_rows(model: ConvNet) -> list[LayerRow]:
         if scope is None and op.type not in CONVOLUTIONS | {"MatMul"} and not _is_pool(op):
             continue
         name = scope or names.get(op.name, op.name)
-        shapes[name] = tuple(op.outputs[0].shape.as_list()[1:])
+        shape = op.outputs[0].shape
+        shapes[name] = () if shape.rank is None else tuple(shape.as_list()[1:])
         multiply_adds[name] += _multiply_adds(op)
     trained = {v.op.name for v in model.trainable_variables}
     parameters: Counter[str] = Counter()
@@ -97,9 +99,10 @@ def _is_pool(op: tf.Operation) -> bool:
 
 def _multiply_adds(op: tf.Operation) -> int:
     """Return H' * W' * fh * fw * ic * oc of a convolution or D * out of a matrix product, for one image."""
-    if op.type in CONVOLUTIONS:
-        return op.outputs[0].shape[1:3].num_elements() * op.inputs[1].shape.num_elements()
-    return op.inputs[1].shape.num_elements() if op.type == "MatMul" else 0
+    if op.type not in CONVOLUTIONS | {"MatMul"}:
+        return 0
+    positions = op.outputs[0].shape[1:3].num_elements() if op.type in CONVOLUTIONS else 1
+    return (positions or 0) * (op.inputs[1].shape.num_elements() or 0)
 
 
 def format_table(rows: Sequence[LayerRow]) -> str:

@@ -18,12 +18,10 @@ class Bucket(NamedTuple):
 
 
 class Network(NamedTuple):
-    """The connection from each worker to the next one."""
+    """The connection from each worker to the next one, which asks for each piece."""
 
     bandwidth: float  # bytes per second
-    latency: (
-        float  # seconds of a round trip, as `ping` shows it: a worker asks the one before it for each piece
-    )
+    latency: float  # seconds of a round trip, as `ping` shows it
 
 
 class Parts(NamedTuple):

@@ -121,9 +121,8 @@ class _Process:
 
 def _prepare_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = (
-        "true"  # or Keras would take all memory of a GPU from the others
-    )
+    # Or Keras would take all memory of a GPU from the others.
+    os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
 
 
 _steps: dict[str, Step] = {}  # of the contestants in this process

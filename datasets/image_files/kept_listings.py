@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import json
+import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -47,10 +48,10 @@ def _read(path: Path) -> list[SourceFile] | None:
     """Return a listing, or None if it is missing or damaged."""
     try:
         content = path.read_bytes()
-    except OSError:
+        digest, columns = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+        return _files(columns) if hashlib.sha256(columns).digest() == digest else None
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, zipfile.BadZipFile):
         return None
-    digest, columns = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-    return _files(columns) if hashlib.sha256(columns).digest() == digest else None
 
 
 def _write(path: Path, files: Sequence[SourceFile]) -> None:

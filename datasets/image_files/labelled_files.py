@@ -15,9 +15,9 @@ from datasets.storage.names import Names
 class LabelledFiles(Sequence[tuple[str, str]]):
     """Images of a source with their classes, as a sequence of (name, class) sorted by name.
 
-    A slice or an array of ascending indices, each given once, selects LabelledFiles.
+    A slice, a mask or an array of ascending indices selects LabelledFiles.
 
-    :param rows: (N,) indices into `Source.files()`.
+    :param rows: (N,) indices into `Source.files()`, each once.
     :param names: N names.
     :param labels: (N,) indices into `classes`.
     :param classes: sorted names in `normal_form`; these need not all occur.
@@ -40,9 +40,10 @@ class LabelledFiles(Sequence[tuple[str, str]]):
     def __getitem__(self, key: int | slice | np.ndarray) -> "tuple[str, str] | LabelledFiles":
         if isinstance(key, (int, np.integer)):
             return self.names[key], self.classes[self.labels[key]]
-        if isinstance(key, np.ndarray) and len(key) == len(self):
+        rows = self.rows[key]
+        if np.array_equal(rows, self.rows):
             return self  # a copy would take 20 bytes for each file
-        return LabelledFiles(self.rows[key], self.names[key], self.labels[key], self.classes)
+        return LabelledFiles(rows, self.names[key], self.labels[key], self.classes)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return zip(self.names, map(self.classes.__getitem__, self.labels), strict=True)

@@ -14,6 +14,7 @@ from datasets.storage.names import Names, sorted_rows
 
 NO_SIZE = -1  # of folders, of files that are not images, and of inaccessible files
 FOLDER = "folder"
+_MOST = 2**63 - 1  # in a column
 _IGNORED = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"})
 
 
@@ -140,8 +141,8 @@ class Source:
         def images() -> Iterator[str]:
             for name, size, stamp, kind, archive in self._list():
                 if kind == IMAGE:
-                    sizes.append(size)
-                    stamps.append(stamp)
+                    sizes.append(min(size, _MOST))  # a zip archive may state any 64 bits
+                    stamps.append((stamp + _MOST + 1) % 2**64 - _MOST - 1)  # a time may be after 2262
                     archives.append(archive)
                     yield name
                 else:

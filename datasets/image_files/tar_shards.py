@@ -61,6 +61,10 @@ class TarSource(Source):
             raise ImageError("cannot be read from the archive, which ends before it does")
         return content
 
+    def archive_of(self, row: int) -> Path:
+        """Return the archive of one of the images."""
+        return self._shards[self.files().archives[row]]
+
     def found(self) -> str:
         return shortened([path.name for path in self._shards])
 
@@ -72,8 +76,12 @@ class TarSource(Source):
 
 
 def shards_in(folder: Path) -> list[Path]:
-    """Return the tar archives in a folder, sorted."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() == SUFFIX and path.is_file())
+    """Return the tar archives in a folder, sorted, without hidden files."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() == SUFFIX and path.is_file() and not is_ignored(path.name)
+    )
 
 
 def _files_of(path: Path) -> Iterator[SourceFile]:
@@ -123,6 +131,8 @@ def _members(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
                 archive.members = []  # type: ignore[attr-defined]  # they would take hundreds of bytes each
+                if member.size < 0:  # which may lead back to the same member, again and again
+                    raise tarfile.ReadError(f"a member states {member.size} bytes")
                 if not member.isreg() or member.sparse:
                     continue
                 parts = parts_of(member.name)

@@ -19,16 +19,14 @@ def workers_advice(model: ConvNet, batch_size: int) -> str:
 
     It is known for small convolutions in float32 on two or more cores, without a GPU.
     """
-    of_image = sum(row.multiply_adds for row in layer_rows(model))
-    is_known = (
+    is_small = (
         model.options["precision"] == "float32"
         and not model.frozen_variables
         and model.num_parameters <= MOST_PARAMETERS
-        and of_image <= MOST_OF_AN_IMAGE
-        and of_image * batch_size >= FEWEST_MULTIPLY_ADDS
-        and usable_cores() >= 2
-        and not tf.config.list_physical_devices("GPU")
     )
-    if not is_known:
+    if not is_small or usable_cores() < 2 or tf.config.list_physical_devices("GPU"):
+        return ""
+    of_image = sum(row.multiply_adds for row in layer_rows(model))
+    if not FEWEST_MULTIPLY_ADDS / batch_size <= of_image <= MOST_OF_AN_IMAGE:
         return ""
     return "speed  two workers may be about 1.1 times as fast: python -m learning.launch --workers 2 train.py ..."

@@ -1,21 +1,21 @@
 """Choose the images for the check of an export."""
 
 import contextlib
-import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from datasets.dataset import DataSet
 from datasets.errors import DataError
 from datasets.image_files.folder_or_zip import open_source
+from datasets.image_files.kept_listings import KeptListings
 from datasets.images.decode import inspect_image, read_resized
 from datasets.load import holds_own_form, labelled_set
 from datasets.splits import Splits
 from learning.errors import CheckpointError, UsageError
+from learning.pictures.in_memory import png
 from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory
 from learning.terminal.image_files import image_files
@@ -106,7 +106,8 @@ def _other_images_advised() -> Iterator[None]:
 def held_out_questions(run: RunDirectory, splits: Splits, most: int = MOST) -> Questions:
     """Return the images that a run held out, or a sample of them, which covers the whole set evenly."""
     dataset, split = run_data.held_out(splits)
-    return _of_dataset(dataset, f"{split} set", _reader(run.config.data_dir), most)
+    read = _reader(run.config.data_dir, run.config.data.cache_dir)
+    return _of_dataset(dataset, f"{split} set", read, most)
 
 
 def folder_questions(run: RunDirectory, folder: str, most: int = MOST) -> Questions:
@@ -146,13 +147,6 @@ def evenly(count: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.intp))
 
 
-def png(image: np.ndarray) -> bytes:
-    """Return an image, uint8 (H, W, C), as a PNG file."""
-    file = io.BytesIO()
-    Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(file, "PNG")
-    return file.getvalue()
-
-
 def _of_dataset(dataset: DataSet, source: str, read: Callable[[str], bytes], most: int) -> Questions:
     rows = evenly(dataset.num_examples, most)
     names = tuple(dataset.file_names[row] if dataset.file_names else f"image {row}" for row in rows)
@@ -169,9 +163,9 @@ def _rows_of(dataset: DataSet, rows: np.ndarray) -> np.ndarray:
     return images if images.dtype == np.uint8 else np.round(images * 255).astype(np.uint8)
 
 
-def _reader(data_dir: str | None) -> Callable[[str], bytes]:
+def _reader(data_dir: str | None, cache_dir: str | None = None) -> Callable[[str], bytes]:
     """Return a function that reads a file of a run's images, or raises DataError if they are not files."""
-    source = None if data_dir is None else open_source(data_dir)
+    source = None if data_dir is None else open_source(data_dir, KeptListings(cache_dir))
 
     def read(name: str) -> bytes:
         if source is None:

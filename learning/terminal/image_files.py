@@ -1,13 +1,13 @@
 """Find the images that a command line names, before TensorFlow is imported."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from datasets.errors import DataError
 from datasets.image_files.folder_or_zip import FolderSource, Source, open_source
-from datasets.image_files.tar_shards import TarSource, shards_in
+from datasets.image_files.tar_shards import TarSource
 from datasets.image_files.unused_files import warn_of_left_out
 from datasets.images.formats import IMAGE_SUFFIXES
 
@@ -33,10 +33,9 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
         if path.is_dir() or (path.suffix.lower() in ARCHIVES and path.is_file()):
             source = open_source(path)
             warn_of_left_out(source)
-            archives = _archives_by_name(source)
             found.extend(
-                ImageFile(_shown(path, name, archives), partial(source.read, name))
-                for name in source.files().names
+                ImageFile(_shown(path, source, row, name), partial(source.read, name))
+                for row, name in enumerate(source.files().names)
             )
         elif path.exists() or path.is_symlink():
             # By the rules of a folder, which neither wait for a pipe nor read a file that is too large.
@@ -48,18 +47,10 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
     return found
 
 
-def _archives_by_name(source: Source) -> dict[str, Path]:
-    """Return the tar archives of a source by the parts of its names that stand for them; see `TarSource`."""
-    if not isinstance(source, TarSource):
-        return {}
-    return {path.stem: path for path in ([source.path] if source.path.is_file() else shards_in(source.path))}
-
-
-def _shown(path: Path, name: str, archives: Mapping[str, Path]) -> str:
+def _shown(path: Path, source: Source, row: int, name: str) -> str:
     """Return the path of a file; in a tar archive, the archive's path with the member's class and name."""
-    parts = name.split("/")
-    places = [place for place, part in enumerate(parts[:-1]) if part in archives]
-    if not places:
+    if not isinstance(source, TarSource):
         return str(path / name)
-    place = places[-1]  # a folder before it may have the name of another archive
-    return str(archives[parts[place]].joinpath(*parts[:place], *parts[place + 1 :]))
+    archive, (*folders, base) = source.archive_of(row), name.split("/")
+    place = len(folders) - 1 - folders[::-1].index(archive.stem)  # a class may have the name of the archive
+    return str(archive.joinpath(*folders[:place], *folders[place + 1 :], base))

@@ -14,6 +14,7 @@ from typing import Any
 
 from datasets.errors import encodable
 from datasets.storage.atomic import write_text
+from datasets.storage.untrusted import parse_json, read_text
 from learning.callbacks import Callback, Training
 from learning.errors import UsageError
 from learning.extras import how_to_install
@@ -25,6 +26,7 @@ ARTIFACTS = ("config.yaml", "run.json", "history.csv", "learning_curves.png")
 PAGE = "index.html"
 STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 MAX_PARAMETER = 6000  # letters
+MAX_RUN_BYTES = 2**16  # of RUN_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +80,7 @@ class MlflowTracking(Callback):
         """Continue the run of a resumed run directory, or create one."""
         file = training.save_dir / RUN_FILE
         if training.resumed and file.is_file():
-            stored = json.loads(file.read_text(encoding="utf-8"))
+            stored = parse_json(read_text(file, MAX_RUN_BYTES))
             if not self._is_given and (uri := str(stored["tracking_uri"])) != self._uri:
                 self._use(uri)
                 training.say(f"mlflow {uri}, where the run was begun")

@@ -47,6 +47,25 @@ def test_every_row_of_a_tiny_net_by_hand(precision):
     ]
 
 
+class AnySize(ConvNet):
+    """A network whose images may have any size when it runs."""
+
+    def _build_model(self):
+        x = v1.placeholder_with_default(self.inputs, [None, None, None, self.input_shape[2]])
+        with v1.variable_scope("conv"):
+            x = tf.nn.conv2d(x, v1.get_variable("weights", (3, 3, 2, 5)), 1, "SAME")
+        with v1.variable_scope("fc"):
+            return {"logits": fc_layer(global_average_pool(x), self.num_classes)}
+
+
+def test_what_has_no_known_size_is_not_counted():
+    with tf.Graph().as_default():
+        model = AnySize((9, 11, 2), 3)
+    found = {row.name: row for row in layer_rows(model)}
+    assert found["conv"] == LayerRow("conv", (None, None, 5), 3 * 3 * 2 * 5, 0, 0)
+    assert found["fc"] == LayerRow("fc", (3,), 5 * 3 + 3, 0, 5 * 3)
+
+
 def test_the_rows_hold_every_variable_once_and_an_optimizer_adds_none():
     model = tiny_model()
     before = layer_rows(model)

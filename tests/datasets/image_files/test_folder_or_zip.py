@@ -11,6 +11,7 @@ from PIL import Image
 from datasets.errors import DataError, StorageError
 from datasets.image_files import folder_or_zip
 from datasets.image_files.folder_or_zip import open_source
+from datasets.image_files.source import Source, SourceFile
 from datasets.images.decode import ImageError, read_image
 from datasets.images.formats import IMAGE_SUFFIXES, SUFFIXES
 
@@ -111,6 +112,26 @@ def test_the_stamp_changes_with_the_content_even_if_the_time_is_put_back(tmp_pat
 
 
 @pytest.mark.fault(9)
+@pytest.mark.fault(16)
+def test_a_member_of_any_stated_size_is_listed_and_fails_when_read(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a/1.png", b"x")
+        archive.filelist[0].file_size = 2**64 - 1
+    source = open_source(tmp_path / "a.zip")
+    assert names_of(source) == ["a/1.png"]
+    with pytest.raises(ImageError, match=f"{2**64 - 1} bytes are more than"):
+        source.read("a/1.png")
+
+
+def test_a_time_after_2262_is_a_stamp_of_its_own():
+    class Late(Source):
+        def _list(self):
+            yield SourceFile("0.png", 1, 2**63 + 5)
+            yield SourceFile("1.png", 1, 2**63 - 1)
+
+    assert [file.stamp for file in Late(Path()).files()] == [5 - 2**63, 2**63 - 1]
+
+
 def test_a_missing_path_lists_its_neighbours(tmp_path):
     write(tmp_path, "pets.zip")
     with pytest.raises(DataError, match=r"no folder or archive at '.*pest.zip' \(in '.*': 'pets.zip'\)"):

@@ -1,14 +1,16 @@
 """datasets/image_files/kept_listings.py: an unchanged tar archive is read once for its listing."""
 
+import hashlib
 import io
 import os
 import tarfile
 
+import numpy as np
 import pytest
 
 from datasets.image_files import tar_shards
 from datasets.image_files.folder_or_zip import open_source
-from datasets.image_files.kept_listings import FOLDER_NAME, KeptListings
+from datasets.image_files.kept_listings import _DIGEST_BYTES, FOLDER_NAME, KeptListings
 from datasets.image_files.source import SourceFile
 
 
@@ -129,6 +131,21 @@ def test_a_damaged_listing_is_made_again(shards, read, damage):
     for path in listings(shards):
         damage(path)
     assert listed(shards) == listed(shards) == first
+    assert read == ["0.tar", "1.tar"] * 2
+
+
+@pytest.mark.fault(12)
+@pytest.mark.parametrize("change", [{"kinds": np.full(3, 9)}, {"lengths": np.zeros(1, int)}, {"text": None}])
+def test_a_listing_that_another_program_wrote_is_made_again(shards, read, change):
+    first = listed(shards)
+    for path in listings(shards):
+        content = path.read_bytes()[_DIGEST_BYTES:]
+        with np.load(io.BytesIO(content)) as columns:
+            values = {name: value for name, value in ({**columns} | change).items() if value is not None}
+        other = io.BytesIO()
+        np.savez(other, **values)
+        path.write_bytes(hashlib.sha256(other.getvalue()).digest() + other.getvalue())
+    assert listed(shards) == first
     assert read == ["0.tar", "1.tar"] * 2
 
 

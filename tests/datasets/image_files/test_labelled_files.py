@@ -21,6 +21,8 @@ def test_files_are_pairs_sorted_by_name(source):
     assert train == [("train/a/1.png", "a"), ("train/b/0.png", "b"), ("train/c/2.png", "c")]
     assert (len(train), train[1], train[-1]) == (3, ("train/b/0.png", "b"), ("train/c/2.png", "c"))
     assert train[np.array([0, 2])] == train[::2] == [train[0], train[2]]
+    assert train[np.array([False, True, False])] == [train[1]]
+    assert train[np.arange(3)] is train
 
 
 def test_classes_are_numbered_as_asked_and_those_that_occur_are_named(source):

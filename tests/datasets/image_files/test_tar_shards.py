@@ -95,6 +95,13 @@ def test_equal_keys_in_two_folders_of_an_archive_are_two_images(tmp_path):
     assert [source.read(name) for name in names(tmp_path)] == [picture(0), picture(1)]
 
 
+@pytest.mark.fault(8)
+def test_what_a_file_manager_leaves_is_no_archive(pictures, tmp_path):
+    write(tmp_path / "pets.tar", pictures)
+    (tmp_path / "._pets.tar").write_bytes(b"Mac OS X")
+    assert len(names(tmp_path)) == len(pictures)
+
+
 def test_one_archive_alone(pictures, tmp_path):
     write(tmp_path / "pets.tar", pictures)
     assert names(tmp_path / "pets.tar")[0] == "cat/pets/0.png"
@@ -132,6 +139,15 @@ class TestHostile:
             members[member] = b""
         write(tmp_path / "a.tar", members)
         assert names(tmp_path) == ["cat/a/0.png"]
+
+    @pytest.mark.parametrize("size", [-512, 2**63])
+    def test_a_size_that_leads_backwards_or_too_far(self, size, tmp_path):
+        """With -512 the next header is the same one again."""
+        member = tarfile.TarInfo("cat/0.png")
+        member.size = size
+        (tmp_path / "a.tar").write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+        with pytest.raises(DataError, match=r"a\.tar' cannot be read as a tar archive"):
+            names(tmp_path)
 
     @pytest.mark.parametrize("text", [b"", b"../..", b"a/b", b"."])
     def test_a_class_that_is_no_name(self, text, tmp_path):

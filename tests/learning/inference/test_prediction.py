@@ -68,6 +68,17 @@ def test_the_images_in_tar_archives_are_labelled_and_named_by_archive_and_member
     assert names == [str(tmp_path / f"{name}.tar" / "holiday" / "1.jpg") for name in ("a", "holiday")]
 
 
+def test_a_folder_inside_an_archive_may_have_the_name_of_another_archive(tmp_path):
+    for name in ("a", "x"):
+        with tarfile.open(tmp_path / f"{name}.tar", "w:") as archive:
+            for member, content in (("x/1.jpg", b"image"), ("x/1.cls", b"cat")):
+                described = tarfile.TarInfo(member)
+                described.size = len(content)
+                archive.addfile(described, io.BytesIO(content))
+    names = [file.name for file in image_files([str(tmp_path)])]
+    assert names[0] == str(tmp_path / "a.tar" / "cat" / "x" / "1.jpg")
+
+
 @pytest.mark.parametrize("resize", ["squash", "crop", "letterbox"])
 def test_images_are_resized_as_those_of_the_run_were(session, tmp_path, resize):
     rng = np.random.default_rng(0)
