@@ -3,12 +3,13 @@
 from array import array
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, overload
 
 import numpy as np
 
-from datasets.errors import escape_name
+from datasets.errors import DataError, escape_name
 from datasets.images.formats import IMAGE, OTHER, UNDECODED
 from datasets.storage.names import Names, sorted_rows
 
@@ -149,6 +150,8 @@ class Source:
                     others[kind].append(name)
 
         files = ImageFiles(Names.of(images()), np.array(sizes), np.array(stamps), np.array(archives))
+        if twin := next((one for one, other in pairwise(files.names) if one == other), None):
+            raise DataError(f"'{self}' holds two images named '{escape_name(twin)}'; rename one of the two")
         return _Listing(files, {kind: Names.of(sorted(names)) for kind, names in others.items()})
 
     def _list(self) -> Iterator[SourceFile]:

@@ -57,6 +57,8 @@ def replacing_folder(path: Path, temporary_name: str, *, over: bool = False) -> 
     :param over: replace a folder `path`, which stays as it is until the new one is complete.
     """
     temporary, old = path.with_name(temporary_name), path.with_name(f"{temporary_name}.old")
+    if over and old.is_dir() and not path.exists():  # killed between the two renames below
+        old.rename(path)
     for left in (temporary, old):
         shutil.rmtree(left, ignore_errors=True)
     temporary.mkdir()

@@ -95,6 +95,12 @@ def test_equal_keys_in_two_folders_of_an_archive_are_two_images(tmp_path):
     assert [source.read(name) for name in names(tmp_path)] == [picture(0), picture(1)]
 
 
+def test_two_images_of_one_name_are_refused(tmp_path):
+    write(tmp_path / "a.tar", {"x.png": picture(0), "x.cls": b"cat", "cat/x.png": picture(1)})
+    with pytest.raises(DataError, match=r"holds two images named 'cat/a/x.png'; rename one of the two"):
+        open_source(tmp_path / "a.tar").files()
+
+
 @pytest.mark.fault(8)
 def test_what_a_file_manager_leaves_is_no_archive(pictures, tmp_path):
     write(tmp_path / "pets.tar", pictures)
