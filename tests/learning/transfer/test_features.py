@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as v1
 
 from learning.callbacks import Callback
 from learning.config.run_config import RunConfig
+from learning.errors import Interrupted
 from learning.fit import fit
 from learning.transfer import features
 from models.layers import batch_norm, conv_layer, dropout, fc_layer, global_average_pool
@@ -85,7 +86,7 @@ class Stop(Callback):
 def test_a_resumed_run_ends_in_the_same_bits(tmp_path):
     options = config(save_every_steps=1)
     fit(options, tmp_path / "whole", verbose=False)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted):
         fit(options, tmp_path / "parts", callbacks=[Stop()], verbose=False)
     for file in (tmp_path / CACHE / features.FOLDER).iterdir():
         file.unlink()  # they are computed again, from the weights of the checkpoint

@@ -164,7 +164,7 @@ def test_a_network_that_would_answer_otherwise_is_refused(tmp_path):
     options = {**TORCHVISION_RESNET.options, "stages": [1, 1, 1, 1], "padding": "SAME"}
     _, network = save(tmp_path / "net", ResNet18, "resnet18", 32, options)
     with pytest.raises(
-        WeightsError, match="other options: padding is 'SAME', must be 'SYMMETRIC'; train with"
+        WeightsError, match="options differ: padding is 'SAME', must be 'SYMMETRIC'; train with these"
     ):
         export_weights(network, tmp_path / "net", "torchvision", tmp_path / "x.pth")
     options["padding"] = "SYMMETRIC"
