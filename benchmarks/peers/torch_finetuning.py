@@ -104,9 +104,10 @@ class FineTuning:
     def _fit_head(self, views: list[np.ndarray], classes: np.ndarray) -> None:
         """Fit a logistic regression to crops and mirror images, with the project's choice of strengths."""
         is_few, rows = np.bincount(classes).min() < FEWEST, np.arange(len(classes))
+        low, middle, high = STRENGTHS  # the first of equally good ones is taken
         search = GridSearchCV(
             LogisticRegression(max_iter=MAX_ITERATIONS),
-            {"C": STRENGTHS[1:2] if is_few else STRENGTHS},
+            {"C": [middle] if is_few else [middle, low, high]},
             cv=[(rows, rows)] if is_few else StratifiedKFold(FOLDS, shuffle=True, random_state=0),
         )
         regression = search.fit(views[0], classes).best_estimator_
