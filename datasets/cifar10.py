@@ -71,7 +71,7 @@ def load_cifar10(
 def holds_cifar10(path: Path | str) -> bool:
     """Return whether a path holds one of the forms above, complete or not, rather than images."""
     path = expanded(path)
-    return bool(_batch_files(path) or _archives(path))
+    return bool(_batch_files(path) or (_archives(path) and not _is_tar_of_images(path)))
 
 
 def _batch_files(path: Path) -> dict[str, Path]:
@@ -89,6 +89,19 @@ def _archives(path: Path) -> list[Path]:
         return [path / name for name in _ARCHIVES if (path / name).is_file()]
     is_zip = path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)
     return [path] if path.is_file() and not is_zip else []
+
+
+def _is_tar_of_images(path: Path) -> bool:
+    """Return whether a file is an uncompressed tar archive whose first member is an image or a folder of images."""
+    if path.suffix.lower() != ".tar" or not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        headers = file.read(8 * tarfile.BLOCKSIZE)
+    if headers[156:157] == tarfile.XHDTYPE:  # more about the first member, before its own header
+        headers = headers[2 * tarfile.BLOCKSIZE :]
+    name = headers[:100].rstrip(b"\0").decode("utf-8", "replace")
+    is_plain = headers[257:262] == b"ustar" and headers[156:157] in (tarfile.REGTYPE, tarfile.DIRTYPE)
+    return is_plain and not any(word in name for word in (*_BATCHES, *_FOLDERS[1:]))
 
 
 def _read_batches(path: Path) -> dict[str, Part]:

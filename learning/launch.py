@@ -129,7 +129,7 @@ def _attempt(arguments: argparse.Namespace, command: list[str]) -> int:
             own = {**environment, "TF_CONFIG": json.dumps(task)} | ({} if gpu is None else {GPUS: gpu})
             processes.append(_started(command, own, cores, shown=index == 0))
         code = _first_failure(processes)
-    return 128 + received[0] if received else code
+    return 128 + received[0] if received and code else code  # all may have finished all the same
 
 
 def free_ports(count: int) -> list[int]:

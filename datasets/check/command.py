@@ -79,7 +79,9 @@ def _parser() -> ScriptParser:
         "6 the report cannot be written.",
     )
     parser.add_argument(
-        "path", metavar="DIR", help="folder or zip of images, as for train.py --data-dir, of any data set"
+        "path",
+        metavar="DIR",
+        help="folder, zip or tar of images, as for train.py --data-dir, of any data set",
     )
     parser.add_argument("--json", metavar="FILE", help="also write everything that was found to this file")
     return parser

@@ -75,6 +75,14 @@ def lines_of(report: Report) -> Iterator[str]:
     yield from _warning_lines(report["in_training"])
     yield from _group_lines("the same pixels more than once, in groups", report["duplicates"])
     yield from _group_lines("nearly the same picture more than once, in groups", report["near_duplicates"])
+    across = [
+        group
+        for key in ("duplicates", "near_duplicates")
+        for group in report[key]
+        if len(group["classes"]) > 1
+    ]
+    if across:
+        yield f"warning: {len(across)} of these groups are in several classes; keep each picture in one class"
 
 
 def _counts(records: Iterable[Record]) -> dict[str, dict[str, int]]:

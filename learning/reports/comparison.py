@@ -131,7 +131,7 @@ def _warnings(runs: Mapping[str, RunFiles]) -> list[str]:
     facts: dict[str, Callable[[RunFiles], Any]] = {
         "CLASSES DIFFER, so the runs solve different tasks": lambda files: files.run.class_names,
         "TEST SETS DIFFER, so their scores cannot be compared": _test_set,
-        "DATA DIFFER (the pixels, the labels or the split), so part of a difference may come from the images": (
+        "DATA DIFFER (names, pixels, labels or the split), so part of a difference may come from the images": (
             lambda files: files.run.info.get("data_fingerprint")
         ),
         "EVALUATORS DIFFER, so the order is by accuracy": lambda files: files.run.config.train.evaluator,

@@ -67,9 +67,9 @@ def check_same_data(run: RunDirectory, splits: Splits) -> None:
         )
     if splits.fingerprint != run.info.get("data_fingerprint"):
         raise CheckpointError(
-            f"the images differ from those that {run.path} was started with: files were added, removed or edited, "
-            "or an earlier version of this project decoded them differently; restore the same data, test on other "
-            "images with test.py --data-dir, or start a new run"
+            f"the images differ from those that {run.path} was started with: files were added, removed, renamed or "
+            "edited, or an earlier version of this project decoded them differently; restore the same data, test "
+            "on other images with test.py --data-dir, or start a new run"
         )
 
 

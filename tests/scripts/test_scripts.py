@@ -403,7 +403,7 @@ def test_resume_with_other_images(call_script, trained, folder, tmp_path):
     (other / "red" / "01.png").unlink()
     done = call_script("train.py", "--resume", trained[0], "--data-dir", other)
     assert done.returncode == 4
-    assert "files were added, removed or edited" in done.stderr
+    assert "files were added, removed, renamed or edited" in done.stderr
 
 
 @pytest.mark.fault(19)
@@ -432,4 +432,4 @@ def test_test_refuses_other_images_than_the_runs(call_script, trained, folder):
     finally:
         moved.rename(folder / "red" / "03.png")
     assert done.returncode == 4
-    assert "files were added, removed or edited" in done.stderr
+    assert "files were added, removed, renamed or edited" in done.stderr

@@ -5,6 +5,7 @@ import re
 import struct
 import subprocess
 import sys
+import tarfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -232,7 +233,16 @@ def test_smaller_and_recompressed_copies_are_found_and_those_of_training_images_
         "('test/cat/small.jpg' is 'train/cat/a.png'); remove them from one of the two"
     )
     assert lines[warning + 1] == "nearly the same picture more than once, in groups: 2"
-    assert lines[-1].endswith("in test and train")
+    assert lines[-2].endswith("in test and train")
+    assert lines[-1] == "warning: 1 of these groups are in several classes; keep each picture in one class"
+
+
+def test_a_tar_archive_of_images_is_checked(tmp_path, capsys):
+    root = write(tmp_path / "pets", good("cat", "dog"))
+    with tarfile.open(tmp_path / "pets.tar", "w:") as archive:
+        archive.add(root, "pets")
+    assert command.main([str(tmp_path / "pets.tar")]) == 0
+    assert "4 images can be read" in capsys.readouterr().out
 
 
 def test_contradictory_labels_come_before_shared_images():

@@ -61,7 +61,7 @@ def test_other_data_and_other_test_sets_are_said_first(tmp_path):
     found = compare(runs(tmp_path, matrices=matrices, fair=(config, {"data_fingerprint": "b"})))
     assert found.warnings == (
         "TEST SETS DIFFER, so their scores cannot be compared: good, fair / poor.",
-        "DATA DIFFER (the pixels, the labels or the split), so part of a difference may come from the images: "
+        "DATA DIFFER (names, pixels, labels or the split), so part of a difference may come from the images: "
         "good, poor / fair.",
     )
 
