@@ -25,6 +25,7 @@ from benchmarks.speed import (
     memory,
     serving,
     start,
+    stores,
     training,
 )
 
@@ -63,6 +64,7 @@ TABLES: dict[str, Callable[[Figures], str]] = {
     "inference": inference.table,
     "features": features.table,
     "input": input.table,
+    "stores": stores.table,
     "epoch": epoch.table,
     "start": start.table,
     "serving": serving.table,
