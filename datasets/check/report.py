@@ -82,7 +82,7 @@ def lines_of(report: Report) -> Iterator[str]:
         if len(group["classes"]) > 1
     ]
     if across:
-        yield f"warning: {len(across)} of these groups are in several classes; keep each picture in one class"
+        yield f"warning: groups with several classes: {len(across)}; keep each picture in one class"
 
 
 def _counts(records: Iterable[Record]) -> dict[str, dict[str, int]]:

@@ -234,7 +234,7 @@ def test_smaller_and_recompressed_copies_are_found_and_those_of_training_images_
     )
     assert lines[warning + 1] == "nearly the same picture more than once, in groups: 2"
     assert lines[-2].endswith("in test and train")
-    assert lines[-1] == "warning: 1 of these groups are in several classes; keep each picture in one class"
+    assert lines[-1] == "warning: groups with several classes: 1; keep each picture in one class"
 
 
 def test_a_tar_archive_of_images_is_checked(tmp_path, capsys):
