@@ -143,8 +143,6 @@ def sums_step(
     :param seconds: every step appends how long each group took.
     """
     tf, _ = graph_mode()
-    from learning.distributed.reduction import RUN_OPTIONS
-
     workers = _workers(addresses, index, {})
     with tf.Graph().as_default() as graph:
         groups = [tf.group(*workers.summed([tf.zeros([size // 4]) for size in group])) for group in sizes]
@@ -153,7 +151,7 @@ def sums_step(
     def step() -> int:
         times = [time.perf_counter()]
         for group in groups:
-            sess.run(group, options=RUN_OPTIONS)
+            sess.run(group, options=workers.run_options)
             times.append(time.perf_counter())
         seconds.append(np.diff(times).tolist())
         return 1

@@ -19,9 +19,11 @@ class Alone:
     :ivar index: the number of this worker. size: the number of all.
     :ivar rows: what this worker computes of every batch; None for all of it.
     :ivar is_chief: whether this worker writes the run directory and speaks.
+    :ivar run_options: of the runs that all workers make together; None without others.
     """
 
     index, size, is_chief = 0, 1, True
+    run_options: Any = None
     rows: slice | None = None
 
     def divide(self, batch_size: int, *, sync_batch_norm: bool = False) -> BatchShare | None:

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from learning.distributed.reduction import RUN_OPTIONS, Reduction
+from learning.distributed.reduction import Reduction, run_options
 
 FIRST_KEY = 10**6  # the sums in the graph of a network have smaller ones
 
@@ -21,18 +21,17 @@ class ArraySums:
     def __init__(self, open_session: Callable[[tf.Graph], v1.Session], size: int) -> None:
         self._graph, self._size = tf.Graph(), size
         self._sess = open_session(self._graph)
-        self._sums: dict[tuple[tuple[int, ...], float], tuple[tf.Tensor, tf.Tensor]] = {}
+        self._sums: dict[tuple[int, ...], tuple[tf.Tensor, tf.Tensor]] = {}
 
     def sum(self, values: np.ndarray, timeout: float) -> np.ndarray:
         """Return the sum of arrays of one shape, float64.
 
         :param timeout: seconds to wait for the other workers.
         """
-        key = values.shape, timeout
-        if key not in self._sums:  # TensorFlow keeps the shape of a sum for good
+        if values.shape not in self._sums:  # TensorFlow keeps the shape of a sum for good
             with self._graph.as_default():
                 given = v1.placeholder(tf.float64, values.shape)
-                reduction = Reduction(self._size, timeout, first_key=FIRST_KEY + len(self._sums))
-                self._sums[key] = given, reduction.sum(given)
-        given, total = self._sums[key]
-        return np.asarray(self._sess.run(total, {given: values}, options=RUN_OPTIONS))
+                reduction = Reduction(self._size, first_key=FIRST_KEY + len(self._sums))
+                self._sums[values.shape] = given, reduction.sum(given)
+        given, total = self._sums[values.shape]
+        return np.asarray(self._sess.run(total, {given: values}, options=run_options(timeout)))

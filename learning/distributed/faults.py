@@ -96,4 +96,6 @@ def is_of_cluster(error: Any) -> bool:
     """Return whether an error of TensorFlow comes from a sum over the workers."""
     op = getattr(error, "op", None)
     texts = ("ollective", "remote target", "emote worker")
-    return (op is not None and op.type.startswith("Collective")) or any(text in str(error) for text in texts)
+    from_sum = op is not None and op.type.startswith("Collective")
+    waited = isinstance(error, tf.errors.DeadlineExceededError)  # which no other run can
+    return waited or from_sum or any(text in str(error) for text in texts)

@@ -1,7 +1,7 @@
 """Sums over all workers inside the graph, by TensorFlow's collective operations.
 
 Every worker builds the same graph, so the n-th sum is the same on all workers. Runs of a graph with these
-operations need RUN_OPTIONS: they number the runs that the workers make together; runs that a worker makes alone do
+operations need `run_options`: they number the runs that the workers make together; runs that a worker makes alone do
 not count.
 """
 
@@ -14,15 +14,25 @@ import tensorflow.compat.v1 as v1
 
 GROUP = 1  # the key of the group of all workers
 BUCKET_BYTES = 4 * 2**20  # see docs/distributed.md for what was measured
-RUN_OPTIONS = v1.RunOptions()
-RUN_OPTIONS.experimental.collective_graph_key = 1
+
+
+def run_options(timeout: float) -> v1.RunOptions:
+    """Return the options of a run that all workers make together.
+
+    The operations have a timeout of their own, but for every sum it keeps two threads asleep until it ends: thousands
+    in a training of short steps.
+
+    :param timeout: seconds after which the run fails if another worker does not come.
+    """
+    options = v1.RunOptions(timeout_in_ms=int(timeout * 1000))
+    options.experimental.collective_graph_key = 1
+    return options
 
 
 class Reduction:
     """Adds sums over the workers to a graph.
 
     :param size: number of workers.
-    :param timeout: seconds after which a sum fails if a worker is missing.
     :param share: the part of each batch that this worker computes; the shares of all workers add up to 1.
     :param first_key: of the sums; TensorFlow tells them apart by their keys, in all graphs of a process.
     :param bucket_bytes: of the tensors that travel together.
@@ -31,13 +41,12 @@ class Reduction:
     def __init__(
         self,
         size: int,
-        timeout: float,
         *,
         share: float = 1.0,
         first_key: int = 1,
         bucket_bytes: int = BUCKET_BYTES,
     ) -> None:
-        self.size, self.share, self.timeout = size, share, timeout
+        self.size, self.share = size, share
         self._bucket_bytes = bucket_bytes
         self._keys = itertools.count(first_key)
 
@@ -52,7 +61,6 @@ class Reduction:
             merge_op="Add",
             final_op="Id",
             communication_hint="auto",  # a ring of connections, or NCCL between GPUs
-            timeout_seconds=self.timeout,
         )
 
     def from_first(self, variable: tf.Variable, is_first: bool) -> tf.Operation:
@@ -62,7 +70,6 @@ class Reduction:
             "group_key": GROUP,
             "instance_key": next(self._keys),
         }
-        common |= {"timeout_seconds": self.timeout}
         if is_first:
             return tf.raw_ops.CollectiveBcastSendV2(input=variable.read_value(), **common).op
         dtype = variable.dtype.base_dtype

@@ -18,7 +18,7 @@ from learning.distributed.arrays import ArraySums
 from learning.distributed.cluster import Cluster
 from learning.distributed.faults import Watch
 from learning.distributed.network import await_all, check_exposure, check_port, named
-from learning.distributed.reduction import BUCKET_BYTES, RUN_OPTIONS, Reduction
+from learning.distributed.reduction import BUCKET_BYTES, Reduction, run_options
 from learning.errors import ClusterError, UsageError
 from models.convnet import ConvNet
 from models.graph.batch_share import BatchShare
@@ -47,7 +47,8 @@ class Workers(Alone):
         self._server = v1.train.Server(spec, job_name=JOB, task_index=self.index, config=self._config)
         self._sums = ArraySums(self._session, self.size)
         self._bucket_bytes = bucket_bytes
-        self._reduction = Reduction(self.size, cluster.timeout, bucket_bytes=bucket_bytes)
+        self._reduction = Reduction(self.size, bucket_bytes=bucket_bytes)
+        self.run_options = run_options(cluster.timeout)
         self._patience = cluster.timeout
         await_all(cluster)
 
@@ -86,9 +87,7 @@ class Workers(Alone):
             )
         self.rows = self._cluster.share(batch_size)
         share = (self.rows.stop - self.rows.start) / batch_size
-        self._reduction = Reduction(
-            self.size, self._cluster.timeout, share=share, bucket_bytes=self._bucket_bytes
-        )
+        self._reduction = Reduction(self.size, share=share, bucket_bytes=self._bucket_bytes)
         mean = self._reduction.mean if sync_batch_norm else None
         return BatchShare(self.rows.start, self.rows.stop, batch_size, mean)
 
@@ -131,7 +130,7 @@ class Workers(Alone):
     def copy_variables(self, sess: v1.Session, variables: Sequence[tf.Variable]) -> None:
         with sess.graph.as_default():
             copies = [self._reduction.from_first(variable, self.is_chief) for variable in variables]
-            sess.run(tf.group(*copies), options=RUN_OPTIONS)
+            sess.run(tf.group(*copies), options=self.run_options)
 
     def agree_on_values(self, sess: v1.Session, variables: Sequence[tf.Variable]) -> None:
         checksum = float(weights_digest(sess.run(list(variables))))

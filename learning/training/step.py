@@ -9,7 +9,6 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from learning.distributed.alone import ALONE, Alone
-from learning.distributed.reduction import RUN_OPTIONS
 from learning.errors import UsageError
 from models.convnet import ConvNet
 
@@ -41,7 +40,7 @@ class TrainingStep:
         :param update_with: given the placeholder of the learning rate, builds the op of the update alone.
         :param workers: who compute the step together.
         """
-        self.model, self._size = model, workers.size
+        self.model, self._run_options = model, workers.run_options
         with model.graph.as_default():
             known = {id(v) for v in v1.global_variables()}
             self._learning_rate = v1.placeholder(tf.float32, [], name="learning_rate")
@@ -51,7 +50,7 @@ class TrainingStep:
             with tf.control_dependencies([update, *workers.averaged_statistics(model)]):
                 self.optimize = v1.assign_add(model.global_step, 1)
             self._news = None
-            if self._size > 1:
+            if workers.size > 1:
                 self._stop = v1.placeholder(tf.float32, [], name="stop")
                 self._news = workers.news(model.loss, self._stop)
             self.variables = model.variables + [v for v in v1.global_variables() if id(v) not in known]
@@ -94,12 +93,12 @@ class TrainingStep:
         """
         feed = {**self.model.feed(images, labels, is_train=True), self._learning_rate: learning_rate}
         news = self.model.loss
-        options, metadata = None, None
+        options, metadata = self._run_options, None
         if self._news is not None:
-            news, feed[self._stop], options = self._news, stop, RUN_OPTIONS
+            news, feed[self._stop] = self._news, stop
         if trace:
             options, metadata = v1.RunOptions(), v1.RunMetadata()
-            options.CopyFrom(RUN_OPTIONS if self._news is not None else v1.RunOptions())
+            options.MergeFrom(self._run_options or v1.RunOptions())
             options.trace_level = v1.RunOptions.FULL_TRACE
         fetches = [self.optimize, news, self.model.pred]
         _, news, pred = sess.run(fetches, feed, options=options, run_metadata=metadata)
