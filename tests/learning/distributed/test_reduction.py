@@ -45,7 +45,7 @@ def test_pieces_of_a_large_tensor_are_put_together_again():
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the system does not list threads")
 def test_a_long_training_needs_no_more_threads_than_a_short_one():
-    """TensorFlow's own timeout of a sum keeps two threads until it ends, so a training would soon have thousands."""
+    """The timeout of TensorFlow's sums keeps two threads for each until it is over, thousands in a training."""
 
     def threads_of(workers):
         with tf.Graph().as_default() as graph:
