@@ -15,8 +15,8 @@ from datasets.images.value_checks import check_pixels, checked_labels
 from datasets.options.fields import Size, changed
 from datasets.options.loading import ALEXNET_CROP_SIZE, Crops
 from datasets.storage.names import Names
+from datasets.storage.rows import Rows, row_numbers
 
-Rows = np.ndarray | Sequence[int] | slice
 Labels = np.ndarray | Any  # Any stands for None, the labels of an unlabelled set, which is rare
 
 
@@ -51,7 +51,7 @@ class DataSet:
         file_names: Iterable[str] | None = None,
         crops: Crops | None = None,
         seed: int = 0,
-        channel_sums: np.ndarray | None = None,
+        channel_sums: Images | None = None,
         **changes: Any,
     ) -> None:
         self._images = images if isinstance(images, (np.ndarray, ImageRows)) else np.asarray(images)
@@ -217,7 +217,7 @@ class DataSet:
         :param indices: (B,) images of this set; negative indices count from the end.
         :param epoch: whose windows are used, for augment with is_train.
         """
-        indices = np.arange(self.num_examples)[indices]
+        indices = row_numbers(indices, self.num_examples)
         return self._batch(indices, augment=augment, is_train=is_train, epoch=epoch, rows=indices)
 
     def _batch(
@@ -230,7 +230,7 @@ class DataSet:
 
     def subset(self, indices: Rows) -> "DataSet":
         """Return some images as another DataSet with its cursor at the start, without copying pixels."""
-        indices = np.arange(self.num_examples)[indices]
+        indices = row_numbers(indices, self.num_examples)
         part = copy.copy(self)  # the values were checked when this set was made
         part._images = ImageRows(self._images, indices)
         part._labels = None if self._labels is None else self._labels[indices]
@@ -238,7 +238,7 @@ class DataSet:
             part._file_names = self._file_names[indices]
         elif self._file_names is not None:
             part._file_names = tuple(self._file_names[i] for i in indices)
-        part._channel_sums = None if self._channel_sums is None else self._channel_sums[indices]
+        part._channel_sums = None if self._channel_sums is None else ImageRows(self._channel_sums, indices)
         part._sampler = Sampler(len(indices), self.seed, part._drawn_classes())
         part._cropper = Cropper(part._images, self._crops, part._sampler, part._channel_sums)
         return part
@@ -250,7 +250,7 @@ class DataSet:
 
     def variants(self, indices: Rows) -> np.ndarray:
         """Return the training crops that each image can have, if these are few: (num_variants, B, h, w, C)."""
-        return self._cropper.variants(np.arange(self.num_examples)[indices])
+        return self._cropper.variants(row_numbers(indices, self.num_examples))
 
     def with_stored(self, **stored: np.ndarray | None) -> "DataSet":
         """Return this set with batches of values computed from the crops, such as features: see `StoredCrops`.

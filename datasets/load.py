@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-import numpy as np
-
 from datasets.cache.store import load_images
 from datasets.catalogue import DATASETS
 from datasets.dataset import DataSet
@@ -20,6 +18,7 @@ from datasets.image_files.kept_listings import KeptListings
 from datasets.image_files.labelled_files import together
 from datasets.image_files.labels import PETS, are_pets, class_of_folder, class_of_pet, list_test
 from datasets.image_files.unused_files import warn_of_unreadable_classes
+from datasets.images.array_rows import Images
 from datasets.options.fields import changed
 from datasets.options.loading import LoadOptions
 from datasets.splits import Splits
@@ -95,7 +94,7 @@ class LabelledSet(NamedTuple):
     dataset: DataSet
     bad_files: list[tuple[str, str]]
     is_test_part: bool
-    digests: np.ndarray
+    digests: Images
 
 
 def labelled_set(

@@ -9,10 +9,12 @@ import numpy as np
 
 from datasets.dataset import DataSet
 from datasets.errors import DataError, escape_name
+from datasets.images.array_rows import ImageRows, Images
 from datasets.images.duplicates import warn_of_shared
 from datasets.options.fields import AUTO, NOT_NEGATIVE, check
 from datasets.options.loading import SplitOptions
 from datasets.storage.names import inside_list, sorted_rows
+from datasets.storage.rows import row_numbers
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Splits:
     class_names: tuple[str, ...]
     fingerprint: str
     bad_files: tuple[tuple[str, str], ...] = ()
-    digests: Mapping[str, np.ndarray] = field(default_factory=dict)
+    digests: Mapping[str, Images] = field(default_factory=dict)
 
 
 def check_seed(seed: int) -> None:
@@ -44,7 +46,7 @@ def check_seed(seed: int) -> None:
 def sample_rows(count: int, sample_size: int | None, seed: int) -> np.ndarray:
     """Draw at most sample_size (None: all) of `count` rows by the seed, in ascending order."""
     if sample_size is None or sample_size >= count:
-        return np.arange(count)
+        return row_numbers(slice(None), count)
     return np.sort(np.random.default_rng(seed).choice(count, size=sample_size, replace=False))
 
 
@@ -119,7 +121,9 @@ def make_splits(
                 digest.update(piece)
             digest.update(np.ascontiguousarray(part.labels).tobytes())
         digest.update(b"|")
-    of_parts = {part: digests[rows] for part, rows in zip(("train", "val", "test"), parts, strict=True)}
+    of_parts = {
+        part: ImageRows(digests, rows) for part, rows in zip(("train", "val", "test"), parts, strict=True)
+    }
     return Splits(train, val, test, whole.class_names, digest.hexdigest(), tuple(bad_files), of_parts)
 
 

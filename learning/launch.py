@@ -16,10 +16,12 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
+from datasets.image_files.kept_listings import START
 from datasets.options.script_parser import ScriptParser
 from learning.config.command_line import parse_train
 from learning.distributed.cluster import ALLOW_OPEN, DEFAULT_TIMEOUT, TIMEOUT
@@ -118,7 +120,7 @@ def _attempt(arguments: argparse.Namespace, command: list[str]) -> int:
 
     That is 8 (ClusterError) for a worker that was killed, and 128 + its number for a signal that the launcher got.
     """
-    environment = {**os.environ, TIMEOUT: f"{arguments.timeout:g}"}
+    environment = {**os.environ, TIMEOUT: f"{arguments.timeout:g}", START: uuid.uuid4().hex}
     if arguments.allow_open_network:
         environment[ALLOW_OPEN] = "1"
     addresses = [f"127.0.0.1:{port}" for port in free_ports(arguments.workers)]

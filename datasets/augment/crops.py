@@ -29,7 +29,7 @@ class Cropper:
     """
 
     def __init__(
-        self, images: Images, crops: Crops, sampler: Sampler, channel_sums: np.ndarray | None = None
+        self, images: Images, crops: Crops, sampler: Sampler, channel_sums: Images | None = None
     ) -> None:
         crops.check_images(*images.shape[1:])
         self._images, self._crops, self._sampler = images, crops, sampler

@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from datasets.augment.windows import copy_mirrored
+from datasets.augment.windows import copy_mirrored, draw_flips, in_pieces, pixel_type
 from datasets.images.array_rows import Images, at_hand
 from datasets.images.resizing import resize_image
 from datasets.options.loading import Crops
 
 
 class SizedWindows(NamedTuple):
-    """Windows of different sizes: tops, lefts, heights and widths (int64, pixels) and flips (bool), each (K,)."""
+    """Windows of different sizes: tops, lefts, heights and widths (pixels) and flips (bool), each (K,)."""
 
     tops: np.ndarray
     lefts: np.ndarray
@@ -37,21 +37,38 @@ def draw_sized_windows(
     :param crops: `crop_scale` is the range of the window's share of the image's area.
     """
     smallest, largest = crops.crop_scale or (1.0, 1.0)
-    share = rng.uniform(smallest, largest, num_images)
+    shares, positions = rng.uniform(smallest, largest, num_images), rng.random(num_images)
+    pixels = pixel_type(max(height, width))
+    window_sides = in_pieces(
+        num_images,
+        lambda piece: _window_sides(shares[piece], positions[piece], height, width, crops),
+        np.int32,  # areas are products of them
+        (2,),
+    )
+    heights, widths = window_sides.T
+    tops = in_pieces(num_images, lambda piece: rng.integers(0, height - heights[piece] + 1), pixels)
+    lefts = in_pieces(num_images, lambda piece: rng.integers(0, width - widths[piece] + 1), pixels)
+    flips = draw_flips(rng, num_images)
+    return SizedWindows(tops, lefts, heights, widths, flips if crops.reflect else np.zeros_like(flips))
+
+
+def _window_sides(
+    share: np.ndarray, position: np.ndarray, height: int, width: int, crops: Crops
+) -> np.ndarray:
+    """Return the heights and widths (K, 2) in pixels of windows of an image.
+
+    :param share: (K,) of the image's area.
+    :param position: (K,) of the aspect ratio in its range on a logarithmic scale, in [0, 1).
+    """
     crop_height, crop_width = crops.crop_sides
     ends = crop_width / crop_height * np.array([1 / crops.crop_aspect, crops.crop_aspect])
     # A window of this share is at most as wide as the image, and at most as high.
     fitting = share * width / height, width / (share * height)
     low, high = (np.log(np.clip(end, *fitting)) for end in ends)
-    aspect = np.exp(low + (high - low) * rng.random(num_images))
+    aspect = np.exp(low + (high - low) * position)
     area = share * height * width
-    heights, widths = (
-        np.clip(np.round(np.sqrt(side)), 1, most).astype(np.int64)
-        for side, most in ((area / aspect, height), (area * aspect, width))
-    )
-    tops, lefts = rng.integers(0, height - heights + 1), rng.integers(0, width - widths + 1)
-    flips = rng.random(num_images) < 0.5
-    return SizedWindows(tops, lefts, heights, widths, flips if crops.reflect else np.zeros_like(flips))
+    both = np.stack([area / aspect, area * aspect], axis=1)
+    return np.clip(np.round(np.sqrt(both)), 1, (height, width))
 
 
 def crop_resize(

@@ -7,6 +7,7 @@ import numpy as np
 
 from datasets.augment.windows import Windows, draw_crops
 from datasets.options.fields import Size
+from datasets.storage.rows import narrow, narrow_type
 
 Cursor = dict[str, int]  # "epochs_completed" (epochs) and "index_in_epoch" (images of this epoch)
 _ORDER, CROPS = 0, 1  # streams of random numbers: see `Sampler.drawn`
@@ -57,8 +58,8 @@ class Sampler:
             if self._index_in_epoch == self.num_examples:
                 self.epochs_completed, self._index_in_epoch = self.epochs_completed + 1, 0
             start = self._index_in_epoch
-            order = self.order(self.epochs_completed) if shuffle else np.arange(self.num_examples)
-            indices = order[start : start + batch_size]
+            stop = min(start + batch_size, self.num_examples)
+            indices = self.order(self.epochs_completed)[start:stop] if shuffle else np.arange(start, stop)
             is_repeated = shuffle and self._classes is not None
             rows = np.arange(start, start + len(indices)) if is_repeated else indices
             parts.append((self.epochs_completed, indices, rows))
@@ -68,10 +69,16 @@ class Sampler:
 
     def order(self, epoch: int) -> np.ndarray:
         """Draw the shuffled order of an epoch: indices (N,)."""
-        classes = self._classes
-        if classes is not None:
-            return self.drawn(_ORDER, epoch, lambda rng: balanced_order(rng, classes))
-        return self.drawn(_ORDER, epoch, lambda rng: rng.permutation(self.num_examples))
+        count, classes = self.num_examples, self._classes
+
+        def draw(rng: np.random.Generator) -> np.ndarray:
+            if classes is not None:
+                return narrow(balanced_order(rng, classes), count)
+            rows = np.arange(count, dtype=narrow_type(count))
+            rng.shuffle(rows)
+            return rows
+
+        return self.drawn(_ORDER, epoch, draw)
 
     def windows(self, epoch: int, height: int, width: int, crop_l: Size, reflect: bool) -> Windows:
         """Draw a window of each image of height x width pixels in an epoch, as `draw_crops` does."""

@@ -5,12 +5,18 @@ centre, and their mirror images), as in Krizhevsky, Sutskever and Hinton, "Image
 convolutional neural networks" (2012), section 4.1, where they are 224 pixels wide; here the size is free.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
+from numpy.typing import DTypeLike
 
 from datasets.images.array_rows import Images, at_hand
 from datasets.options.fields import Size, sides
+from datasets.storage.rows import narrow_type
 
 Windows = tuple[np.ndarray, np.ndarray, np.ndarray]  # tops, lefts (pixels) and flips (bool), each (K,)
+_PIECE = 2**16  # windows that are drawn at a time; the numbers are those of a single draw
 
 
 def random_crop_reflect(
@@ -61,15 +67,41 @@ def draw_crops(
 ) -> Windows:
     """Draw a window and a mirror flag for each of num_images images of height x width pixels.
 
-    :return: tops, lefts (int64, pixels) and flips (bool), each (num_images,).
+    :return: tops, lefts (int16 or int64, pixels) and flips (bool), each (num_images,).
     :raises ValueError: crop_l does not fit into the images.
     """
     _check_crop(height, width, crop_l)
-    crop_height, crop_width = sides(crop_l)
-    tops = rng.integers(0, height - crop_height + 1, size=num_images)
-    lefts = rng.integers(0, width - crop_width + 1, size=num_images)
-    flips = rng.random(num_images) < 0.5
-    return tops, lefts, flips if reflect else np.zeros(num_images, dtype=bool)
+    tops, lefts = (
+        in_pieces(num_images, partial(_draw_offsets, rng, most), pixel_type(most))
+        for most in np.subtract((height, width), sides(crop_l)).tolist()
+    )
+    flips = draw_flips(rng, num_images)
+    return tops, lefts, flips if reflect else np.zeros_like(flips)
+
+
+def draw_flips(rng: np.random.Generator, num_images: int) -> np.ndarray:
+    """Draw whether each image is mirrored: (num_images,) bool."""
+    return in_pieces(num_images, lambda piece: rng.random(piece.stop - piece.start) < 0.5, bool)
+
+
+def _draw_offsets(rng: np.random.Generator, most: int, piece: slice) -> np.ndarray:
+    return rng.integers(0, most + 1, size=piece.stop - piece.start)
+
+
+def in_pieces(
+    count: int, draw: Callable[[slice], np.ndarray], dtype: DTypeLike, shape: tuple[int, ...] = ()
+) -> np.ndarray:
+    """Return the values (count, *shape) that `draw` gives for some images at a time, since it takes more memory."""
+    values = np.empty((count, *shape), dtype)
+    for start in range(0, count, _PIECE):
+        piece = slice(start, min(start + _PIECE, count))
+        values[piece] = draw(piece)
+    return values
+
+
+def pixel_type(most: int) -> type[np.signedinteger]:
+    """Return the type for positions in an image: 2 bytes, unless they can be larger than 32,767."""
+    return narrow_type(most, np.int16)
 
 
 def center_window(height: int, width: int, crop_l: Size) -> Windows:

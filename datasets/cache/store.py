@@ -44,7 +44,7 @@ class CachedImages:
 
     :param images: (N, H, W, C) uint8, read-only; good files only: a memory map, or rows that are decoded on demand.
     :param names: the N names of the files, in the order of the images.
-    :param rows: (N,) indices of the good files among all that were asked for, ascending.
+    :param rows: the good files among all that were asked for: (N,) ascending indices, or a slice of all.
     :param bad: (name, reason) of each file that was left out.
     :param sums: (N, C) int64, sums over each image's pixels.
     :param digests: (N, 16) uint8, `datasets.images.duplicates.pixel_digests` of the rows.
@@ -53,7 +53,7 @@ class CachedImages:
 
     images: Images
     names: Names
-    rows: np.ndarray
+    rows: np.ndarray | slice
     bad: list[tuple[str, str]]
     sums: np.ndarray
     digests: np.ndarray
@@ -100,7 +100,7 @@ def load_images(
 def _key(source: Source, names: Names, options: DecodeOptions) -> str:
     """Return the digest of a list as JSON, which is hashed piece by piece, as it may name a million files."""
     rows = source.files().rows_of(names)
-    sizes, stamps = (memoryview(column[rows]) for column in (source.files().sizes, source.files().stamps))
+    sizes, stamps = (column[rows].data for column in (source.files().sizes, source.files().stamps))
     digest = hashlib.sha256()
     first = json.dumps([CODE_VERSION, source.identity, options.image_size, options.channels])
     digest.update(f"{first[:-1]}, [".encode("ascii"))
@@ -126,7 +126,7 @@ def _open_entry(entry: Path, source: Source, names: Names, options: DecodeOption
         if options.store == "cache":
             images = _open_pixels(entry / IMAGES, manifest)
         else:
-            images = ImageRows(ImagesOnDemand(source, good, options), np.arange(len(good)))
+            images = ImageRows(ImagesOnDemand(source, good, options), slice(None))
         if images is None or not len(images) == len(good) == len(sums) == len(digests):
             return None
         fingerprint = _fingerprint(good, images.shape, manifest["checksum"])
@@ -135,9 +135,9 @@ def _open_entry(entry: Path, source: Source, names: Names, options: DecodeOption
     return CachedImages(images, good, rows, bad, sums, digests, fingerprint)
 
 
-def _good_rows(names: Names, bad: Set[str]) -> np.ndarray:
+def _good_rows(names: Names, bad: Set[str]) -> np.ndarray | slice:
     if not bad:
-        return np.arange(len(names))
+        return slice(None)
     return np.flatnonzero(np.fromiter((name not in bad for name in names), bool, len(names)))
 
 

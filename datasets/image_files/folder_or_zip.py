@@ -13,11 +13,13 @@ import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from datasets.download.verification import check_official
 from datasets.errors import DataError, StorageError, escape_name, shortened
-from datasets.image_files.kept_listings import KeptListings
-from datasets.image_files.source import FOLDER, NO_SIZE, Source, SourceFile, is_ignored
+from datasets.image_files.kept_listings import KeptListings, this_start
+from datasets.image_files.listing import FOLDER, NO_SIZE, SourceFile
+from datasets.image_files.source import Source, is_ignored
 from datasets.image_files.tar_shards import SUFFIX as TAR
 from datasets.image_files.tar_shards import TarSource, shards_in
 from datasets.images.decode import ImageError
@@ -63,6 +65,9 @@ class FolderSource(Source):
 
     def found(self) -> str:
         return shortened(sorted(os.listdir(self.path)))
+
+    def _facts(self) -> Any:
+        return this_start()  # a folder may change at any time, so its listing is not kept for later ones
 
     def _list(self) -> Iterator[SourceFile]:
         return self._walk(self.path, "", frozenset(), KindsByContent())
@@ -156,13 +161,13 @@ class ZipSource(Source):
 def open_source(path: Path | str, kept: KeptListings | None = None) -> Source:
     """Open a folder, a zip archive or tar archives, or the train.zip in a folder without images.
 
-    :param kept: listings of tar archives, see `TarSource`.
+    :param kept: listings in the cache, see `Source`.
     :raises DataError: the path does not exist, is none of these, or holds only other archives; or an archive
         with an official name differs from the official file.
     """
     path = expanded(path)
     if path.is_dir():
-        folder = FolderSource(path)
+        folder = FolderSource(path, kept)
         return folder if folder.files() else _packed(folder, kept)
     if path.exists():
         check_official(path)

@@ -1,29 +1,38 @@
-"""Keep the listings of tar archives in the cache, since reading the headers of a million files takes a minute."""
+"""Keep in the cache what sources list: archives for later runs, a folder for the other workers of one start.
+
+Reading the headers of a million files in archives takes a minute, and workers that list a large folder at the same
+time hold each other up. A kept listing is mapped, so that the processes of a machine share its memory. Its file
+holds arrays in NumPy's format, each at a multiple of 64 bytes, and at the end a SHA-256 of the rest.
+"""
 
 import contextlib
 import hashlib
-import io
 import json
-import zipfile
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
-from datasets.image_files.source import FOLDER, SourceFile
-from datasets.images.formats import IMAGE, IMAGE_SUFFIXES, OTHER, UNDECODED
+from datasets.image_files.listing import OTHER_KINDS, ImageFiles, Listing
 from datasets.storage.atomic import remove_abandoned, replacing
 from datasets.storage.cache_folders import cache_folders
 from datasets.storage.names import Names
 
 FOLDER_NAME = "listings"  # in the cache
-_VERSION = 1  # increased when archives are listed in another way, or listings have another form
-_KINDS = (IMAGE, UNDECODED, OTHER, FOLDER)
-_DIGEST_BYTES = 32  # a SHA-256 of the rest is at the start of a listing
+START = (
+    "SESSIONNET_START"  # processes with the same value of this variable list a folder once, for all of them
+)
+_VERSION = 2  # increased when sources are listed in another way, or listings have another form
+_ALIGNMENT = 64
+_DIGEST_BYTES = 32
+_WAIT = 3600.0  # seconds for another process that lists the same source
 
 
 class KeptListings:
-    """The files of archives, as long as the archives stay as they are.
+    """What sources list, as long as they stay as they are.
 
     :param cache_dir: as `datasets.options.loading.DecodeOptions.cache_dir`; listings are in its folder FOLDER_NAME.
     """
@@ -31,67 +40,95 @@ class KeptListings:
     def __init__(self, cache_dir: Path | str | None) -> None:
         self._cache_dir = cache_dir
 
-    def files(self, archive: Path, list_files: Callable[[Path], Iterable[SourceFile]]) -> list[SourceFile]:
-        """Return the files of an archive from its listing; if this is missing or damaged, list and keep them."""
-        name = _file_name(archive)  # the archive may change while it is listed
+    def listing(self, source: str, facts: Any, make: Callable[[], Listing]) -> Listing:
+        """Return what a source lists; if its kept listing is missing, damaged or older, list and keep it.
+
+        Of several processes one makes the listing, and the others wait for it.
+
+        :param source: what distinguishes sources that exist at the same time.
+        :param facts: what the listing depends on, as JSON can hold it; None: do not keep it.
+        """
+        if facts is None:
+            return make()
+        name = hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        text = json.dumps([_VERSION, source, facts])
         for root in cache_folders(self._cache_dir):
-            files = _read(root / FOLDER_NAME / name)
-            if files is not None:
-                return files
-        files = list(list_files(archive))
-        with contextlib.suppress(OSError):  # a cache that cannot be written is reported with the images
-            _write(root / FOLDER_NAME / name, files)
-        return files
+            path = root / FOLDER_NAME / name
+            if listing := _read(path, text):
+                return listing
+        with _locked(path):
+            listing = _read(path, text)
+            if listing is None:
+                listing = make()
+                with contextlib.suppress(
+                    OSError
+                ):  # a cache that cannot be written is reported with the images
+                    _write(path, text, listing)
+                    listing = _read(path, text) or listing
+        return listing
 
 
-def _read(path: Path) -> list[SourceFile] | None:
-    """Return a listing, or None if it is missing or damaged."""
+def this_start() -> str | None:
+    """Return what the workers of one start have in common, or None for a process that was started alone."""
+    return os.environ.get(START)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep other processes from making a listing; where files cannot be locked, every process makes its own."""
+    lock = FileLock(f"{path}.lock", timeout=_WAIT)
+    with contextlib.suppress(OSError, NotImplementedError, Timeout):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
     try:
-        content = path.read_bytes()
-        digest, columns = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-        return _files(columns) if hashlib.sha256(columns).digest() == digest else None
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, zipfile.BadZipFile):
+        yield
+    finally:
+        lock.release()
+
+
+def _write(path: Path, facts: str, listing: Listing) -> None:
+    images = listing.images
+    columns = [np.frombuffer(facts.encode(), np.uint8)]
+    columns += [*images.names.columns(), images.sizes, images.stamps, images.archives]
+    columns += [column for kind in OTHER_KINDS for column in listing.others[kind].columns()]
+    remove_abandoned(path.parent)
+    with replacing(path) as temporary, open(temporary, "w+b") as file:
+        for column in columns:
+            np.save(file, column, allow_pickle=False)
+            file.write(bytes(-file.tell() % _ALIGNMENT))
+        file.write(_digest(np.memmap(file, np.uint8, "r")))
+
+
+def _read(path: Path, facts: str) -> Listing | None:
+    """Return a kept listing, or None if it is missing, damaged, or that of other facts."""
+    try:
+        columns = _mapped(path)
+        if next(columns).tobytes() != facts.encode():
+            return None
+        images = ImageFiles(Names(next(columns), next(columns)), next(columns), next(columns), next(columns))
+        return Listing(images, {kind: Names(next(columns), next(columns)) for kind in OTHER_KINDS})
+    except (OSError, ValueError, TypeError, EOFError, StopIteration):
         return None
 
 
-def _write(path: Path, files: Sequence[SourceFile]) -> None:
-    columns = _columns(files)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(path.parent)
-    with replacing(path) as temporary:
-        temporary.write_bytes(hashlib.sha256(columns).digest() + columns)
+def _mapped(path: Path) -> Iterator[np.ndarray]:
+    """Yield the columns of a listing, mapped.
+
+    :raises ValueError: it is damaged.
+    """
+    content = np.asarray(np.memmap(path, np.uint8, "r"))
+    end = len(content) - _DIGEST_BYTES
+    if content[end:].tobytes() != _digest(content[:end]):
+        raise ValueError(f"{path} is damaged")
+    with open(path, "rb") as file:
+        while file.tell() < end:
+            np.lib.format.read_magic(file)
+            (count,), _, dtype = np.lib.format.read_array_header_1_0(file)
+            start = file.tell()
+            column = content[start : start + count * dtype.itemsize]
+            yield column.view(dtype)
+            file.seek(start + len(column) + -(start + len(column)) % _ALIGNMENT)
 
 
-def _file_name(archive: Path) -> str:
-    """Return the name of the listing of an archive as it is now."""
-    status = archive.stat()
-    changed = max(status.st_mtime_ns, status.st_ctime_ns)
-    facts = [_VERSION, str(archive.resolve()), status.st_size, changed, sorted(IMAGE_SUFFIXES)]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
-
-
-def _columns(files: Sequence[SourceFile]) -> bytes:
-    """Return the columns of a listing as the bytes of a .npz file."""
-    text, content = "".join(file.name for file in files), io.BytesIO()
-    np.savez(
-        content,
-        text=np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8),
-        lengths=np.array([len(file.name) for file in files], np.int64),  # characters
-        sizes=np.array([file.size for file in files], np.int64),
-        stamps=np.array([file.stamp for file in files], np.int64),
-        kinds=np.array([_KINDS.index(file.kind) for file in files], np.uint8),
-    )
-    return content.getvalue()
-
-
-def _files(columns: bytes) -> list[SourceFile]:
-    """Return the listing that `_columns` turned into bytes."""
-    with np.load(io.BytesIO(columns), allow_pickle=False) as found:
-        text = found["text"].tobytes().decode("utf-8", "surrogatepass")
-        ends = np.cumsum(found["lengths"])
-        names = Names(text, ends - found["lengths"], ends)
-        sizes, stamps, kinds = (found[name].tolist() for name in ("sizes", "stamps", "kinds"))
-        return [
-            SourceFile(name, size, stamp, _KINDS[kind])
-            for name, size, stamp, kind in zip(names, sizes, stamps, kinds, strict=True)
-        ]
+def _digest(content: np.ndarray) -> bytes:
+    return hashlib.sha256(content.data).digest()

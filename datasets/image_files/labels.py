@@ -12,6 +12,7 @@ from datasets.image_files.folder_names import PART_OF, TEST, TRAIN, WHOLE, check
 from datasets.image_files.labelled_files import LabelledFiles
 from datasets.image_files.source import Source, parts_of
 from datasets.image_files.unused_files import Place, check_left_out, suffixes_of
+from datasets.storage.rows import row_numbers
 
 PETS = ("cat", "dog")
 _PET_FOLDERS = frozenset((*PETS, *PART_OF, "petimages"))
@@ -164,7 +165,8 @@ def _labelled(source: Source, grouped: _Grouped, parts: Sequence[str]) -> Parts:
     classes = sorted({form for form in forms if form is not None})
     numbers = {form: number for number, form in enumerate(classes)}
     labels = np.array([-1 if form is None else numbers[form] for form in forms], np.int32)[grouped.groups]
-    listed = LabelledFiles(np.arange(len(labels)), source.files().names, labels, tuple(classes))
+    every = row_numbers(slice(None), len(labels))
+    listed = LabelledFiles(every, source.files().names, labels, tuple(classes))
     return {part: listed[grouped.rows(part)] for part in parts}
 
 

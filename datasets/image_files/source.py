@@ -1,21 +1,17 @@
 """Define a source of images: its files, listed once with their kinds."""
 
-from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, overload
-
-import numpy as np
+from typing import Any
 
 from datasets.errors import DataError, escape_name
-from datasets.images.formats import IMAGE, OTHER, UNDECODED
-from datasets.storage.names import Names, sorted_rows
+from datasets.image_files.kept_listings import KeptListings
+from datasets.image_files.listing import FOLDER, ImageFiles, Listing, SourceFile
+from datasets.images.formats import OTHER, UNDECODED
+from datasets.storage.names import Names
 
-NO_SIZE = -1  # of folders, of files that are not images, and of inaccessible files
-FOLDER = "folder"
-_MOST = 2**63 - 1  # in a column
 _IGNORED = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"})
 
 
@@ -24,74 +20,16 @@ def parts_of(name: str) -> tuple[str, ...]:
     return tuple(part for part in name.split("/") if part not in ("", "."))
 
 
-class SourceFile(NamedTuple):
-    """A file or a folder.
-
-    :param name: path below the source's root, with forward slashes.
-    :param size: bytes of an image, or NO_SIZE.
-    :param stamp: of an image in a folder: when it last changed, in ns; in a zip archive: its CRC; in a tar archive:
-        the position of its first byte.
-    :param kind: IMAGE, UNDECODED or OTHER of `datasets.images.formats`, or FOLDER.
-    :param archive: number of the tar archive that holds the file.
-    """
-
-    name: str
-    size: int
-    stamp: int
-    kind: str = IMAGE
-    archive: int = 0
-
-
-class ImageFiles(Sequence[SourceFile]):
-    """The images of a source, sorted by name, in columns: these take 28 bytes for each image and its name.
-
-    :param names: N names in any order.
-    :param sizes: (N,), and `stamps` and `archives`, as in `SourceFile`.
-    """
-
-    def __init__(self, names: Names, sizes: np.ndarray, stamps: np.ndarray, archives: np.ndarray) -> None:
-        rows = sorted_rows(names)
-        self.names, self.sizes = names[rows], sizes[rows]
-        self.stamps, self.archives = stamps[rows], archives[rows]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @overload
-    def __getitem__(self, key: int) -> SourceFile: ...
-
-    @overload
-    def __getitem__(self, key: slice) -> list[SourceFile]: ...
-
-    def __getitem__(self, key: int | slice) -> SourceFile | list[SourceFile]:
-        if isinstance(key, slice):
-            return [self[row] for row in range(len(self))[key]]
-        size, stamp, archive = (int(column[key]) for column in (self.sizes, self.stamps, self.archives))
-        return SourceFile(self.names[key], size, stamp, IMAGE, archive)
-
-    def rows_of(self, names: Sequence[str]) -> np.ndarray:
-        """Return the index (M,) of each of some names, which are sorted."""
-        if len(names) == len(self):
-            return np.arange(len(self))
-        listed = enumerate(self.names)
-        return np.array([next(row for row, name in listed if name == wanted) for wanted in names], np.intp)
-
-
-class _Listing(NamedTuple):
-    """All that a source holds: its images, and the sorted names of the files and folders of each other kind."""
-
-    images: ImageFiles
-    others: dict[str, Names]
-
-
 class Source:
     """The files under one root, without hidden files and those that file managers leave.
 
     Images are recognized by the suffix, or if it is missing or unknown, by the first bytes.
+
+    :param kept: listings in the cache; None: the files are listed by every process.
     """
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, kept: KeptListings | None = None) -> None:
+        self.path, self._kept = path, kept
 
     def __str__(self) -> str:
         return escape_name(self.path)
@@ -135,24 +73,21 @@ class Source:
         raise NotImplementedError
 
     @cached_property
-    def _listing(self) -> _Listing:
-        sizes, stamps, archives = array("q"), array("q"), array("i")
-        others: dict[str, list[str]] = {UNDECODED: [], OTHER: [], FOLDER: []}
+    def _listing(self) -> Listing:
+        if self._kept is None:
+            return self._listed()
+        own = f"{type(self).__name__} {self.path.resolve()}"
+        return self._kept.listing(own, self._facts(), self._listed)
 
-        def images() -> Iterator[str]:
-            for name, size, stamp, kind, archive in self._list():
-                if kind == IMAGE:
-                    sizes.append(min(size, _MOST))  # a zip archive may state any 64 bits
-                    stamps.append((stamp + _MOST + 1) % 2**64 - _MOST - 1)  # a time may be after 2262
-                    archives.append(archive)
-                    yield name
-                else:
-                    others[kind].append(name)
-
-        files = ImageFiles(Names.of(images()), np.array(sizes), np.array(stamps), np.array(archives))
-        if twin := next((one for one, other in pairwise(files.names) if one == other), None):
+    def _listed(self) -> Listing:
+        listing = Listing.of(self._list())
+        if twin := next((one for one, other in pairwise(listing.images.names) if one == other), None):
             raise DataError(f"'{self}' holds two images named '{escape_name(twin)}'; rename one of the two")
-        return _Listing(files, {kind: Names.of(sorted(names)) for kind, names in others.items()})
+        return listing
+
+    def _facts(self) -> Any:
+        """Return what a listing depends on, as JSON can hold it; None if it cannot be kept."""
+        return None
 
     def _list(self) -> Iterator[SourceFile]:
         """Yield every file and folder that is not ignored, in any order."""

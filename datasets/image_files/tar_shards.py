@@ -13,14 +13,22 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from datasets.errors import DataError, escape_name, shortened
 from datasets.image_files.folder_names import PART_OF
 from datasets.image_files.kept_listings import KeptListings
-from datasets.image_files.source import NO_SIZE, Source, SourceFile, is_ignored, parts_of
+from datasets.image_files.listing import NO_SIZE, SourceFile
+from datasets.image_files.source import Source, is_ignored, parts_of
 from datasets.images.decode import ImageError
-from datasets.images.formats import IMAGE, START_BYTES, KindsByContent, kind_by_name, kind_by_start
+from datasets.images.formats import (
+    IMAGE,
+    IMAGE_SUFFIXES,
+    START_BYTES,
+    KindsByContent,
+    kind_by_name,
+    kind_by_start,
+)
 
 SUFFIX, CLASS_SUFFIX = ".tar", ".cls"
 MOST_CLASS_BYTES = 256  # of the text of KEY.cls
@@ -32,14 +40,11 @@ class TarSource(Source):
 
     The name of an image contains that of its archive, so that equal names in different archives are different
     images: [PART/][CLASS/]SHARD/NAME, or [PART/]CLASS/SHARD/[FOLDER/]NAME if KEY.cls names the class.
-
-    :param kept: listings of archives, to which missing ones are added; None: every archive is read for its listing.
     """
 
     def __init__(self, path: Path, kept: KeptListings | None = None) -> None:
-        super().__init__(path)
+        super().__init__(path, kept)
         self._shards = [path] if path.is_file() else shards_in(path)
-        self._kept = kept
 
     @property
     def identity(self) -> str:
@@ -68,11 +73,15 @@ class TarSource(Source):
     def found(self) -> str:
         return shortened([path.name for path in self._shards])
 
+    def _facts(self) -> Any:
+        found = ((str(path), path.stat()) for path in self._shards)
+        changed = [(path, of.st_size, max(of.st_mtime_ns, of.st_ctime_ns)) for path, of in found]
+        return [changed, sorted(IMAGE_SUFFIXES)]
+
     def _list(self) -> Iterator[SourceFile]:
         for number, path in enumerate(self._shards):
-            files = _files_of(path) if self._kept is None else self._kept.files(path, _files_of)
-            for name, size, offset, kind, _ in files:
-                yield SourceFile(name, size, offset, kind, number)
+            for file in _files_of(path):
+                yield file._replace(archive=number)
 
 
 def shards_in(folder: Path) -> list[Path]:

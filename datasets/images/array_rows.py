@@ -1,10 +1,12 @@
-"""Select rows of an image array by index, and read them only when they are needed."""
+"""Select rows of an array by index, and read them only when they are needed."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import DTypeLike
+
+from datasets.storage.rows import Rows, row_numbers
 
 _CHUNK = 256  # rows that a pass over all pixels holds in memory at a time
 
@@ -15,18 +17,14 @@ class ImageRows:
     A slice returns ImageRows; an integer returns one image as the base does; an array of indices or a tuple with
     further axes returns a NumPy array with a copy of the selection.
 
-    :param base: (N, H, W, C) array or memory map, `datasets.cache.on_demand.ImagesOnDemand`, or other ImageRows.
+    :param base: (N, H, W, C) array or memory map, `datasets.cache.on_demand.ImagesOnDemand`, or other ImageRows;
+        or what is kept of each image, such as its sums (N, C).
     :param rows: (M,) indices into base.
     :raises IndexError: a row is not in base.
     """
 
-    def __init__(self, base: Any, rows: ArrayLike) -> None:
-        asked = np.asarray(rows, dtype=np.intp)
-        if len(asked) and not -len(base) <= asked.min() <= asked.max() < len(base):
-            raise IndexError(
-                f"rows {asked.min()}..{asked.max()} are beyond the {len(base)} rows of the array"
-            )
-        asked = np.where(asked < 0, asked + len(base), asked)
+    def __init__(self, base: Any, rows: Rows) -> None:
+        asked = row_numbers(rows, len(base))
         if isinstance(base, ImageRows):
             asked, base = base.rows[asked], base.base
         self.base: Any = base
@@ -105,7 +103,7 @@ def at_hand(images: Images, indices: np.ndarray) -> tuple[Images, np.ndarray]:
     return images[asked], rows
 
 
-def channel_mean(images: Images, channel_sums: np.ndarray | None = None) -> np.ndarray:
+def channel_mean(images: Images, channel_sums: Images | None = None) -> np.ndarray:
     """Return the mean of each channel over all pixels, in [0, 1]: float64 (C,).
 
     :param images: (N, H, W, C), uint8 in [0, 255] or float in [0, 1].
@@ -116,7 +114,9 @@ def channel_mean(images: Images, channel_sums: np.ndarray | None = None) -> np.n
     if num_images < 1:
         raise ValueError("without images there is no mean; give at least one image")
     if channel_sums is None:
-        mean = ImageRows(images, np.arange(num_images)).mean(axis=(0, 1, 2))
+        mean = ImageRows(images, slice(None)).mean(axis=(0, 1, 2))
     else:
-        mean = np.sum(channel_sums, axis=0, dtype=np.float64) / (num_images * height * width)
+        sums = ImageRows(channel_sums, slice(None)).chunks()
+        # Sums of bytes are whole numbers, which float64 adds exactly up to 2^53, in any order.
+        mean = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in sums) / (num_images * height * width)
     return mean / 255.0 if images.dtype == np.uint8 else mean

@@ -1,7 +1,8 @@
 """Sums over all workers inside the graph, by TensorFlow's collective operations.
 
-Every worker builds the same graph, so the n-th sum is the same on all workers. Runs of a graph with these operations
-need `run_options`, which number the runs that the workers make together; runs that a worker makes alone do not count.
+Every worker builds the same graph, so the n-th sum is the same on all workers. Runs of a graph with these
+operations need `run_options`, which number the runs that the workers make together; runs that a worker makes alone
+do not count.
 """
 
 import itertools
@@ -18,8 +19,8 @@ BUCKET_BYTES = 4 * 2**20  # see docs/distributed.md for what was measured
 def run_options(timeout: float) -> v1.RunOptions:
     """Return the options of a run that all workers make together.
 
-    The operations have a timeout of their own, but for every sum it keeps two threads asleep until it is over, which
-    makes thousands of threads in a training of short steps.
+    The operations have a timeout of their own, but for every sum it keeps two threads asleep until it is over. In a
+    training of short steps these are thousands, and the system refuses more.
 
     :param timeout: seconds after which the run fails if another worker does not come.
     """

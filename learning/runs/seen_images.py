@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from datasets.images.array_rows import Images
 from datasets.images.duplicates import SHORT_DIGEST, shortened_digests
 from datasets.splits import Splits
 from datasets.storage.atomic import fsync_path, replacing
@@ -35,7 +36,7 @@ def keep_digests(folder: Path, splits: Splits) -> None:
         fsync_path(temporary)
 
 
-def count_seen(run: RunDirectory, digests: np.ndarray) -> int | None:
+def count_seen(run: RunDirectory, digests: Images) -> int | None:
     """Return how many images are among the training images of a run, or None if its folder does not say.
 
     If the file cannot be used, a warning says so, and the test goes on.
@@ -88,6 +89,6 @@ def warn_of_seen(init: str | None, splits: Splits) -> None:
         init = source.config.model.init
 
 
-def count_shared(digests: np.ndarray, seen: np.ndarray) -> int:
+def count_shared(digests: Images, seen: Images) -> int:
     """Return how many of the `digests`, (N, 16) uint8, are among `seen`: (M, 16) uint8, or (M,) of 8 bytes each."""
     return int(np.isin(shortened_digests(digests), seen if seen.ndim == 1 else shortened_digests(seen)).sum())

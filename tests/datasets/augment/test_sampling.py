@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 
+from datasets.augment import windows
 from datasets.augment.color import color_multiples
+from datasets.augment.random_size import draw_sized_windows
 from datasets.augment.sampling import Sampler, balanced_order
 from datasets.augment.windows import draw_crops
+from datasets.options.loading import Crops
 
 
 def test_every_epoch_has_its_own_order_determined_by_the_seed():
@@ -80,6 +83,30 @@ def test_windows_are_those_of_draw_crops_and_not_of_the_order():
         drawn, draw_crops(np.random.default_rng([7, 3, 1]), 50, 10, 12, 8, True), strict=True
     ):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_drawing_in_pieces_changes_nothing(monkeypatch, size):
+    crops = Crops(crop_size=8, crop_scale=(0.1, 1.0))
+
+    def drawn():
+        rng = np.random.default_rng(5)
+        return [
+            *draw_crops(rng, 50, 10, 300, 8, True),
+            *draw_sized_windows(rng, 50, 20, 30, crops),
+            rng.random(),
+        ]
+
+    whole = drawn()
+    monkeypatch.setattr(windows, "_PIECE", size)
+    for ours, theirs in zip(drawn(), whole, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_order_is_the_permutation_of_the_generator():
+    for count in (1, 300, 70_000):
+        expected = np.random.default_rng([7, 3, 0]).permutation(count)
+        np.testing.assert_array_equal(Sampler(count, 7).order(3), expected)
 
 
 def test_colour_multiples_are_standard_normal_and_depend_on_the_epoch():

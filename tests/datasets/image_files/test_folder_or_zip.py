@@ -11,7 +11,8 @@ from PIL import Image
 from datasets.errors import DataError, StorageError
 from datasets.image_files import folder_or_zip
 from datasets.image_files.folder_or_zip import open_source
-from datasets.image_files.source import Source, SourceFile
+from datasets.image_files.listing import SourceFile
+from datasets.image_files.source import Source
 from datasets.images.decode import ImageError, read_image
 from datasets.images.formats import IMAGE_SUFFIXES, SUFFIXES
 

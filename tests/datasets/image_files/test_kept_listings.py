@@ -1,17 +1,16 @@
-"""datasets/image_files/kept_listings.py: an unchanged tar archive is read once for its listing."""
+"""datasets/image_files/kept_listings.py: archives are listed once, and a folder once for all workers."""
 
-import hashlib
 import io
 import os
 import tarfile
+import threading
 
-import numpy as np
 import pytest
 
 from datasets.image_files import tar_shards
-from datasets.image_files.folder_or_zip import open_source
-from datasets.image_files.kept_listings import _DIGEST_BYTES, FOLDER_NAME, KeptListings
-from datasets.image_files.source import SourceFile
+from datasets.image_files.folder_or_zip import FolderSource, open_source
+from datasets.image_files.kept_listings import FOLDER_NAME, START, KeptListings
+from datasets.image_files.listing import SourceFile
 
 
 def write(path, members):
@@ -54,8 +53,9 @@ def listed(shards):
     return files, list(source.undecoded()), list(source.others()), [source.read(file.name) for file in files]
 
 
-def listings(shards):
-    return list((shards.parent / "cache" / FOLDER_NAME).iterdir())
+def listings(folder):
+    found = (folder.parent / "cache" / FOLDER_NAME).iterdir()
+    return [path for path in found if path.suffix != ".lock"]
 
 
 def test_an_archive_is_read_once_and_listed_in_the_same_way_again(shards, read):
@@ -74,7 +74,7 @@ def test_an_archive_is_read_once_and_listed_in_the_same_way_again(shards, read):
     assert read == ["0.tar", "1.tar"]
     assert listed(shards) == first
     assert read == ["0.tar", "1.tar"]
-    assert len(listings(shards)) == 2
+    assert len(listings(shards)) == 1
 
 
 @pytest.mark.fault(12)
@@ -84,7 +84,8 @@ def test_an_archive_of_equal_size_and_another_time_is_listed_anew(shards, read):
     replace(shards / "1.tar", {"dog/2.png": b"three", "dog/1.json": b"{}"})
     assert os.stat(shards / "1.tar").st_size == size
     assert [file.name for file in listed(shards)[0]] == ["cat/0/1.png", "cat/0/caf\u00e9.png", "dog/1/2.png"]
-    assert read == ["0.tar", "1.tar", "1.tar"]
+    assert read == ["0.tar", "1.tar"] * 2
+    assert len(listings(shards)) == 1  # the old one is replaced
 
 
 @pytest.mark.fault(12)
@@ -107,7 +108,7 @@ def test_a_moved_archive_is_listed_anew(shards, read):
     listed(shards)
     (shards / "1.tar").rename(shards / "2.tar")
     assert listed(shards)[0][2].name == "dog/2/1.png"
-    assert read == ["0.tar", "1.tar", "2.tar"]
+    assert read == ["0.tar", "1.tar", "0.tar", "2.tar"]
 
 
 def flip(path):
@@ -134,19 +135,12 @@ def test_a_damaged_listing_is_made_again(shards, read, damage):
     assert read == ["0.tar", "1.tar"] * 2
 
 
-@pytest.mark.fault(12)
-@pytest.mark.parametrize("change", [{"kinds": np.full(3, 9)}, {"lengths": np.zeros(1, int)}, {"text": None}])
-def test_a_listing_that_another_program_wrote_is_made_again(shards, read, change):
+def test_two_sources_of_one_start_keep_their_own_listings(shards, read, monkeypatch):
+    monkeypatch.setenv(START, "one")
     first = listed(shards)
-    for path in listings(shards):
-        content = path.read_bytes()[_DIGEST_BYTES:]
-        with np.load(io.BytesIO(content)) as columns:
-            values = {name: value for name, value in ({**columns} | change).items() if value is not None}
-        other = io.BytesIO()
-        np.savez(other, **values)
-        path.write_bytes(hashlib.sha256(other.getvalue()).digest() + other.getvalue())
-    assert listed(shards) == first
-    assert read == ["0.tar", "1.tar"] * 2
+    assert listed(shards) == listed(shards) == first
+    assert read == ["0.tar", "1.tar"]
+    assert len(listings(shards)) == 2  # of the folder, which has no images, and of the archives in it
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(shards, read):
@@ -158,3 +152,59 @@ def test_a_cache_that_cannot_be_written_is_no_error(shards, read):
 def test_without_a_cache_nothing_is_kept(shards, read):
     assert len(open_source(shards).files()) == len(open_source(shards).files()) == 3
     assert read == ["0.tar", "1.tar"] * 2
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("cat/1.png", "cat/caf\u00e9.png", "dog/2.png", "dog/notes.txt"):
+        path = tmp_path / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    (tmp_path / "images" / "empty").mkdir()
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def walked(monkeypatch):
+    """Collects the folders that are walked."""
+    walked, walk = [], FolderSource._list
+    monkeypatch.setattr(FolderSource, "_list", lambda self: walked.append(self.path.name) or walk(self))
+    return walked
+
+
+def names(folder):
+    return list(open_source(folder, KeptListings(folder.parent / "cache")).files().names)
+
+
+@pytest.mark.fault(12)
+def test_a_folder_is_listed_anew_by_every_start(folder, walked, monkeypatch):
+    for number, start in enumerate((None, None, "first", "second")):
+        monkeypatch.delenv(START, raising=False)
+        if start is not None:
+            monkeypatch.setenv(START, start)
+        (folder / "cat" / f"new{number}.png").write_bytes(b"x")
+        assert f"cat/new{number}.png" in names(folder)
+    assert walked == ["images"] * 4
+
+
+def test_the_workers_of_one_start_list_a_folder_once(folder, walked, monkeypatch):
+    alone = open_source(folder)
+    monkeypatch.setenv(START, "one")
+    found = []
+
+    def work():
+        source = open_source(folder, KeptListings(folder.parent / "cache"))
+        found.append((list(source.files()), list(source.others()), source.empty_folders()))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [(list(alone.files()), ["dog/notes.txt"], ["empty"])] * 3
+    assert walked == ["images"] * 2  # alone, and once by the three
+
+
+def test_a_folder_of_one_process_leaves_nothing_in_the_cache(folder):
+    names(folder)
+    assert not (folder.parent / "cache").exists()
