@@ -49,7 +49,14 @@ class PeakMemory:
 
 
 def call_fresh(work: Callable[..., dict[str, Any]], *arguments: Any, quick: bool) -> dict[str, Any]:
-    """Return `work(*arguments)` of a new interpreter; with `quick` of this one, which shows only that it works.
+    """Return `work(*arguments)` of a new interpreter; with `quick` of this one, which shows only that it works."""
+    return call_together(1, work, *arguments, quick=quick)[0]
+
+
+def call_together(
+    count: int, work: Callable[..., dict[str, Any]], *arguments: Any, quick: bool
+) -> list[dict[str, Any]]:
+    """Return `work(*arguments)` of new interpreters that run at the same time, as `call_fresh` does of one.
 
     :raises DataError: the system does not say how much memory a process has for itself.
     """
@@ -58,6 +65,6 @@ def call_fresh(work: Callable[..., dict[str, Any]], *arguments: Any, quick: bool
             f"there is no {PROC}/self/smaps_rollup, so memory cannot be measured; run this on Linux"
         )
     if quick:
-        return work(*arguments)
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(work, *arguments).result()
+        return [work(*arguments) for _ in range(count)]
+    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return [called.result() for called in [pool.submit(work, *arguments) for _ in range(count)]]

@@ -1,25 +1,30 @@
 """What do many images cost: time until the first batch, batches per second, and memory, by store and size?
 
 Tiny pictures in files or in tar archives are loaded with `store: cache` and `store: files`, once to list them and
-once more in a fresh process, as every later run does. What a photograph takes to decode is in `input`.
+once more in a fresh process, as every later run does, and in the workers of one start at the same time. What a
+photograph takes to decode is in `input`.
 """
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 import tarfile
 import tempfile
 import time
+import unittest.mock
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.benchmark import Benchmark, count
 from benchmarks.harness.markdown import markdown
-from benchmarks.harness.peak_memory import PeakMemory, call_fresh, family_bytes
+from benchmarks.harness.peak_memory import PeakMemory, call_fresh, call_together, family_bytes
 from benchmarks.harness.results import Figures
 from datasets.folder import load_folder
+from datasets.image_files.kept_listings import START
 from learning.terminal.command import ScriptParser
 
 SIDE, CROP, BATCH = 8, 8, 128  # pixels of the pictures, which are not resized; images
@@ -27,6 +32,7 @@ HEADER = b"P6 %d %d 255\n" % (SIDE, SIDE)
 CLASSES, OF_ARCHIVE = 1000, 10_000  # of the set; pictures in an archive
 FORMS, STORES = ("files", "archives"), ("cache", "files")
 SECONDS = 5.0  # of cutting batches
+WORKERS = 8
 
 
 def picture(number: int) -> bytes:
@@ -105,6 +111,12 @@ def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
                     given = (folder, store, place / "cache", 0.0 if arguments.quick else SECONDS)
                     for when in ("new", "again"):
                         row[when] = call_fresh(work, *given, quick=arguments.quick)
+                    with unittest.mock.patch.dict(os.environ, {START: uuid.uuid4().hex}):
+                        every = call_together(WORKERS, work, *given, quick=arguments.quick)
+                    row["workers"] = {
+                        "first_batch_seconds": max(each["first_batch_seconds"] for each in every),
+                        "bytes_per_image": sum(each["bytes_per_image"] for each in every),
+                    }
                     print(row, flush=True)
                     rows.append(row)
                     yield {"rows": rows}
@@ -121,6 +133,8 @@ def table(figures: Figures) -> str:
         "images/s",
         "memory, MB",
         "bytes an image",
+        f"{WORKERS} workers, s",
+        "bytes an image",
     ]
     rows = [
         [
@@ -132,6 +146,8 @@ def table(figures: Figures) -> str:
             f"{row['again']['images_per_second']:,.0f}",
             f"{row['again']['peak_bytes'] / 1e6:,.0f}",
             f"{row['again']['bytes_per_image']:,.0f}",
+            f"{row['workers']['first_batch_seconds']:.1f}",
+            f"{row['workers']['bytes_per_image']:,.0f}",
         ]
         for row in figures["rows"]
     ]
