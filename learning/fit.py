@@ -89,7 +89,7 @@ def fit(
     path, cluster = expanded(os.fspath(run_dir)), cluster_of(os.environ)
     if cluster is not None and not cluster.is_chief:
         return _fit(config, path, None, callbacks, resume=resume, verbose=False, cluster=cluster)
-    tracking = _mlflow_tracking() if config.train.mlflow else None
+    tracking = _mlflow_tracking(path if resume else None) if config.train.mlflow else None
     callbacks = callbacks if tracking is None else [*callbacks, tracking]
     run = RunDirectory(path) if resume else None
     with locked(path, resumed=resume):
@@ -105,10 +105,10 @@ def fit(
     return results
 
 
-def _mlflow_tracking() -> MlflowTracking:
+def _mlflow_tracking(resumed_dir: Path | None) -> MlflowTracking:
     from learning.tracking.mlflow import MlflowTracking  # whose library is an extra
 
-    return MlflowTracking()
+    return MlflowTracking(resumed_dir=resumed_dir)
 
 
 def _fit(
