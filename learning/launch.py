@@ -26,10 +26,10 @@ from learning.distributed.cluster import ALLOW_OPEN, DEFAULT_TIMEOUT, TIMEOUT
 from learning.errors import ClusterError
 from learning.runs.directory import default_path, has_begun
 from learning.terminal.command import run_script
+from models.runtime.gpu import VISIBLE, visible_gpus
 
 GRACE = 30.0  # seconds in which the other workers may notice by themselves that one has ended
 PR_SET_PDEATHSIG = 1  # of prctl(2)
-GPUS = "CUDA_VISIBLE_DEVICES"
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ def _attempt(arguments: argparse.Namespace, command: list[str]) -> int:
     with _passing_on(processes) as received:
         for index, (cores, gpu) in enumerate(places(arguments.workers)):
             task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-            own = {**environment, "TF_CONFIG": json.dumps(task)} | ({} if gpu is None else {GPUS: gpu})
+            own = {**environment, "TF_CONFIG": json.dumps(task)} | ({} if gpu is None else {VISIBLE: gpu})
             processes.append(_started(command, own, cores, shown=index == 0))
         code = _first_failure(processes)
     return 128 + received[0] if received and code else code  # all may have finished all the same
@@ -144,7 +144,7 @@ def free_ports(count: int) -> list[int]:
 def places(count: int) -> list[tuple[set[int], str | None]]:
     """Return for each of `count` workers its cores and, if there are enough GPUs, its own GPU."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list[int]()
-    gpus = _gpus()
+    gpus = visible_gpus()
     found = []
     for index in range(count):
         own = set(cores[len(cores) * index // count : len(cores) * (index + 1) // count])
@@ -152,17 +152,6 @@ def places(count: int) -> list[tuple[set[int], str | None]]:
             own = {cores[index % len(cores)]}
         found.append((own, gpus[index] if len(gpus) >= count else None))
     return found
-
-
-def _gpus() -> list[str]:
-    """Return the numbers of the GPUs that may be used, as CUDA_VISIBLE_DEVICES has them."""
-    if GPUS in os.environ:
-        return [name for name in os.environ[GPUS].split(",") if name.strip()]
-    try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [str(number) for number, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU")]
 
 
 def _started(

@@ -12,6 +12,7 @@ from learning import launch
 from learning.distributed.cluster import TIMEOUT
 from learning.errors import UsageError
 from learning.runs.directory import HISTORY_FILE
+from models.runtime.gpu import VISIBLE
 from tests.support.scripts import ROOT, call_main
 
 # Stands in for train.py: says what it was told, and ends as the test wants.
@@ -121,13 +122,13 @@ def test_mistakes_are_said_once(arguments, message):
 
 
 def test_each_worker_gets_a_gpu_if_there_are_enough(monkeypatch):
-    monkeypatch.setenv(launch.GPUS, "4,7")
+    monkeypatch.setenv(VISIBLE, "4,7")
     assert [gpu for _, gpu in launch.places(2)] == ["4", "7"]
     assert [gpu for _, gpu in launch.places(3)] == [None] * 3
 
 
 def test_workers_share_cores_if_there_are_fewer(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
-    monkeypatch.setenv(launch.GPUS, "")
+    monkeypatch.setenv(VISIBLE, "")
     assert [cores for cores, _ in launch.places(2)] == [{0}, {1, 2}]
     assert [cores for cores, _ in launch.places(4)] == [{0}, {0}, {1}, {2}]
