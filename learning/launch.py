@@ -50,6 +50,7 @@ def _parse() -> argparse.Namespace:
     parser = ScriptParser(
         prog="python -m learning.launch",
         usage="%(prog)s --workers N [--restarts K] train.py [ARGUMENTS OF train.py]",
+        allow_abbrev=False,
         description="Train with several processes on this machine. Together they compute the same batches as "
         "one process: each computes its share of train.batch_size on its GPU or its share of the cores.",
     )

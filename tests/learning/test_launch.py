@@ -117,6 +117,11 @@ def test_a_signal_is_passed_on(tmp_path):
     ],
 )
 def test_mistakes_are_said_once(arguments, message):
+        (["--worker", "2", "train.py"], "arguments are required: --workers"),
+        (
+            ["--workers", "2", "--restart", "1", "train.py"],
+            "unknown option --restart; did you mean --restarts",
+        ),
     with pytest.raises(UsageError, match=message):
         call_main(launch.main, *arguments)
 
