@@ -201,8 +201,8 @@ class TrainingLoop:
         now = machine(self.sess) | {"workers": self.workers.size}
         if differing := note_machine(self.state.machines, now, self.state.global_step):
             logger.warning(
-                "resuming %s on a different machine (%s): the result will not be identical to the bit to that of "
-                "one machine",
+                "resuming %s under different conditions (%s): the result will not be identical to the bit to "
+                "that of an uninterrupted run",
                 self.save_dir, "; ".join(differing),
             )  # fmt: skip
 
