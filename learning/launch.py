@@ -22,7 +22,7 @@ from types import FrameType
 
 from datasets.options.script_parser import ScriptParser
 from learning.config.command_line import parse_train
-from learning.distributed.cluster import ALLOW_OPEN, DEFAULT_TIMEOUT, TIMEOUT
+from learning.distributed.cluster import ALLOW_OPEN, DEFAULT_TIMEOUT, RESTARTS, TIMEOUT
 from learning.errors import ClusterError
 from learning.runs.directory import default_path, has_begun
 from learning.terminal.command import run_script
@@ -39,8 +39,9 @@ def main() -> None:
     arguments = _parse()
     run = _Run(arguments.command)
     for attempt in range(arguments.restarts + 1):
-        code = _attempt(arguments, run.arguments())
-        if code != ClusterError.exit_code or attempt == arguments.restarts:
+        is_last = attempt == arguments.restarts
+        code = _attempt(arguments, run.arguments(), is_last=is_last)
+        if code != ClusterError.exit_code or is_last:
             break
         logger.warning("starting all workers again (%d of %d)", attempt + 1, arguments.restarts)
     sys.exit(code)
@@ -49,8 +50,8 @@ def main() -> None:
 def _parse() -> argparse.Namespace:
     parser = ScriptParser(
         prog="python -m learning.launch",
-        usage="%(prog)s --workers N [--restarts K] train.py [ARGUMENTS OF train.py]",
         allow_abbrev=False,
+        usage="%(prog)s --workers N [--restarts K] train.py [ARGUMENTS OF train.py]",
         description="Train with several processes on this machine. Together they compute the same batches as "
         "one process: each computes its share of train.batch_size on its GPU or its share of the cores.",
     )
@@ -114,12 +115,12 @@ def _without(arguments: Sequence[str], *names: str) -> list[str]:
     return kept
 
 
-def _attempt(arguments: argparse.Namespace, command: list[str]) -> int:
+def _attempt(arguments: argparse.Namespace, command: list[str], *, is_last: bool) -> int:
     """Start the workers once; return 0, or the exit code of the first one that failed.
 
     That is 8 (ClusterError) for a worker that was killed, and 128 + its number for a signal that the launcher got.
     """
-    environment = {**os.environ, TIMEOUT: f"{arguments.timeout:g}"}
+    environment = {**os.environ, TIMEOUT: f"{arguments.timeout:g}", RESTARTS: str(int(not is_last))}
     if arguments.allow_open_network:
         environment[ALLOW_OPEN] = "1"
     addresses = [f"127.0.0.1:{port}" for port in free_ports(arguments.workers)]

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from learning import launch
-from learning.distributed.cluster import TIMEOUT
+from learning.distributed.cluster import RESTARTS, TIMEOUT
 from learning.errors import UsageError
 from learning.runs.directory import HISTORY_FILE
 from models.runtime.gpu import VISIBLE
@@ -19,7 +19,8 @@ from tests.support.scripts import ROOT, call_main
 SCRIPT = """
 import json, os, signal, sys
 index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
-print(json.dumps([sys.argv[1:], os.environ["TF_CONFIG"], os.environ[{timeout!r}], sorted(os.sched_getaffinity(0))]))
+variables = [os.environ[name] for name in ("TF_CONFIG", {timeout!r}, {restarts!r})]
+print(json.dumps([sys.argv[1:], *variables, sorted(os.sched_getaffinity(0))]))
 {ending}
 """
 
@@ -30,7 +31,7 @@ def launched(tmp_path, capfd, monkeypatch):
 
     def call(*arguments, ending="", workers=2, run="--run-dir"):
         script = tmp_path / "train.py"
-        script.write_text(SCRIPT.format(timeout=TIMEOUT, ending=ending))
+        script.write_text(SCRIPT.format(timeout=TIMEOUT, restarts=RESTARTS, ending=ending))
         options = ["--workers", workers, *arguments, script, "--config", "digits", run, tmp_path / "run"]
         with pytest.raises(SystemExit) as ended:
             call_main(launch.main, *options)
@@ -40,10 +41,10 @@ def launched(tmp_path, capfd, monkeypatch):
 
 
 def test_workers_know_each_other_and_divide_the_cores(launched, tmp_path):
-    code, [(arguments, config, timeout, cores)] = launched("--timeout", "7")
+    code, [(arguments, config, timeout, restarts, cores)] = launched("--timeout", "7")
     assert code == 0
     assert arguments == ["--config", "digits", "--run-dir", str(tmp_path / "run")]
-    assert timeout == "7"
+    assert (timeout, restarts) == ("7", "0")
     config = json.loads(config)
     assert config["task"] == {"type": "worker", "index": 0}
     assert len(set(config["cluster"]["worker"])) == 2
@@ -94,6 +95,11 @@ def test_other_errors_are_not_tried_again(launched):
     assert (code, len(said)) == (5, 1)
 
 
+def test_workers_know_whether_they_will_be_restarted(launched):
+    _, said = launched("--restarts", "2", ending="sys.exit(8)")
+    assert [restarts for *_, restarts, _ in said] == ["1", "1", "0"]
+
+
 def test_a_signal_is_passed_on(tmp_path):
     (tmp_path / "train.py").write_text(
         "import signal, sys\n"
@@ -111,17 +117,17 @@ def test_a_signal_is_passed_on(tmp_path):
     ("arguments", "message"),
     [
         (["--workers", "2"], "name train.py"),
+        (["--worker", "2", "train.py"], "arguments are required: --workers"),
+        (
+            ["--workers", "2", "--restart", "1", "train.py"],
+            "unknown option --restart; did you mean --restarts",
+        ),
         (["--workers", "0", "train.py"], "must be at least 1"),
         (["--workers", "2", "other.py"], "name train.py"),
         (["--workers", "2", "train.py", "--train.seeed", "1"], "did you mean --train.seed"),
     ],
 )
 def test_mistakes_are_said_once(arguments, message):
-        (["--worker", "2", "train.py"], "arguments are required: --workers"),
-        (
-            ["--workers", "2", "--restart", "1", "train.py"],
-            "unknown option --restart; did you mean --restarts",
-        ),
     with pytest.raises(UsageError, match=message):
         call_main(launch.main, *arguments)
 
