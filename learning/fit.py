@@ -88,7 +88,10 @@ def fit(
     config = config.with_absolute_paths()
     path, cluster = expanded(os.fspath(run_dir)), cluster_of(os.environ)
     if cluster is not None and not cluster.is_chief:
-        return _fit(config, path, None, callbacks, resume=resume, verbose=False, cluster=cluster)
+        try:
+            return _fit(config, path, None, callbacks, resume=resume, verbose=False, cluster=cluster)
+        except KeyboardInterrupt as error:
+            raise Interrupted(signal.SIGINT, "") from error  # the chief says it
     tracking = _mlflow_tracking(path if resume else None) if config.train.mlflow else None
     callbacks = callbacks if tracking is None else [*callbacks, tracking]
     run = RunDirectory(path) if resume else None
