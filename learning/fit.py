@@ -28,6 +28,7 @@ from learning.config.run_config import RunConfig, check_names
 from learning.distributed.cluster import Cluster, cluster_of
 from learning.errors import Interrupted, UsageError
 from learning.evaluators import EVALUATORS
+from learning.extras import require_tensorboard
 from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory, has_begun, locked
 from learning.runs.files import TRAINING_FILE
@@ -92,6 +93,8 @@ def fit(
             return _fit(config, path, None, callbacks, resume=resume, verbose=False, cluster=cluster)
         except KeyboardInterrupt as error:
             raise Interrupted(signal.SIGINT, "") from error  # the chief says it
+    if config.train.tensorboard:
+        require_tensorboard()
     tracking = _mlflow_tracking(path if resume else None) if config.train.mlflow else None
     callbacks = callbacks if tracking is None else [*callbacks, tracking]
     run = RunDirectory(path) if resume else None
