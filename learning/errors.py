@@ -12,6 +12,7 @@ __all__ = [
     "ClusterError",
     "DataError",
     "DirectoryInUseError",
+    "ExportError",
     "Interrupted",
     "NonFiniteError",
     "StorageError",
