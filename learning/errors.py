@@ -12,6 +12,7 @@ __all__ = [
     "ClusterError",
     "DataError",
     "DirectoryInUseError",
+    "ExportError",
     "Interrupted",
     "NonFiniteError",
     "StorageError",
@@ -44,7 +45,10 @@ class ClusterError(Exception):
 
 
 class Interrupted(Exception):
-    """A signal stopped training, which has saved its state."""
+    """A signal stopped training, which has saved its state.
+
+    :param message: what happened and how to continue; "" if another process of the run says it.
+    """
 
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)

@@ -18,6 +18,11 @@ def require_packages(what: str, packages: Sequence[str], extra: str) -> None:
         raise UsageError(f"{what} needs {' and '.join(missing)}; {how_to_install(extra)}")
 
 
+def require_tensorboard() -> None:
+    """Raise UsageError unless TensorBoard is installed; it describes the options in a run's events."""
+    require_packages("--train.tensorboard true", ["tensorboard"], "tensorboard")
+
+
 def how_to_install(extra: str) -> str:
     """Return the advice to install an extra."""
     return f"install with pip install -e '.[{extra}]'"

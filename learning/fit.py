@@ -28,6 +28,7 @@ from learning.config.run_config import RunConfig, check_names
 from learning.distributed.cluster import Cluster, cluster_of
 from learning.errors import Interrupted, UsageError
 from learning.evaluators import EVALUATORS
+from learning.extras import require_tensorboard
 from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory, has_begun, locked
 from learning.runs.files import TRAINING_FILE
@@ -88,8 +89,13 @@ def fit(
     config = config.with_absolute_paths()
     path, cluster = expanded(os.fspath(run_dir)), cluster_of(os.environ)
     if cluster is not None and not cluster.is_chief:
-        return _fit(config, path, None, callbacks, resume=resume, verbose=False, cluster=cluster)
-    tracking = _mlflow_tracking() if config.train.mlflow else None
+        try:
+            return _fit(config, path, None, callbacks, resume=resume, verbose=False, cluster=cluster)
+        except KeyboardInterrupt as error:
+            raise Interrupted(signal.SIGINT, "") from error  # the chief says it
+    if config.train.tensorboard:
+        require_tensorboard()
+    tracking = _mlflow_tracking(path if resume else None) if config.train.mlflow else None
     callbacks = callbacks if tracking is None else [*callbacks, tracking]
     run = RunDirectory(path) if resume else None
     with locked(path, resumed=resume):
@@ -105,10 +111,10 @@ def fit(
     return results
 
 
-def _mlflow_tracking() -> MlflowTracking:
+def _mlflow_tracking(resumed_dir: Path | None) -> MlflowTracking:
     from learning.tracking.mlflow import MlflowTracking  # whose library is an extra
 
-    return MlflowTracking()
+    return MlflowTracking(resumed_dir=resumed_dir)
 
 
 def _fit(

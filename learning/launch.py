@@ -24,14 +24,14 @@ from types import FrameType
 from datasets.image_files.kept_listings import START
 from datasets.options.script_parser import ScriptParser
 from learning.config.command_line import parse_train
-from learning.distributed.cluster import ALLOW_OPEN, DEFAULT_TIMEOUT, TIMEOUT
+from learning.distributed.cluster import ALLOW_OPEN, DEFAULT_TIMEOUT, RESTARTS, TIMEOUT
 from learning.errors import ClusterError
 from learning.runs.directory import default_path, has_begun
 from learning.terminal.command import run_script
+from models.runtime.gpu import VISIBLE, visible_gpus
 
 GRACE = 30.0  # seconds in which the other workers may notice by themselves that one has ended
 PR_SET_PDEATHSIG = 1  # of prctl(2)
-GPUS = "CUDA_VISIBLE_DEVICES"
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +41,9 @@ def main() -> None:
     arguments = _parse()
     run = _Run(arguments.command)
     for attempt in range(arguments.restarts + 1):
-        code = _attempt(arguments, run.arguments())
-        if code != ClusterError.exit_code or attempt == arguments.restarts:
+        is_last = attempt == arguments.restarts
+        code = _attempt(arguments, run.arguments(), is_last=is_last)
+        if code != ClusterError.exit_code or is_last:
             break
         logger.warning("starting all workers again (%d of %d)", attempt + 1, arguments.restarts)
     sys.exit(code)
@@ -51,6 +52,7 @@ def main() -> None:
 def _parse() -> argparse.Namespace:
     parser = ScriptParser(
         prog="python -m learning.launch",
+        allow_abbrev=False,
         usage="%(prog)s --workers N [--restarts K] train.py [ARGUMENTS OF train.py]",
         description="Train with several processes on this machine. Together they compute the same batches as "
         "one process: each computes its share of train.batch_size on its GPU or its share of the cores.",
@@ -115,12 +117,17 @@ def _without(arguments: Sequence[str], *names: str) -> list[str]:
     return kept
 
 
-def _attempt(arguments: argparse.Namespace, command: list[str]) -> int:
+def _attempt(arguments: argparse.Namespace, command: list[str], *, is_last: bool) -> int:
     """Start the workers once; return 0, or the exit code of the first one that failed.
 
     That is 8 (ClusterError) for a worker that was killed, and 128 + its number for a signal that the launcher got.
     """
-    environment = {**os.environ, TIMEOUT: f"{arguments.timeout:g}", START: uuid.uuid4().hex}
+    environment = {
+        **os.environ,
+        TIMEOUT: f"{arguments.timeout:g}",
+        RESTARTS: str(int(not is_last)),
+        START: uuid.uuid4().hex,
+    }
     if arguments.allow_open_network:
         environment[ALLOW_OPEN] = "1"
     addresses = [f"127.0.0.1:{port}" for port in free_ports(arguments.workers)]
@@ -128,7 +135,7 @@ def _attempt(arguments: argparse.Namespace, command: list[str]) -> int:
     with _passing_on(processes) as received:
         for index, (cores, gpu) in enumerate(places(arguments.workers)):
             task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-            own = {**environment, "TF_CONFIG": json.dumps(task)} | ({} if gpu is None else {GPUS: gpu})
+            own = {**environment, "TF_CONFIG": json.dumps(task)} | ({} if gpu is None else {VISIBLE: gpu})
             processes.append(_started(command, own, cores, shown=index == 0))
         code = _first_failure(processes)
     return 128 + received[0] if received and code else code  # all may have finished all the same
@@ -146,7 +153,7 @@ def free_ports(count: int) -> list[int]:
 def places(count: int) -> list[tuple[set[int], str | None]]:
     """Return for each of `count` workers its cores and, if there are enough GPUs, its own GPU."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list[int]()
-    gpus = _gpus()
+    gpus = visible_gpus()
     found = []
     for index in range(count):
         own = set(cores[len(cores) * index // count : len(cores) * (index + 1) // count])
@@ -154,17 +161,6 @@ def places(count: int) -> list[tuple[set[int], str | None]]:
             own = {cores[index % len(cores)]}
         found.append((own, gpus[index] if len(gpus) >= count else None))
     return found
-
-
-def _gpus() -> list[str]:
-    """Return the numbers of the GPUs that may be used, as CUDA_VISIBLE_DEVICES has them."""
-    if GPUS in os.environ:
-        return [name for name in os.environ[GPUS].split(",") if name.strip()]
-    try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [str(number) for number, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU")]
 
 
 def _started(

@@ -4,13 +4,13 @@ This module imports none of the libraries: its settings must be in the environme
 """
 
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from learning.machine.kernels import EIGEN, SWITCH, bfloat16_lack, kernel_variables, kernels_taken
 from models.runtime.cpu import instructions, onednn_limit, processor_name, usable_cores, usable_instructions
+from models.runtime.gpu import gpu_name
 
 # How a processor stands in for an older one: limits of oneDNN in each library, of PyTorch's own kernels and the
 # vector code of torch.compile, of its matrix products, and of the C++ compiler behind torch.compile, for which
@@ -87,25 +87,13 @@ def emulation() -> str:
     return bfloat16_lack(os.environ, project_kernels())
 
 
-def gpu() -> str | None:
-    """Return the name of the GPU that the libraries will take, or None."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
-        return None
-    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    try:
-        listed = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return next(iter(listed.stdout.splitlines()), None)
-
-
 def facts() -> dict[str, Any]:
     """Return what the figures say of the GPU, the processor and the kernels, ready for JSON.
 
     `flags` are those of the processor, `played` is the instruction set that --isa limited the libraries to.
     """
     return {
-        "gpu": gpu(),
+        "gpu": gpu_name(),
         "processor": processor_name(),
         "cores": usable_cores(),
         "flags": instructions(),

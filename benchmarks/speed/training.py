@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import hardware, libraries, project
+from benchmarks.harness import libraries, project
 from benchmarks.harness.benchmark import Benchmark, add_nets, count, precisions
 from benchmarks.harness.ceiling import measure_ceilings
 from benchmarks.harness.comparison import (
@@ -36,6 +36,7 @@ from benchmarks.harness.results import Figures
 from benchmarks.harness.turns import PROJECT, Step
 from benchmarks.peers import LEARNING_RATE, MOMENTUM, WEIGHT_DECAY
 from learning.terminal.command import ScriptParser
+from models.runtime.gpu import gpu_name
 
 GOALS = {"float32": 1.1, "bfloat16": 1.3}  # of the ratio to the fastest peer
 AVX2_GOAL = 1.05  # of the ratio to PyTorch in float32, on a processor with AVX2 and nothing newer
@@ -112,7 +113,7 @@ def cases(arguments: argparse.Namespace) -> Iterator[tuple[str, Case]]:
 
 def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
     """Measure case by case; a step is the forward pass, and twice its products backward."""
-    with_limit = not arguments.quick and hardware.gpu() is None  # the product is too small for a GPU
+    with_limit = not arguments.quick and gpu_name() is None  # the product is too small for a GPU
     ceilings = measure_ceilings(arguments.threads, precisions(arguments)) if with_limit else None
     figures: dict[str, Any] = {"ceiling_gflops": ceilings, "cases": []}
     for name, case in cases(arguments):

@@ -10,6 +10,7 @@ from learning.errors import UsageError
 
 TIMEOUT = "SESSIONNET_WORKER_TIMEOUT"  # seconds to wait for the other workers
 ALLOW_OPEN = "SESSIONNET_ALLOW_OPEN_NETWORK"
+RESTARTS = "SESSIONNET_RESTARTS"  # set by a launcher that will start lost workers again
 DEFAULT_TIMEOUT = 600.0  # a chief writes checkpoints and pictures while the others wait
 SLURM_PORT = (
     23000  # of the first worker of a node; jobs of a shared node differ by the last digits of their number
@@ -26,12 +27,14 @@ class Cluster:
     :ivar index: which of them this process is.
     :ivar timeout: seconds after which a worker that does not answer counts as lost.
     :ivar allow_open: start TensorFlow's server on a machine with a public address, too.
+    :ivar restarts: a launcher starts all workers again if one is lost.
     """
 
     addresses: tuple[str, ...]
     index: int
     timeout: float = DEFAULT_TIMEOUT
     allow_open: bool = False
+    restarts: bool = False
 
     @property
     def size(self) -> int:
@@ -72,6 +75,7 @@ def cluster_of(environment: Mapping[str, str]) -> Cluster | None:
         index=index,
         timeout=_timeout(environment.get(TIMEOUT)),
         allow_open=environment.get(ALLOW_OPEN) == "1",
+        restarts=environment.get(RESTARTS) == "1",
     )
 
 

@@ -15,6 +15,7 @@ from learning.errors import ClusterError
 INTERVAL = 5.0  # seconds between two looks at the other workers
 TRIES = 2  # looks in a row in which a worker does not answer, before it counts as lost
 ADVICE = "the last checkpoint is whole: start all workers again, with --resume and the run directory"
+RESTARTING = "the launcher starts all workers again from the last checkpoint"
 
 
 class Watch:
@@ -82,14 +83,15 @@ class Watch:
             raise ClusterError(self._message(error)) from error
 
     def _message(self, error: Exception) -> str:
+        advice = RESTARTING if self._cluster.restarts else ADVICE
         if gone := self.unreachable():
-            return f"{named(self._cluster, gone)} has ended or cannot be reached; {ADVICE}"
+            return f"{named(self._cluster, gone)} has ended or cannot be reached; {advice}"
         if isinstance(error, tf.errors.DeadlineExceededError):
             return (
                 f"the workers waited {self._cluster.timeout:g} s for each other, and all of them still listen: one "
-                f"hangs or is much slower ({named(self._cluster, self._others)}); {ADVICE}, or let them wait longer"
+                f"hangs or is much slower ({named(self._cluster, self._others)}); {advice}, or let them wait longer"
             )
-        return f"another worker has failed, of {named(self._cluster, self._others)}; see its output; {ADVICE}"
+        return f"another worker has failed, of {named(self._cluster, self._others)}; see its output; {advice}"
 
 
 def is_of_cluster(error: Any) -> bool:

@@ -73,7 +73,7 @@ def _parse() -> argparse.Namespace:
         action="append",
         choices=FORMATS,
         dest="formats",
-        help="may be given several times (default: saved_model)",
+        help="repeat the option for several formats (default: saved_model)",
     )
     parser.add_argument(
         "--output",
@@ -96,7 +96,12 @@ def _parse() -> argparse.Namespace:
         metavar="DIR",
         help="images to check with, labelled or not (default: those that the run held out)",
     )
-    arguments = parser.parse_args()
+    arguments, rest = parser.parse_known_args()
+    if rest and not FORMATS.keys().isdisjoint([arguments.run, *rest]):
+        parser.error(
+            f"{' '.join(rest)} is one word too many; repeat the option: --format onnx --format tflite"
+        )
+    parser.refuse(rest)
     arguments.formats = list(dict.fromkeys(arguments.formats or ["saved_model"]))
     return arguments
 

@@ -71,7 +71,7 @@ def export_run(
     :return: the exports, in the order of `formats`.
     :raises ExportError: an export does not answer as the run does; it is not published.
     :raises DirectoryInUseError: an export exists. StorageError: one cannot be written.
-    :raises UsageError: a package is missing, or there are no images to check with.
+    :raises UsageError: no format is given, a package is missing, or there are no images to check with.
     :raises CheckpointError: there are no weights, no temperature, or the run's images are no longer there.
     """
     folders = planned_folders(run, formats, output, int8=int8, check_dir=check_dir)

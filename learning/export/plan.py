@@ -24,10 +24,12 @@ def planned_folders(
         published run, which stays as it is, runs/exports/NAME.
     :param int8: the folder of tflite is tflite-int8.
     :param check_dir: see `learning.export.questions.questions_for`.
-    :raises UsageError: a package is missing, or there are no images to check with.
+    :raises UsageError: no format is given, a package is missing, or there are no images to check with.
     :raises DirectoryInUseError: a folder exists.
     :raises CheckpointError: the run's images are not where they were.
     """
+    if not formats:
+        raise UsageError(f"no format is given; choose from {', '.join(FORMATS)}")
     if int8 and "tflite" not in formats:
         raise UsageError("--int8 is an option of --format tflite; add that format, or leave --int8 out")
     output = _default_output(run) if output is None else output

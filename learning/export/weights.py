@@ -10,8 +10,7 @@ import os
 from datasets.storage.paths import expanded
 from learning.runs.directory import RunDirectory
 from learning.terminal.command import ScriptParser, announce, run_script
-
-TARGETS = ("torchvision", "keras", "npz", "safetensors")
+from models.weights.writing import TARGETS, check_target
 
 
 def export_run_weights(run: RunDirectory, target: str, path: str | os.PathLike[str]) -> dict[str, str]:
@@ -42,6 +41,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     run, path = RunDirectory(arguments.run), arguments.file
+    check_target(path, arguments.to)
     announce("starting TensorFlow ...")
     metadata = export_run_weights(run, arguments.to, path)
     about = [f"{key}: {value}" for key, value in metadata.items()]

@@ -39,8 +39,8 @@ def run_script(main: Callable[[], None]) -> NoReturn:
         code = _exit_code(error)
         if code is None or "--debug" in sys.argv:
             traceback.print_exc()
-        else:
-            _complain(_one_line(error))
+        elif text := _one_line(error):  # of several workers, one says why they stop
+            _complain(text)
         sys.exit(1 if code is None else code)
     except KeyboardInterrupt:
         _complain("interrupted")

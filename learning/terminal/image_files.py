@@ -12,6 +12,7 @@ from datasets.image_files.unused_files import warn_of_left_out
 from datasets.images.formats import IMAGE_SUFFIXES
 
 ARCHIVES = (".zip", ".tar")  # suffixes of files whose images are labelled
+COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 
 
 class ImageFile(NamedTuple):
@@ -26,7 +27,7 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
 
     Folders and archives are listed by the same rules as training data.
 
-    :raises DataError: a path does not exist, or there are no images.
+    :raises DataError: a path does not exist or is a compressed tar archive, or there are no images.
     """
     found: list[ImageFile] = []
     for path in map(Path, paths):
@@ -36,6 +37,10 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
             found.extend(
                 ImageFile(_shown(path, source, row, name), partial(source.read, name))
                 for row, name in enumerate(source.files().names)
+            )
+        elif path.is_file() and path.name.lower().endswith(COMPRESSED):
+            raise DataError(
+                f"{path} is compressed, and no image in it can be read by itself; decompress it, and give the .tar"
             )
         elif path.exists() or path.is_symlink():
             # By the rules of a folder, which neither wait for a pipe nor read a file that is too large.

@@ -10,17 +10,20 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from datasets.errors import encodable
 from datasets.storage.atomic import write_text
+from datasets.storage.failures import first_line
 from datasets.storage.untrusted import parse_json, read_text
 from learning.callbacks import Callback, Training
-from learning.errors import UsageError
+from learning.errors import CheckpointError, UsageError
 from learning.extras import how_to_install
 from learning.tracking.options import plain_options
 
-LOCAL_STORE = "sqlite:///mlflow.db"
+SQLITE = "sqlite:///"  # before the path of a database file
+LOCAL_STORE = f"{SQLITE}mlflow.db"
 RUN_FILE = "mlflow.json"  # in a run directory: where a resumed run goes on
 ARTIFACTS = ("config.yaml", "run.json", "history.csv", "learning_curves.png")
 PAGE = "index.html"
@@ -34,20 +37,30 @@ logger = logging.getLogger(__name__)
 class MlflowTracking(Callback):
     """Logs the options, the numbers of every epoch and, at the end, the files of a run.
 
-    A resumed run continues in the same MLflow store, whose address is in mlflow.json in the run directory. If
+    A resumed run continues in the store whose address is in mlflow.json in the run directory, if that store is a
+    database file or the configured one. A run directory may come from a stranger, so it does not name a server. If
     MLflow fails, a warning says so once and training goes on. MLflow's own reports of its use stay off unless
     MLFLOW_DISABLE_TELEMETRY is set to something else.
 
     :param experiment: the name that groups runs.
     :param tracking_uri: where MLflow keeps runs, a resumed one too; by default MLFLOW_TRACKING_URI or, without it,
         LOCAL_STORE.
-    :raises UsageError: MLflow is not installed, or cannot open the store.
+    :param resumed_dir: the run directory to resume; its address is then checked now, not when training starts.
+    :raises UsageError: MLflow is not installed or cannot open the store, or the resumed run was logged to another
+        server.
+    :raises CheckpointError: mlflow.json is damaged.
     """
 
-    def __init__(self, experiment: str = "sessionnet", tracking_uri: str | None = None) -> None:
+    def __init__(
+        self,
+        experiment: str = "sessionnet",
+        tracking_uri: str | None = None,
+        resumed_dir: Path | None = None,
+    ) -> None:
         self._experiment = experiment
         self._is_given = tracking_uri is not None
-        self._use(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_STORE)
+        self._configured = _absolute(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_STORE)
+        self._use(self._configured if resumed_dir is None else self._address(resumed_dir))
         self._run_id = ""
         self._save_dir: Path | None = None
         self._warned = False
@@ -55,7 +68,23 @@ class MlflowTracking(Callback):
     def _use(self, uri: str) -> None:
         self._uri, self._client = uri, _client(uri)
 
+    def _address(self, run_dir: Path) -> str:
+        """Return the address of the store in which a resumed run continues."""
+        begun = _begun(run_dir)
+        if begun is None or self._is_given or begun.tracking_uri == self._configured:
+            return self._configured
+        if not begun.tracking_uri.startswith(SQLITE):
+            raise UsageError(
+                f"{run_dir} was logged to MLflow at {begun.tracking_uri}, which is not the configured address; if "
+                f"you trust that server, set MLFLOW_TRACKING_URI to it; otherwise remove its {RUN_FILE} to log to "
+                "a new MLflow run, or give --train.mlflow false"
+            )
+        is_there = Path(begun.tracking_uri.removeprefix(SQLITE)).is_file()  # it may have moved with the run
+        return begun.tracking_uri if is_there else self._configured
+
     def on_start(self, training: Training) -> None:
+        if training.resumed and (uri := self._address(training.save_dir)) != self._uri:
+            self._use(uri)
         self._save_dir = training.save_dir
         self._try(lambda: self._begin(training))
 
@@ -78,21 +107,30 @@ class MlflowTracking(Callback):
 
     def _begin(self, training: Training) -> None:
         """Continue the run of a resumed run directory, or create one."""
-        file = training.save_dir / RUN_FILE
-        if training.resumed and file.is_file():
-            stored = parse_json(read_text(file, MAX_RUN_BYTES))
-            if not self._is_given and (uri := str(stored["tracking_uri"])) != self._uri:
-                self._use(uri)
-                training.say(f"mlflow {uri}, where the run was begun")
-            self._run_id = str(stored["run_id"])
-            self._client.update_run(self._run_id, status="RUNNING")
+        if training.resumed and (begun := _begun(training.save_dir)) is not None:
+            if self._uri != self._configured:
+                self._check_artifacts(begun.run_id)
+                training.say(f"mlflow {self._uri}, where the run was begun")
+            self._client.update_run(begun.run_id, status="RUNNING")
+            self._run_id = begun.run_id
             return
         found = self._client.get_experiment_by_name(self._experiment)
         experiment = found.experiment_id if found else self._client.create_experiment(self._experiment)
         name = encodable(training.save_dir.name)
         self._run_id = self._client.create_run(experiment, run_name=name).info.run_id
-        write_text(file, json.dumps({"run_id": self._run_id, "tracking_uri": self._uri}))
+        write_text(
+            training.save_dir / RUN_FILE, json.dumps({"run_id": self._run_id, "tracking_uri": self._uri})
+        )
         self._client.log_batch(self._run_id, params=_parameters(training.config.as_dict()))
+
+    def _check_artifacts(self, run_id: str) -> None:
+        """Raise UsageError if the database of a run, which may be a stranger's, has its files sent elsewhere."""
+        uri = self._client.get_run(run_id).info.artifact_uri
+        place = urlsplit(uri)
+        if place.scheme not in ("", "file") or place.netloc:
+            raise UsageError(
+                f"the files of the run would go to {uri}; set MLFLOW_TRACKING_URI if you trust it"
+            )
 
     def _log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         from mlflow.entities import Metric
@@ -112,15 +150,41 @@ class MlflowTracking(Callback):
                 self._client.log_artifact(self._run_id, str(path))
 
     def _try(self, log: Callable[[], None]) -> None:
-        """Call `log`; a failure is a warning, the first time."""
+        """Call `log`, if training has started; a failure is a warning, the first time."""
         try:
-            if self._run_id or not self._warned:
+            if self._run_id or not (self._warned or self._save_dir is None):
                 log()
         except Exception as error:  # of a database, a server or the disk
             if not self._warned:
                 reason = " ".join(str(error).split())
                 logger.warning("MLflow cannot log to %s (%s); training goes on", self._uri, reason[:200])
             self._warned = True
+
+
+class _Begun(NamedTuple):
+    """The MLflow run of a run directory."""
+
+    tracking_uri: str
+    run_id: str
+
+
+def _begun(run_dir: Path) -> _Begun | None:
+    """Return where a run was begun; None if it was not logged to MLflow."""
+    file = run_dir / RUN_FILE
+    if not file.is_file():
+        return None
+    try:
+        stored = parse_json(read_text(file, MAX_RUN_BYTES))
+        return _Begun(_absolute(str(stored["tracking_uri"])), str(stored["run_id"]))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(
+            f"{file} is damaged ({first_line(error)}); remove it to log to a new MLflow run"
+        ) from error
+
+
+def _absolute(uri: str) -> str:
+    """Return an address that does not depend on the working directory."""
+    return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).absolute()}" if uri.startswith(SQLITE) else uri
 
 
 def _parameters(config: Mapping[str, Any]) -> list[Any]:
@@ -137,10 +201,13 @@ def _client(uri: str) -> Any:
         from mlflow.tracking import MlflowClient
     except ImportError as error:
         raise UsageError(
-            f"MLflow cannot be imported ({error}); {how_to_install('mlflow')}, or leave out --train.mlflow"
+            f"MLflow cannot be imported ({error}); {how_to_install('mlflow')}, or give --train.mlflow false"
         ) from error
     try:
         return MlflowClient(tracking_uri=uri)
     except Exception as error:  # of any kind of store
         reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"MLflow cannot use {uri} ({reason}); set MLFLOW_TRACKING_URI to another") from error
+        raise UsageError(
+            f"MLflow cannot use {uri} ({reason}); set MLFLOW_TRACKING_URI to another address, or give "
+            "--train.mlflow false"
+        ) from error

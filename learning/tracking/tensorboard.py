@@ -1,9 +1,8 @@
 """Write events for TensorBoard: scores, images, norms of gradients and weights, confusion matrices, options."""
 
 import contextlib
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from datasets.dataset import DataSet
 from datasets.errors import encodable
 from learning.callbacks import Callback, Training
 from learning.evaluators import class_indices
-from learning.extras import how_to_install
+from learning.extras import require_tensorboard
 from learning.pictures.in_memory import heat_map, png
 from learning.tracking.options import plain_options
 from models.runtime.tensorflow_paths import plain_folder
@@ -26,20 +25,19 @@ MOST_IMAGES = 2000  # of the validation set, in a confusion matrix
 MIN_SIDE = 240  # pixels of a picture, for which small ones are enlarged
 BUCKETS = 30  # of a histogram
 
-logger = logging.getLogger(__name__)
-
 
 class TensorBoard(Callback):
     """Writes an event file to the run directory, at the steps of the epochs' last updates.
 
     Each epoch has the floats of its row, and histograms of the norms of all trained variables and of their
     gradients for one batch, always of the same images. The first event has some training images as the network sees
-    them, and the options (for the tab HPARAMS, if TensorBoard is installed). Each epoch with a better score has a
-    confusion matrix of the validation images' centre crops. So each epoch takes one update longer, and one with a
-    better score also predicts up to 2,000 images.
+    them, and the options (for the tab HPARAMS). Each epoch with a better score has a confusion matrix of the
+    validation images' centre crops. So each epoch takes one update longer, and one with a better score also
+    predicts up to 2,000 images.
 
     :param gradients: pairs of gradient and variable, as they were built for the update; others would have to be
         built before the session runs. Empty if the update rule does not show them.
+    :raises UsageError: TensorBoard is not installed.
     """
 
     def __init__(
@@ -48,6 +46,7 @@ class TensorBoard(Callback):
         val_set: DataSet | None = None,
         gradients: Sequence[tuple[tf.Tensor, tf.Variable]] = (),
     ) -> None:
+        require_tensorboard()
         self._train_set, self._val_set, self._gradients = train_set, val_set, gradients
         self._opened = contextlib.ExitStack()
         self._norms: dict[str, tf.Tensor] = {}
@@ -62,8 +61,7 @@ class TensorBoard(Callback):
                 {"gradients": _norms(gradients)} if gradients else {}
             )
         self._add(training.global_step, *self._images(training))
-        if (summary := _options(training)) is not None:
-            self._writer.add_summary(summary, training.global_step)
+        self._writer.add_summary(_options(training), training.global_step)
 
     def on_epoch(self, training: Training) -> None:
         row = training.history[-1]
@@ -151,23 +149,10 @@ def _histogram(tag: str, values: np.ndarray) -> v1.Summary.Value:
     return v1.Summary.Value(tag=tag, histo=histogram)
 
 
-def _options(training: Training) -> v1.Summary | None:
-    """Return the options of the run and the time, for TensorBoard's tab HPARAMS; None without TensorBoard."""
-    hparams_pb = _hparams_pb()
-    if hparams_pb is None:
-        return None
-    name = encodable(training.save_dir.name)
-    summary = hparams_pb(plain_options(training.config.as_dict()), trial_id=name, start_time_secs=time.time())
+def _options(training: Training) -> v1.Summary:
+    """Return the options of the run and the time, for TensorBoard's tab HPARAMS."""
+    from tensorboard.plugins.hparams import api  # whose library is an extra
+
+    name, options = encodable(training.save_dir.name), plain_options(training.config.as_dict())
+    summary = api.hparams_pb(options, trial_id=name, start_time_secs=time.time())
     return v1.Summary.FromString(summary.SerializeToString())
-
-
-def _hparams_pb() -> Callable[..., Any] | None:
-    try:
-        from tensorboard.plugins.hparams import api
-    except ImportError:
-        logger.warning(
-            "the options are not written for TensorBoard, which is not installed; %s",
-            how_to_install("tensorboard"),
-        )
-        return None
-    return api.hparams_pb

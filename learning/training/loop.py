@@ -141,11 +141,11 @@ class TrainingLoop:
         after = f"after {self.state.global_step} updates, all saved"
         if stop == FAILED:
             return ClusterError(f"another worker stopped training {after}, because of an error that it names")
-        return Interrupted(
-            stop,
+        message = (
             f"stopped by {signal.Signals(stop).name} {after}; continue with train.py --resume {self.save_dir} "
-            "(in a program: resume=True)",
+            "(in a program: resume=True)"
         )
+        return Interrupted(stop, message if self.workers.is_chief else "")
 
     def _start(self, fresh: bool | None) -> None:
         """Initialise the variables, but keep the model's that have values in the session unless `fresh`."""
@@ -201,8 +201,8 @@ class TrainingLoop:
         now = machine(self.sess) | {"workers": self.workers.size}
         if differing := note_machine(self.state.machines, now, self.state.global_step):
             logger.warning(
-                "resuming %s on a different machine (%s): the result will not be identical to the bit to that of "
-                "one machine",
+                "resuming %s under different conditions (%s): the result will not be identical to the bit to "
+                "that of an uninterrupted run",
                 self.save_dir, "; ".join(differing),
             )  # fmt: skip
 

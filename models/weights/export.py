@@ -23,12 +23,10 @@ from models.weights.maps.torchvision import TORCHVISION_ALEXNET, TORCHVISION_RES
 from models.weights.naming import WeightsMap
 from models.weights.writing import check_target, write_weights
 
-# target: (the suffixes of its files, the maps of its networks; none: our own names)
-TARGETS: dict[str, tuple[tuple[str, ...], tuple[WeightsMap, ...]]] = {
-    "torchvision": ((".pth", ".pt", ".safetensors"), (TORCHVISION_RESNET, TORCHVISION_ALEXNET)),
-    "keras": ((".h5",), (KERAS_RESNET,)),  # .weights.h5 included
-    "npz": ((".npz",), ()),
-    "safetensors": ((".safetensors",), ()),
+# target: the maps of its networks; other targets have our own names
+MAPS: dict[str, tuple[WeightsMap, ...]] = {
+    "torchvision": (TORCHVISION_RESNET, TORCHVISION_ALEXNET),
+    "keras": (KERAS_RESNET,),
 }
 # The order in which Keras's ResNets have the layers of a block, where the shortcut's have the number 0.
 _KERAS_LAYERS = ("1_conv", "1_bn", "2_conv", "2_bn", "0_conv", "3_conv", "0_bn", "3_bn")
@@ -59,12 +57,8 @@ def export_weights(
         network, its network computes other results with these weights, or the file exists or cannot be written.
     """
     where, path = shown_path(Path(source)), Path(path)
-    suffixes, maps = TARGETS[target]
-    if path.suffix.lower() not in suffixes:
-        raise WeightsError(
-            f"the name of a file for {target} must end in {' or '.join(suffixes)}; rename '{path}'"
-        )
-    check_target(path)
+    maps = MAPS.get(target, ())
+    check_target(path, target)
     tensors = read_weights(source).tensors
     model = _built(network, tensors, where)
     values = _values(model, tensors, where)

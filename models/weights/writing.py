@@ -19,6 +19,13 @@ import numpy as np
 from models.weights.errors import WeightsError
 from models.weights.readers.keras_files import WEIGHT_NAMES
 
+# target: the suffixes of its files
+TARGETS = {
+    "torchvision": (".pth", ".pt", ".safetensors"),
+    "keras": (".h5",),  # .weights.h5 included
+    "npz": (".npz",),
+    "safetensors": (".safetensors",),
+}
 METADATA = "metadata"  # the name under which `.npz` and `.h5` have it, as JSON
 
 
@@ -34,7 +41,7 @@ def write_weights(
     :raises WeightsError: the suffix is another one, or the file exists or cannot be written.
     """
     path = Path(path)
-    write = check_target(path)
+    write = _writer(path)
     plain = {name: np.asarray(tensor, np.float32, order="C") for name, tensor in tensors.items()}
     try:
         with _replacing(path) as temporary:
@@ -46,7 +53,15 @@ def write_weights(
 Writer = Callable[[Path, Mapping[str, np.ndarray], Mapping[str, str]], None]
 
 
-def check_target(path: Path) -> Writer:
+def check_target(path: Path, target: str) -> None:
+    """Raise WeightsError if the name is not one of a file for `target`, or the file exists."""
+    if path.suffix.lower() not in TARGETS[target]:
+        suffixes = " or ".join(TARGETS[target])
+        raise WeightsError(f"the name of a file for {target} must end in {suffixes}; rename '{path}'")
+    _writer(path)
+
+
+def _writer(path: Path) -> Writer:
     """Return what writes a file of this name; raise WeightsError if it is unknown, or the file exists."""
     write = next((known for suffix, known in _WRITERS.items() if path.name.lower().endswith(suffix)), None)
     if write is None:

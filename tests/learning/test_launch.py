@@ -9,16 +9,18 @@ import sys
 import pytest
 
 from learning import launch
-from learning.distributed.cluster import TIMEOUT
+from learning.distributed.cluster import RESTARTS, TIMEOUT
 from learning.errors import UsageError
 from learning.runs.directory import HISTORY_FILE
+from models.runtime.gpu import VISIBLE
 from tests.support.scripts import ROOT, call_main
 
 # Stands in for train.py: says what it was told, and ends as the test wants.
 SCRIPT = """
 import json, os, signal, sys
 index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
-print(json.dumps([sys.argv[1:], os.environ["TF_CONFIG"], os.environ[{timeout!r}], sorted(os.sched_getaffinity(0))]))
+variables = [os.environ[name] for name in ("TF_CONFIG", {timeout!r}, {restarts!r})]
+print(json.dumps([sys.argv[1:], *variables, sorted(os.sched_getaffinity(0))]))
 {ending}
 """
 
@@ -29,7 +31,7 @@ def launched(tmp_path, capfd, monkeypatch):
 
     def call(*arguments, ending="", workers=2, run="--run-dir"):
         script = tmp_path / "train.py"
-        script.write_text(SCRIPT.format(timeout=TIMEOUT, ending=ending))
+        script.write_text(SCRIPT.format(timeout=TIMEOUT, restarts=RESTARTS, ending=ending))
         options = ["--workers", workers, *arguments, script, "--config", "digits", run, tmp_path / "run"]
         with pytest.raises(SystemExit) as ended:
             call_main(launch.main, *options)
@@ -39,10 +41,10 @@ def launched(tmp_path, capfd, monkeypatch):
 
 
 def test_workers_know_each_other_and_divide_the_cores(launched, tmp_path):
-    code, [(arguments, config, timeout, cores)] = launched("--timeout", "7")
+    code, [(arguments, config, timeout, restarts, cores)] = launched("--timeout", "7")
     assert code == 0
     assert arguments == ["--config", "digits", "--run-dir", str(tmp_path / "run")]
-    assert timeout == "7"
+    assert (timeout, restarts) == ("7", "0")
     config = json.loads(config)
     assert config["task"] == {"type": "worker", "index": 0}
     assert len(set(config["cluster"]["worker"])) == 2
@@ -93,6 +95,11 @@ def test_other_errors_are_not_tried_again(launched):
     assert (code, len(said)) == (5, 1)
 
 
+def test_workers_know_whether_they_will_be_restarted(launched):
+    _, said = launched("--restarts", "2", ending="sys.exit(8)")
+    assert [restarts for *_, restarts, _ in said] == ["1", "1", "0"]
+
+
 def test_a_signal_is_passed_on(tmp_path):
     (tmp_path / "train.py").write_text(
         "import signal, sys\n"
@@ -110,6 +117,11 @@ def test_a_signal_is_passed_on(tmp_path):
     ("arguments", "message"),
     [
         (["--workers", "2"], "name train.py"),
+        (["--worker", "2", "train.py"], "arguments are required: --workers"),
+        (
+            ["--workers", "2", "--restart", "1", "train.py"],
+            "unknown option --restart; did you mean --restarts",
+        ),
         (["--workers", "0", "train.py"], "must be at least 1"),
         (["--workers", "2", "other.py"], "name train.py"),
         (["--workers", "2", "train.py", "--train.seeed", "1"], "did you mean --train.seed"),
@@ -121,13 +133,13 @@ def test_mistakes_are_said_once(arguments, message):
 
 
 def test_each_worker_gets_a_gpu_if_there_are_enough(monkeypatch):
-    monkeypatch.setenv(launch.GPUS, "4,7")
+    monkeypatch.setenv(VISIBLE, "4,7")
     assert [gpu for _, gpu in launch.places(2)] == ["4", "7"]
     assert [gpu for _, gpu in launch.places(3)] == [None] * 3
 
 
 def test_workers_share_cores_if_there_are_fewer(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
-    monkeypatch.setenv(launch.GPUS, "")
+    monkeypatch.setenv(VISIBLE, "")
     assert [cores for cores, _ in launch.places(2)] == [{0}, {1, 2}]
     assert [cores for cores, _ in launch.places(4)] == [{0}, {0}, {1}, {2}]

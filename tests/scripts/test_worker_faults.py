@@ -39,9 +39,10 @@ def assert_expected(found):
 
 @pytest.mark.fault(41)
 def test_a_worker_that_hangs_or_is_killed_ends_all(call_script, tmp_path):
-    found = played(call_script, tmp_path, "--kills", "0", "--only", "hangs", "SIGKILL")
-    assert found.keys() == {"hangs", "SIGKILL"}
+    found = played(call_script, tmp_path, "--kills", "0", "--only", "hangs", "SIGKILL", "SIGTERM")
+    assert found.keys() == {"hangs", "SIGKILL", "SIGTERM"}
     assert_expected(found)
+    assert "SIGTERM" not in found["SIGTERM"]["lines"][1]  # one worker says it
 
 
 @pytest.mark.long

@@ -38,6 +38,9 @@ def test_export_prints_how_closely_each_export_agrees(digits_run, tmp_path, caps
     ("words", "code", "message"),
     [
         (["run", "--format", "keras"], 2, "argument --format: invalid choice: 'keras'"),
+        (["run", "--format", "onnx", "saved_model"], 2, "repeat the option: --format onnx --format tflite"),
+        (["--format", "onnx", "saved_model", "run"], 2, "repeat the option: --format onnx --format tflite"),
+        (["run", "more"], 2, "unrecognized arguments: more"),
         (["run", "--ten-crops"], 2, "unknown option --ten-crops; did you mean --ten-crop?"),
         ([], 2, "the following arguments are required: RUN"),
         (["absent"], 4, "absent does not exist; give the folder that train.py made"),

@@ -152,6 +152,8 @@ def test_a_published_run_needs_images():
 
 
 def test_what_cannot_be_exported_is_said_before_the_work(run, monkeypatch):
+    with pytest.raises(UsageError, match="no format is given; choose from saved_model, "):
+        export_run(run, [])
     monkeypatch.setattr(exporting, "load_run", None)
     with pytest.raises(UsageError, match="--int8 is an option of --format tflite"):
         export_run(run, ["onnx"], int8=True)

@@ -1,6 +1,7 @@
 """learning/export/weights.py: the weights of a run in a file of another library."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from learning.export.weights import main
 from learning.runs.directory import RunDirectory
 from learning.terminal.command import run_script
+from models.weights.errors import WeightsError
 from models.weights.files import read_weights
 from tests.support.scripts import call_main
 
@@ -27,6 +29,12 @@ def test_the_file_has_the_selected_weights_and_the_command_says_what_they_are_of
     assert "fc/weights" in written
     for name, values in written.items():
         np.testing.assert_array_equal(values, trained[name])
+
+
+def test_a_wrong_name_is_found_before_tensorflow_starts(digits_run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "models.weights.export", None)  # whose import would fail
+    with pytest.raises(WeightsError, match="a file for keras must end in .h5"):
+        call_main(main, digits_run, "--to", "keras", "x.pth")
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def test_a_resume_with_other_threads_is_reported_and_recorded(tmp_path, caplog):
     assert said(caplog) == []
     train(tmp_path, 2, threads=2, resume=True)
     [warning] = said(caplog)
-    assert f"resuming {tmp_path} on a different machine (threads is 2, was 1): " in warning
+    assert f"resuming {tmp_path} under different conditions (threads is 2, was 1): " in warning
     train(tmp_path, 3, threads=2, resume=True)
     train(tmp_path, 3, threads=1, resume=True)  # nothing is left to compute
     assert len(said(caplog)) == 1
@@ -236,7 +236,7 @@ def test_the_scripts_import_chooses_the_kernels_and_a_resume_with_others_says_so
     found = json.loads(done.stdout)
     assert (found["kernels"], found["is_set"]) == (after, False)
     assert with_onednn(found["ops"]) == (after == "oneDNN")
-    assert done.stderr.count(f"on a different machine (kernels is '{after}', was '{before}'): ") == 1
+    assert done.stderr.count(f"under different conditions (kernels is '{after}', was '{before}'): ") == 1
     machines = CheckpointStore(tmp_path).newest_state().machines
     assert [(part["from_step"], part["kernels"]) for part in machines] == [(0, before), (3, after)]
 

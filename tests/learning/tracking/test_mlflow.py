@@ -1,6 +1,8 @@
 """learning/tracking/mlflow.py: what MLflow's local store holds of a run."""
 
+import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,10 +11,10 @@ pytest.importorskip("sqlalchemy")
 
 from learning.callbacks import Callback
 from learning.config.run_config import RunConfig
-from learning.errors import UsageError
+from learning.errors import CheckpointError, UsageError
 from learning.fit import fit
 from learning.tracking import mlflow
-from learning.tracking.mlflow import MlflowTracking
+from learning.tracking.mlflow import RUN_FILE, MlflowTracking
 from tests.support.tiny_training import train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of MLflow and its database
@@ -57,6 +59,9 @@ def test_a_resumed_run_is_one_run_where_it_was_begun(here, monkeypatch, without_
         fit(config, here / "a run", verbose=False, callbacks=[Stop()])
     assert logged(here)[0][0].info.status == "FAILED"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
+    elsewhere = here / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
     results = fit(config, here / "a run", resume=True, verbose=False)
     [run], [histories], [files] = logged(here)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "a run")
@@ -64,6 +69,78 @@ def test_a_resumed_run_is_one_run_where_it_was_begun(here, monkeypatch, without_
     assert [point.step for point in histories["val_loss"]] == [2, 4]
     assert run.data.metrics["test/accuracy"] == results["scores"][-1]["accuracy"]
     assert {"config.yaml", "history.csv", "index.html"} <= files
+    assert not list(elsewhere.iterdir())
+
+
+class Recording:
+    """A client that notes its calls, and has a run whose files go to a place."""
+
+    def __init__(self, place):
+        self.place, self.called = place, []
+
+    def get_run(self, run_id):
+        return SimpleNamespace(info=SimpleNamespace(artifact_uri=self.place))
+
+    def __getattr__(self, name):
+        return lambda *arguments, **options: self.called.append((name, *arguments))
+
+
+@pytest.fixture
+def clients(monkeypatch):
+    """The addresses that are opened, with a client for each."""
+    opened, places = {}, {}
+
+    def client(uri):
+        return opened.setdefault(uri, Recording(places.get(uri, "/artifacts")))
+
+    monkeypatch.setattr(mlflow, "_client", client)
+    return SimpleNamespace(opened=opened, places=places)
+
+
+def begun(folder, uri):
+    (folder / RUN_FILE).write_text(json.dumps({"run_id": "7", "tracking_uri": uri}))
+
+
+def test_a_resume_follows_no_address_of_another_server(here, clients, session, monkeypatch):
+    train(session, here, num_epochs=1)
+    begun(here, "https://stranger.example")
+    for address in ("sqlite:///mine.db", "https://mine.example", "http://stranger.example"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        with pytest.raises(UsageError, match="at https://stranger.example, .* set MLFLOW_TRACKING_URI to it"):
+            MlflowTracking(resumed_dir=here)
+        with pytest.raises(UsageError, match="is not the configured address"):
+            train(session, here, num_epochs=2, resume=True, callbacks=[MlflowTracking()])
+    assert "https://stranger.example" not in clients.opened
+    assert not any(client.called for client in clients.opened.values())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://stranger.example")
+    train(session, here, num_epochs=2, resume=True, callbacks=[MlflowTracking()])
+    assert ("set_terminated", "7", "FINISHED") in clients.opened["https://stranger.example"].called
+
+
+def test_a_database_in_a_run_directory_sends_no_files_to_a_server(here, clients, session, caplog):
+    train(session, here, num_epochs=1)
+    uri = f"sqlite:///{here / 'theirs.db'}"
+    begun(here, uri)
+    (here / "theirs.db").touch()
+    clients.places[uri] = "https://stranger.example/files"
+    train(session, here, num_epochs=2, resume=True, callbacks=[MlflowTracking()])
+    assert clients.opened[uri].called == []
+    assert caplog.text.count("the files of the run would go to https://stranger.example/files; set") == 1
+
+
+def test_a_database_that_moved_with_its_run_is_the_configured_one(here, clients):
+    begun(here, "sqlite:////old/place/mlflow.db")
+    MlflowTracking(resumed_dir=here)
+    assert list(clients.opened) == [f"sqlite:///{here / 'mlflow.db'}"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"run_id": "7"}', "\x00"])
+def test_a_damaged_file_is_named(here, clients, text):
+    (here / RUN_FILE).write_text(text)
+    with pytest.raises(
+        CheckpointError, match=f"{RUN_FILE} is damaged .*; remove it to log to a new MLflow run"
+    ):
+        MlflowTracking(resumed_dir=here)
 
 
 class Failing:
@@ -75,8 +152,8 @@ class Failing:
 
 def test_a_store_that_fails_is_said_once_and_training_goes_on(session, tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(mlflow, "_client", lambda uri: Failing())
-    train(session, tmp_path, num_epochs=2, callbacks=[MlflowTracking(tracking_uri="sqlite:///full.db")])
-    expected = "MLflow cannot log to sqlite:///full.db (no space left); training goes on"
+    train(session, tmp_path, num_epochs=2, callbacks=[MlflowTracking(tracking_uri="http://full.example")])
+    expected = "MLflow cannot log to http://full.example (no space left); training goes on"
     assert caplog.text.count("MLflow cannot log") == caplog.text.count(expected) == 1
 
 

@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from learning.config.options import TrainConfig
+from learning.config.run_config import RunConfig
+from learning.errors import UsageError
+from learning.fit import fit
 from learning.optimizers import MomentumOptimizer
 from tests.conftest import v1
 from tests.support.tiny_training import assert_same_state, train
@@ -95,9 +99,11 @@ def test_an_update_rule_that_shows_no_gradients(session, tmp_path):
     assert "norms/weights" in events(tmp_path)[4]
 
 
-def test_without_tensorboard_a_warning_says_what_is_missing(session, tmp_path, monkeypatch, caplog):
-    monkeypatch.setitem(sys.modules, "tensorboard.plugins.hparams", None)
-    train(session, tmp_path, tensorboard=True, num_epochs=1)
-    assert "the options are not written for TensorBoard, which is not installed" in caplog.text
-    assert "install with pip install -e '.[tensorboard]'" in caplog.text
-    assert "val_score" in events(tmp_path)[4]
+def test_without_tensorboard_nothing_is_trained(session, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    message = r"--train.tensorboard true needs tensorboard; install with pip install -e '.\[tensorboard\]'"
+    with pytest.raises(UsageError, match=message):
+        fit(RunConfig(train=TrainConfig(tensorboard=True)), tmp_path / "run", verbose=False)
+    with pytest.raises(UsageError, match=message):
+        train(session, tmp_path / "run", tensorboard=True)
+    assert not (tmp_path / "run").exists()
