@@ -8,31 +8,18 @@ hand.
 import json
 from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks.accuracy import transfer
-from benchmarks.cluster import scaling, workers
+from benchmarks.__main__ import COMMANDS, benchmark
+from benchmarks.cluster.scaling import simulated_table
 from benchmarks.harness.benchmark import command_parser
 from benchmarks.harness.comparison import PEERS, measured_peers, newest_instructions, range_of_medians
 from benchmarks.harness.markdown import README, RESULTS, ROOT, markdown, rewrite
 from benchmarks.harness.results import Figures
-from benchmarks.speed import (
-    epoch,
-    exports,
-    features,
-    filter_gradients,
-    freezing,
-    inference,
-    input,
-    memory,
-    serving,
-    start,
-    stores,
-    training,
-)
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 EXPORT = ROOT / "docs" / "export.md"
 SCALE = ROOT / "docs" / "scale.md"
 WHY77 = ROOT / "docs" / "why-77.md"
+ELSEWHERE = ("exports", "reproduce", "performance")  # commands without a part in DOCUMENT
 
 
 def scaling_table(figures: Figures) -> str:
@@ -60,21 +47,9 @@ def precision_table(figures: Figures) -> str:
 
 
 TABLES: dict[str, Callable[[Figures], str]] = {
-    "training": training.table,
-    "inference": inference.table,
-    "features": features.table,
-    "input": input.table,
-    "stores": stores.table,
-    "epoch": epoch.table,
-    "start": start.table,
-    "serving": serving.table,
+    **{name: benchmark(name).table for name in COMMANDS if name not in ELSEWHERE},
     "scaling": scaling_table,
-    "filter_gradients": filter_gradients.table,
-    "memory": memory.table,
-    "freezing": freezing.table,
-    "workers": workers.table,
     "precision": precision_table,
-    "transfer": transfer.table,
 }
 NEEDED = {"transfer": " --data-dir DIR"}  # by the command, beside --output
 PICTURES = {"transfer": "accuracy-by-images.png"}  # in docs/, drawn by the command
@@ -194,8 +169,8 @@ def main(words: Sequence[str]) -> None:
     command_parser("performance", str(__doc__)).parse_args(words)
     for name, content in parts():
         rewrite(DOCUMENT, name, content)
-    rewrite(EXPORT, "exports", part("exports", exports.table))
-    rewrite(SCALE, "simulation", part("workers", scaling.simulated_table))
+    rewrite(EXPORT, "exports", part("exports", benchmark("exports").table))
+    rewrite(SCALE, "simulation", part("workers", simulated_table))
     rewrite(README, "speed", summary())
     rewrite(WHY77, "table", why77_part())
     print(f"written: {DOCUMENT}, {EXPORT}, {SCALE}, {README}, {WHY77}")
