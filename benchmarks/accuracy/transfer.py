@@ -29,7 +29,7 @@ from benchmarks.harness.benchmark import Benchmark, count
 from benchmarks.harness.hardware import limit
 from benchmarks.harness.markdown import ROOT, markdown
 from benchmarks.harness.peak_memory import call_fresh
-from benchmarks.harness.results import Figures, rate, spread, spread_of
+from benchmarks.harness.results import Figures, rate, ratio_text, spread_of
 from benchmarks.harness.turns import PROJECT, in_turns
 from learning.errors import UsageError
 from learning.terminal.command import ScriptParser
@@ -186,20 +186,11 @@ def table(figures: Figures) -> str:
         parts.append(f"Without training, ImageNet's dogs against its cats: {accuracies(runs)[0]}.")
     rows = []
     for (way, per_class), peers in theirs.items():
-        runs = ours[way, per_class][: len(peers)]
-        both = zip(runs, peers, strict=True)
-        ratios = [run["images_per_second"] / peer["images_per_second"] for run, peer in both]
-        images = rate(spread_of(run["images_per_second"] for run in runs))
-        rows.append(
-            [
-                way,
-                f"{per_class:,}",
-                accuracies(runs)[0],
-                accuracies(peers)[0],
-                images,
-                spread(spread_of(ratios)),
-            ]
-        )
+        both = {PROJECT: ours[way, per_class][: len(peers)], "torch": peers}
+        rates = {name: [run["images_per_second"] for run in runs] for name, runs in both.items()}
+        means = (accuracies(runs)[0] for runs in both.values())
+        images = rate(spread_of(rates[PROJECT]))
+        rows.append([way, f"{per_class:,}", *means, images, ratio_text(rates, "torch")])
     if rows:
         header = ["way", "images of each class", "accuracy", "in PyTorch", "images/s", "to PyTorch"]
         parts.append(markdown(header, rows))
@@ -247,4 +238,4 @@ def add_options(parser: ScriptParser) -> None:
     add("--plot", type=Path, metavar="FILE", help="where to draw the accuracy by number of images, as PNG")
 
 
-main = Benchmark(name="transfer", text=__doc__, steps=steps, table=table, add_options=add_options)
+main = Benchmark("transfer", __doc__, steps, table, add_options=add_options)

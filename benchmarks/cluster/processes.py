@@ -9,7 +9,6 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
 
 from benchmarks.harness import project
-from benchmarks.harness.made_images import as_splits, noise
 from benchmarks.harness.nets import Case
 from benchmarks.harness.turns import Step
 from benchmarks.peers import LEARNING_RATE
@@ -85,8 +84,5 @@ def project_worker(
     traces: list[Any] | None = None,
 ) -> Step:
     """Return the step of one of several workers of the project: see `benchmarks.harness.project.worker_step`."""
-    splits = as_splits(noise(case.batch_size, case.side), case.num_classes, case.side)
-    return project.worker_step(
-        run_config(case, "float32"), splits, addresses, index, LEARNING_RATE,
-        bucket_bytes=bucket_bytes, traces=traces,
-    )  # fmt: skip
+    given = run_config(case, "float32"), case.splits(), addresses, index, LEARNING_RATE
+    return project.worker_step(*given, bucket_bytes=bucket_bytes, traces=traces)

@@ -12,21 +12,18 @@ are a larger part of a step, and eight processes fit in memory.
 
 import argparse
 from collections.abc import Iterator
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from benchmarks.cluster.processes import in_process, keep_to, project_worker, together
 from benchmarks.cluster.scaling import scaling, scaling_table, sums
-from benchmarks.harness import libraries, project
+from benchmarks.harness import libraries
 from benchmarks.harness.benchmark import Benchmark, add_nets, measure_as_asked
-from benchmarks.harness.made_images import as_splits, class_numbers, noise
 from benchmarks.harness.markdown import markdown
 from benchmarks.harness.nets import NETS, Case
-from benchmarks.harness.results import Figures, rate, spread, spread_of
+from benchmarks.harness.results import Figures, rate, ratio_text, spread_of
 from benchmarks.harness.turns import PROJECT, Contestant, Step
-from benchmarks.peers import LEARNING_RATE
-from benchmarks.speed.training import run_config
+from benchmarks.speed.training import project_step, torch_step
 from learning.terminal.command import ScriptParser
 
 BATCH_SIZES = {"resnet20": 128, "resnet50": 32, "alexnet": 128}
@@ -43,31 +40,19 @@ def alone(case: Case, cores: int, batch_size: int) -> Step:
     """Return the step of one process on so many cores, 0 for all."""
     if cores:
         keep_to(0)
-    splits = as_splits(noise(batch_size, case.side), case.num_classes, case.side)
-    optimizer, sess = project.open_training(run_config(case, "float32"), splits, cores)
-    batch = splits.train.images, splits.train.labels
-    return project.update_step(optimizer, sess, repeat(batch), LEARNING_RATE)
+    return project_step(case._replace(batch_size=batch_size, threads=cores), "float32")
 
 
 def torch_worker(index: int, addresses: list[str], case: Case) -> Step:
     """Return the step of one of two processes with DistributedDataParallel over gloo."""
-    torch, net = libraries.torch(1), case.torch_net()
-    from benchmarks.peers.torch_nets import training_update
-
+    torch = libraries.torch(1)
     torch.distributed.init_process_group("gloo", f"tcp://{addresses[0]}", rank=index, world_size=2)
-    update = training_update(
-        torch.nn.parallel.DistributedDataParallel(net.to(memory_format=torch.channels_last)),
-        "float32",
-        nesterov=case.rule == "nesterov",
-    )
-    size = case.batch_size // 2
-    images, classes = map(torch.from_numpy, (noise(size, case.side), class_numbers(size, case.num_classes)))
 
-    def step() -> int:
-        update(images, classes)
-        return size
+    def wrap(net: Any) -> Any:
+        return torch.nn.parallel.DistributedDataParallel(net.to(memory_format=torch.channels_last))
 
-    return step
+    own = case._replace(batch_size=case.batch_size // 2, threads=1)
+    return torch_step(own, "float32", is_compiled=False, wrap=wrap)
 
 
 def count_bytes(case: Case) -> dict[str, int]:
@@ -78,8 +63,7 @@ def count_bytes(case: Case) -> dict[str, int]:
     for _ in range(BYTES_STEPS):
         step()
     sent = (int(LOOPBACK.read_text()) - before) // (2 * BYTES_STEPS)
-    parameters = project.num_parameters(case.network, case.side, case.num_classes, case.options)
-    return {"sent_bytes": sent, "gradient_bytes": 4 * parameters}
+    return {"sent_bytes": sent, "gradient_bytes": 4 * case.size()[1]}
 
 
 def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
@@ -141,10 +125,9 @@ def rates_table(figures: Figures) -> str:
             continue
         rates = case["rates"]
         row = [f"{case['net']}, {case['batch_size']}", rate(spread_of(rates[TWO]))]
-        for other, factor in ((PROJECT, 1), (HALF, 2), (DDP, 1)):
-            pairs = zip(rates[TWO], rates.get(other) or (), strict=False)
-            ratios = [ours / (factor * theirs) for ours, theirs in pairs]
-            row.append(spread(spread_of(ratios)) if ratios else "")
+        if HALF in rates:
+            rates = {**rates, HALF: [2 * value for value in rates[HALF]]}
+        row += [ratio_text(rates, other, TWO) for other in (PROJECT, HALF, DDP)]
         minimum = case.get("gradient_bytes")
         row.append(f"{case['sent_bytes'] / minimum:.2f}" if minimum else "")
         rows.append([*row, f"{GOALS[case['net']]:g}, {DDP_GOAL:g}"])
@@ -158,8 +141,7 @@ def buckets_table(figures: Figures) -> str:
     rows = []
     for case in figures["cases"]:
         if rates := case.get("buckets"):
-            pairs = {name: zip(rates[name], rates[usual], strict=True) for name in others}
-            ratios = (spread(spread_of(one / other for one, other in each)) for each in pairs.values())
+            ratios = (ratio_text(rates, usual, name) for name in others)
             rows.append([case["net"], rate(spread_of(rates[usual])), *ratios])
     header = ("net", *(f"buckets of {name}" if "MiB" in name else name for name in BUCKETS))
     return markdown(header, rows) if rows else ""
@@ -170,12 +152,4 @@ def _add_options(parser: ScriptParser) -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, help="what to measure (default: all)")
 
 
-main = Benchmark(
-    name="workers",
-    text=str(__doc__),
-    steps=steps,
-    table=table,
-    rounds=6,
-    seconds=8.0,
-    add_options=_add_options,
-)
+main = Benchmark("workers", str(__doc__), steps, table, rounds=6, seconds=8.0, add_options=_add_options)

@@ -18,7 +18,7 @@ from models.runtime.cpu import usable_cores
 QUICK = {"rounds": 1, "seconds": 0.0, "threads": 0}  # with --quick; the libraries choose their threads
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Benchmark:
     """A command of `python -m benchmarks`.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from benchmarks.harness.results import Figures, fastest, rate, ratios, spread, spread_of
+from benchmarks.harness.results import Figures, fastest, rate, ratio_text, ratios, spread_of
 from benchmarks.harness.turns import PROJECT
 
 TUNED_KERAS = "keras oneDNN"  # takes part where Keras as installed has oneDNN off
@@ -39,7 +39,7 @@ def to_library(found: Figures, library: str) -> str:
     if name is None:
         return ""
     setting = name.removeprefix(library.split()[0]).strip(" ,")
-    return f"{spread(spread_of(ratios(found['rates'], name)))} {setting}".strip()
+    return f"{ratio_text(found['rates'], name)} {setting}".strip()
 
 
 def range_of_medians(cases: Iterable[Figures], library: str) -> str:

@@ -5,8 +5,6 @@ This module imports none of the libraries: its settings must be in the environme
 
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from learning.machine.kernels import EIGEN, SWITCH, bfloat16_lack, kernel_variables, kernels_taken
@@ -63,23 +61,6 @@ def peer_environment(*, onednn: bool = False) -> dict[str, str]:
     elif instructions() != usable_instructions(os.environ):
         found[SWITCH] = "0" if leaves_onednn_off() else "1"
     return found
-
-
-@contextmanager
-def as_peer(*, onednn: bool = False) -> Iterator[None]:
-    """Set the switch of a peer while it imports TensorFlow; afterwards the switch is as before."""
-    before, switch = os.environ.get(SWITCH), peer_environment(onednn=onednn).get(SWITCH)
-    _set_switch(switch)
-    try:
-        yield
-    finally:
-        _set_switch(before)
-
-
-def _set_switch(value: str | None) -> None:
-    os.environ.pop(SWITCH, None)
-    if value is not None:
-        os.environ[SWITCH] = value
 
 
 def emulation() -> str:

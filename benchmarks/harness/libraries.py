@@ -1,10 +1,13 @@
 """The peers' libraries, ready to be measured with a number of threads; each is imported when it is asked for."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
-from benchmarks.harness.hardware import as_peer
+from benchmarks.harness.hardware import peer_environment
 from learning.machine.kernels import EIGEN, kernels
 from models.runtime.tensorflow_import import importing_tensorflow
 
@@ -16,7 +19,7 @@ def tensorflow(threads: int, *, onednn: bool = False) -> Any:
     :param onednn: switches oneDNN on, which has no effect if TensorFlow is imported already.
     :raises RuntimeError: it computes without oneDNN although that was switched on.
     """
-    with importing_tensorflow(), as_peer(onednn=onednn):
+    with mock.patch.dict(os.environ, peer_environment(onednn=onednn), clear=True), importing_tensorflow():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
@@ -39,6 +42,15 @@ def keras_policy(precision: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def onnxruntime_session(path: Path, threads: int) -> Any:
+    """Return a session of onnxruntime on a file; 0 threads leaves the number to it."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def torch(threads: int) -> Any:

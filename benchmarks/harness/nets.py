@@ -8,8 +8,10 @@ from benchmarks.harness import libraries, project
 from benchmarks.harness.benchmark import measure_as_asked, precisions
 from benchmarks.harness.ceiling import Ceilings, limits
 from benchmarks.harness.hardware import leaves_onednn_off
+from benchmarks.harness.made_images import as_splits, noise
 from benchmarks.harness.results import summary
 from benchmarks.harness.turns import PROJECT, Contestant, Step
+from datasets.splits import Splits
 
 # How each contestant makes its step of a case in a precision. The peers take a setting, too: whether PyTorch is
 # compiled, and whether oneDNN is switched on for Keras.
@@ -37,9 +39,13 @@ class Case(NamedTuple):
             return self._replace(side=67)
         return self._replace(side=16 if self.network == "resnet20" else 32, options=SMALL)
 
-    def forward_gflop(self) -> float:
-        """Return 10^9 multiplications and additions of the products for one image forward."""
-        return project.forward_gflop(self.network, self.side, self.num_classes, self.options)
+    def splits(self) -> Splits:
+        """Return a training set of one batch of noise."""
+        return as_splits(noise(self.batch_size, self.side), self.num_classes, self.side)
+
+    def size(self) -> tuple[float, int]:
+        """Return the GFLOP of the products for one image forward, and the number of trained parameters."""
+        return project.network_size(self.network, self.side, self.num_classes, self.options)
 
     def torch_net(self) -> Any:
         """Return the network in PyTorch."""

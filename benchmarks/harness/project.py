@@ -32,16 +32,20 @@ def graph_mode() -> tuple[Any, Any]:
 def open_model(
     options: Mapping[str, Any], crop_size: int, num_classes: int, threads: int, mean: float = 0.0
 ) -> tuple[Any, Any]:
-    """Return a network with its initial weights, and a session on it.
+    """Return a network with the weights of its package, or else its initial weights, and a session on it.
 
     :param options: of the configuration's model: name, precision, options.
     :param threads: of the session; 0: one per core.
     """
     from learning.machine.session import open_session
+    from models.weights.load import load_weights
+    from models.weights.packaged import is_packaged
 
     model = _build(options, crop_size, num_classes, mean)
     sess = open_session(model, threads)
     sess.run([variable.initializer for variable in model.variables])
+    if is_packaged(options["name"]):
+        load_weights(sess, model, options["name"])
     return model, sess
 
 
@@ -51,12 +55,14 @@ def _build(options: Mapping[str, Any], crop_size: int, num_classes: int, mean: f
     return build_model(run_config(model=options), (crop_size, crop_size, 3), num_classes, mean)
 
 
-def forward_gflop(name: str, crop_size: int, num_classes: int, options: Mapping[str, Any]) -> float:
-    """Return 10^9 multiplications and additions of the products in a network, for one image forward."""
+def network_size(
+    name: str, crop_size: int, num_classes: int, options: Mapping[str, Any]
+) -> tuple[float, int]:
+    """Return the GFLOP of a network's products for one image forward, and the number of its trained parameters."""
     from models.summary import layer_rows
 
     model = _build({"name": name, "precision": "float32", "options": options}, crop_size, num_classes)
-    return 2 * sum(row.multiply_adds for row in layer_rows(model)) / 1e9
+    return 2 * sum(row.multiply_adds for row in layer_rows(model)) / 1e9, int(model.num_parameters)
 
 
 def run_config(**options: Mapping[str, Any]) -> RunConfig:
@@ -167,12 +173,6 @@ def _workers(addresses: Sequence[str], index: int, options: Mapping[str, Any]) -
     from learning.distributed.workers import Workers
 
     return Workers(Cluster(addresses=tuple(addresses), index=index), 1, **options)
-
-
-def num_parameters(name: str, crop_size: int, num_classes: int, options: Mapping[str, Any]) -> int:
-    """Return the number of trained parameters of a network."""
-    model = _build({"name": name, "precision": "float32", "options": options}, crop_size, num_classes)
-    return int(model.num_parameters)
 
 
 def update_step(optimizer: Any, sess: Any, batches: Iterator[Any], learning_rate: float) -> Step:

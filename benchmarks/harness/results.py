@@ -54,9 +54,14 @@ def spread_of(values: Iterable[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def ratios(rates: Rates, other: str) -> list[float]:
-    """Return the project's rate over that of another contestant, round by round."""
-    return [ours / theirs for ours, theirs in zip(rates[PROJECT], rates[other], strict=True)]
+def ratios(rates: Rates, other: str, one: str = PROJECT) -> list[float]:
+    """Return the rate of one contestant over that of another, round by round."""
+    return [ours / theirs for ours, theirs in zip(rates[one], rates[other], strict=True)]
+
+
+def ratio_text(rates: Rates, other: str, one: str = PROJECT) -> str:
+    """Return the spread of such ratios, or "" if one of the two did not take part."""
+    return spread(spread_of(ratios(rates, other, one))) if {one, other} <= rates.keys() else ""
 
 
 def fastest(rates: Rates) -> str | None:

@@ -23,7 +23,7 @@ from benchmarks.harness.comparison import to_library
 from benchmarks.harness.made_images import class_numbers, open_splits, write_noise
 from benchmarks.harness.markdown import markdown
 from benchmarks.harness.nets import NETS, Case
-from benchmarks.harness.results import Figures, rate, ratios, spread, spread_of, summary
+from benchmarks.harness.results import Figures, rate, ratio_text, summary
 from benchmarks.harness.turns import PROJECT, Contestant, Step
 from benchmarks.peers.windows import ahead, window_batches
 
@@ -159,12 +159,10 @@ def table(figures: Figures) -> str:
     for recipe, found in recipes.items():
         name = f"{recipe}, float32" if found.get("precision") == "float32" else recipe
         rates = found["rates"]
-        bare = spread(spread_of(ratios(rates, BARE))) if BARE in rates else ""
+        bare = ratio_text(rates, BARE)
         goal = f"{GOAL}" if bare else ""
         rows.append([name, rate(found["images_per_second"][PROJECT]), bare, goal, to_library(found, "torch")])
     return markdown(["recipe", "epoch, images/s", "to the bare step", "goal", "to PyTorch"], rows)
 
 
-main = Benchmark(
-    name="epoch", text=__doc__, steps=steps, table=table, rounds=3, seconds=60.0, has_precision=True
-)
+main = Benchmark("epoch", __doc__, steps, table, rounds=3, seconds=60.0, has_precision=True)

@@ -10,7 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from benchmarks.harness.turns import PROJECT, Contestant, Step
 from datasets.dataset import DataSet
 
 GOAL = 1.0  # of the ratio to the faster peer
-TOLERANCE = 1e-3  # of a feature, from 0 to 6
+TOLERANCE = 1e-3  # of a feature, from 0 to 6, and of a probability
 NETWORK = "efficientnet-lite0"
 Compute = Callable[[np.ndarray], np.ndarray]  # images (N, H, W, 3) uint8 -> features (N, 1280)
 
@@ -32,26 +32,29 @@ Compute = Callable[[np.ndarray], np.ndarray]  # images (N, H, W, 3) uint8 -> fea
 class Work(NamedTuple):
     """What all contestants share."""
 
+    network: str = NETWORK
     num_images: int = 1000
-    side: int = 224  # pixels
+    image_side: int = 224  # pixels
+    side: int = 224  # of the crop
     batch_size: int = 32
     threads: int = 0  # of each library; 0 leaves the number to it
 
     def images(self) -> np.ndarray:
-        """Return (N, side, side, 3) uint8."""
-        return noise(self.num_images, self.side)
+        """Return (N, image_side, image_side, 3) uint8."""
+        return noise(self.num_images, self.image_side)
+
+    def open_network(self) -> tuple[Any, Any]:
+        """Return the project's network for 1,000 classes, and a session on it."""
+        options = {"name": self.network, "precision": "float32", "options": {}}
+        return project.open_model(options, self.side, 1000, self.threads)
 
 
-QUICK = Work(num_images=3, side=32, batch_size=2)
+QUICK = Work(num_images=3, image_side=32, side=32, batch_size=2)
 
 
 def by_project(work: Work) -> Compute:
     """Compute by `ConvNet.compute`, which folds the batch norms."""
-    options = {"name": NETWORK, "precision": "float32", "options": {}}
-    model, sess = project.open_model(options, work.side, 1000, work.threads)
-    from models.weights.load import load_weights  # after TensorFlow was imported without its messages
-
-    load_weights(sess, model, NETWORK)
+    model, sess = work.open_network()
 
     def compute(images: np.ndarray) -> np.ndarray:
         dataset = DataSet(images, crop_size=work.side)
@@ -77,13 +80,8 @@ def by_torch(work: Work, is_compiled: bool) -> Compute:
 def by_onnxruntime(work: Work) -> Compute:
     """Compute by onnxruntime."""
     torch = libraries.torch(work.threads)
-    import onnxruntime
-
     from benchmarks.peers.torch_efficientnet import Features, pretrained
 
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.intra_op_num_threads = work.threads
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter: about its age, and sizes that become constants
         path = Path(folder) / "features.onnx"
@@ -95,9 +93,9 @@ def by_onnxruntime(work: Work) -> Compute:
             input_names=["images"],
             dynamic_axes={"images": {0: "N"}},
         )
-        sess = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        sess = libraries.onnxruntime_session(path, work.threads)
     return lambda images: in_batches(
-        lambda batch: sess.run(None, {"images": batch})[0], images, work.batch_size
+        lambda part: sess.run(None, {"images": part})[0], images, work.batch_size
     )
 
 
@@ -118,33 +116,35 @@ WAYS: Mapping[str, tuple[Callable[..., Compute], tuple[bool, ...]]] = {
 def step_of(name: str, work: Work, folder: Path) -> Step:
     """Return a step that computes the features of all images, after writing them to `folder` once."""
     build, setting = WAYS[name]
-    compute, images = build(work, *setting), work.images()
-    np.save(folder / name, compute(images))  # all of them, since few are not computed with folded batch norms
+    return saving_step(build(work, *setting), work.images(), folder / name)
+
+
+def saving_step(compute: Compute, images: np.ndarray, path: Path) -> Step:
+    """Return a step that computes something of all images, after saving it once as an array."""
+    np.save(path, compute(images))  # of all, since few are not computed with folded batch norms
     return lambda: len(compute(images))
 
 
-def differences(folder: Path) -> dict[str, float]:
-    """Return the largest difference of a feature between the project and each peer."""
-    found = {path.stem: np.load(path) for path in sorted(folder.glob("*.npy"))}
-    return {
-        name: float(abs(values - found[PROJECT]).max()) for name, values in found.items() if name != PROJECT
-    }
+def differences(found: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Return the largest difference of each peer's results to the project's; RuntimeError if one is too large."""
+    apart = {name: float(abs(values - found[PROJECT]).max()) for name, values in found.items()}
+    del apart[PROJECT]
+    told = ", ".join(f"{name} {value:.1g}" for name, value in apart.items())
+    print(f"largest difference to the project: {told}", flush=True)
+    if not all(value < TOLERANCE for value in apart.values()):
+        raise RuntimeError(f"results differ by more than {TOLERANCE:g}, so the rates say nothing: {told}")
+    return apart
 
 
 def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
     """Measure, and compare the features."""
     work = QUICK if arguments.quick else Work(threads=arguments.threads)
     names = [name for name in WAYS if not arguments.quick or name != "torch compiled"]
-    with tempfile.TemporaryDirectory() as folder:
-        contestants = {name: Contestant(step_of, (name, work, Path(folder))) for name in names}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        contestants = {name: Contestant(step_of, (name, work, folder)) for name in names}
         rates, failures = measure_as_asked(contestants, arguments, warm_steps=0)
-        found = differences(Path(folder))
-    told = ", ".join(f"{name} {value:.1g}" for name, value in found.items())
-    print(f"largest difference of a feature to the project's: {told}", flush=True)
-    if any(not value < TOLERANCE for value in found.values()):
-        raise RuntimeError(
-            f"the features differ by more than {TOLERANCE:g}, so the rates say nothing: {told}"
-        )
+        found = differences({name: np.load(folder / f"{name}.npy") for name in rates})
     yield {"work": work._asdict(), "largest_differences": found, **summary(rates, failures)}
 
 
@@ -163,4 +163,4 @@ def table(figures: Figures) -> str:
     return markdown(header, [row])
 
 
-main = Benchmark(name="features", text=__doc__, steps=steps, table=table, rounds=5, seconds=10.0)
+main = Benchmark("features", __doc__, steps, table, rounds=5, seconds=10.0)

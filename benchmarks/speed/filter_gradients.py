@@ -153,6 +153,4 @@ def table(figures: Figures) -> str:
     return markdown(["precision", "images", "filter", *times, "gain", "taken"], rows)
 
 
-main = Benchmark(
-    name="filter_gradients", text=__doc__, steps=steps, table=table, rounds=9, has_precision=True
-)
+main = Benchmark("filter_gradients", __doc__, steps, table, rounds=9, has_precision=True)

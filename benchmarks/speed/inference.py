@@ -16,6 +16,7 @@ The share of the limit counts the multiply-adds of ten windows forward.
 
 import argparse
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,7 @@ def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
     for name in arguments.nets or (QUICK_NAMES if arguments.quick else NAMES):
         case = NETS[name]._replace(threads=arguments.threads)
         case = case.quick() if arguments.quick else case._replace(batch_size=BATCH_SIZE)
-        title, gflop = f"ten-crop prediction, {name}", 10 * case.forward_gflop()
+        title, gflop = f"ten-crop prediction, {name}", 10 * case.size()[0]
         for precision, found in measure_net(STEPS, case, title, gflop, ceilings, arguments):
             figures["nets"].setdefault(name, {})[precision] = found
             yield figures
@@ -133,13 +134,5 @@ def table(figures: Figures) -> str:
     return f"{ceilings_text(figures)}\n\n{markdown(header, rows)}"
 
 
-main = Benchmark(
-    name="inference",
-    text=__doc__,
-    steps=steps,
-    table=table,
-    rounds=5,
-    seconds=10.0,
-    has_precision=True,
-    add_options=lambda parser: add_nets(parser, NAMES),
-)
+nets = partial(add_nets, names=NAMES)
+main = Benchmark("inference", __doc__, steps, table, 5, 10.0, has_precision=True, add_options=nets)

@@ -106,4 +106,4 @@ def table(figures: Figures) -> str:
     return markdown(header, rows)
 
 
-main = Benchmark(name="input", text=__doc__, steps=steps, table=table, rounds=5, seconds=5.0)
+main = Benchmark("input", __doc__, steps, table, rounds=5, seconds=5.0)

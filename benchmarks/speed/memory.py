@@ -167,6 +167,4 @@ def add_options(parser: ScriptParser) -> None:
     parser.add_argument("--images", type=count, default=25_000, help="to choose from (default: 25000)")
 
 
-main = Benchmark(
-    name="memory", text=__doc__, steps=steps, table=table, has_precision=True, add_options=add_options
-)
+main = Benchmark("memory", __doc__, steps, table, has_precision=True, add_options=add_options)

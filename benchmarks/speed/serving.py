@@ -31,7 +31,7 @@ from benchmarks.harness import project
 from benchmarks.harness.benchmark import Benchmark
 from benchmarks.harness.markdown import ROOT, markdown
 from benchmarks.harness.results import Figures, rate, ratios, spread, spread_of
-from benchmarks.harness.turns import PAUSE, PROJECT, in_turns, take_turn
+from benchmarks.harness.turns import PAUSE, in_turns, take_turn
 from datasets.dataset import DataSet
 from datasets.images.decode import read_resized
 from learning.errors import UsageError
@@ -145,10 +145,7 @@ def summary(rates: dict[str, list[float]], latencies: dict[str, list[float]]) ->
     base = f"loop of {LOOPS[0]}"
     return {
         "images_per_second": {name: spread_of(values) for name, values in rates.items()},
-        "ratio": {
-            name: spread_of(ratios({PROJECT: values, base: rates[base]}, base))
-            for name, values in rates.items()
-        },
+        "ratio": {name: spread_of(ratios(rates, base, name)) for name in rates},
         "latency_ms": {
             name: dict(zip(("median", "p99"), (1000 * np.percentile(values, [50, 99])).tolist(), strict=True))
             for name, values in latencies.items()
@@ -174,4 +171,4 @@ def table(figures: Figures) -> str:
     return markdown(header, rows)
 
 
-main = Benchmark(name="serving", text=__doc__, steps=steps, table=table, rounds=5, seconds=10.0)
+main = Benchmark("serving", __doc__, steps, table, rounds=5, seconds=10.0)

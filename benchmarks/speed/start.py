@@ -127,4 +127,4 @@ def table(figures: Figures) -> str:
     )
 
 
-main = Benchmark(name="start", text=__doc__, steps=steps, table=table, rounds=7)
+main = Benchmark("start", __doc__, steps, table, rounds=7)

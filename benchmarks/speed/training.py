@@ -12,7 +12,7 @@ A step counts as three passes of multiply-adds: forward, and backward to the inp
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import repeat
 from typing import Any
 
@@ -29,7 +29,7 @@ from benchmarks.harness.comparison import (
     measured_peers,
     newest_instructions,
 )
-from benchmarks.harness.made_images import as_splits, class_numbers, noise
+from benchmarks.harness.made_images import class_numbers, noise
 from benchmarks.harness.markdown import markdown
 from benchmarks.harness.nets import NETS, Case, Steps, measure_net
 from benchmarks.harness.results import Figures
@@ -60,15 +60,25 @@ def _batch(case: Case) -> tuple[np.ndarray, np.ndarray]:
 
 def project_step(case: Case, precision: str) -> Step:
     """Return the step of the project's training loop."""
-    splits = as_splits(noise(case.batch_size, case.side), case.num_classes, case.side)
-    optimizer, sess = project.open_training(run_config(case, precision), splits, case.threads)
+    return configured_step(case, run_config(case, precision))
+
+
+def configured_step(case: Case, config: Any) -> Step:
+    """Return the step of the project's training loop with a configuration of its own."""
+    splits = case.splits()
+    optimizer, sess = project.open_training(config, splits, case.threads)
     batch = splits.train.images, splits.train.labels
     return project.update_step(optimizer, sess, repeat(batch), LEARNING_RATE)
 
 
-def torch_step(case: Case, precision: str, is_compiled: bool) -> Step:
-    """Return the step of the training loop in PyTorch's documentation."""
-    torch, net = libraries.torch(case.threads), case.torch_net()
+def torch_step(
+    case: Case, precision: str, is_compiled: bool, wrap: Callable[[Any], Any] = lambda net: net
+) -> Step:
+    """Return the step of the training loop in PyTorch's documentation.
+
+    :param wrap: returns the module to train, given the network.
+    """
+    torch, net = libraries.torch(case.threads), wrap(case.torch_net())
     from benchmarks.peers.torch_nets import training_update
 
     images, classes = map(torch.from_numpy, _batch(case))
@@ -118,7 +128,7 @@ def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
     for name, case in cases(arguments):
         about = {"net": name, "options": dict(case.options), "input_shape": [case.side, case.side, 3]}
         sizes = {"num_classes": case.num_classes, "batch_size": case.batch_size}
-        title, gflop = f"{name}, {case.side} pixels, batch {case.batch_size}", 3 * case.forward_gflop()
+        title, gflop = f"{name}, {case.side} pixels, batch {case.batch_size}", 3 * case.size()[0]
         for precision, found in measure_net(STEPS, case, title, gflop, ceilings, arguments):
             figures["cases"].append({**about, **sizes, "precision": precision, **found})
             yield figures
@@ -152,12 +162,5 @@ def add_options(parser: ScriptParser) -> None:
 
 
 main = Benchmark(
-    name="training",
-    text=__doc__,
-    steps=steps,
-    table=table,
-    rounds=5,
-    seconds=8.0,
-    has_precision=True,
-    add_options=add_options,
+    "training", __doc__, steps, table, rounds=5, seconds=8.0, has_precision=True, add_options=add_options
 )
