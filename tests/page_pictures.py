@@ -58,8 +58,8 @@ def browser(folder: Path, width: int, height: int, scale: float) -> Iterator[Any
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for flag in (
-        *("headless", "no-sandbox", "disable-gpu", "no-first-run", "hide-scrollbars", "disable-dev-shm-usage"),
-        f"user-data-dir={folder / 'profile'}",
+        *("headless", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "no-first-run"),
+        *("hide-scrollbars", f"user-data-dir={folder / 'profile'}"),
     ):
         options.add_argument(f"--{flag}")
     driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))

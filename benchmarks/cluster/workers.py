@@ -1,13 +1,13 @@
-"""Are two workers of one core faster than one process of two, and than PyTorch's DistributedDataParallel?
+"""Are two workers with a core each faster than one process with both, and than PyTorch's DistributedDataParallel?
 
-All compute batches of the same images: the project in one process with both cores and as two workers of one core
-each, PyTorch as two processes over gloo. A process alone on one core with half of the batch shows what two workers
-would reach if sums cost nothing. The bytes that a worker sends are half of those that the loopback interface
-counts, which no other program should use. A ring's minimum is 2 (N - 1) / N of the gradients.
+All contestants train on batches of the same size: the project in one process with both cores and as two workers
+with one core each, PyTorch as two processes over gloo. A single process on one core with half of the batch shows
+what two workers would reach if sums were free. A worker sends half of the bytes that the loopback interface counts;
+no other program should use that interface meanwhile. A ring's minimum is 2 (N - 1) / N of the gradients.
 
-Then one to four workers are traced, each with half of the batch, and more of them are simulated from what was found
-(benchmarks/cluster/simulation.py). Finally, sizes of buckets take turns with a quarter of the batch, so that sums
-are a larger part of a step, and eight processes fit in memory.
+Then one to four workers are traced, each with half of the batch, and larger numbers of workers are simulated from
+the traces (benchmarks/cluster/simulation.py). Finally, different bucket sizes take turns. Their batch is a quarter
+of the usual one, so that sums are a larger part of a step and eight processes fit in memory.
 """
 
 import argparse
@@ -27,17 +27,17 @@ from benchmarks.speed.training import project_step, torch_step
 from learning.terminal.command import ScriptParser
 
 BATCH_SIZES = {"resnet20": 128, "resnet50": 32, "alexnet": 128}
-GOALS = {"resnet20": 1.1, "resnet50": 1.0, "alexnet": 0.85}  # of two workers to one process
+GOALS = {"resnet20": 1.1, "resnet50": 1.0, "alexnet": 0.85}  # ratio of two workers to one process
 DDP_GOAL = 1.1  # of two workers to PyTorch's
 TWO, HALF, DDP = f"{PROJECT}, two workers", f"{PROJECT}, one core, half the batch", "torch DDP"
 LOOPBACK = Path("/sys/class/net/lo/statistics/tx_bytes")
-BYTES_STEPS = 5  # over which bytes are counted
-BUCKETS = {f"{size} MiB": size * 2**20 for size in (4, 1, 16)} | {"one tensor": 2**40}  # the first is usual
+BYTES_STEPS = 5  # over which bytes are averaged
+BUCKETS = {f"{size} MiB": size * 2**20 for size in (4, 1, 16)} | {"one tensor": 2**40}  # the default first
 PARTS = ("rates", "scaling", "buckets")
 
 
 def alone(case: Case, cores: int, batch_size: int) -> Step:
-    """Return the step of one process on so many cores, 0 for all."""
+    """Return the step of a single process on one core; `cores` 0 stands for all of them."""
     if cores:
         keep_to(0)
     return project_step(case._replace(batch_size=batch_size, threads=cores), "float32")
@@ -56,7 +56,7 @@ def torch_worker(index: int, addresses: list[str], case: Case) -> Step:
 
 
 def count_bytes(case: Case) -> dict[str, int]:
-    """Return the bytes that a worker sends in a step, and those of the gradients."""
+    """Return the bytes that a worker sends in a step, and the bytes of the gradients."""
     step = together(project_worker, 2, (case,))
     step()
     before = int(LOOPBACK.read_text())
@@ -67,7 +67,7 @@ def count_bytes(case: Case) -> dict[str, int]:
 
 
 def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
-    """Measure net by net."""
+    """Measure each network."""
     quick, parts = arguments.quick, arguments.parts or PARTS
     found: dict[str, Any] = {"cases": []}
     if "scaling" in parts:
@@ -85,14 +85,14 @@ def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
         if "scaling" in parts:
             about["scaling"] = scaling(case._replace(batch_size=case.batch_size // 2), quick=quick)
             yield found
-        if "buckets" in parts and name != "resnet20":  # whose gradients fit into a bucket of any size
+        if "buckets" in parts and name != "resnet20":  # its gradients fit into one bucket of any size
             smaller = case._replace(batch_size=max(case.batch_size // 4, 2))
             about["buckets"], _ = measure_as_asked(of_buckets(smaller, quick=quick), arguments, warm_steps=3)
             yield found
 
 
 def contestants(case: Case, *, quick: bool) -> dict[str, Contestant]:
-    """Return one process and two workers; unless `quick`, half of the work as well, and PyTorch's two processes."""
+    """Return one process and two workers; unless `quick`, also half of the work on one core, and PyTorch."""
     found = {
         PROJECT: Contestant(alone, (case, 0, case.batch_size)),
         TWO: Contestant(together, (project_worker, 2, (case,), not quick)),
@@ -104,7 +104,7 @@ def contestants(case: Case, *, quick: bool) -> dict[str, Contestant]:
 
 
 def of_buckets(case: Case, *, quick: bool) -> dict[str, Contestant]:
-    """Return two workers for each size of buckets."""
+    """Return two workers for each bucket size."""
     return {
         f"{PROJECT}, {name}": Contestant(together, (project_worker, 2, (case, size), not quick))
         for name, size in BUCKETS.items()
@@ -112,13 +112,13 @@ def of_buckets(case: Case, *, quick: bool) -> dict[str, Contestant]:
 
 
 def table(figures: Figures) -> str:
-    """Return the tables of what was measured."""
+    """Return a table for each part that was measured."""
     tables = (rates_table(figures), scaling_table(figures), buckets_table(figures))
     return "\n\n".join(each for each in tables if each)
 
 
 def rates_table(figures: Figures) -> str:
-    """Return the rate of two workers, and its ratios to the others."""
+    """Return the rate of two workers, and its ratios to the other contestants."""
     rows = []
     for case in figures["cases"]:
         if "rates" not in case:
@@ -136,7 +136,7 @@ def rates_table(figures: Figures) -> str:
 
 
 def buckets_table(figures: Figures) -> str:
-    """Return the rates of other sizes of buckets over that of the usual one."""
+    """Return the ratio of each bucket size's rate to that of the default size."""
     usual, *others = (f"{PROJECT}, {name}" for name in BUCKETS)
     rows = []
     for case in figures["cases"]:

@@ -1,8 +1,9 @@
-"""How fast are exports of EfficientNet-Lite0 beside predict.py, one image and 32 at a time, and how large are they?
+"""How fast are exports of EfficientNet-Lite0 compared with predict.py, for 1 and 32 images, and how large are they?
 
-All take made images of bytes in memory, 256x256, of which the network sees the centre: the project by
-`ConvNet.predict`, as in predict.py, the SavedModel in a session of TensorFlow, the TFLite files in LiteRT, with
-numbers and with integers alone, the ONNX file in onnxruntime. The probabilities of those with numbers must agree.
+All contestants read generated images of 256x256 bytes from memory, of which the network sees the centre. The
+project runs `ConvNet.predict`, as in predict.py; the SavedModel runs in a TensorFlow session, the floating-point
+and the integer TFLite file in LiteRT, and the ONNX file in onnxruntime. The floating-point probabilities must
+agree.
 """
 
 import argparse
@@ -30,7 +31,7 @@ QUICK = Work("smallnet", num_images=3, image_side=20, side=16)
 
 
 def by_project(work: Work, folder: Path) -> Predict:
-    """Predict by `ConvNet.predict` with batch norm folded, as predict.py does for many images."""
+    """Predict with `ConvNet.predict` and folded batch norm, as predict.py does for many images."""
     model, sess = work.open_network()
     sess = model.session_for(sess, 10**6)
 
@@ -42,7 +43,7 @@ def by_project(work: Work, folder: Path) -> Predict:
 
 
 def by_saved_model(work: Work, folder: Path) -> Predict:
-    """Predict in a session of TensorFlow."""
+    """Predict in a TensorFlow session."""
     _, v1 = project.graph_mode()
     config = v1.ConfigProto(
         intra_op_parallelism_threads=work.threads, inter_op_parallelism_threads=work.threads
@@ -91,7 +92,7 @@ WAYS: Mapping[str, tuple[Callable[..., Predict], tuple[str, ...]]] = {
 
 
 def write_exports(work: Work, folder: Path) -> None:
-    """Write every export to a folder of its name, unchecked: `steps` compares what they answer."""
+    """Write each export to a folder with its name. They are not checked, because `steps` compares their answers."""
     model, sess = work.open_network()
     from learning.export.contents import Contents, Quantization
     from learning.export.formats import onnx_file, saved_model, tflite_file
@@ -110,7 +111,7 @@ def write_exports(work: Work, folder: Path) -> None:
 
 
 def step_of(name: str, batch_size: int, work: Work, folder: Path) -> Step:
-    """Return a step that predicts all images, after writing the probabilities to `folder` once."""
+    """Return a step that predicts all images, after saving the probabilities in `folder` once."""
     build, setting = WAYS[name]
     predict = build(work, folder, *setting)
     predict_all = partial(in_batches, predict, batch_size=batch_size)
@@ -118,7 +119,7 @@ def step_of(name: str, batch_size: int, work: Work, folder: Path) -> Step:
 
 
 def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
-    """Measure one image and 32 at a time, and compare the probabilities of each format with the project's."""
+    """Measure each batch size, and compare the probabilities of each format with the project's."""
     work = QUICK if arguments.quick else Work(num_images=64, image_side=256, threads=arguments.threads)
     figures: dict[str, Any] = {"work": work._asdict(), "batches": {}}
     with tempfile.TemporaryDirectory() as name:
@@ -138,7 +139,7 @@ def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
 
 
 def table(figures: Figures) -> str:
-    """Return the size of each format, its images/s, and the ratio to the project's."""
+    """Return each format's size, its images/s, and their ratio to the project's."""
     rows = []
     for way in WAYS:
         size = figures["bytes"].get(way)

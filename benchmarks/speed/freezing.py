@@ -1,8 +1,8 @@
-"""How much faster is a training step of EfficientNet-Lite0 if a part of it is frozen?
+"""How much faster is a training step of EfficientNet-Lite0 with a part of the network frozen?
 
-The backward pass ends where nothing before it is trained: it leaves out frozen first stages, whose images are the
-largest, and all of the network if only the last layer is trained. The batch is 32 images of 224x224 pixels, always
-the same; weights are random.
+The backward pass ends at the first trained layer. It skips the first stages if they are frozen, which have the
+largest feature maps, and nearly the whole network if only the last layer is trained. The weights are random; the
+batch is always the same 32 images of 224x224 pixels.
 """
 
 import argparse
@@ -26,12 +26,12 @@ FREEZE: Mapping[str, str | None] = {
 
 
 def training_step(freeze: str | None, case: Case) -> Step:
-    """Return the step of the training loop with a part of the network frozen."""
+    """Return a step of the training loop with a part of the network frozen."""
     return configured_step(case, project.run_config(model={"name": case.network, "freeze": freeze}))
 
 
 def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
-    """Let all ways of freezing take turns."""
+    """Measure all ways of freezing in turns."""
     side, batch_size = (32, 2) if arguments.quick else (224, 32)
     case = Case("efficientnet-lite0", side, 2, {}, batch_size, arguments.threads)
     contestants = {
@@ -44,10 +44,10 @@ def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
 
 
 def table(figures: Figures) -> str:
-    """Return images/s of the ways of freezing, and the ratio of each to a step with nothing frozen."""
+    """Return images/s with each frozen part, and the ratio to a step with nothing frozen."""
     rates, rows = figures["rates"], []
     for name, values in rates.items():
-        option = (FREEZE[name] or "").replace("|", "\\|")  # a bar would end the cell of the table
+        option = (FREEZE[name] or "").replace("|", "\\|")  # a bare | would end the cell
         cells = [f"`{option}`" if option else "", rate(spread_of(values))]
         rows.append([name, *cells, ratio_text(rates, "nothing", name)])
     return markdown(["frozen", "`--model.freeze`", "images/s", "ratio"], rows)
