@@ -42,7 +42,7 @@ def precision_table(figures: Figures) -> str:
     ]
     seeds = [f"seed {seed}" for seed in figures["seeds"]]
     table = markdown(["recipe", "epochs", "precision", *seeds], rows)
-    return f"{table}\n\nbfloat16's mean less float32's: {figures['difference']:+.4f}."
+    return f"{table}\n\nThe mean of bfloat16 minus that of float32: {figures['difference']:+.4f}."
 
 
 TABLES: dict[str, Callable[[Figures], str]] = {
@@ -52,9 +52,7 @@ TABLES: dict[str, Callable[[Figures], str]] = {
 }
 NEEDED = {"transfer": " --data-dir DIR"}  # options that the command requires
 PICTURES = {"transfer": "accuracy-by-images.png"}  # in docs/, drawn by the command
-ALTS = {
-    "transfer": "accuracy by the number of images of each class: from scratch, the last layer, all layers"
-}
+ALTS = {"transfer": "accuracy by the number of images per class: from scratch, the last layer, all layers"}
 
 
 def machine(figures: Figures) -> str:

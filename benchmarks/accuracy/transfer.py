@@ -173,18 +173,18 @@ def by_setting(figures: Figures, by: str) -> dict[tuple[str, int], list[Figures]
 
 def table(figures: Figures) -> str:
     """Return accuracy and time of the command, and of the library compared with PyTorch if that was measured."""
-    parts, rows = [f"Accuracy on {figures['held_out']:,} other images of each class, by one crop."], []
+    parts, rows = [f"Accuracy on {figures['held_out']:,} other images per class, with one crop."], []
     for (way, per_class), runs in by_setting(figures, COMMAND).items():
         minutes = f"{statistics.mean(run['seconds'] for run in runs) / 60:.1f}"
         by_ten = [run["accuracy_by_ten"] for run in runs if "accuracy_by_ten" in run]
         ten = f"{statistics.mean(by_ten):.4f}" if len(by_ten) == len(runs) else ""
         rows.append([way, f"{per_class:,}", *accuracies(runs), ten, minutes])
     if rows:
-        header = ["way", "images of each class", "accuracy", "each seed", "by ten crops", "minutes"]
+        header = ["way", "images per class", "accuracy", "each seed", "ten crops", "minutes"]
         parts.append(markdown(header, rows))
     ours, theirs = by_setting(figures, PROJECT), by_setting(figures, "torch")
     if runs := ours.pop((ZERO_SHOT, 0), []):
-        parts.append(f"Without training, ImageNet's dogs against its cats: {accuracies(runs)[0]}.")
+        parts.append(f"Without training, by ImageNet's classes of cats and dogs: {accuracies(runs)[0]}.")
     rows = []
     for (way, per_class), peers in theirs.items():
         both = {PROJECT: ours[way, per_class][: len(peers)], "torch": peers}
@@ -193,7 +193,7 @@ def table(figures: Figures) -> str:
         images = rate(spread_of(rates[PROJECT]))
         rows.append([way, f"{per_class:,}", *means, images, ratio_text(rates, "torch")])
     if rows:
-        header = ["way", "images of each class", "accuracy", "in PyTorch", "images/s", "to PyTorch"]
+        header = ["way", "images per class", "accuracy", "accuracy in PyTorch", "images/s", "to PyTorch"]
         parts.append(markdown(header, rows))
     return "\n\n".join(parts)
 
@@ -216,7 +216,7 @@ def draw(figures: Figures, path: Path) -> None:
         axes.plot(list(runs), means, f"C{number}-", label=way)
         points = [(n, run["accuracy"]) for n, of_n in runs.items() for run in of_n]
         axes.plot(*zip(*points, strict=True), f"C{number}o", markersize=4) if points else None
-    axes.set(xscale="log", yscale="logit", xlabel="images of each class", ylabel="accuracy on other images")
+    axes.set(xscale="log", yscale="logit", xlabel="images per class", ylabel="accuracy on other images")
     counts = sorted({n for _, n in found})
     axes.set_xticks(counts, [f"{n:,}" for n in counts], minor=False)
     axes.set_yticks(TICKS, [f"{value:g}" for value in TICKS], minor=False)

@@ -91,7 +91,7 @@ def scaling_table(figures: Figures) -> str:
                 f"{images / simulated:,.3g}",
             ]
         )
-    header = ("net, images of a worker", "workers", "ms of a step", "waiting", "images/s", "simulated")
+    header = ("net, images per worker", "workers", "ms per step", "waiting", "images/s", "simulated")
     return markdown(header, rows) if rows else ""
 
 

@@ -131,7 +131,7 @@ def rates_table(figures: Figures) -> str:
         minimum = case.get("gradient_bytes")
         row.append(f"{case['sent_bytes'] / minimum:.2f}" if minimum else "")
         rows.append([*row, f"{GOALS[case['net']]:g}, {DDP_GOAL:g}"])
-    ratios_to = ("to one process", "to twice one core", "to PyTorch's DDP", "bytes to the minimum")
+    ratios_to = ("to one process", "to one core, doubled", "to PyTorch's DDP", "bytes / minimum")
     return markdown(["net, batch", "images/s", *ratios_to, "goals"], rows) if rows else ""
 
 

@@ -159,7 +159,7 @@ def table(figures: Figures) -> str:
         f"{GOAL}",
         f"{apart:.1g}",
     ]
-    header = ["images", "images/s", "to PyTorch", "to onnxruntime", "goal", "features differ by at most"]
+    header = ["images", "images/s", "to PyTorch", "to onnxruntime", "goal", "largest difference"]
     return markdown(header, [row])
 
 

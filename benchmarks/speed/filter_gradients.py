@@ -150,7 +150,7 @@ def table(figures: Figures) -> str:
         gain, taken = f"{row['kernel'] / row['products']:.2f}", "yes" if row["taken"] else ""
         rows.append([row["precision"], *Shape(*row["shape"]).texts(), *times, gain, taken])
     times = [f"{way}, ms" for way in WAYS]
-    return markdown(["precision", "images", "filter", *times, "gain", "taken"], rows)
+    return markdown(["precision", "images", "filter", *times, "speed-up", "used"], rows)
 
 
 main = Benchmark("filter_gradients", __doc__, steps, table, rounds=9, has_precision=True)

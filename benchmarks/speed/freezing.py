@@ -50,7 +50,7 @@ def table(figures: Figures) -> str:
         option = (FREEZE[name] or "").replace("|", "\\|")  # a bare | would end the cell
         cells = [f"`{option}`" if option else "", rate(spread_of(values))]
         rows.append([name, *cells, ratio_text(rates, "nothing", name)])
-    return markdown(["frozen", "`--model.freeze`", "images/s", "ratio"], rows)
+    return markdown(["frozen", "`--model.freeze`", "images/s", "to nothing frozen"], rows)
 
 
 main = Benchmark("freezing", str(__doc__), steps, table, rounds=5, seconds=5.0)

@@ -129,7 +129,7 @@ def table(figures: Figures) -> str:
     header = ["net", "precision", "images/s", *(f"to {PEERS[peer]}" for peer in peers), "goal"]
     rows = [[*what, *beside_peers(found, peers, GOAL, found["best_peer"])] for what, found in cells]
     if any(POST in found["rates"] for _, found in cells):  # measured by an earlier version of this benchmark
-        header.append("to the post's way")
+        header.append("to the post's code")
         rows = [[*row, to_library(found, POST)] for row, (_, found) in zip(rows, cells, strict=True)]
     return f"{ceilings_text(figures)}\n\n{markdown(header, rows)}"
 

@@ -24,7 +24,7 @@ from benchmarks.harness.turns import PROJECT, Contestant, Step
 from benchmarks.peers.windows import Windows
 
 GOALS = {  # an earlier version of this benchmark also measured decoding
-    "decode": ("decoding JPEGs", "1.2; 10 to the post's"),
+    "decode": ("decoding JPEGs", "1.2; 10 to the post's code"),
     "next_batch": ("`next_batch`, one core", "15,000 images/s"),
 }
 
@@ -102,7 +102,7 @@ def table(figures: Figures) -> str:
         if key in figures:
             others = [to_library(figures[key], library) for library in ("tf.data", "torch", POST)]
             rows.append([what, rate(figures[key]["images_per_second"][PROJECT]), *others, goal])
-    header = ["what", "images/s", "to tf.data", "to torch's loader", "to the post's way", "goal"]
+    header = ["task", "images/s", "to tf.data", "to PyTorch's loader", "to the post's code", "goal"]
     return markdown(header, rows)
 
 
