@@ -1,8 +1,8 @@
-"""The project against its peers, measured in one run."""
+"""Benchmarks of the project and of its peers."""
 
 import contextlib
 
-# PyTorch's builds for CUDA bring Triton. Both that and TensorFlow hold an LLVM, and loaded after TensorFlow's,
-# Triton's ends the process ("Option ... registered more than once!"); loaded before, it does not.
+# PyTorch's CUDA builds include Triton. Triton and TensorFlow each contain LLVM: if Triton's is loaded second, it
+# ends the process ("Option ... registered more than once!"); loaded first, it does no harm.
 with contextlib.suppress(ImportError):
     import triton  # noqa: F401

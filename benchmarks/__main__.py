@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from typing import Any
 
 from benchmarks.harness.markdown import markdown
 from learning.errors import UsageError
@@ -27,10 +28,14 @@ COMMANDS = {
 }
 
 
+def benchmark(name: str) -> Any:
+    """Return the module of a command."""
+    return import_module(f"benchmarks.{COMMANDS[name]}")
+
+
 def listing() -> str:
     """Return the commands with the first lines of their modules."""
-    texts = {name: str(import_module(f"benchmarks.{path}").__doc__) for name, path in COMMANDS.items()}
-    rows = ([f"`{name}`", text.splitlines()[0]] for name, text in texts.items())
+    rows = ([f"`{name}`", benchmark(name).__doc__.splitlines()[0]] for name in COMMANDS)
     return markdown(["`python -m benchmarks`", "what it answers"], rows)
 
 
@@ -43,7 +48,7 @@ def main() -> None:
     sys.argv[0] = f"benchmarks {name}"  # which errors begin with
     if name not in COMMANDS:
         raise UsageError(f"there is no such benchmark; give one of {', '.join(COMMANDS)}")
-    import_module(f"benchmarks.{COMMANDS[name]}").main(words)
+    benchmark(name).main(words)
 
 
 if __name__ == "__main__":

@@ -1,42 +1,28 @@
 """Write the tables of docs/ and README.md from the files in benchmarks/results/.
 
-A benchmark's files are NAME.json and NAME-ANYTHING.json. The files of another kind of processor are in a folder
-that is named after its instructions, such as benchmarks/results/avx2/. The text around the tables is written by
-hand.
+A benchmark's files are NAME.json and NAME-ANYTHING.json. Those from another kind of processor are in a folder named
+after its instruction set, such as benchmarks/results/avx2/. The text around the tables is written by hand.
 """
 
 import json
 from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks.accuracy import transfer
-from benchmarks.cluster import scaling, workers
+from benchmarks.__main__ import COMMANDS, benchmark
+from benchmarks.cluster.scaling import simulated_table
 from benchmarks.harness.benchmark import command_parser
 from benchmarks.harness.comparison import PEERS, measured_peers, newest_instructions, range_of_medians
 from benchmarks.harness.markdown import README, RESULTS, ROOT, markdown, rewrite
 from benchmarks.harness.results import Figures
-from benchmarks.speed import (
-    epoch,
-    exports,
-    features,
-    filter_gradients,
-    freezing,
-    inference,
-    input,
-    memory,
-    serving,
-    start,
-    stores,
-    training,
-)
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 EXPORT = ROOT / "docs" / "export.md"
 SCALE = ROOT / "docs" / "scale.md"
 WHY77 = ROOT / "docs" / "why-77.md"
+ELSEWHERE = ("exports", "reproduce", "performance")  # commands that have no part in DOCUMENT
 
 
 def scaling_table(figures: Figures) -> str:
-    """Return time and memory by size, from figures of a retired benchmark."""
+    """Return time and memory by size, from the figures of a retired benchmark."""
     rows = []
     for what, found in figures["sweeps"].items():
         for row in found["rows"]:
@@ -49,44 +35,30 @@ def scaling_table(figures: Figures) -> str:
 
 
 def precision_table(figures: Figures) -> str:
-    """Return test accuracies in both precisions, of runs by train.py."""
+    """Return test accuracies of train.py in both precisions, from the figures of a retired benchmark."""
     rows = [
         [figures["recipe"], f"{figures['epochs'] or 'all'}", precision, *(f"{value:.4f}" for value in values)]
         for precision, values in figures["accuracies"].items()
     ]
     seeds = [f"seed {seed}" for seed in figures["seeds"]]
     table = markdown(["recipe", "epochs", "precision", *seeds], rows)
-    return f"{table}\n\nbfloat16's mean less float32's: {figures['difference']:+.4f}."
+    return f"{table}\n\nThe mean of bfloat16 minus that of float32: {figures['difference']:+.4f}."
 
 
 TABLES: dict[str, Callable[[Figures], str]] = {
-    "training": training.table,
-    "inference": inference.table,
-    "features": features.table,
-    "input": input.table,
-    "stores": stores.table,
-    "epoch": epoch.table,
-    "start": start.table,
-    "serving": serving.table,
+    **{name: benchmark(name).table for name in COMMANDS if name not in ELSEWHERE},
     "scaling": scaling_table,
-    "filter_gradients": filter_gradients.table,
-    "memory": memory.table,
-    "freezing": freezing.table,
-    "workers": workers.table,
     "precision": precision_table,
-    "transfer": transfer.table,
 }
-NEEDED = {"transfer": " --data-dir DIR"}  # by the command, beside --output
+NEEDED = {"transfer": " --data-dir DIR"}  # options that the command requires
 PICTURES = {"transfer": "accuracy-by-images.png"}  # in docs/, drawn by the command
-ALTS = {
-    "transfer": "accuracy by the number of images of each class: from scratch, the last layer, all layers"
-}
+ALTS = {"transfer": "accuracy by the number of images per class: from scratch, the last layer, all layers"}
 
 
 def machine(figures: Figures) -> str:
-    """Return what was measured on, when and with which versions, and what was left out.
+    """Return a sentence with the machine, the date, the versions, and what was left out.
 
-    memory-files.json is older than the environment: it has the processor and the versions alone.
+    memory-files.json was written by an earlier version, which recorded only the processor and the versions.
     """
     if "environment" not in figures:
         name, cores = figures["processor"]
@@ -141,7 +113,7 @@ def why77_part() -> str:
 
 
 def measured(name: str) -> list[Figures]:
-    """Return the figures of a benchmark's files, processor by processor."""
+    """Return the content of a benchmark's files, processor by processor."""
     folders = [RESULTS, *sorted(path for path in RESULTS.iterdir() if path.is_dir())]
     paths = [
         path
@@ -153,9 +125,9 @@ def measured(name: str) -> list[Figures]:
 
 
 def summary() -> str:
-    """Return the smallest and the largest median ratio to each library, of steps and of predictions.
+    """Return a table of the smallest and the largest median ratio to each library, for steps and predictions.
 
-    There is a row for each kind of processor, by its newest instructions.
+    Each kind of processor, identified by its newest instruction set, has a row.
     """
     cases: dict[tuple[str, str], list[Figures]] = {}
     for figures in measured("training"):
@@ -179,7 +151,7 @@ def parts() -> Iterator[tuple[str, str]]:
 
 
 def part(name: str, table: Callable[[Figures], str]) -> str:
-    """Return the tables of a benchmark, and its picture, if it has one."""
+    """Return the tables of a benchmark, and its picture if it has one."""
     command = f"python -m benchmarks {name}{NEEDED.get(name, '')}"
     missing = f"Not measured yet: `{command} --output benchmarks/results/{name}.json`."
     tables = [(machine(one), table(one)) for one in measured(name)]
@@ -194,8 +166,8 @@ def main(words: Sequence[str]) -> None:
     command_parser("performance", str(__doc__)).parse_args(words)
     for name, content in parts():
         rewrite(DOCUMENT, name, content)
-    rewrite(EXPORT, "exports", part("exports", exports.table))
-    rewrite(SCALE, "simulation", part("workers", scaling.simulated_table))
+    rewrite(EXPORT, "exports", part("exports", benchmark("exports").table))
+    rewrite(SCALE, "simulation", part("workers", simulated_table))
     rewrite(README, "speed", summary())
     rewrite(WHY77, "table", why77_part())
     print(f"written: {DOCUMENT}, {EXPORT}, {SCALE}, {README}, {WHY77}")

@@ -1,7 +1,7 @@
-"""What did every recipe reach, and what its source?
+"""What accuracy does each recipe reach, and what does its source report?
 
-The measured values come from the committed files in benchmarks/results/ alone, as the runs wrote them; --add copies
-those of a finished run there, --readme puts the table into docs/recipes.md. What was published is in `PUBLISHED`.
+The measured values come only from the files in benchmarks/results/, unchanged from the runs. --add copies the files
+of a finished run there; --readme writes the table into docs/recipes.md. `PUBLISHED` holds what the sources report.
 """
 
 import csv
@@ -26,7 +26,7 @@ NOT_RUN = "not run yet"
 
 
 class Published(NamedTuple):
-    """Where a recipe comes from, and the accuracy that its source states."""
+    """The source of a recipe, and the accuracy that it reports."""
 
     source: str
     accuracy: str
@@ -52,7 +52,7 @@ PUBLISHED = {
 
 
 def row(recipe: str, results: Path = RESULTS) -> dict[str, str]:
-    """Return a line of the table by COLUMNS; without results, `measured` says so and its columns are empty."""
+    """Return a row of the table by COLUMNS; without results, `measured` says so and the others are empty."""
     published = PUBLISHED.get(recipe, Published("", ""))
     folder = results / recipe
     tests = [_read_json(path) for path in sorted(folder.glob("test*.json"))]
@@ -70,12 +70,12 @@ def row(recipe: str, results: Path = RESULTS) -> dict[str, str]:
 
 
 def _scores(test: dict[str, Any]) -> str:
-    """Return the accuracies with one crop and with all: '87.44% / 88.32%'."""
+    """Return the accuracies with one crop and with all crops, such as '87.44% / 88.32%'."""
     return " / ".join(f"{100 * entry['accuracy']:.2f}%" for entry in test["scores"])
 
 
 def _peer(results: Path) -> str:
-    """Return what the PyTorch reference reached with each seed, and its time: '87.45% (30 epochs, 31 minutes)'."""
+    """Return the PyTorch reference's accuracies and time, such as '87.45% (30 epochs, 31 minutes)'."""
     runs = [_read_json(path) for path in sorted(results.glob(PEER_FILES))]
     if not runs:
         return NOT_RUN
@@ -90,12 +90,12 @@ def _minutes(seconds: float) -> str:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """Return the content of a JSON file; nothing if there is no file."""
+    """Return the content of a JSON file; empty if there is no file."""
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _read_csv(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV file with a header; none if there is no file."""
+    """Return the rows of a CSV file with a header; empty if there is no file."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
@@ -108,12 +108,12 @@ def table(results: Path = RESULTS) -> str:
 
 
 def add(run_path: Path, recipe: str | None, results: Path = RESULTS) -> Path:
-    """Copy the four files of a finished run, unchanged; return the folder that now holds them.
+    """Copy the four files of a finished run unchanged; return the folder with the copies.
 
-    :param recipe: None for the recipe that the run names.
-    :raises CheckpointError: there is no run, or it is not finished.
+    :param recipe: None for the run's own recipe.
+    :raises CheckpointError: there is no run, or it has not finished.
     :raises UsageError: the recipe does not exist.
-    :raises DirectoryInUseError: there are results of that recipe already.
+    :raises DirectoryInUseError: the recipe already has results.
     """
     run = project.open_run(run_path)
     name = run.config.recipe if recipe is None else recipe
@@ -134,7 +134,7 @@ def add(run_path: Path, recipe: str | None, results: Path = RESULTS) -> Path:
 
 
 def deviations(config: Any, recipe: str) -> list[str]:
-    """Return the options in which a run differs from its recipe, but for what `model.precision: auto` became."""
+    """Return the options in which a run differs from its recipe, ignoring the choice by `model.precision: auto`."""
     told = project.flat_options(project.recipe_config(["--config", recipe]))
     used = project.flat_options(config)
     return [
@@ -145,12 +145,12 @@ def deviations(config: Any, recipe: str) -> list[str]:
 
 
 def main(words: Sequence[str]) -> None:
-    """Add a run if asked to, and print the table."""
+    """Add a run if the options say so, and print the table."""
     parser = command_parser("reproduce", str(__doc__))
     parser.add_argument("--readme", action="store_true", help="also write the table into docs/recipes.md")
-    parser.add_argument("--add", type=Path, metavar="RUN", help="first copy the results of a finished run")
+    parser.add_argument("--add", type=Path, metavar="RUN", help="first copy the results of this finished run")
     parser.add_argument(
-        "--recipe", metavar="NAME", help="what --add's results are of (default: the run says)"
+        "--recipe", metavar="NAME", help="recipe of the run that --add copies (default: the run's own)"
     )
     arguments = parser.parse_args(words)
     if arguments.recipe is not None and arguments.add is None:

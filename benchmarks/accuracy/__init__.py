@@ -1,1 +1,1 @@
-"""What training reaches, and how long it takes."""
+"""Accuracy of training, and how long it takes."""

@@ -1,4 +1,4 @@
-"""Draw labelled photographs into folders, by class: some to train on, others to test on."""
+"""Copy labelled photographs into folders by class, some to train on, others to test on."""
 
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -15,10 +15,10 @@ HELD_OUT_SEED = 0
 class Photographs:
     """Labelled image files: one folder per class, or Asirra in any of its forms.
 
-    The last `held_out` files of each class in a fixed random order are never drawn for training.
+    The files of each class are shuffled in a fixed way; the last `held_out` of them are never used for training.
 
     :param data_dir: folder or zip archive.
-    :param held_out: files of each class.
+    :param held_out: number of files per class to test on.
     """
 
     def __init__(self, data_dir: Path, held_out: int) -> None:
@@ -37,7 +37,7 @@ class Photographs:
             self._write(folder / class_name, names[-self._held_out :])
 
     def write(self, folder: Path, per_class: int, seed: int) -> None:
-        """Copy files to train on to `folder`/CLASS; with the same seed, more files include the fewer.
+        """Copy files to train on to `folder`/CLASS; with the same seed, a larger number includes the smaller ones.
 
         :raises DataError: a class has too few files.
         """

@@ -1,13 +1,14 @@
-"""What does training on few photographs reach, from scratch, by the last layer alone, and by all layers?
+"""How accurate is training on few photographs: from scratch, of the last layer only, and of all layers?
 
-Each run is `train.py --data-dir photos` in a process of its own, timed from its start to its end, images decoded
-anew. Its weights are scored by one crop, and with --ten-crop by ten as well, on photographs that no run saw.
+Each run is `train.py --data-dir photos` in its own process. Its time is that of the whole process, including the
+decoding of all images. Its weights are tested on photographs that no run has seen, with one crop, and also with ten
+if --ten-crop is given.
 
-With --peer torch the library and PyTorch take turns instead, from the same decoded images to trained weights: same
-network, published weights, batches, rates and epochs. The way zero-shot trains nothing: it compares ImageNet's
-classes of dogs with those of cats.
+With --peer torch, the project's library and PyTorch take turns instead, from the same decoded images to trained
+weights, with the same network, published weights, batches, learning rates and epochs. The way zero-shot trains
+nothing: it sums the probabilities of ImageNet's dogs and those of its cats, and compares both.
 
-An interrupted measurement goes on if it is given the same --output.
+To continue an interrupted measurement, give the same --output.
 """
 
 import argparse
@@ -29,14 +30,14 @@ from benchmarks.harness.benchmark import Benchmark, count
 from benchmarks.harness.hardware import limit
 from benchmarks.harness.markdown import ROOT, markdown
 from benchmarks.harness.peak_memory import call_fresh
-from benchmarks.harness.results import Figures, rate, spread, spread_of
+from benchmarks.harness.results import Figures, rate, ratio_text, spread_of
 from benchmarks.harness.turns import PROJECT, in_turns
 from learning.errors import UsageError
 from learning.terminal.command import ScriptParser
 
 COMMAND = "train.py"
 ZERO_SHOT, NETWORK = "zero-shot", "efficientnet-lite0"
-WAYS: dict[str, tuple[str, ...]] = {  # the arguments of train.py beside the images
+WAYS: dict[str, tuple[str, ...]] = {  # arguments of train.py, besides the images
     "scratch": ("--config", "folder-scratch"),
     "head-only": ("--model.freeze", "head-only", "--train.augment_train", "false"),
     "all-layers": (),
@@ -51,7 +52,7 @@ KEY = ("way", "by", "per_class", "seed")
 def by_command(
     words: Sequence[str], photos: Path, held_out: Path, folder: Path, ten_crop: bool
 ) -> dict[str, Any]:
-    """Run train.py with a cold cache, and score the run."""
+    """Run train.py with an empty cache, and test the run."""
     run, cache = folder / "run", folder / "cache"
     places = ("--data-dir", str(photos), "--run-dir", str(run), "--data.cache_dir", str(cache))
     start = time.perf_counter()
@@ -62,7 +63,7 @@ def by_command(
 
 
 def score(run: Path, held_out: Path, ten_crop: bool = False) -> dict[str, Any]:
-    """Return the accuracy of a run; of the packaged network by the sums over ImageNet's classes."""
+    """Return the accuracy of a run, or of the packaged network by its sums over ImageNet's classes."""
     config, model, sess = project.load_run(run)
     names = IMAGENET if run == Path(NETWORK) else sorted(path.name for path in held_out.iterdir())
     dataset = project.test_set(config, held_out, tuple(names), cache_of(held_out))
@@ -76,7 +77,7 @@ def score(run: Path, held_out: Path, ten_crop: bool = False) -> dict[str, Any]:
 
 
 def by_library(name: str, words: Sequence[str], photos: Path, held_out: Path, folder: Path) -> dict[str, Any]:
-    """Train by the project's library or by PyTorch, timed without decoding, and score the network."""
+    """Train with the project's library or PyTorch, timed without decoding, and test the network."""
     places = ("--data-dir", str(photos), "--data.cache_dir", str(cache_of(photos)))
     config, splits = project.sized_data(project.recipe_config([*places, *words]))
     dataset = project.test_set(config, held_out, splits.class_names, cache_of(held_out))
@@ -99,12 +100,12 @@ def by_library(name: str, words: Sequence[str], photos: Path, held_out: Path, fo
 
 
 def cache_of(folder: Path) -> Path:
-    """Return where decoded images of a temporary folder are kept."""
+    """Return the folder for the decoded images of a temporary folder."""
     return folder.with_name(f"{folder.name}-cache")
 
 
 def wanted(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Yield the runs to make, by KEY: seed by seed, and contestants in turns."""
+    """Yield the KEY of each run to make, seed by seed, with the contestants in turns."""
     if ZERO_SHOT in arguments.ways:
         yield dict(zip(KEY, (ZERO_SHOT, PROJECT, 0, 0), strict=True))
     contestants = [COMMAND] if arguments.peer is None else [PROJECT, arguments.peer]
@@ -117,7 +118,7 @@ def wanted(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def measure(run: Figures, arguments: argparse.Namespace, photographs: Photographs, folder: Path) -> Any:
-    """Return accuracy and seconds of a run."""
+    """Make a run; return its accuracy and its seconds."""
     held_out = folder / "held-out"
     if run["way"] == ZERO_SHOT:
         return call_fresh(score, Path(NETWORK), held_out, quick=arguments.quick)
@@ -133,7 +134,7 @@ def measure(run: Figures, arguments: argparse.Namespace, photographs: Photograph
 
 
 def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
-    """Make the runs that --output does not hold yet."""
+    """Make the runs that --output lacks."""
     runs = earlier_runs(arguments)
     figures = {"held_out": arguments.held_out, "runs": runs}
     yield figures
@@ -150,7 +151,7 @@ def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
 
 
 def earlier_runs(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return the runs that --output holds. UsageError if they were made under other conditions."""
+    """Return the runs in --output. Raises UsageError if they were made under other conditions."""
     if not arguments.output or not arguments.output.exists() or not arguments.output.stat().st_size:
         return []
     found = json.loads(arguments.output.read_text(encoding="utf-8"))
@@ -171,49 +172,40 @@ def by_setting(figures: Figures, by: str) -> dict[tuple[str, int], list[Figures]
 
 
 def table(figures: Figures) -> str:
-    """Return the accuracy and the time of the command; and of the library beside PyTorch, where measured."""
-    parts, rows = [f"Accuracy on {figures['held_out']:,} other images of each class, by one crop."], []
+    """Return accuracy and time of the command, and of the library compared with PyTorch if that was measured."""
+    parts, rows = [f"Accuracy on {figures['held_out']:,} other images per class, with one crop."], []
     for (way, per_class), runs in by_setting(figures, COMMAND).items():
         minutes = f"{statistics.mean(run['seconds'] for run in runs) / 60:.1f}"
         by_ten = [run["accuracy_by_ten"] for run in runs if "accuracy_by_ten" in run]
         ten = f"{statistics.mean(by_ten):.4f}" if len(by_ten) == len(runs) else ""
         rows.append([way, f"{per_class:,}", *accuracies(runs), ten, minutes])
     if rows:
-        header = ["way", "images of each class", "accuracy", "each seed", "by ten crops", "minutes"]
+        header = ["way", "images per class", "accuracy", "each seed", "ten crops", "minutes"]
         parts.append(markdown(header, rows))
     ours, theirs = by_setting(figures, PROJECT), by_setting(figures, "torch")
     if runs := ours.pop((ZERO_SHOT, 0), []):
-        parts.append(f"Without training, ImageNet's dogs against its cats: {accuracies(runs)[0]}.")
+        parts.append(f"Without training, by ImageNet's classes of cats and dogs: {accuracies(runs)[0]}.")
     rows = []
     for (way, per_class), peers in theirs.items():
-        runs = ours[way, per_class][: len(peers)]
-        both = zip(runs, peers, strict=True)
-        ratios = [run["images_per_second"] / peer["images_per_second"] for run, peer in both]
-        images = rate(spread_of(run["images_per_second"] for run in runs))
-        rows.append(
-            [
-                way,
-                f"{per_class:,}",
-                accuracies(runs)[0],
-                accuracies(peers)[0],
-                images,
-                spread(spread_of(ratios)),
-            ]
-        )
+        both = {PROJECT: ours[way, per_class][: len(peers)], "torch": peers}
+        rates = {name: [run["images_per_second"] for run in runs] for name, runs in both.items()}
+        means = (accuracies(runs)[0] for runs in both.values())
+        images = rate(spread_of(rates[PROJECT]))
+        rows.append([way, f"{per_class:,}", *means, images, ratio_text(rates, "torch")])
     if rows:
-        header = ["way", "images of each class", "accuracy", "in PyTorch", "images/s", "to PyTorch"]
+        header = ["way", "images per class", "accuracy", "accuracy in PyTorch", "images/s", "to PyTorch"]
         parts.append(markdown(header, rows))
     return "\n\n".join(parts)
 
 
 def accuracies(runs: Sequence[Figures]) -> list[str]:
-    """Return the mean accuracy, and that of each seed."""
+    """Return the mean accuracy, and the accuracy with each seed."""
     values = [run["accuracy"] for run in runs]
     return [f"{statistics.mean(values):.4f}", ", ".join(f"{value:.4f}" for value in values)]
 
 
 def draw(figures: Figures, path: Path) -> None:
-    """Draw accuracy by number of images: a line through the means of each way, and a point per seed."""
+    """Plot accuracy against the number of images: a line through the means of each way, and a point per seed."""
     from learning.pictures.drawing import Figure, save
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
@@ -224,7 +216,7 @@ def draw(figures: Figures, path: Path) -> None:
         axes.plot(list(runs), means, f"C{number}-", label=way)
         points = [(n, run["accuracy"]) for n, of_n in runs.items() for run in of_n]
         axes.plot(*zip(*points, strict=True), f"C{number}o", markersize=4) if points else None
-    axes.set(xscale="log", yscale="logit", xlabel="images of each class", ylabel="accuracy on other images")
+    axes.set(xscale="log", yscale="logit", xlabel="images per class", ylabel="accuracy on other images")
     counts = sorted({n for _, n in found})
     axes.set_xticks(counts, [f"{n:,}" for n in counts], minor=False)
     axes.set_yticks(TICKS, [f"{value:g}" for value in TICKS], minor=False)
@@ -235,16 +227,16 @@ def draw(figures: Figures, path: Path) -> None:
 
 
 def add_options(parser: ScriptParser) -> None:
-    """Add what is measured, and on which photographs."""
+    """Add the options for the photographs, and for what is measured on them."""
     add = parser.add_argument
-    add("--data-dir", type=Path, required=True, help="one folder per class, or Asirra")
-    add("--per-class", type=count, nargs="+", default=[20, 50, 200], metavar="N", help="images to train on")
-    add("--held-out", type=count, default=1250, metavar="N", help="images of each class to test on")
-    add("--seeds", type=count, default=3, metavar="N", help="each draws other images")
-    add("--ways", nargs="+", choices=(*WAYS, ZERO_SHOT), default=list(WAYS), help="of training")
-    add("--ten-crop", action="store_true", help="test by ten crops too: ten times as long")
-    add("--peer", choices=("torch",), help="compare the library with PyTorch in place of timing train.py")
-    add("--plot", type=Path, metavar="FILE", help="where to draw the accuracy by number of images, as PNG")
+    add("--data-dir", type=Path, required=True, help="photographs: one folder per class, or Asirra")
+    add("--per-class", type=count, nargs="+", default=[20, 50, 200], metavar="N", help="training images")
+    add("--held-out", type=count, default=1250, metavar="N", help="test images per class")
+    add("--seeds", type=count, default=3, metavar="N", help="runs of each kind; each draws other images")
+    add("--ways", nargs="+", choices=(*WAYS, ZERO_SHOT), default=list(WAYS), help="ways of training")
+    add("--ten-crop", action="store_true", help="also test with ten crops, which takes ten times as long")
+    add("--peer", choices=("torch",), help="compare the library with PyTorch instead of timing train.py")
+    add("--plot", type=Path, metavar="FILE", help="PNG file for a plot of accuracy by training images")
 
 
-main = Benchmark(name="transfer", text=__doc__, steps=steps, table=table, add_options=add_options)
+main = Benchmark("transfer", __doc__, steps, table, add_options=add_options)

@@ -1,1 +1,1 @@
-"""Speed of several workers."""
+"""Speed of training with several workers."""

@@ -1,4 +1,4 @@
-"""Workers that step together: one in this process, the others in processes that it starts."""
+"""Run workers that step together: one in this process, the others in processes that it starts."""
 
 import copy
 import multiprocessing
@@ -9,7 +9,6 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
 
 from benchmarks.harness import project
-from benchmarks.harness.made_images import as_splits, noise
 from benchmarks.harness.nets import Case
 from benchmarks.harness.turns import Step
 from benchmarks.peers import LEARNING_RATE
@@ -20,10 +19,10 @@ Found = TypeVar("Found")
 
 
 def together(build: Callable[..., Step], count: int, arguments: tuple[Any, ...], apart: bool = True) -> Step:
-    """Return a step of `count` workers, each on a core of its own as long as there are cores.
+    """Return a step of `count` workers, each on its own core while there are enough cores.
 
     :param build: `build(index, addresses, *arguments)` returns the step of a worker.
-    :param apart: False makes the other workers threads of this process; that shows that they work, not how fast.
+    :param apart: False runs the other workers as threads of this process, which shows that they work, not how fast.
     """
     context = multiprocessing.get_context("spawn")
     addresses = [f"127.0.0.1:{port}" for port in free_ports(count)]
@@ -51,7 +50,7 @@ def _help(
     cores: list[int],
     asked: Any,
 ) -> None:
-    """Be another worker than the first: make a step whenever that makes one."""
+    """Run a worker other than the first: make a step whenever the first one does."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     step = _built(build, index, addresses, arguments, cores)
     while asked.get():
@@ -67,12 +66,12 @@ def _built(
 
 
 def keep_to(number: int) -> None:
-    """Let this process run on one core alone."""
+    """Restrict this process to one core."""
     os.sched_setaffinity(0, {number})
 
 
 def in_process(function: Callable[..., Found], *arguments: Any) -> Found:
-    """Return what a function finds in a process of its own, whose affinity it may change."""
+    """Call a function in a new process, whose affinity it may change, and return its result."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
@@ -84,9 +83,6 @@ def project_worker(
     bucket_bytes: int | None = None,
     traces: list[Any] | None = None,
 ) -> Step:
-    """Return the step of one of several workers of the project: see `benchmarks.harness.project.worker_step`."""
-    splits = as_splits(noise(case.batch_size, case.side), case.num_classes, case.side)
-    return project.worker_step(
-        run_config(case, "float32"), splits, addresses, index, LEARNING_RATE,
-        bucket_bytes=bucket_bytes, traces=traces,
-    )  # fmt: skip
+    """Return the step of one of several workers; see `benchmarks.harness.project.worker_step`."""
+    given = run_config(case, "float32"), case.splits(), addresses, index, LEARNING_RATE
+    return project.worker_step(*given, bucket_bytes=bucket_bytes, traces=traces)

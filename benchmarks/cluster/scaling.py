@@ -1,4 +1,4 @@
-"""Trace one to four workers, and simulate more of them from the parts that were found."""
+"""Trace one to four workers, and simulate more of them from the measured parts of a step."""
 
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ A100 = 0.145  # seconds of a step with 256 images of ResNet-50, docs/scale.md
 
 
 def scaling(case: Case, *, quick: bool, counts: Sequence[int] = COUNTS) -> dict[str, Any]:
-    """Return what a worker with this batch does in a step, by the number of workers, and the parts of its step."""
+    """Return the duration of a step and the share spent waiting by number of workers, and the parts of a step."""
     found: dict[str, Any] = {"images": case.batch_size, "steps": []}
     for count in counts[:2] if quick else counts:
         whole = case._replace(batch_size=count * case.batch_size)
@@ -40,7 +40,7 @@ def _run(function: Callable[..., Any], quick: bool, *arguments: Any) -> Any:
 
 
 def _traced(case: Case, count: int, quick: bool) -> list[Timeline]:
-    """Return steps of the first of `count` workers."""
+    """Return timelines of the first of `count` workers."""
     traces = list[Any]()
     step = together(project_worker, count, (case, None, traces), not quick)
     for _ in range(WARM + (1 if quick else TRACED)):
@@ -49,13 +49,13 @@ def _traced(case: Case, count: int, quick: bool) -> list[Timeline]:
 
 
 def sums(*, quick: bool) -> dict[str, float]:
-    """Return seconds of the processor for each byte that a worker sends, and seconds of a round of the ring."""
+    """Return the processor's seconds per byte that a worker sends, and the seconds of one round of the ring."""
     small, large = _run(_sum_seconds, quick, [(4,), SUMMED])
     return {"handling": large / sum(SUMMED), "latency": small / 2}
 
 
 def _sum_seconds(sizes: Sequence[Sequence[int]], quick: bool) -> list[float]:
-    """Return how long two workers take to sum tensors of so many bytes: medians."""
+    """Return the median seconds that two workers take to sum each group of tensors, given their bytes."""
     seconds = list[list[float]]()
     step = together(project.sums_step, 2, (sizes, seconds), not quick)
     for _ in range(WARM + (1 if quick else SUMS)):
@@ -64,7 +64,7 @@ def _sum_seconds(sizes: Sequence[Sequence[int]], quick: bool) -> list[float]:
 
 
 def parts_of(case: Figures, handling: float, slower: float = 1.0) -> Parts:
-    """Return the parts of a worker's step, each `slower` times as long."""
+    """Return the parts of a worker's step, each `slower` times as long as measured."""
     return Parts(
         case["steps"][0]["seconds"] * slower,
         [Bucket(ready * slower, size) for ready, size in case["buckets"]],
@@ -73,7 +73,7 @@ def parts_of(case: Figures, handling: float, slower: float = 1.0) -> Parts:
 
 
 def scaling_table(figures: Figures) -> str:
-    """Return what workers on this machine do, and what the simulation says of them."""
+    """Return the measured steps of workers on this machine, and their simulated rates."""
     rows = []
     for case, count, step in _steps(figures):
         sums = figures["sums"]
@@ -91,19 +91,19 @@ def scaling_table(figures: Figures) -> str:
                 f"{images / simulated:,.3g}",
             ]
         )
-    header = ("net, images of a worker", "workers", "ms of a step", "waiting", "images/s", "simulated")
+    header = ("net, images per worker", "workers", "ms per step", "waiting", "images/s", "simulated")
     return markdown(header, rows) if rows else ""
 
 
 def _steps(figures: Figures) -> Iterator[tuple[Figures, int, Figures]]:
-    """Yield each case that was traced, with each number of workers and their step."""
+    """Yield each traced case with each number of workers and its step."""
     for case in figures.get("cases", ()):
         for step in case.get("scaling", {}).get("steps", ()):
             yield case, step["workers"], step
 
 
 def simulated_table(figures: Figures) -> str:
-    """Return the simulated rate of many workers over as many times the rate of one."""
+    """Return the simulated efficiency of many workers."""
     rows = []
     for case in figures.get("cases", ()):
         if "scaling" not in case:

@@ -1,9 +1,9 @@
-"""How long a step of N workers takes, computed from parts that were measured with few of them.
+"""Compute the duration of a step with N workers from parts that were measured with few of them.
 
-Every worker computes the same number of images, however many there are. A bucket of gradients leaves when the
-backward pass has made it. It goes through two things in turn: the worker's processor, which copies, adds and packs
-what is sent and computes nothing else meanwhile, and the network, which carries one bucket after the other. The
-rounds of a ring delay a bucket, but others travel in these pauses.
+Each worker computes the same number of images, however many workers there are. A bucket of gradients is sent as
+soon as the backward pass has computed it. It first occupies the worker's processor, which copies, adds and packs
+what is sent and computes nothing else meanwhile, and then the network, which carries one bucket at a time. The
+rounds of a ring delay a bucket, but other buckets travel during these pauses.
 """
 
 from collections.abc import Sequence
@@ -11,47 +11,47 @@ from typing import NamedTuple
 
 
 class Bucket(NamedTuple):
-    """What is summed at once."""
+    """Gradients that are summed together."""
 
-    ready: float  # seconds after the step's beginning
+    ready: float  # seconds after the start of the step
     size: int  # bytes
 
 
 class Network(NamedTuple):
-    """The connection from each worker to the next one, which asks for each piece."""
+    """The connection from each worker to the next one, which requests each piece."""
 
     bandwidth: float  # bytes per second
     latency: float  # seconds of a round trip, as `ping` shows it
 
 
 class Parts(NamedTuple):
-    """What is measured: a step of one worker, and the cost of its sums."""
+    """The measured parts: a step of one worker, and the cost of its sums."""
 
     compute: float  # seconds of a step without other workers
     buckets: Sequence[Bucket]
-    handling: float  # seconds of the processor for each byte that a worker sends
+    handling: float  # the processor's seconds per byte that a worker sends
 
 
 def sent_bytes(size: int, workers: int) -> float:
-    """Return what a worker of a ring sends to sum `size` bytes: the smallest possible number."""
+    """Return how many bytes a worker of a ring sends to sum `size` bytes; no method sends fewer."""
     return 2 * (workers - 1) / workers * size
 
 
 def step_seconds(parts: Parts, workers: int, network: Network) -> float:
-    """Return the duration of a step of so many workers.
+    """Return the duration of a step.
 
-    The updates of the variables, which follow the last bucket, follow its sum.
+    The variables are updated after the last bucket; with several workers, after its sum.
     """
     buckets = sorted(parts.buckets)
     busy = free = end = 0.0
     for ready, size in buckets:
         sent = sent_bytes(size, workers)
-        busy += parts.handling * sent  # the backward pass is later by that
+        busy += parts.handling * sent  # which delays the backward pass
         free = max(ready + busy, free) + sent / network.bandwidth
         end = max(end, free + 2 * (workers - 1) * network.latency)
     return end + parts.compute - buckets[-1].ready
 
 
 def efficiency(parts: Parts, workers: int, network: Network) -> float:
-    """Return the rate of so many workers over so many times the rate of one."""
+    """Return the efficiency: the rate of N workers over N times the rate of one."""
     return parts.compute / step_seconds(parts, workers, network)

@@ -1,4 +1,4 @@
-"""What a worker does during a step, from TensorFlow's trace of it."""
+"""Work out what a worker does during a step, from TensorFlow's trace."""
 
 import math
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.cluster.simulation import Bucket
 
-SUM, TRANSFER = "CollectiveReduceV2", ""  # operations of a trace, in which a transfer has no operation
+SUM, TRANSFER = "CollectiveReduceV2", ""  # types of operations in a trace; transfers have none
 Interval = tuple[float, float]
 
 
@@ -14,7 +14,7 @@ class Timeline(NamedTuple):
     """A step of a worker."""
 
     seconds: float
-    waiting: float  # seconds in which a sum was under way and nothing was computed
+    waiting: float  # seconds during which a sum was in progress and nothing was computed
     buckets: tuple[Bucket, ...]
 
 
@@ -43,7 +43,7 @@ def _operation(node: Any) -> str:
 
 
 def _size(node: Any) -> int:
-    """Return the bytes of what a sum returned, float32."""
+    """Return the bytes of the output of a sum, in float32."""
     return 4 * math.prod(side.size for side in node.output[0].tensor_description.shape.dim)
 
 

@@ -1,89 +1,73 @@
-"""Are two workers of one core faster than one process of two, and than PyTorch's DistributedDataParallel?
+"""Are two workers with a core each faster than one process with both, and than PyTorch's DistributedDataParallel?
 
-All compute batches of the same images: the project in one process with both cores and as two workers of one core
-each, PyTorch as two processes over gloo. A process alone on one core with half of the batch shows what two workers
-would reach if sums cost nothing. The bytes that a worker sends are half of those that the loopback interface
-counts, which no other program should use. A ring's minimum is 2 (N - 1) / N of the gradients.
+All contestants train on batches of the same size: the project in one process with both cores and as two workers
+with one core each, PyTorch as two processes over gloo. A single process on one core with half of the batch shows
+what two workers would reach if sums were free. A worker sends half of the bytes that the loopback interface counts;
+no other program should use that interface meanwhile. A ring's minimum is 2 (N - 1) / N of the gradients.
 
-Then one to four workers are traced, each with half of the batch, and more of them are simulated from what was found
-(benchmarks/cluster/simulation.py). Finally, sizes of buckets take turns with a quarter of the batch, so that sums
-are a larger part of a step, and eight processes fit in memory.
+Then one to four workers are traced, each with half of the batch, and larger numbers of workers are simulated from
+the traces (benchmarks/cluster/simulation.py). Finally, different bucket sizes take turns. Their batch is a quarter
+of the usual one, so that sums are a larger part of a step and eight processes fit in memory.
 """
 
 import argparse
 from collections.abc import Iterator
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from benchmarks.cluster.processes import in_process, keep_to, project_worker, together
 from benchmarks.cluster.scaling import scaling, scaling_table, sums
-from benchmarks.harness import libraries, project
+from benchmarks.harness import libraries
 from benchmarks.harness.benchmark import Benchmark, add_nets, measure_as_asked
-from benchmarks.harness.made_images import as_splits, class_numbers, noise
 from benchmarks.harness.markdown import markdown
 from benchmarks.harness.nets import NETS, Case
-from benchmarks.harness.results import Figures, rate, spread, spread_of
+from benchmarks.harness.results import Figures, rate, ratio_text, spread_of
 from benchmarks.harness.turns import PROJECT, Contestant, Step
-from benchmarks.peers import LEARNING_RATE
-from benchmarks.speed.training import run_config
+from benchmarks.speed.training import project_step, torch_step
 from learning.terminal.command import ScriptParser
 
 BATCH_SIZES = {"resnet20": 128, "resnet50": 32, "alexnet": 128}
-GOALS = {"resnet20": 1.1, "resnet50": 1.0, "alexnet": 0.85}  # of two workers to one process
+GOALS = {"resnet20": 1.1, "resnet50": 1.0, "alexnet": 0.85}  # ratio of two workers to one process
 DDP_GOAL = 1.1  # of two workers to PyTorch's
 TWO, HALF, DDP = f"{PROJECT}, two workers", f"{PROJECT}, one core, half the batch", "torch DDP"
 LOOPBACK = Path("/sys/class/net/lo/statistics/tx_bytes")
-BYTES_STEPS = 5  # over which bytes are counted
-BUCKETS = {f"{size} MiB": size * 2**20 for size in (4, 1, 16)} | {"one tensor": 2**40}  # the first is usual
+BYTES_STEPS = 5  # over which bytes are averaged
+BUCKETS = {f"{size} MiB": size * 2**20 for size in (4, 1, 16)} | {"one tensor": 2**40}  # the default first
 PARTS = ("rates", "scaling", "buckets")
 
 
 def alone(case: Case, cores: int, batch_size: int) -> Step:
-    """Return the step of one process on so many cores, 0 for all."""
+    """Return the step of a single process on one core; `cores` 0 stands for all of them."""
     if cores:
         keep_to(0)
-    splits = as_splits(noise(batch_size, case.side), case.num_classes, case.side)
-    optimizer, sess = project.open_training(run_config(case, "float32"), splits, cores)
-    batch = splits.train.images, splits.train.labels
-    return project.update_step(optimizer, sess, repeat(batch), LEARNING_RATE)
+    return project_step(case._replace(batch_size=batch_size, threads=cores), "float32")
 
 
 def torch_worker(index: int, addresses: list[str], case: Case) -> Step:
     """Return the step of one of two processes with DistributedDataParallel over gloo."""
-    torch, net = libraries.torch(1), case.torch_net()
-    from benchmarks.peers.torch_nets import training_update
-
+    torch = libraries.torch(1)
     torch.distributed.init_process_group("gloo", f"tcp://{addresses[0]}", rank=index, world_size=2)
-    update = training_update(
-        torch.nn.parallel.DistributedDataParallel(net.to(memory_format=torch.channels_last)),
-        "float32",
-        nesterov=case.rule == "nesterov",
-    )
-    size = case.batch_size // 2
-    images, classes = map(torch.from_numpy, (noise(size, case.side), class_numbers(size, case.num_classes)))
 
-    def step() -> int:
-        update(images, classes)
-        return size
+    def wrap(net: Any) -> Any:
+        return torch.nn.parallel.DistributedDataParallel(net.to(memory_format=torch.channels_last))
 
-    return step
+    own = case._replace(batch_size=case.batch_size // 2, threads=1)
+    return torch_step(own, "float32", is_compiled=False, wrap=wrap)
 
 
 def count_bytes(case: Case) -> dict[str, int]:
-    """Return the bytes that a worker sends in a step, and those of the gradients."""
+    """Return the bytes that a worker sends in a step, and the bytes of the gradients."""
     step = together(project_worker, 2, (case,))
     step()
     before = int(LOOPBACK.read_text())
     for _ in range(BYTES_STEPS):
         step()
     sent = (int(LOOPBACK.read_text()) - before) // (2 * BYTES_STEPS)
-    parameters = project.num_parameters(case.network, case.side, case.num_classes, case.options)
-    return {"sent_bytes": sent, "gradient_bytes": 4 * parameters}
+    return {"sent_bytes": sent, "gradient_bytes": 4 * case.size()[1]}
 
 
 def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
-    """Measure net by net."""
+    """Measure each network."""
     quick, parts = arguments.quick, arguments.parts or PARTS
     found: dict[str, Any] = {"cases": []}
     if "scaling" in parts:
@@ -101,14 +85,14 @@ def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
         if "scaling" in parts:
             about["scaling"] = scaling(case._replace(batch_size=case.batch_size // 2), quick=quick)
             yield found
-        if "buckets" in parts and name != "resnet20":  # whose gradients fit into a bucket of any size
+        if "buckets" in parts and name != "resnet20":  # its gradients fit into one bucket of any size
             smaller = case._replace(batch_size=max(case.batch_size // 4, 2))
             about["buckets"], _ = measure_as_asked(of_buckets(smaller, quick=quick), arguments, warm_steps=3)
             yield found
 
 
 def contestants(case: Case, *, quick: bool) -> dict[str, Contestant]:
-    """Return one process and two workers; unless `quick`, half of the work as well, and PyTorch's two processes."""
+    """Return one process and two workers; unless `quick`, also half of the work on one core, and PyTorch."""
     found = {
         PROJECT: Contestant(alone, (case, 0, case.batch_size)),
         TWO: Contestant(together, (project_worker, 2, (case,), not quick)),
@@ -120,7 +104,7 @@ def contestants(case: Case, *, quick: bool) -> dict[str, Contestant]:
 
 
 def of_buckets(case: Case, *, quick: bool) -> dict[str, Contestant]:
-    """Return two workers for each size of buckets."""
+    """Return two workers for each bucket size."""
     return {
         f"{PROJECT}, {name}": Contestant(together, (project_worker, 2, (case, size), not quick))
         for name, size in BUCKETS.items()
@@ -128,38 +112,36 @@ def of_buckets(case: Case, *, quick: bool) -> dict[str, Contestant]:
 
 
 def table(figures: Figures) -> str:
-    """Return the tables of what was measured."""
+    """Return a table for each part that was measured."""
     tables = (rates_table(figures), scaling_table(figures), buckets_table(figures))
     return "\n\n".join(each for each in tables if each)
 
 
 def rates_table(figures: Figures) -> str:
-    """Return the rate of two workers, and its ratios to the others."""
+    """Return the rate of two workers, and its ratios to the other contestants."""
     rows = []
     for case in figures["cases"]:
         if "rates" not in case:
             continue
         rates = case["rates"]
         row = [f"{case['net']}, {case['batch_size']}", rate(spread_of(rates[TWO]))]
-        for other, factor in ((PROJECT, 1), (HALF, 2), (DDP, 1)):
-            pairs = zip(rates[TWO], rates.get(other) or (), strict=False)
-            ratios = [ours / (factor * theirs) for ours, theirs in pairs]
-            row.append(spread(spread_of(ratios)) if ratios else "")
+        if HALF in rates:
+            rates = {**rates, HALF: [2 * value for value in rates[HALF]]}
+        row += [ratio_text(rates, other, TWO) for other in (PROJECT, HALF, DDP)]
         minimum = case.get("gradient_bytes")
         row.append(f"{case['sent_bytes'] / minimum:.2f}" if minimum else "")
         rows.append([*row, f"{GOALS[case['net']]:g}, {DDP_GOAL:g}"])
-    ratios_to = ("to one process", "to twice one core", "to PyTorch's DDP", "bytes to the minimum")
+    ratios_to = ("to one process", "to one core, doubled", "to PyTorch's DDP", "bytes / minimum")
     return markdown(["net, batch", "images/s", *ratios_to, "goals"], rows) if rows else ""
 
 
 def buckets_table(figures: Figures) -> str:
-    """Return the rates of other sizes of buckets over that of the usual one."""
+    """Return the ratio of each bucket size's rate to that of the default size."""
     usual, *others = (f"{PROJECT}, {name}" for name in BUCKETS)
     rows = []
     for case in figures["cases"]:
         if rates := case.get("buckets"):
-            pairs = {name: zip(rates[name], rates[usual], strict=True) for name in others}
-            ratios = (spread(spread_of(one / other for one, other in each)) for each in pairs.values())
+            ratios = (ratio_text(rates, usual, name) for name in others)
             rows.append([case["net"], rate(spread_of(rates[usual])), *ratios])
     header = ("net", *(f"buckets of {name}" if "MiB" in name else name for name in BUCKETS))
     return markdown(header, rows) if rows else ""
@@ -170,12 +152,4 @@ def _add_options(parser: ScriptParser) -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, help="what to measure (default: all)")
 
 
-main = Benchmark(
-    name="workers",
-    text=str(__doc__),
-    steps=steps,
-    table=table,
-    rounds=6,
-    seconds=8.0,
-    add_options=_add_options,
-)
+main = Benchmark("workers", str(__doc__), steps, table, rounds=6, seconds=8.0, add_options=_add_options)

@@ -1,4 +1,4 @@
-"""Declare a benchmark by its steps, its options and its table; the command line and the files are made here."""
+"""Turn a benchmark's steps, options and table into a command that measures, prints and writes its figures."""
 
 import argparse
 import json
@@ -15,21 +15,21 @@ from learning.errors import UsageError
 from learning.terminal.command import ScriptParser
 from models.runtime.cpu import usable_cores
 
-QUICK = {"rounds": 1, "seconds": 0.0, "threads": 0}  # with --quick; the libraries choose their threads
+QUICK = {"rounds": 1, "seconds": 0.0, "threads": 0}  # set by --quick; with 0 threads, each library chooses
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Benchmark:
     """A command of `python -m benchmarks`.
 
-    :ivar name: of the command, and of its files in benchmarks/results/.
-    :ivar text: description, of which --help shows the first line.
-    :ivar steps: yields the figures that are known so far, ready for JSON, after each part of the measurement.
-    :ivar table: Markdown table of such figures, and of those in committed files.
-    :ivar rounds: default of --rounds; None leaves the option out and measures everything once.
-    :ivar seconds: default of --seconds; None leaves the option out if the work itself sets the duration.
-    :ivar has_precision: whether there is --precision.
-    :ivar add_options: adds further options.
+    :ivar name: name of the command, and of its files in benchmarks/results/.
+    :ivar text: description; --help shows its first line.
+    :ivar steps: generator that yields all figures so far, ready for JSON, after each part of the measurement.
+    :ivar table: function that formats these figures, or those of a committed file, as a Markdown table.
+    :ivar rounds: default of --rounds; None for a benchmark that measures everything once and has no such option.
+    :ivar seconds: default of --seconds; None for a benchmark whose work sets the duration.
+    :ivar has_precision: whether the command has --precision.
+    :ivar add_options: function that adds further options to the parser.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Benchmark:
         print(self.table(figures))
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
-        """Return the checked options; --quick sets rounds, seconds and threads, --isa the environment."""
+        """Return the checked options; --quick sets rounds, seconds and threads, and --isa sets the environment."""
         arguments = self._parser().parse_args(words)
         if getattr(arguments, "seconds", 0.0) < 0:
             raise UsageError(f"--seconds is {arguments.seconds:g}; give 0 or more")
@@ -67,33 +67,33 @@ class Benchmark:
     def _parser(self) -> ScriptParser:
         parser = command_parser(self.name, self.text)
         add, cores = parser.add_argument, usable_cores()
-        add("--quick", action="store_true", help="toy sizes and one round: shows that it works, not how fast")
+        add("--quick", action="store_true", help="use toy sizes and one round, only to see that it works")
         if self.rounds is not None:
-            add("--rounds", type=count, default=self.rounds, help=f"turns of each (default: {self.rounds})")
+            add("--rounds", type=count, default=self.rounds, help=f"rounds (default: {self.rounds})")
         if self.seconds is not None:
-            add("--seconds", type=float, default=self.seconds, help=f"of a turn (default: {self.seconds:g})")
-        add("--threads", type=count, default=cores, help=f"of each library (default: {cores})")
-        add("--isa", choices=LIMITS, help="limit the libraries to these instructions (default: no limit)")
+            add("--seconds", type=float, default=self.seconds, help=f"per turn (default: {self.seconds:g})")
+        add("--threads", type=count, default=cores, help=f"threads of each library (default: {cores})")
+        add("--isa", choices=LIMITS, help="limit the libraries to this instruction set (default: no limit)")
         if self.has_precision:
             add(
                 "--precision",
                 choices=("fast", *PRECISIONS, "both"),
                 default="fast",
-                help="fast (the default): float32, and bfloat16 unless the processor emulates it; both: always",
+                help="fast (the default) skips bfloat16 if the processor emulates it; both never skips it",
             )
-        add("--output", type=Path, metavar="FILE", help="where to write the figures, as JSON")
+        add("--output", type=Path, metavar="FILE", help="file for the figures, as JSON")
         if self.add_options is not None:
             self.add_options(parser)
         return parser
 
 
 def command_parser(name: str, text: str) -> ScriptParser:
-    """Return the parser of a command, described by the first line of `text`."""
+    """Return a command's parser; the first line of `text` describes the command."""
     return ScriptParser(prog=f"python -m benchmarks {name}", description=text.splitlines()[0])
 
 
 def add_nets(parser: ScriptParser, names: Sequence[str]) -> None:
-    """Add `nets`, any of these names."""
+    """Add the argument `nets`, any of these names."""
 
     def net(name: str) -> str:
         if name not in names:
@@ -104,7 +104,7 @@ def add_nets(parser: ScriptParser, names: Sequence[str]) -> None:
 
 
 def count(text: str) -> int:
-    """Return the whole number of an option, which is at least 1."""
+    """Parse an option's value, a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"it is {text}; give a whole number of 1 or more")
     return int(text)
@@ -118,13 +118,13 @@ def precisions(arguments: argparse.Namespace) -> tuple[str, ...]:
 
 
 def left_out(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return why --precision fast leaves out bfloat16: where it is emulated a step can take minutes."""
+    """Return what --precision fast leaves out, and why: with emulated bfloat16, a step can take minutes."""
     lack = emulation()
     return {"bfloat16": f"it is emulated: {lack}"} if lack and arguments.precision == "fast" else {}
 
 
 def conditions(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return how the figures are taken: the machine before the work, the options, and what is left out."""
+    """Return the conditions: the machine before the measurement, the options, and what is left out."""
     names = ("quick", "rounds", "seconds", "threads")
     options = {name: getattr(arguments, name) for name in names if name in arguments}
     found = {"environment": environment(arguments.threads), "options": options}
@@ -142,7 +142,7 @@ def measure_as_asked(
     warm_steps: int,
     patience: float = PATIENCE,
 ) -> tuple[Rates, dict[str, str]]:
-    """Measure in the rounds and seconds of the options; with --quick in this process, after one step at most."""
+    """Measure with the options' rounds and seconds; --quick stays in this process, with at most one warm step."""
     return measure(
         contestants,
         rounds=arguments.rounds,

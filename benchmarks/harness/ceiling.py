@@ -1,7 +1,7 @@
-"""Measure what this machine can do at most: a large matrix product, the yardstick of the other figures.
+"""Measure the peak rate of this machine with a large matrix product, as a yardstick for the other figures.
 
-TensorFlow and PyTorch multiply two 2048x2048 matrices in turns. The larger median of the two is the ceiling of a
-precision. It is not a bound, since the speed of the machine drifts.
+TensorFlow and PyTorch take turns at multiplying two 2048x2048 matrices. For each precision, the larger of their two
+medians is the ceiling. It is not a strict bound, because the speed of the machine drifts.
 """
 
 import statistics
@@ -31,7 +31,7 @@ def tensorflow_product(precision: str, threads: int) -> Step:
 
 
 def torch_product(precision: str, threads: int) -> Step:
-    """Return a step that multiplies out of place."""
+    """Return a step that multiplies into a new tensor."""
     torch = libraries.torch(threads)
     matrix = torch.ones(SIDE, SIDE, dtype=getattr(torch, precision))
     return _step(lambda: matrix @ matrix)
@@ -46,7 +46,7 @@ def _step(product: Callable[[], object]) -> Step:
 
 
 def measure_ceilings(threads: int, precisions: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Return the median GFLOP/s: {"float32": {"tensorflow": ..., "torch": ...}, ...}."""
+    """Return median GFLOP/s by precision and library: {"float32": {"tensorflow": ..., "torch": ...}, ...}."""
     found = {}
     for precision in precisions:
         print(f"matrix product, {precision}", flush=True)
@@ -65,8 +65,8 @@ def limits(names: Iterable[str], precision: str, ceilings: Ceilings) -> dict[str
 
     A contestant whose precision has no ceiling is left out.
 
-    :param names: PROJECT, or a library, its precision and more, such as "torch bfloat16 compiled".
-    :param precision: the project's.
+    :param names: PROJECT, or a library with its precision and setting, such as "torch bfloat16 compiled".
+    :param precision: precision of the project.
     """
     best = {which: max(found.values()) for which, found in ceilings.items()}
     used = {name: precision if name == PROJECT else name.split()[1] for name in names}

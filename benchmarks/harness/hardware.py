@@ -1,20 +1,18 @@
-"""Describe the hardware of a measurement: this processor, or the part that --isa leaves, and TensorFlow's kernels.
+"""Describe the hardware of a measurement, including the limit set by --isa, and TensorFlow's kernels.
 
-This module imports none of the libraries: its settings must be in the environment before they are imported.
+This module imports none of the libraries: they read its settings from the environment while they are imported.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from learning.machine.kernels import EIGEN, SWITCH, bfloat16_lack, kernel_variables, kernels_taken
 from models.runtime.cpu import instructions, onednn_limit, processor_name, usable_cores, usable_instructions
 from models.runtime.gpu import gpu_name
 
-# How a processor stands in for an older one: limits of oneDNN in each library, of PyTorch's own kernels and the
-# vector code of torch.compile, of its matrix products, and of the C++ compiler behind torch.compile, for which
-# PyTorch 2.13 reads the last variable and would otherwise use all that the processor has. NumPy, Pillow and the
+# Variables with which a processor stands in for an older one. In this order, they limit oneDNN in each library;
+# PyTorch's own kernels and the vector code of torch.compile; PyTorch's matrix products; and the C++ compiler behind
+# torch.compile, which would otherwise use every instruction of the processor (PyTorch 2.13). NumPy, Pillow and the
 # compiled code of the libraries are not limited.
 LIMITS = {
     "avx2": {
@@ -28,12 +26,12 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 def limit_to(isa: str) -> None:
-    """Limit the libraries in this process and in those started from now on to an instruction set."""
+    """Limit the libraries to an instruction set, in this process and in those that it starts from now on."""
     os.environ.update(LIMITS[isa])
 
 
 def limit() -> str | None:
-    """Return the instruction set of `limit_to`; None without a limit, or where the processor has no more."""
+    """Return the limit set by `limit_to`; None if there is none, or if the processor has nothing newer."""
     for isa, variables in LIMITS.items():
         if variables.items() <= os.environ.items() and instructions() != usable_instructions(os.environ):
             return isa
@@ -41,21 +39,21 @@ def limit() -> str | None:
 
 
 def project_kernels() -> str:
-    """Return what the scripts compute with."""
+    """Return the kernels that the project's scripts use."""
     has = instructions()
     return kernels_taken({**os.environ, **kernel_variables(os.environ, has)}, has)
 
 
 def leaves_onednn_off() -> bool:
-    """Tell whether TensorFlow as installed computes without oneDNN on the processor, within its limit."""
+    """Return whether TensorFlow has oneDNN off by default on this processor, given the limit."""
     return kernels_taken({}, usable_instructions(os.environ)) == EIGEN
 
 
 def peer_environment(*, onednn: bool = False) -> dict[str, str]:
-    """Return the environment of a peer on TensorFlow: as installed, or with oneDNN on.
+    """Return the environment of a peer that runs on TensorFlow, by default or with oneDNN on.
 
-    The user's own switch is the project's and is removed. TensorFlow decides by the real processor, so under a
-    limit its decision on the older processor is set explicitly.
+    The user's own switch concerns the project alone, so it is removed. TensorFlow's default depends on the real
+    processor; under a limit, the switch is set to the default on the older one.
     """
     found = {name: value for name, value in os.environ.items() if name != SWITCH}
     if onednn:
@@ -65,32 +63,15 @@ def peer_environment(*, onednn: bool = False) -> dict[str, str]:
     return found
 
 
-@contextmanager
-def as_peer(*, onednn: bool = False) -> Iterator[None]:
-    """Set the switch of a peer while it imports TensorFlow; afterwards the switch is as before."""
-    before, switch = os.environ.get(SWITCH), peer_environment(onednn=onednn).get(SWITCH)
-    _set_switch(switch)
-    try:
-        yield
-    finally:
-        _set_switch(before)
-
-
-def _set_switch(value: str | None) -> None:
-    os.environ.pop(SWITCH, None)
-    if value is not None:
-        os.environ[SWITCH] = value
-
-
 def emulation() -> str:
-    """Return why bfloat16 is not worth measuring on this processor; "" where it is."""
+    """Return why bfloat16 is not worth measuring on this processor; "" if it is."""
     return bfloat16_lack(os.environ, project_kernels())
 
 
 def facts() -> dict[str, Any]:
-    """Return what the figures say of the GPU, the processor and the kernels, ready for JSON.
+    """Return the GPU, the processor and the kernels, ready for JSON.
 
-    `flags` are those of the processor, `played` is the instruction set that --isa limited the libraries to.
+    `flags` are the processor's instruction sets; `played` is the one that --isa limits the libraries to.
     """
     return {
         "gpu": gpu_name(),

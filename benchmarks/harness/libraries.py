@@ -1,22 +1,25 @@
-"""The peers' libraries, ready to be measured with a number of threads; each is imported when it is asked for."""
+"""Import the peers' libraries on demand, and set their number of threads."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
-from benchmarks.harness.hardware import as_peer
+from benchmarks.harness.hardware import peer_environment
 from learning.machine.kernels import EIGEN, kernels
 from models.runtime.tensorflow_import import importing_tensorflow
 
 
 def tensorflow(threads: int, *, onednn: bool = False) -> Any:
-    """Return TensorFlow as installed, with the kernels that it chooses, or with oneDNN on.
+    """Return TensorFlow with the kernels that it chooses by default, or with oneDNN on.
 
-    :param threads: 0 leaves the number to it; otherwise nothing in the process may have used TensorFlow yet.
-    :param onednn: switches oneDNN on, which has no effect if TensorFlow is imported already.
-    :raises RuntimeError: it computes without oneDNN although that was switched on.
+    :param threads: 0 for TensorFlow's default; other numbers require that this process has not used TensorFlow yet.
+    :param onednn: whether to switch oneDNN on, which has no effect once TensorFlow is imported.
+    :raises RuntimeError: TensorFlow computes without oneDNN although it was switched on.
     """
-    with importing_tensorflow(), as_peer(onednn=onednn):
+    with mock.patch.dict(os.environ, peer_environment(onednn=onednn), clear=True), importing_tensorflow():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
@@ -30,7 +33,7 @@ def tensorflow(threads: int, *, onednn: bool = False) -> Any:
 
 @contextmanager
 def keras_policy(precision: str) -> Iterator[None]:
-    """Set the precision of the Keras layers that are made meanwhile; their variables stay float32."""
+    """Set the precision of Keras layers that are created in this block; their variables stay float32."""
     import keras
 
     before = keras.config.dtype_policy()
@@ -41,8 +44,17 @@ def keras_policy(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
+def onnxruntime_session(path: Path, threads: int) -> Any:
+    """Return an onnxruntime session for a file; 0 threads for its default."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
 def torch(threads: int) -> Any:
-    """Return PyTorch; 0 threads leaves the number to it."""
+    """Return PyTorch; 0 threads for its default."""
     import torch
 
     if threads:

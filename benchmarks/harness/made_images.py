@@ -1,4 +1,4 @@
-"""Make images for a measurement: arrays in memory or on disk."""
+"""Generate images for measurements, in memory or on disk."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import numpy as np
 from datasets.dataset import DataSet
 from datasets.splits import Splits
 
-BLOCK = 256  # images of noise that an array repeats
+BLOCK = 256  # images of noise, repeated to fill a file
 
 
 def noise(num_images: int, side: int, seed: int = 0) -> np.ndarray:
@@ -16,12 +16,12 @@ def noise(num_images: int, side: int, seed: int = 0) -> np.ndarray:
 
 
 def write_blank(path: Path, num_images: int, side: int) -> np.memmap:
-    """Write a .npy file of black images, which take no room on disk: (N, side, side, 3) uint8."""
+    """Write a sparse .npy file of black images, (N, side, side, 3) uint8, and return it."""
     return np.lib.format.open_memmap(path, "w+", np.uint8, (num_images, side, side, 3))
 
 
 def write_noise(path: Path, num_images: int, side: int, seed: int) -> None:
-    """Write a .npy file of noise that repeats `BLOCK` images."""
+    """Write a .npy file that repeats `BLOCK` images of noise."""
     images = write_blank(path, num_images, side)
     block = noise(min(BLOCK, num_images), side, seed)
     for start in range(0, num_images, len(block)):
@@ -31,7 +31,7 @@ def write_noise(path: Path, num_images: int, side: int, seed: int) -> None:
 
 
 def class_numbers(num_images: int, num_classes: int) -> np.ndarray:
-    """Return (N,) int64, the classes in turn."""
+    """Return class numbers (N,), int64, cycling through the classes."""
     return np.arange(num_images) % num_classes
 
 
@@ -46,6 +46,6 @@ def as_splits(images: np.ndarray, num_classes: int, crop_size: int, *, padding: 
 def open_splits(
     path: Path, num_classes: int, crop_size: int, *, padding: int = 0, num_images: int | None = None
 ) -> Splits:
-    """Return the first images of a .npy file, memory-mapped, as a training set; None: all."""
+    """Memory-map the first `num_images` of a .npy file as a training set; None for all."""
     images = np.load(path, mmap_mode="r", allow_pickle=False)[:num_images]
     return as_splits(images, num_classes, crop_size, padding=padding)

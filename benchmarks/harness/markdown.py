@@ -1,4 +1,4 @@
-"""Write into documents: Markdown tables, and parts between two comments."""
+"""Format Markdown tables, and rewrite the parts of documents that stand between two comments."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Measure a network in the project and in its peers, in every precision and in the settings that may be fastest."""
+"""Measure a network in the project and its peers, in every precision, with each setting that may be fastest."""
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping
@@ -8,23 +8,25 @@ from benchmarks.harness import libraries, project
 from benchmarks.harness.benchmark import measure_as_asked, precisions
 from benchmarks.harness.ceiling import Ceilings, limits
 from benchmarks.harness.hardware import leaves_onednn_off
+from benchmarks.harness.made_images import as_splits, noise
 from benchmarks.harness.results import summary
 from benchmarks.harness.turns import PROJECT, Contestant, Step
+from datasets.splits import Splits
 
-# How each contestant makes its step of a case in a precision. The peers take a setting, too: whether PyTorch is
-# compiled, and whether oneDNN is switched on for Keras.
+# The function of each contestant that returns its step, given a case and a precision. Peers take a third argument:
+# whether PyTorch compiles the network, or whether oneDNN is switched on for Keras.
 Steps = Mapping[str, Callable[..., Step]]
 
 
 class Case(NamedTuple):
-    """A network and its images: what all contestants share."""
+    """A network and its images, the same for all contestants."""
 
-    network: str  # in the catalogue
-    side: int  # of the network's input, pixels
+    network: str  # name in the catalogue
+    side: int  # height and width of the input, pixels
     num_classes: int
-    options: Mapping[str, Any]  # of the network; the peers know them by the same names
+    options: Mapping[str, Any]  # of the network, with the same names in the peers
     batch_size: int = 4
-    threads: int = 0  # of each library; 0 leaves the number to it
+    threads: int = 0  # of each library; 0 for its default
 
     @property
     def rule(self) -> str:
@@ -37,9 +39,13 @@ class Case(NamedTuple):
             return self._replace(side=67)
         return self._replace(side=16 if self.network == "resnet20" else 32, options=SMALL)
 
-    def forward_gflop(self) -> float:
-        """Return 10^9 multiplications and additions of the products for one image forward."""
-        return project.forward_gflop(self.network, self.side, self.num_classes, self.options)
+    def splits(self) -> Splits:
+        """Return a training set of one batch of noise."""
+        return as_splits(noise(self.batch_size, self.side), self.num_classes, self.side)
+
+    def size(self) -> tuple[float, int]:
+        """Return the GFLOP of the products for one image forward, and the number of trained parameters."""
+        return project.network_size(self.network, self.side, self.num_classes, self.options)
 
     def torch_net(self) -> Any:
         """Return the network in PyTorch."""
@@ -49,7 +55,7 @@ class Case(NamedTuple):
         return build(self.network, self.side, self.num_classes, **self.options)
 
     def keras_net(self, precision: str) -> Any:
-        """Return the network in Keras, whose TensorFlow must be imported already."""
+        """Return the network in Keras; TensorFlow must have been imported before."""
         from benchmarks.peers.keras_nets import build
 
         with libraries.keras_policy(precision):
@@ -93,10 +99,10 @@ def measure_net(
 def contestants(
     steps: Steps, case: Any, precision: str, fastest: str | None, *, tuned: bool
 ) -> dict[str, Contestant]:
-    """Return the project and its peers in `precision`; in bfloat16 also the fastest peer in float32.
+    """Return the project and its peers in `precision`; for bfloat16 also the fastest peer in float32.
 
-    :param fastest: name of that peer; None where it is not known: then all take part in float32 too.
-    :param tuned: whether PyTorch also takes part compiled, and Keras with oneDNN on where it is off as installed.
+    :param fastest: name of that peer; None if it is unknown, in which case all peers run in float32, too.
+    :param tuned: whether to add PyTorch with a compiled network, and Keras with oneDNN on if it is off by default.
     """
     found = {PROJECT: Contestant(steps[PROJECT], (case, precision))} | _peers(steps, case, precision, tuned)
     if precision == "float32":

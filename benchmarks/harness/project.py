@@ -1,6 +1,6 @@
-"""The project, ready to be measured: all that the benchmarks use of its training, its data and its configuration.
+"""Everything that the benchmarks use of the project's training, data and configuration.
 
-TensorFlow is imported, as the scripts import it, when one of these functions first needs it.
+TensorFlow is imported on first use, in the same way as by the scripts.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from learning.runs.directory import RunDirectory
 
 def graph_mode() -> tuple[Any, Any]:
     """Return TensorFlow and its version 1 interface."""
-    from learning.machine.session import tf, v1  # imported without their messages
+    from learning.machine.session import tf, v1  # this import keeps TensorFlow quiet
 
     return tf, v1
 
@@ -32,16 +32,20 @@ def graph_mode() -> tuple[Any, Any]:
 def open_model(
     options: Mapping[str, Any], crop_size: int, num_classes: int, threads: int, mean: float = 0.0
 ) -> tuple[Any, Any]:
-    """Return a network with its initial weights, and a session on it.
+    """Return a network, with the weights of its package or else its initial weights, and a session for it.
 
-    :param options: of the configuration's model: name, precision, options.
-    :param threads: of the session; 0: one per core.
+    :param options: the `model` part of a configuration: name, precision, options.
+    :param threads: of the session; 0 for one per core.
     """
     from learning.machine.session import open_session
+    from models.weights.load import load_weights
+    from models.weights.packaged import is_packaged
 
     model = _build(options, crop_size, num_classes, mean)
     sess = open_session(model, threads)
     sess.run([variable.initializer for variable in model.variables])
+    if is_packaged(options["name"]):
+        load_weights(sess, model, options["name"])
     return model, sess
 
 
@@ -51,21 +55,23 @@ def _build(options: Mapping[str, Any], crop_size: int, num_classes: int, mean: f
     return build_model(run_config(model=options), (crop_size, crop_size, 3), num_classes, mean)
 
 
-def forward_gflop(name: str, crop_size: int, num_classes: int, options: Mapping[str, Any]) -> float:
-    """Return 10^9 multiplications and additions of the products in a network, for one image forward."""
+def network_size(
+    name: str, crop_size: int, num_classes: int, options: Mapping[str, Any]
+) -> tuple[float, int]:
+    """Return the GFLOP of a network's products for one image forward, and the number of its trained parameters."""
     from models.summary import layer_rows
 
     model = _build({"name": name, "precision": "float32", "options": options}, crop_size, num_classes)
-    return 2 * sum(row.multiply_adds for row in layer_rows(model)) / 1e9
+    return 2 * sum(row.multiply_adds for row in layer_rows(model)) / 1e9, int(model.num_parameters)
 
 
 def run_config(**options: Mapping[str, Any]) -> RunConfig:
-    """Return the configuration with these groups of options."""
+    """Return a configuration with these groups of options."""
     return RunConfig.from_dict({name: dict(values) for name, values in options.items()})
 
 
 def recipe_config(words: Sequence[str]) -> RunConfig:
-    """Return the configuration of a command line of train.py."""
+    """Return the configuration that train.py makes of a command line."""
     return parse_train(list(words)).config
 
 
@@ -75,24 +81,24 @@ def recipe_names() -> list[str]:
 
 
 def flat_options(config: RunConfig) -> dict[str, Any]:
-    """Return the options by their dotted names, without the paths."""
+    """Return the options by their dotted names, except for the paths."""
     return {name: value for name, value in flatten(config.as_dict()).items() if name not in PLACES}
 
 
 def open_run(path: Path) -> RunDirectory:
-    """Return a run. CheckpointError if there is none."""
+    """Return a run. Raises CheckpointError if there is none."""
     return RunDirectory(path)
 
 
 def require_finished(run: RunDirectory) -> None:
-    """Raise CheckpointError for a run that is not finished."""
+    """Raise CheckpointError if a run is not finished."""
     from learning.publish import finished_state
 
     finished_state(run)
 
 
 def open_training(config: RunConfig, splits: Splits, threads: int) -> tuple[Any, Any]:
-    """Return the optimizer of a configuration, and a session on its network."""
+    """Return the optimizer of a configuration, and a session for its network."""
     from learning.fit import build_training
     from learning.machine.session import open_session
 
@@ -110,10 +116,10 @@ def worker_step(
     bucket_bytes: int | None = None,
     traces: list[Any] | None = None,
 ) -> Step:
-    """Return the step of one of several workers, which computes its share of all images in the training set.
+    """Return the step of one of several workers: an update from its share of the training set, which is one batch.
 
-    :param bucket_bytes: of gradients that travel together; None: as usual.
-    :param traces: every step is traced, and its StepStats are appended.
+    :param bucket_bytes: size of a bucket of gradients; None for the default.
+    :param traces: list to which each step appends its StepStats; None to trace nothing.
     """
     from learning.fit import build_training
 
@@ -137,10 +143,10 @@ def worker_step(
 def sums_step(
     index: int, addresses: Sequence[str], sizes: Sequence[Sequence[int]], seconds: list[list[float]]
 ) -> Step:
-    """Return the step of one of several workers that sum groups of tensors, and compute nothing else.
+    """Return the step of one of several workers that do nothing but sum groups of tensors.
 
-    :param sizes: bytes of the tensors of each group.
-    :param seconds: every step appends how long each group took.
+    :param sizes: bytes of each tensor, group by group.
+    :param seconds: list to which each step appends the duration of each group.
     """
     tf, _ = graph_mode()
     workers = _workers(addresses, index, {})
@@ -167,16 +173,10 @@ def _workers(addresses: Sequence[str], index: int, options: Mapping[str, Any]) -
     return Workers(Cluster(addresses=tuple(addresses), index=index), 1, **options)
 
 
-def num_parameters(name: str, crop_size: int, num_classes: int, options: Mapping[str, Any]) -> int:
-    """Return the number of trained parameters of a network."""
-    model = _build({"name": name, "precision": "float32", "options": options}, crop_size, num_classes)
-    return int(model.num_parameters)
-
-
 def update_step(optimizer: Any, sess: Any, batches: Iterator[Any], learning_rate: float) -> Step:
-    """Return the step of learning/training/loop.py; the variables get their initial values here.
+    """Initialise the variables, and return a step that makes an update as learning/training/loop.py does.
 
-    :param batches: images, labels and perhaps more of each update.
+    :param batches: images, labels and perhaps more for each update.
     """
     model = optimizer.model
     sess.run(optimizer.initialize)
@@ -192,7 +192,7 @@ def update_step(optimizer: Any, sess: Any, batches: Iterator[Any], learning_rate
 
 
 def sized_data(config: RunConfig) -> tuple[RunConfig, Splits]:
-    """Return the images of a configuration, decoded, and it with the numbers that follow from the set's size."""
+    """Decode a configuration's images; return it, completed with what depends on their number, and the images."""
     from learning.runs.data import open_data
     from learning.transfer.set_size import with_set_size
 
@@ -201,9 +201,9 @@ def sized_data(config: RunConfig) -> tuple[RunConfig, Splits]:
 
 
 def fine_tuned(config: RunConfig, splits: Splits, run_dir: Path) -> tuple[Any, Any, float]:
-    """Train from published weights as train.py does; return the network, its session, and the seconds it took.
+    """Train from published weights as train.py does; return the network, its session, and the duration in seconds.
 
-    :param config: with numbers as `sized_data` returns it.
+    :param config: as returned by `sized_data`.
     """
     graph_mode()
     from learning.transfer.initial_weights import InitialWeights, start_from
@@ -218,9 +218,9 @@ def fine_tuned(config: RunConfig, splits: Splits, run_dir: Path) -> tuple[Any, A
 
 
 def load_run(path: Path, threads: int | None = None) -> tuple[RunConfig, Any, Any]:
-    """Return the configuration of a run, or of a packaged network, its network and a session on it.
+    """Return the configuration, the network and a session of a run or of a packaged network.
 
-    :param threads: of the session, 0: one per core; None: as the run was trained.
+    :param threads: of the session; 0 for one per core, None for the run's own number.
     """
     graph_mode()
     from learning.inference.trained import load_run as load
@@ -236,11 +236,11 @@ def load_run(path: Path, threads: int | None = None) -> tuple[RunConfig, Any, An
 
 
 def test_set(config: RunConfig, path: Path, class_names: Sequence[str], cache_dir: Path) -> DataSet:
-    """Return labelled images, decoded and cropped as those of a configuration."""
+    """Return labelled images, decoded and cropped as a configuration says."""
     data = dataclasses.replace(config.data, cache_dir=str(cache_dir))
     return labelled_set(path, tuple(class_names), data).dataset
 
 
 def accuracy(pred: np.ndarray, dataset: DataSet) -> float:
-    """Return the share of images whose largest prediction (N, K) is their class."""
+    """Return the share of images for which the largest prediction (N, K) is that of their class."""
     return float(np.mean(pred.argmax(axis=1) == dataset.labels.argmax(axis=1)))

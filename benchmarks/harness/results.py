@@ -14,7 +14,7 @@ from benchmarks.harness import hardware
 from benchmarks.harness.markdown import ROOT
 from benchmarks.harness.turns import PROJECT, Rates
 
-Figures = Mapping[str, Any]  # what a file in benchmarks/results/ holds, or a part of it
+Figures = Mapping[str, Any]  # the content of a file in benchmarks/results/, or part of it
 
 PACKAGES = ("tensorflow", "keras", "torch", "onnxruntime", "numpy", "scikit-image", "pillow")
 
@@ -36,7 +36,7 @@ def environment(threads: int) -> dict[str, Any]:
 
 
 def _revision() -> str | None:
-    """Return the measured commit, with a + if files differ from it; None outside of a clone."""
+    """Return the current commit, with a + if files have changed since; None outside a clone."""
     try:
         return _git("rev-parse", "--short", "HEAD") + "+" * bool(_git("status", "--porcelain", "-uno"))
     except (OSError, subprocess.CalledProcessError):
@@ -54,9 +54,14 @@ def spread_of(values: Iterable[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def ratios(rates: Rates, other: str) -> list[float]:
-    """Return the project's rate over that of another contestant, round by round."""
-    return [ours / theirs for ours, theirs in zip(rates[PROJECT], rates[other], strict=True)]
+def ratios(rates: Rates, other: str, one: str = PROJECT) -> list[float]:
+    """Return the rate of one contestant over that of another, round by round."""
+    return [ours / theirs for ours, theirs in zip(rates[one], rates[other], strict=True)]
+
+
+def ratio_text(rates: Rates, other: str, one: str = PROJECT) -> str:
+    """Format the spread of these ratios; "" if one of the two contestants was not measured."""
+    return spread(spread_of(ratios(rates, other, one))) if {one, other} <= rates.keys() else ""
 
 
 def fastest(rates: Rates) -> str | None:
@@ -70,12 +75,12 @@ def summary(
     gflop: float | None = None,
     ceilings: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """Return what the rates say, ready for JSON.
+    """Summarise rates, ready for JSON.
 
-    :param rates: images/s of every contestant in every round.
-    :param failures: why contestants were left out.
+    :param rates: images/s of each contestant, round by round.
+    :param failures: reasons why contestants were left out.
     :param gflop: cost of one image, in 10^9 multiplications and additions.
-    :param ceilings: the largest possible GFLOP/s by contestant, where known, of which each gets its share.
+    :param ceilings: peak GFLOP/s of each contestant, where known; the summary states the share that it reaches.
     """
     peer = fastest({name: values for name, values in rates.items() if name != PROJECT})
     found: dict[str, Any] = {
@@ -96,11 +101,11 @@ def summary(
 
 
 def spread(values: Mapping[str, float]) -> str:
-    """Return 1.31 (1.25 to 1.40)."""
+    """Format the median and the extremes, such as 1.31 (1.25 to 1.40)."""
     return f"{values['median']:.2f} ({values['min']:.2f} to {values['max']:.2f})"
 
 
 def rate(values: Mapping[str, float]) -> str:
-    """Return the median with three significant digits, or without decimals from 100 on."""
+    """Format the median with three significant digits, or without decimals from 100 on."""
     median = values["median"]
     return f"{median:,.0f}" if median >= 100 else f"{median:.3g}"

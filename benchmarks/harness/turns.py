@@ -1,9 +1,9 @@
-"""Let contestants take turns on one machine, each in a process of its own.
+"""Let contestants take turns on one machine, each in its own process.
 
-A contestant is a function of this package that builds what it needs and returns a step: a function that does a
-piece of work and returns the number of images. While one contestant works, the others sleep. In every round each of
-them works once, for the same time and for at least one step, in an order that gives all of them the same mean
-position over two rounds. Rates of different runs cannot be compared; ratios within a round can.
+A contestant is a function that builds what it needs and returns a step: a function that does a piece of work and
+returns the number of images. While one contestant works, the others sleep. In every round, each of them works once,
+for the same time but for at least one step. The order of the rounds gives all of them the same mean position. Rates
+from different runs cannot be compared; ratios within a round can.
 """
 
 import multiprocessing
@@ -15,8 +15,8 @@ from concurrent import futures
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
-PAUSE = 0.5  # seconds between two turns, in which threads go to sleep
-PATIENCE = 600.0  # seconds that a contestant may take to build and warm up, or for a turn beyond its time
+PAUSE = 0.5  # seconds between two turns, so that idle threads go to sleep
+PATIENCE = 600.0  # seconds allowed for building and warming up, and for the excess of a turn
 PROJECT = "project"
 
 Name = TypeVar("Name", str, int)
@@ -25,7 +25,7 @@ Rates = dict[str, list[float]]
 
 
 class Contestant(NamedTuple):
-    """`build(*arguments)` returns the step; it is called in the contestant's process and must be picklable."""
+    """A picklable function, called in the contestant's process: `build(*arguments)` returns the step."""
 
     build: Callable[..., Step]
     arguments: tuple[Any, ...] = ()
@@ -40,22 +40,22 @@ def measure(
     in_processes: bool = True,
     patience: float = PATIENCE,
 ) -> tuple[Rates, dict[str, str]]:
-    """Return the images per second of every contestant in every round, and why contestants were left out.
+    """Return each contestant's images per second, round by round, and why contestants were left out.
 
-    A peer that fails, in whatever round, is left out. An exception of the project itself is raised.
+    A peer that fails in any round is left out. An exception in the project is raised.
 
     :param rounds: number of turns of each contestant.
-    :param seconds: length of a turn; a step that has begun is finished.
+    :param seconds: length of a turn; its last step is always finished.
     :param warm_steps: steps of each contestant before the first round.
-    :param in_processes: False runs all contestants in this process, which shows that they work but not how fast.
-    :param patience: seconds after which a contestant in a process of its own has failed.
+    :param in_processes: False runs all contestants in this process, which shows that they work, not how fast.
+    :param patience: seconds after which a contestant in its own process counts as failed.
     """
     workers: dict[str, _Process] = {}
     rates: Rates = {}
     failures: dict[str, str] = {}
 
     def call(name: str, timeout: float, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Return what the function does in the contestant's process; None if it fails."""
+        """Call the function in the contestant's process and return its result; None if it fails."""
         try:
             if name not in workers:
                 return function(name, *arguments)
@@ -87,21 +87,21 @@ def measure(
 
 
 def failure(name: str, error: Exception) -> str:
-    """Return in one line why a peer is left out; raise the exception if it is the project's."""
+    """Return in one line why a peer failed; re-raise an exception of the project."""
     if name.startswith(PROJECT):
         raise error
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def in_turns(names: list[Name], number: int) -> list[Name]:
-    """Return the names in the order of round `number`: every second round is the one before it backwards."""
+    """Return the names in the order of round `number`; every second round reverses the one before it."""
     first = number // 2 % len(names)
     turned = names[first:] + names[:first]
     return turned[::-1] if number % 2 else turned
 
 
 class _Process:
-    """A process that calls functions for this one; exceptions are raised here."""
+    """A process that runs functions for this one; their exceptions are raised here."""
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -121,7 +121,7 @@ class _Process:
 
 def _prepare_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Or Keras would take all memory of a GPU from the others.
+    # Otherwise Keras would take all memory of a GPU.
     os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
 
 
@@ -144,7 +144,7 @@ def _rate(name: str, seconds: float) -> float:
 def take_turn(
     step: Step, seconds: float, clock: Callable[[], float] = time.perf_counter
 ) -> tuple[int, float]:
-    """Repeat the step for so many seconds, at least once; return the number of images and the seconds taken."""
+    """Repeat the step for `seconds`, at least once; return the number of images and the actual seconds."""
     start = clock()
     images, elapsed = step(), clock() - start
     while elapsed < seconds:

@@ -1,7 +1,7 @@
-"""Make the first training step on scikit-learn's digits as a Keras user writes it: the peer of the start.
+"""Make the first training step on scikit-learn's digits as a Keras user writes it, for the benchmark `start`.
 
-The network is models/smallnet.py; the images, the batch size and the update rule are those of configs/digits.yaml.
-Nothing of the project is imported, since that would count as Keras' time.
+The network is that of models/smallnet.py; images, batch size and update rule are those of configs/digits.yaml.
+Nothing of the project is imported, because that would count as Keras' time.
 """
 
 import sys
@@ -12,7 +12,7 @@ BATCH_SIZE, SIZE, CROP_SIZE, NUM_CLASSES, WIDTH = 64, 32, 28, 10, 32
 
 
 def build_model(mean: float) -> Any:
-    """Return the compiled network, which cuts windows out of (N, 32, 32, 1) in [0, 1] and subtracts the mean."""
+    """Return the compiled network; it crops images (N, 32, 32, 1) in [0, 1] and subtracts the mean."""
     import keras
     from keras import layers
 
@@ -34,7 +34,7 @@ def build_model(mean: float) -> Any:
 
 
 def main(threads: int) -> None:
-    """Load the images, build the network, take a step, and print `MARK`; 0 threads leaves the number to Keras."""
+    """Load the images, build the network, make a step, and print `MARK`; 0 threads for Keras' default."""
     import keras
     import numpy as np
     import tensorflow as tf

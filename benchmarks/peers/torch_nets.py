@@ -15,9 +15,9 @@ from benchmarks.peers import LEARNING_RATE, MEAN, MOMENTUM, WEIGHT_DECAY
 
 
 class Block(nn.Module):
-    """Convolutions conv1, conv2, ... with their norms bn1, bn2, ... and a shortcut, `downsample`.
+    """Convolutions conv1, conv2, ... with norms bn1, bn2, ... and a shortcut, `downsample`.
 
-    :param layers: side of the filters, channels and stride of each convolution.
+    :param layers: filter side, channels and stride of each convolution.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Block(nn.Module):
 
 
 class PaddedShortcut(nn.Module):
-    """Option A of the paper: every second pixel, and channels of zeros on both sides."""
+    """Option A of the paper: every second pixel, between channels of zeros."""
 
     def __init__(self, missing: int, stride: int) -> None:
         super().__init__()
@@ -52,31 +52,31 @@ class PaddedShortcut(nn.Module):
 
 
 def projection(channels: int, width: int, stride: int) -> nn.Module:
-    """Return a 1x1 convolution with batch norm where the shape changes, and nothing elsewhere."""
+    """Return a 1x1 convolution with batch norm if the shape changes, or else the identity."""
     if stride == 1 and channels == width:
         return nn.Identity()
     return nn.Sequential(nn.Conv2d(channels, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width))
 
 
 def basic_block(channels: int, width: int, stride: int) -> Block:
-    """Return two 3x3 convolutions with a projection."""
+    """Return a block of two 3x3 convolutions with a projection."""
     return Block(channels, ((3, width, stride), (3, width, 1)), projection(channels, width, stride))
 
 
 def padded_block(channels: int, width: int, stride: int) -> Block:
-    """Return two 3x3 convolutions with option A."""
+    """Return a block of two 3x3 convolutions with option A."""
     shortcut = nn.Identity() if channels == width else PaddedShortcut(width - channels, stride)
     return Block(channels, ((3, width, stride), (3, width, 1)), shortcut)
 
 
 def bottleneck(channels: int, width: int, stride: int) -> Block:
-    """Return 1x1, 3x3, 1x1 with the stride on the 3x3, as in torchvision's weights."""
+    """Return a block of 1x1, 3x3 and 1x1 convolutions, the 3x3 with the stride, as in torchvision's weights."""
     layers = ((1, width, 1), (3, width, stride), (1, 4 * width, 1))
     return Block(channels, layers, projection(channels, 4 * width, stride))
 
 
 def post_bottleneck(channels: int, width: int, stride: int) -> Block:
-    """Return the ResNet post's block: stride on the first 1x1, biases, a bare convolution as projection."""
+    """Return the ResNet post's block: stride in the first 1x1, biases, a projection without batch norm."""
     shortcut: nn.Module = nn.Identity()
     if channels != 4 * width:
         shortcut = nn.Sequential(nn.Conv2d(channels, 4 * width, 1, stride=stride))
@@ -85,7 +85,7 @@ def post_bottleneck(channels: int, width: int, stride: int) -> Block:
 
 
 class ResNet(nn.Module):
-    """A stem, stages of blocks, the mean over the pixels and a linear layer; without `pool` CIFAR's stem."""
+    """A stem, stages of blocks, global average pooling and a linear layer; without `pool`, the stem for CIFAR."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class ResNet(nn.Module):
 
 
 class AlexNet(nn.Module):
-    """AlexNet in one tower. PyTorch divides alpha of the normalisation by the 5 channels, the paper does not."""
+    """AlexNet with one tower. PyTorch divides the normalisation's alpha by its 5 channels; the paper does not."""
 
     def __init__(
         self, num_classes: int, flat: int, dropout_prob: float = 0.0, local_response_norm: bool = False
@@ -161,7 +161,7 @@ RESNETS: dict[str, Callable[..., ResNet]] = {
 def build(name: str, side: int, num_classes: int, **options: Any) -> nn.Module:
     """Return a network of the project's catalogue, for images of `side` pixels.
 
-    :param options: of the network, with the project's names.
+    :param options: options of the network, with the project's names.
     """
     if name != "alexnet":
         return RESNETS[name](num_classes=num_classes, **options)
@@ -174,10 +174,10 @@ def build(name: str, side: int, num_classes: int, **options: Any) -> nn.Module:
 def training_update(
     net: Any, precision: str, *, nesterov: bool = False, is_compiled: bool = False
 ) -> Callable[[Tensor, Tensor], None]:
-    """Return the update of PyTorch's documentation: channels_last, autocast in bfloat16, fused momentum.
+    """Return the update in PyTorch's documentation: channels_last, autocast for bfloat16, fused momentum.
 
-    It computes on the GPU if there is one. The update takes images (N, H, W, 3) of bytes and class numbers (N,),
-    both in the host's memory.
+    It runs on the GPU if there is one. It takes images (N, H, W, 3) of bytes and class numbers (N,) in the host's
+    memory.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     net = net.to(device, memory_format=torch.channels_last)
@@ -191,7 +191,7 @@ def training_update(
     )
 
     def loss_of(images: Tensor, classes: Tensor) -> Tensor:
-        x = images.permute(0, 3, 1, 2).float() / 255 - MEAN  # (N, 3, H, W), in memory channels_last
+        x = images.permute(0, 3, 1, 2).float() / 255 - MEAN  # (N, 3, H, W), channels_last in memory
         with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
             logits = net(x)
         return F.cross_entropy(logits.float(), classes)

@@ -1,4 +1,4 @@
-"""Cut random windows of images as PyTorch users do: one by one for a `DataLoader`, or a whole batch at once."""
+"""Cut random windows out of images as PyTorch users do: singly for a `DataLoader`, or a whole batch at once."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +10,9 @@ import numpy as np
 class Windows:
     """Random windows, half of them mirrored: item i is a (crop_size, crop_size, C) uint8 tensor and a class number.
 
-    A batch of them, (B, h, w, C), becomes channels_last by `permute(0, 3, 1, 2)`, a view, and is never copied.
+    `permute(0, 3, 1, 2)` makes a batch (B, h, w, C) channels_last; this is a view, so nothing is copied.
 
-    :param images: (N, H, W, C) uint8, in memory or mapped; writable, since PyTorch warns of other arrays.
+    :param images: (N, H, W, C) uint8, in memory or memory-mapped; writable, because PyTorch warns of other arrays.
     :param classes: (N,) int64.
     :param crop_size: side of the windows, pixels.
     """
@@ -37,11 +37,11 @@ class Windows:
 def window_batches(
     images: np.ndarray, classes: np.ndarray, crop_size: int, batch_size: int
 ) -> Iterator[tuple[Any, Any]]:
-    """Yield batches (B, crop_size, crop_size, C) and (B,) without end, each by one indexing of all its windows.
+    """Yield batches (B, crop_size, crop_size, C) and (B,) without end, each cut by a single indexing operation.
 
-    An epoch leaves out its last partial batch.
+    Each epoch drops its last partial batch.
 
-    :param images: (N, H, W, C) uint8, padded already if windows may reach into a frame.
+    :param images: (N, H, W, C) uint8, padded beforehand if windows may overlap the edges.
     """
     import torch
 
@@ -56,7 +56,7 @@ def window_batches(
 
 
 def ahead(batches: Iterator[Any]) -> Iterator[Any]:
-    """Yield the same batches; the next one is made on a thread while one is used."""
+    """Yield the same batches; a thread makes the next one while the current one is used."""
     with ThreadPoolExecutor(1) as cutter:
         following = cutter.submit(next, batches)
         while True:

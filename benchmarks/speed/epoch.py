@@ -1,11 +1,12 @@
-"""What does the loop around the updates cost, and how fast is an epoch beside PyTorch?
+"""How much time does the loop around the updates take, and how fast is an epoch compared with PyTorch?
 
-The project trains one epoch as train.py does, but without validation: initial values, batches cut ahead from a
-memory map, updates, history, checkpoint, learning curves. The bare step makes the same updates from one batch in
-memory. PyTorch makes its updates from batches of random windows, cut between the updates and once more ahead on a
-thread: which is faster depends on the cores. AlexNet trains on 10,000 images of 256x256 as in its recipe for
-Asirra, ResNet-20 with the paper's widths on 45,000 images of 32x32; all images are made. The precision is bfloat16,
-where updates are fastest and everything else weighs most, or float32 where the processor emulates bfloat16.
+The project trains one epoch as train.py does, but without validation: initial values, batches that are cut ahead
+from a memory map, updates, history, checkpoint, learning curves. The bare step makes the same updates from a single
+batch in memory. PyTorch makes its updates from batches of random windows. It is measured twice, with the windows
+cut between the updates and ahead on a thread, because the number of cores decides which is faster. AlexNet trains
+on 10,000 images of 256x256 as in its recipe for Asirra, ResNet-20 with the paper's widths on 45,000 images of
+32x32. All images are generated. The precision is bfloat16, in which updates are fastest and everything else matters
+most, or float32 where the processor emulates bfloat16.
 """
 
 import argparse
@@ -23,27 +24,27 @@ from benchmarks.harness.comparison import to_library
 from benchmarks.harness.made_images import class_numbers, open_splits, write_noise
 from benchmarks.harness.markdown import markdown
 from benchmarks.harness.nets import NETS, Case
-from benchmarks.harness.results import Figures, rate, ratios, spread, spread_of, summary
+from benchmarks.harness.results import Figures, rate, ratio_text, summary
 from benchmarks.harness.turns import PROJECT, Contestant, Step
 from benchmarks.peers.windows import ahead, window_batches
 
 GOAL = 0.97  # of the bare step's rate
 BARE = "bare step"
 WARM_STEPS = 3
-PATIENCE = 3600.0  # seconds for an epoch, which takes AlexNet nearly 20 minutes at 10 images/s
+PATIENCE = 3600.0  # seconds for an epoch; AlexNet at 10 images/s needs nearly 20 minutes
 
 
 class Epoch(NamedTuple):
-    """A recipe, and the images that take the place of its own."""
+    """A recipe, and the generated images that replace its own."""
 
     recipe: str
-    case: Case  # as PyTorch trains it
+    case: Case  # for PyTorch
     num_images: int
     image_size: int
-    train_options: tuple[str, ...] = ()  # of train.py, which win over the recipe's
+    train_options: tuple[str, ...] = ()  # of train.py; they override the recipe's
 
     def config(self, precision: str) -> Any:
-        """Return the recipe's configuration of one epoch on the made images."""
+        """Return the recipe's configuration for one epoch on the generated images."""
         options = {
             "--data.image_size": self.image_size,
             "--data.crop_size": self.case.side,
@@ -66,7 +67,7 @@ QUICK_EPOCHS = (Epoch("resnet20-cifar10-fast", NETS["resnet20"].quick()._replace
 
 
 def open_training(epoch: Epoch, precision: str, path: Path) -> tuple[Any, Any, Step]:
-    """Return the optimizer, a session, and a warm step on a batch that never changes."""
+    """Return the optimizer, a session, and a warmed-up step on a constant batch."""
     config, case = epoch.config(precision), epoch.case
     splits = open_splits(path, case.num_classes, case.side, padding=config.data.padding)
     optimizer, sess = project.open_training(config, splits, case.threads)
@@ -78,12 +79,12 @@ def open_training(epoch: Epoch, precision: str, path: Path) -> tuple[Any, Any, S
 
 
 def bare_step(epoch: Epoch, precision: str, path: Path) -> Step:
-    """Return the update alone."""
+    """Return a step that only makes the update."""
     return open_training(epoch, precision, path)[2]
 
 
 def whole_epoch(epoch: Epoch, precision: str, path: Path) -> Step:
-    """Return one epoch by `Optimizer.train`."""
+    """Return a step that trains one epoch with `Optimizer.train`."""
     optimizer, sess, _ = open_training(epoch, precision, path)
 
     def step() -> int:
@@ -95,15 +96,15 @@ def whole_epoch(epoch: Epoch, precision: str, path: Path) -> Step:
 
 
 def torch_step(epoch: Epoch, precision: str, path: Path, is_ahead: bool) -> Step:
-    """Return an update of PyTorch with its batch.
+    """Return a step that cuts a batch and makes an update in PyTorch.
 
-    :param is_ahead: whether the next batch is cut during an update.
+    :param is_ahead: whether the next batch is cut on a thread during the update.
     """
     case, net = epoch.case, epoch.case.torch_net()
     from benchmarks.peers.torch_nets import training_update
 
     frame = epoch.config(precision).data.padding
-    images = np.load(path, mmap_mode="c", allow_pickle=False)  # writable, as PyTorch asks; the file stays
+    images = np.load(path, mmap_mode="c", allow_pickle=False)  # writable for PyTorch; the file stays as it is
     if frame:
         images = np.pad(images, ((0, 0), (frame, frame), (frame, frame), (0, 0)), constant_values=128)
     classes = class_numbers(len(images), case.num_classes)
@@ -149,22 +150,20 @@ def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
 
 
 def table(figures: Figures) -> str:
-    """Return images/s of the epochs, and their ratios to the bare step and to PyTorch.
+    """Return images/s of each epoch, and its ratios to the bare step and to PyTorch.
 
-    epoch-cifar10.json is from an earlier command: whole updates of one recipe on its own images beside those of
-    PyTorch, without the bare step.
+    An earlier command wrote epoch-cifar10.json, which compares whole updates of one recipe on its own images with
+    PyTorch's and has no bare step.
     """
     recipes = figures.get("recipes") or {f"{figures['recipe']}, on CIFAR-10": figures}
     rows = []
     for recipe, found in recipes.items():
         name = f"{recipe}, float32" if found.get("precision") == "float32" else recipe
         rates = found["rates"]
-        bare = spread(spread_of(ratios(rates, BARE))) if BARE in rates else ""
+        bare = ratio_text(rates, BARE)
         goal = f"{GOAL}" if bare else ""
         rows.append([name, rate(found["images_per_second"][PROJECT]), bare, goal, to_library(found, "torch")])
     return markdown(["recipe", "epoch, images/s", "to the bare step", "goal", "to PyTorch"], rows)
 
 
-main = Benchmark(
-    name="epoch", text=__doc__, steps=steps, table=table, rounds=3, seconds=60.0, has_precision=True
-)
+main = Benchmark("epoch", __doc__, steps, table, rounds=3, seconds=60.0, has_precision=True)

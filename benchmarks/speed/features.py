@@ -1,8 +1,8 @@
-"""How fast are the features of EfficientNet-Lite0 beside PyTorch and onnxruntime, with the same published weights?
+"""How fast does EfficientNet-Lite0 compute features, compared with PyTorch and onnxruntime on the same weights?
 
-All take made images of bytes in memory and normalise them; the project by `ConvNet.compute` on a `DataSet`,
-PyTorch channels_last, as written and compiled, onnxruntime on PyTorch's export with all optimisations of the graph.
-The features must agree. --isa does not limit onnxruntime, which has no such setting.
+All contestants read generated images of bytes from memory and normalise them. The project runs `ConvNet.compute` on
+a `DataSet`, PyTorch its channels_last layout with and without compilation, and onnxruntime PyTorch's export with
+all graph optimisations. The features must agree. --isa does not limit onnxruntime, which has no such setting.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,35 +23,38 @@ from benchmarks.harness.results import Figures, rate, summary
 from benchmarks.harness.turns import PROJECT, Contestant, Step
 from datasets.dataset import DataSet
 
-GOAL = 1.0  # of the ratio to the faster peer
-TOLERANCE = 1e-3  # of a feature, from 0 to 6
+GOAL = 1.0  # ratio to the faster peer
+TOLERANCE = 1e-3  # of a feature, from 0 to 6, and of a probability
 NETWORK = "efficientnet-lite0"
 Compute = Callable[[np.ndarray], np.ndarray]  # images (N, H, W, 3) uint8 -> features (N, 1280)
 
 
 class Work(NamedTuple):
-    """What all contestants share."""
+    """The network and its images, the same for all contestants."""
 
+    network: str = NETWORK
     num_images: int = 1000
-    side: int = 224  # pixels
+    image_side: int = 224  # pixels
+    side: int = 224  # of the crop
     batch_size: int = 32
-    threads: int = 0  # of each library; 0 leaves the number to it
+    threads: int = 0  # of each library; 0 for its default
 
     def images(self) -> np.ndarray:
-        """Return (N, side, side, 3) uint8."""
-        return noise(self.num_images, self.side)
+        """Return (N, image_side, image_side, 3) uint8."""
+        return noise(self.num_images, self.image_side)
+
+    def open_network(self) -> tuple[Any, Any]:
+        """Return the project's network with 1,000 classes, and a session for it."""
+        options = {"name": self.network, "precision": "float32", "options": {}}
+        return project.open_model(options, self.side, 1000, self.threads)
 
 
-QUICK = Work(num_images=3, side=32, batch_size=2)
+QUICK = Work(num_images=3, image_side=32, side=32, batch_size=2)
 
 
 def by_project(work: Work) -> Compute:
-    """Compute by `ConvNet.compute`, which folds the batch norms."""
-    options = {"name": NETWORK, "precision": "float32", "options": {}}
-    model, sess = project.open_model(options, work.side, 1000, work.threads)
-    from models.weights.load import load_weights  # after TensorFlow was imported without its messages
-
-    load_weights(sess, model, NETWORK)
+    """Compute with `ConvNet.compute`, which folds the batch norms."""
+    model, sess = work.open_network()
 
     def compute(images: np.ndarray) -> np.ndarray:
         dataset = DataSet(images, crop_size=work.side)
@@ -75,17 +78,12 @@ def by_torch(work: Work, is_compiled: bool) -> Compute:
 
 
 def by_onnxruntime(work: Work) -> Compute:
-    """Compute by onnxruntime."""
+    """Compute in onnxruntime."""
     torch = libraries.torch(work.threads)
-    import onnxruntime
-
     from benchmarks.peers.torch_efficientnet import Features, pretrained
 
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.intra_op_num_threads = work.threads
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter: about its age, and sizes that become constants
+        warnings.simplefilter("ignore")  # the exporter warns of its age, and of sizes that become constants
         path = Path(folder) / "features.onnx"
         torch.onnx.export(
             Features(pretrained()),
@@ -95,14 +93,14 @@ def by_onnxruntime(work: Work) -> Compute:
             input_names=["images"],
             dynamic_axes={"images": {0: "N"}},
         )
-        sess = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        sess = libraries.onnxruntime_session(path, work.threads)
     return lambda images: in_batches(
-        lambda batch: sess.run(None, {"images": batch})[0], images, work.batch_size
+        lambda part: sess.run(None, {"images": part})[0], images, work.batch_size
     )
 
 
 def in_batches(compute: Compute, images: np.ndarray, batch_size: int) -> np.ndarray:
-    """Return the features of images, computed batch by batch."""
+    """Compute the features of images batch by batch."""
     starts = range(0, len(images), batch_size)
     return np.concatenate([compute(images[start : start + batch_size]) for start in starts])
 
@@ -116,40 +114,42 @@ WAYS: Mapping[str, tuple[Callable[..., Compute], tuple[bool, ...]]] = {
 
 
 def step_of(name: str, work: Work, folder: Path) -> Step:
-    """Return a step that computes the features of all images, after writing them to `folder` once."""
+    """Return a step that computes the features of all images, after saving them in `folder` once."""
     build, setting = WAYS[name]
-    compute, images = build(work, *setting), work.images()
-    np.save(folder / name, compute(images))  # all of them, since few are not computed with folded batch norms
+    return saving_step(build(work, *setting), work.images(), folder / name)
+
+
+def saving_step(compute: Compute, images: np.ndarray, path: Path) -> Step:
+    """Return a step that computes the results of all images, after saving them once."""
+    np.save(path, compute(images))  # all of them, because batch norm is not folded for few images
     return lambda: len(compute(images))
 
 
-def differences(folder: Path) -> dict[str, float]:
-    """Return the largest difference of a feature between the project and each peer."""
-    found = {path.stem: np.load(path) for path in sorted(folder.glob("*.npy"))}
-    return {
-        name: float(abs(values - found[PROJECT]).max()) for name, values in found.items() if name != PROJECT
-    }
+def differences(found: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Return how far each peer's results are from the project's. Raises RuntimeError if they disagree."""
+    apart = {name: float(abs(values - found[PROJECT]).max()) for name, values in found.items()}
+    del apart[PROJECT]
+    told = ", ".join(f"{name} {value:.1g}" for name, value in apart.items())
+    print(f"largest difference to the project: {told}", flush=True)
+    if not all(value < TOLERANCE for value in apart.values()):
+        raise RuntimeError(f"results differ by more than {TOLERANCE:g}, so the rates say nothing: {told}")
+    return apart
 
 
 def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
-    """Measure, and compare the features."""
+    """Measure the rates, and compare the features."""
     work = QUICK if arguments.quick else Work(threads=arguments.threads)
     names = [name for name in WAYS if not arguments.quick or name != "torch compiled"]
-    with tempfile.TemporaryDirectory() as folder:
-        contestants = {name: Contestant(step_of, (name, work, Path(folder))) for name in names}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        contestants = {name: Contestant(step_of, (name, work, folder)) for name in names}
         rates, failures = measure_as_asked(contestants, arguments, warm_steps=0)
-        found = differences(Path(folder))
-    told = ", ".join(f"{name} {value:.1g}" for name, value in found.items())
-    print(f"largest difference of a feature to the project's: {told}", flush=True)
-    if any(not value < TOLERANCE for value in found.values()):
-        raise RuntimeError(
-            f"the features differ by more than {TOLERANCE:g}, so the rates say nothing: {told}"
-        )
+        found = differences({name: np.load(folder / f"{name}.npy") for name in rates})
     yield {"work": work._asdict(), "largest_differences": found, **summary(rates, failures)}
 
 
 def table(figures: Figures) -> str:
-    """Return images/s, the ratios to the peers, and how far the features are apart."""
+    """Return images/s, the ratios to the peers, and the largest difference of the features."""
     work, apart = figures["work"], max(figures["largest_differences"].values(), default=0.0)
     row = [
         f"{work['num_images']:,} of {work['side']}x{work['side']}, batches of {work['batch_size']}",
@@ -159,8 +159,8 @@ def table(figures: Figures) -> str:
         f"{GOAL}",
         f"{apart:.1g}",
     ]
-    header = ["images", "images/s", "to PyTorch", "to onnxruntime", "goal", "features differ by at most"]
+    header = ["images", "images/s", "to PyTorch", "to onnxruntime", "goal", "largest difference"]
     return markdown(header, [row])
 
 
-main = Benchmark(name="features", text=__doc__, steps=steps, table=table, rounds=5, seconds=10.0)
+main = Benchmark("features", __doc__, steps, table, rounds=5, seconds=10.0)

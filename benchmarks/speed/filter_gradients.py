@@ -1,8 +1,8 @@
-"""Which of two ways to the gradient of a convolution's filters is faster: TensorFlow's kernel or matrix products?
+"""Which computes the gradient of a convolution's filters faster: TensorFlow's kernel or matrix products?
 
-Convolutions of AlexNet and of the ResNets at the batch sizes of the training steps. The ways take turns in one
-session; the least time of each counts, since other work can only make it longer. The rule of
-`models.graph.filter_gradients.products_pay` was drawn from such a table.
+The convolutions are those of AlexNet and the ResNets, at the batch sizes of the training steps. Both methods take
+turns in one session. The shortest time of each counts, because other work can only make it longer. The rule in
+`models.graph.filter_gradients.products_pay` was derived from such a table.
 """
 
 import argparse
@@ -30,12 +30,12 @@ class Shape(NamedTuple):
     stride: int = 1
 
     def gflop(self) -> float:
-        """Return 10^9 multiplications and additions of one of the ways."""
+        """Return 10^9 multiplications and additions of either method."""
         pixels = self.batch_size * (-(-self.side // self.stride)) ** 2
         return 2 * pixels * self.filter_side**2 * self.inputs * self.outputs / 1e9
 
     def texts(self) -> tuple[str, str]:
-        """Return "128 x 32x32x16" and "3x3, 64 channels, stride 2"."""
+        """Return texts such as "128 x 32x32x16" and "3x3, 64 channels, stride 2"."""
         stride = f", stride {self.stride}" if self.stride > 1 else ""
         images = f"{self.batch_size} x {self.side}x{self.side}x{self.inputs}"
         return images, f"{self.filter_side}x{self.filter_side}, {self.outputs} channels{stride}"
@@ -64,7 +64,7 @@ QUICK_SHAPES = (Shape(2, 7, 32, 128), Shape(2, 8, 32, 128, stride=2))
 
 
 def least_times(shape: Shape, precision: str, rounds: int, threads: int) -> dict[str, float]:
-    """Return the milliseconds of the forward pass and of both ways, and whether the layers take the products."""
+    """Return the milliseconds of the forward pass and of both methods, and whether the layers use the products."""
     from models.graph.filter_gradients import filter_gradient, products_pay
 
     tf, v1 = project.graph_mode()
@@ -102,7 +102,7 @@ def least_times(shape: Shape, precision: str, rounds: int, threads: int) -> dict
 
 
 def _config(v1: Any, threads: int) -> Any:
-    """Return the configuration of a session whose graph is not optimized: the repeats would be computed once."""
+    """Return a session configuration without graph optimization, which would compute the repeats only once."""
     options = v1.GraphOptions(optimizer_options=v1.OptimizerOptions(opt_level=v1.OptimizerOptions.L0))
     options.rewrite_options.disable_meta_optimizer = True
     return v1.ConfigProto(
@@ -111,7 +111,7 @@ def _config(v1: Any, threads: int) -> Any:
 
 
 def _in_a_row(tf: Any, make: Callable[[], Any]) -> Any:
-    """Return the operation several times, each after the one before."""
+    """Return the operation several times in a row, each after the one before."""
     done: list[Any] = []
     for _ in range(REPEATS):
         with tf.control_dependencies(done):
@@ -120,7 +120,7 @@ def _in_a_row(tf: Any, make: Callable[[], Any]) -> Any:
 
 
 def _race(sess: Any, operations: dict[str, Any], rounds: int) -> dict[str, float]:
-    """Return the least milliseconds of each; an extra first round is not counted."""
+    """Return the shortest milliseconds of each operation; an extra first round does not count."""
     least = dict.fromkeys(operations, float("inf"))
     for number in range(rounds + 1):
         for name, operation in operations.items():
@@ -132,7 +132,7 @@ def _race(sess: Any, operations: dict[str, Any], rounds: int) -> dict[str, float
 
 
 def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
-    """Measure shape by shape in every precision."""
+    """Measure each shape in every precision."""
     rows: list[dict[str, Any]] = []
     for precision in precisions(arguments):
         for shape in QUICK_SHAPES if arguments.quick else SHAPES:
@@ -143,16 +143,14 @@ def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
 
 
 def table(figures: Figures) -> str:
-    """Return the times of each shape, the gain of the products, and whether the layers take them."""
+    """Return the times of each shape, the speed-up by the products, and whether the layers use them."""
     rows = []
     for row in figures["rows"]:
         times = [f"{row[way]:.2f}" for way in WAYS]
         gain, taken = f"{row['kernel'] / row['products']:.2f}", "yes" if row["taken"] else ""
         rows.append([row["precision"], *Shape(*row["shape"]).texts(), *times, gain, taken])
     times = [f"{way}, ms" for way in WAYS]
-    return markdown(["precision", "images", "filter", *times, "gain", "taken"], rows)
+    return markdown(["precision", "images", "filter", *times, "speed-up", "used"], rows)
 
 
-main = Benchmark(
-    name="filter_gradients", text=__doc__, steps=steps, table=table, rounds=9, has_precision=True
-)
+main = Benchmark("filter_gradients", __doc__, steps, table, rounds=9, has_precision=True)

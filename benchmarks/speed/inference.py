@@ -1,21 +1,22 @@
-"""How fast is ten-crop prediction beside PyTorch and Keras?
+"""How fast is ten-crop prediction compared with PyTorch and Keras?
 
-From 256x256 bytes in memory to probabilities that are the mean of ten windows: AlexNet (windows of 227 pixels, two
-classes) and ResNet-50 (224 pixels, 1,000 classes), 16 images and therefore 160 windows at a time. Weights are
-random, and nothing is read from disk. In bfloat16 the project is compared with the best setting of the peers in any
-precision.
+The input is images of 256x256 bytes in memory; the output is the mean of the probabilities of ten windows. AlexNet
+sees windows of 227 pixels and has two classes; ResNet-50 sees 224 pixels and has 1,000 classes. Each call takes 16
+images, which are 160 windows. Weights are random, and nothing is read from disk. In bfloat16, the project is
+compared with the fastest setting of the peers in any precision.
 
 - project: a `DataSet` and `ConvNet.predict`, as in predict.py --ten-crop and test.py;
-- torch: windows stacked as in torchvision's documentation of `TenCrop`, channels_last, inference_mode, and once
-  more with the network compiled;
-- keras: one `tf.function` that cuts the windows and calls the network, with TensorFlow's kernels as installed and,
-  where these are not oneDNN's, once more with oneDNN switched on.
+- torch: windows stacked as in torchvision's documentation of `TenCrop`, channels_last, inference_mode, with and
+  without compilation of the network;
+- keras: one `tf.function` that cuts the windows and calls the network, with TensorFlow's default kernels and, if
+  these are not oneDNN's, also with oneDNN switched on.
 
-The share of the limit counts the multiply-adds of ten windows forward.
+The share of the limit counts the multiply-adds of the forward pass of ten windows.
 """
 
 import argparse
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,18 +34,18 @@ from benchmarks.peers import MEAN
 from datasets.augment.windows import corner_center_windows
 from datasets.dataset import DataSet
 
-GOAL = 1.3  # of the ratio to the fastest peer
+GOAL = 1.3  # ratio to the fastest peer
 NAMES, QUICK_NAMES = ("alexnet", "resnet50"), ("resnet50",)
 BATCH_SIZE, IMAGE_SIZE = 16, 256
 
 
 def images_of(case: Case) -> np.ndarray:
-    """Return images uint8, larger than the windows: (N, 256, 256, 3), or a little larger at toy size."""
+    """Return uint8 images that are larger than the windows: (N, 256, 256, 3), or a little larger at toy size."""
     return noise(case.batch_size, max(case.side + 5, IMAGE_SIZE if case.batch_size == BATCH_SIZE else 0))
 
 
 def ten_crops(images: Any, crop_size: int, mirror: Callable[[Any], Any]) -> list[Any]:
-    """Return the ten windows (N, h, w, C) in the project's order, of images (N, H, W, C) of any library."""
+    """Return ten windows (N, h, w, C), in the project's order, of any library's images (N, H, W, C)."""
     height, width = images.shape[1:3]
     tops, lefts, flips = corner_center_windows(height, width, crop_size)
     crops = []
@@ -55,7 +56,7 @@ def ten_crops(images: Any, crop_size: int, mirror: Callable[[Any], Any]) -> list
 
 
 def project_step(case: Case, precision: str) -> Step:
-    """Return a step by `ConvNet.predict`."""
+    """Return a step that calls `ConvNet.predict`."""
     options = {"name": case.network, "precision": precision, "options": dict(case.options)}
     model, sess = project.open_model(options, case.side, case.num_classes, case.threads, MEAN)
     images = images_of(case)
@@ -68,7 +69,7 @@ def project_step(case: Case, precision: str) -> Step:
 
 
 def torch_step(case: Case, precision: str, is_compiled: bool) -> Step:
-    """Return a step of a PyTorch user; windows are cut as bytes, which is faster than as numbers."""
+    """Return a step as a PyTorch user writes it; windows are cut from bytes, which is faster than from floats."""
     torch = libraries.torch(case.threads)
     net = case.torch_net().to(memory_format=torch.channels_last).eval()
     net = torch.compile(net) if is_compiled else net
@@ -87,7 +88,7 @@ def torch_step(case: Case, precision: str, is_compiled: bool) -> Step:
 
 
 def keras_step(case: Case, precision: str, onednn: bool) -> Step:
-    """Return a step of a Keras user, all of it in one `tf.function`."""
+    """Return a step as a Keras user writes it, in one `tf.function`."""
     tf = libraries.tensorflow(case.threads, onednn=onednn)
     net, images = case.keras_net(precision), images_of(case)
 
@@ -105,20 +106,20 @@ STEPS: Steps = {PROJECT: project_step, "torch": torch_step, "keras": keras_step}
 
 
 def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
-    """Measure network by network."""
+    """Measure each network."""
     ceilings = None if arguments.quick else measure_ceilings(arguments.threads, precisions(arguments))
     figures: dict[str, Any] = {"ceiling_gflops": ceilings, "nets": {}}
     for name in arguments.nets or (QUICK_NAMES if arguments.quick else NAMES):
         case = NETS[name]._replace(threads=arguments.threads)
         case = case.quick() if arguments.quick else case._replace(batch_size=BATCH_SIZE)
-        title, gflop = f"ten-crop prediction, {name}", 10 * case.forward_gflop()
+        title, gflop = f"ten-crop prediction, {name}", 10 * case.size()[0]
         for precision, found in measure_net(STEPS, case, title, gflop, ceilings, arguments):
             figures["nets"].setdefault(name, {})[precision] = found
             yield figures
 
 
 def table(figures: Figures) -> str:
-    """Return images/s of ten-crop prediction, and the ratios to the fastest of each peer and to the post's way."""
+    """Return images/s of ten-crop prediction, and the ratios to each peer's fastest setting and the post's code."""
     cells = [
         ([net, precision], found)
         for net, by_precision in figures["nets"].items()
@@ -127,19 +128,11 @@ def table(figures: Figures) -> str:
     peers = measured_peers(found for _, found in cells)
     header = ["net", "precision", "images/s", *(f"to {PEERS[peer]}" for peer in peers), "goal"]
     rows = [[*what, *beside_peers(found, peers, GOAL, found["best_peer"])] for what, found in cells]
-    if any(POST in found["rates"] for _, found in cells):  # of an earlier version of this benchmark
-        header.append("to the post's way")
+    if any(POST in found["rates"] for _, found in cells):  # measured by an earlier version of this benchmark
+        header.append("to the post's code")
         rows = [[*row, to_library(found, POST)] for row, (_, found) in zip(rows, cells, strict=True)]
     return f"{ceilings_text(figures)}\n\n{markdown(header, rows)}"
 
 
-main = Benchmark(
-    name="inference",
-    text=__doc__,
-    steps=steps,
-    table=table,
-    rounds=5,
-    seconds=10.0,
-    has_precision=True,
-    add_options=lambda parser: add_nets(parser, NAMES),
-)
+nets = partial(add_nets, names=NAMES)
+main = Benchmark("inference", __doc__, steps, table, 5, 10.0, has_precision=True, add_options=nets)

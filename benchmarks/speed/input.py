@@ -1,6 +1,6 @@
-"""How fast are training batches cut beside tf.data and PyTorch?
+"""How fast are training batches cut, compared with tf.data and PyTorch?
 
-A batch is 256 random windows of 227 pixels, half of them mirrored, out of images of 256, on one core.
+On one core, a batch of 256 random windows of 227 pixels, half of them mirrored, is cut out of images of 256 pixels.
 
 - project: `DataSet.next_batch`;
 - tf.data: `random_crop` and `random_flip_left_right` of each image, batched;
@@ -23,16 +23,16 @@ from benchmarks.harness.results import Figures, rate, summary
 from benchmarks.harness.turns import PROJECT, Contestant, Step
 from benchmarks.peers.windows import Windows
 
-GOALS = {  # of each part; decoding was measured by an earlier version of this benchmark
-    "decode": ("decoding JPEGs", "1.2; 10 to the post's"),
+GOALS = {  # an earlier version of this benchmark also measured decoding
+    "decode": ("decoding JPEGs", "1.2; 10 to the post's code"),
     "next_batch": ("`next_batch`, one core", "15,000 images/s"),
 }
 
 
 class Sizes(NamedTuple):
-    """How much is measured.
+    """The size of the images and of a batch.
 
-    :param one_core: whether the process is kept on one core.
+    :param one_core: whether the process runs on a single core.
     """
 
     num_images: int
@@ -47,20 +47,20 @@ QUICK = Sizes(16, image_size=32, crop_size=24, batch_size=8, one_core=False)
 
 
 def _images(sizes: Sizes) -> np.ndarray:
-    """Return the images to cut, after keeping this process and its later threads on one core if asked to."""
+    """Return the images, after restricting this process and its future threads to one core if `one_core`."""
     if sizes.one_core and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     return noise(sizes.num_images, sizes.image_size)
 
 
 def project_batches(sizes: Sizes) -> Step:
-    """Return a step that cuts a training batch of the project."""
+    """Return a step that cuts a training batch with the project."""
     dataset = as_splits(_images(sizes), 2, sizes.crop_size).train
     return lambda: len(dataset.next_batch(sizes.batch_size)[0])
 
 
 def tensorflow_batches(sizes: Sizes) -> Step:
-    """Return a step that cuts a training batch of tf.data."""
+    """Return a step that cuts a training batch with tf.data."""
     images = _images(sizes)
     tf = libraries.tensorflow(int(sizes.one_core))
 
@@ -69,13 +69,13 @@ def tensorflow_batches(sizes: Sizes) -> Step:
         return tf.image.random_flip_left_right(image), label
 
     whole = tf.data.Dataset.from_tensor_slices((images, class_numbers(len(images), 2)))
-    # Neither in parallel nor ahead: on one core that gains nothing, and would go on while the others are measured.
+    # Neither in parallel nor ahead: that gains nothing on one core, and would disturb the turns of the others.
     batches = whole.shuffle(len(images)).repeat().map(cut).batch(sizes.batch_size).as_numpy_iterator()
     return lambda: len(next(batches)[0])
 
 
 def torch_batches(sizes: Sizes) -> Step:
-    """Return a step that cuts a training batch of a `DataLoader`."""
+    """Return a step that cuts a training batch with a `DataLoader`."""
     images = _images(sizes)
     torch = libraries.torch(int(sizes.one_core))
     dataset = Windows(images, class_numbers(len(images), 2), sizes.crop_size)
@@ -88,7 +88,7 @@ BUILDS = {PROJECT: project_batches, "tf.data": tensorflow_batches, "torch": torc
 
 
 def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
-    """Measure all in turns."""
+    """Measure all contestants in turns."""
     sizes = QUICK if arguments.quick else FULL
     contestants = {name: Contestant(build, (sizes,)) for name, build in BUILDS.items()}
     rates, failures = measure_as_asked(contestants, arguments, warm_steps=1)
@@ -96,14 +96,14 @@ def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
 
 
 def table(figures: Figures) -> str:
-    """Return images/s of cutting batches, and of decoding and the post's way in the files of earlier versions."""
+    """Return images/s of cutting batches; for older files, also of decoding and of the post's code."""
     rows = []
     for key, (what, goal) in GOALS.items():
         if key in figures:
             others = [to_library(figures[key], library) for library in ("tf.data", "torch", POST)]
             rows.append([what, rate(figures[key]["images_per_second"][PROJECT]), *others, goal])
-    header = ["what", "images/s", "to tf.data", "to torch's loader", "to the post's way", "goal"]
+    header = ["task", "images/s", "to tf.data", "to PyTorch's loader", "to the post's code", "goal"]
     return markdown(header, rows)
 
 
-main = Benchmark(name="input", text=__doc__, steps=steps, table=table, rounds=5, seconds=5.0)
+main = Benchmark("input", __doc__, steps, table, rounds=5, seconds=5.0)

@@ -1,10 +1,10 @@
-"""How much memory does training on many images take, beside PyTorch and Keras and beside a few images?
+"""How much memory does training on many images take, compared with PyTorch and Keras, and with few images?
 
-AlexNet trains on 25,000 images of 256x256 in a file, black and therefore without room on disk, with batches of 128
-random windows of 227 pixels. Each contestant makes some updates in a fresh process, as its users would: the project
-through its data set and prefetching, once more on the first 256 images alone; PyTorch through a `DataLoader` with a
-worker process for each thread; Keras by `fit` on tf.data. The memory is what no file backs, of the process and all
-that it started: private pages, and shared ones once, such as the batches that PyTorch's workers hand over.
+AlexNet trains on batches of 128 random windows of 227 pixels. The 25,000 images of 256x256 are in a sparse file.
+Each contestant makes a few updates in a fresh process, as its users would: the project with its data set and
+prefetching, and again on the first 256 images only; PyTorch with a `DataLoader` that has a worker process for each
+thread; Keras with `fit` on tf.data. The figure is the memory of the process and its descendants that no file backs.
+Shared pages, such as the batches that PyTorch's workers hand over, count once.
 """
 
 import argparse
@@ -34,14 +34,14 @@ FEW = 256  # images of the smaller set
 
 
 class Work(NamedTuple):
-    """The settings that all contestants share."""
+    """The settings, the same for all contestants."""
 
     num_images: int
     image_size: int = 256
     crop_size: int = 227
     batch_size: int = 128
     updates: int = 30
-    threads: int = 0  # of each library, and worker processes of PyTorch's loader; 0 leaves the number to it
+    threads: int = 0  # of each library, and worker processes of PyTorch's loader; 0 for the defaults
 
     def case(self) -> Case:
         """Return the network."""
@@ -52,7 +52,7 @@ QUICK = Work(8, image_size=72, crop_size=67, batch_size=2, updates=1)
 
 
 def train_project(path: Path, work: Work, precision: str, num_images: int | None = None) -> None:
-    """Make updates through prefetching, as the training loop does, on all images or on the first ones."""
+    """Make updates with prefetching, as the training loop does, on all images or on the first `num_images`."""
     net = {"name": "alexnet", "precision": precision, "options": {"dropout_prob": 0.5}}
     config = project.run_config(model=net, train={"batch_size": work.batch_size})
     splits = open_splits(path, NUM_CLASSES, work.crop_size, num_images=num_images)
@@ -64,12 +64,12 @@ def train_project(path: Path, work: Work, precision: str, num_images: int | None
 
 
 def train_torch(path: Path, work: Work, precision: str) -> None:
-    """Train in the loop of PyTorch's documentation."""
+    """Train with the loop in PyTorch's documentation."""
     torch, net = libraries.torch(work.threads), work.case().torch_net()
     from benchmarks.peers.torch_nets import training_update
 
     update = training_update(net, precision)
-    images = np.load(path, mmap_mode="c", allow_pickle=False)  # pages that are only read stay the file's
+    images = np.load(path, mmap_mode="c", allow_pickle=False)  # the file backs pages that are only read
     dataset = Windows(images, class_numbers(len(images), NUM_CLASSES), work.crop_size)
     sampler = torch.utils.data.RandomSampler(
         dataset, num_samples=work.updates * work.batch_size, replacement=True
@@ -79,7 +79,7 @@ def train_torch(path: Path, work: Work, precision: str) -> None:
         batch_size=work.batch_size,
         sampler=sampler,
         num_workers=work.threads,
-        # Forked, as in a user's script on Linux: started afresh, as this process was, each would copy all images.
+        # Forked, as in a user's script on Linux; with this process's own method, each would copy all images.
         multiprocessing_context="fork" if work.threads else None,
     )
     for windows, classes in loader:
@@ -87,7 +87,7 @@ def train_torch(path: Path, work: Work, precision: str) -> None:
 
 
 def train_keras(path: Path, work: Work, precision: str) -> None:
-    """Train by `fit` on a pipeline that reads the chosen images of the file."""
+    """Train with `fit` on a pipeline that reads single images from the file."""
     tf = libraries.tensorflow(work.threads)
     from benchmarks.peers.keras_nets import compile_training
 
@@ -115,14 +115,14 @@ CONTESTANTS: dict[str, Callable[[Path, Work, str], None]] = {
 
 
 def peak_of(name: str, path: Path, work: Work, precision: str) -> dict[str, Any]:
-    """Return the largest memory of a contestant while it trains; to be called in a fresh process."""
+    """Return the peak memory of a contestant while it trains; call this in a fresh process."""
     with PeakMemory() as memory:
         CONTESTANTS[name](path, work, precision)
     return {"contestant": name, "precision": precision, "peak_bytes": memory.peak}
 
 
 def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
-    """Measure contestant by contestant in every precision."""
+    """Measure each contestant in every precision."""
     work, measured = Work(arguments.images, threads=arguments.threads), precisions(arguments)
     if arguments.quick:
         work, measured = QUICK, measured[-1:]
@@ -137,7 +137,7 @@ def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
 
 
 def _row(name: str, path: Path, work: Work, precision: str, *, quick: bool) -> dict[str, Any]:
-    """Return the peak of a contestant, or why it was left out."""
+    """Return the peak of a contestant, or the reason why it was left out."""
     print(f"{name}, {precision}", flush=True)
     try:
         return call_fresh(peak_of, name, path, work, precision, quick=quick)
@@ -148,7 +148,7 @@ def _row(name: str, path: Path, work: Work, precision: str, *, quick: bool) -> d
 def table(figures: Figures) -> str:
     """Return the peak of each contestant.
 
-    Figures with "many" are of an earlier version: a small network on few and on many decoded files.
+    Figures with "many" come from an earlier version: a small network trained on few and on many decoded files.
     """
     if "many" in figures:
         rows = [[f"{figures[key]['num_images']:,}", _peak(figures[key])] for key in ("few", "many")]
@@ -164,9 +164,7 @@ def _peak(row: Figures) -> str:
 
 def add_options(parser: ScriptParser) -> None:
     """Add --images."""
-    parser.add_argument("--images", type=count, default=25_000, help="to choose from (default: 25000)")
+    parser.add_argument("--images", type=count, default=25_000, help="images to choose from (default: 25000)")
 
 
-main = Benchmark(
-    name="memory", text=__doc__, steps=steps, table=table, has_precision=True, add_options=add_options
-)
+main = Benchmark("memory", __doc__, steps, table, has_precision=True, add_options=add_options)

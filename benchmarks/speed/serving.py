@@ -1,12 +1,12 @@
-"""How many images a second does serve.py answer, and how long does a client wait, beside a plain loop over predict?
+"""How many images per second does serve.py answer, and how long do clients wait, compared with a plain loop?
 
-The network is efficientnet-lite0, the image a JPEG photograph of 451x300 pixels, whose bytes are sent again and
-again. `serve.py` runs in a process of its own. Its clients are threads of this process, each with a connection that
-it keeps; a client sends the next request when it has the answer. They share the cores with the server.
+The network is efficientnet-lite0; the image is always the same JPEG photograph of 451x300 pixels. `serve.py` runs
+in its own process. Its clients are threads of this process, so they share the cores with the server. Each client
+keeps its connection, and sends a request as soon as it has the answer to the last one.
 
-- loop of 1: decode an image and call `ConvNet.predict` on it, as in the AlexNet post;
+- loop of 1: decode one image and call `ConvNet.predict`, as in the AlexNet post;
 - loop of 32: decode 32 images and call it on all of them, as predict.py does;
-- 1, 8 and 32 clients: `POST /predict`, and the time from sending a request to having read the answer.
+- 1, 8 and 32 clients: `POST /predict`; latency is the time from sending a request to having read the answer.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from benchmarks.harness import project
 from benchmarks.harness.benchmark import Benchmark
 from benchmarks.harness.markdown import ROOT, markdown
 from benchmarks.harness.results import Figures, rate, ratios, spread, spread_of
-from benchmarks.harness.turns import PAUSE, PROJECT, in_turns, take_turn
+from benchmarks.harness.turns import PAUSE, in_turns, take_turn
 from datasets.dataset import DataSet
 from datasets.images.decode import read_resized
 from learning.errors import UsageError
@@ -40,13 +40,12 @@ NET, QUICK_NET = "efficientnet-lite0", str(ROOT / "pretrained" / "mini-resnet-mn
 LOOPS, CLIENTS = (1, 32), (1, 8, 32)
 WARM_SECONDS = 3.0  # of each contestant, before the first round
 
-Turn = Callable[
-    [float], tuple[int, float]
-]  # work for so many seconds; return the number of images, and the seconds
+# Given the seconds to work, a turn returns the number of images and the actual seconds.
+Turn = Callable[[float], tuple[int, float]]
 
 
 def photograph() -> bytes:
-    """Return a JPEG file."""
+    """Return the content of a JPEG file."""
     file = io.BytesIO()
     with Image.open(Path(skimage.__file__).parent / "data" / "chelsea.png") as picture:
         picture.save(file, "JPEG", quality=90)
@@ -69,7 +68,7 @@ def server(net: str, threads: int) -> Iterator[int]:
 
 
 def loop(net: str, batch_size: int, content: bytes, threads: int) -> Turn:
-    """Return the turns of a program that predicts by itself."""
+    """Return the turns of a program that predicts without a server."""
     config, model, sess = project.load_run(Path(net), threads)
     data = config.data
 
@@ -85,14 +84,14 @@ def loop(net: str, batch_size: int, content: bytes, threads: int) -> Turn:
 
 
 class Clients:
-    """Clients that ask at the same time; they note how long each answer took."""
+    """Concurrent clients that record how long each answer takes."""
 
     def __init__(self, port: int, count: int, content: bytes) -> None:
         self._port, self._count, self._content = port, count, content
         self.latencies: list[float] = []  # seconds
 
     def __call__(self, seconds: float) -> tuple[int, float]:
-        """Ask for so many seconds, each client at least once."""
+        """Send requests for `seconds`, at least one per client."""
         before, start = len(self.latencies), time.perf_counter()
         with ThreadPoolExecutor(self._count) as pool:
             list(pool.map(self._ask, [start + seconds] * self._count))
@@ -114,7 +113,7 @@ class Clients:
 
 
 def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
-    """Let the loops and the clients take turns."""
+    """Measure the loops and the clients in turns."""
     net, content = QUICK_NET if arguments.quick else NET, photograph()
     with server(net, arguments.threads) as port:
         loops = {f"loop of {size}": loop(net, size, content, arguments.threads) for size in LOOPS}
@@ -141,14 +140,11 @@ def _title(count: int) -> str:
 
 
 def summary(rates: dict[str, list[float]], latencies: dict[str, list[float]]) -> dict[str, Any]:
-    """Return what the rates (images/s, round by round) and the latencies (seconds) say."""
+    """Summarise the rates (images/s, round by round) and the latencies (seconds)."""
     base = f"loop of {LOOPS[0]}"
     return {
         "images_per_second": {name: spread_of(values) for name, values in rates.items()},
-        "ratio": {
-            name: spread_of(ratios({PROJECT: values, base: rates[base]}, base))
-            for name, values in rates.items()
-        },
+        "ratio": {name: spread_of(ratios(rates, base, name)) for name in rates},
         "latency_ms": {
             name: dict(zip(("median", "p99"), (1000 * np.percentile(values, [50, 99])).tolist(), strict=True))
             for name, values in latencies.items()
@@ -158,7 +154,7 @@ def summary(rates: dict[str, list[float]], latencies: dict[str, list[float]]) ->
 
 
 def table(figures: Figures) -> str:
-    """Return images/s beside the loop, and the latencies."""
+    """Return images/s, their ratio to the loop of 1, and the latencies."""
     rows = []
     for name, found in figures["images_per_second"].items():
         waits = figures["latency_ms"].get(name)
@@ -174,4 +170,4 @@ def table(figures: Figures) -> str:
     return markdown(header, rows)
 
 
-main = Benchmark(name="serving", text=__doc__, steps=steps, table=table, rounds=5, seconds=10.0)
+main = Benchmark("serving", __doc__, steps, table, rounds=5, seconds=10.0)

@@ -1,10 +1,10 @@
-"""How long does the first update take from the start of the process?
+"""How long does it take from starting the process to the end of the first update?
 
-`python train.py` is compared with Keras. Both train the small network on scikit-learn's digits, in a fresh process
-each time, in turns: interpreter, imports, data, graph, initial values, one update. train.py uses the default recipe
-and saves after every update, and the clock stops when the first checkpoint is on disk. Its figure is therefore an
-upper bound: it includes the run directory and the checkpoint. benchmarks/peers/keras_digits.py says itself when its
-first step is done, and writes nothing.
+`python train.py` is compared with Keras. Both take turns at training the small network on scikit-learn's digits,
+each time in a fresh process: interpreter, imports, data, graph, initial values, one update. train.py uses the
+default recipe and saves after every update; the clock stops when the first checkpoint is on disk. Its figure is
+therefore an upper bound, which includes the run directory and the checkpoint. benchmarks/peers/keras_digits.py
+prints a line after its first step, and writes no files.
 """
 
 import argparse
@@ -24,17 +24,17 @@ from benchmarks.harness.results import Figures, spread, spread_of
 from benchmarks.harness.turns import PROJECT, Contestant, Step, measure
 from benchmarks.peers.keras_digits import MARK
 
-OUTPUT = "output"  # file with what a process prints
+OUTPUT = "output"  # file with the output of a process
 GOAL = 8.0  # seconds
 POLL = 0.002  # seconds between two looks for the checkpoint
 PATIENCE = 300.0  # seconds after which a process has failed
 
 
 def wait_until(is_done: Callable[[], bool], process: subprocess.Popen[Any], output: Path) -> None:
-    """Return once it is done.
+    """Wait until `is_done` returns true.
 
-    :param output: file of the process; its last line becomes part of the exception.
-    :raises RuntimeError: the process ended before, or took too long.
+    :param output: file with the output of the process, whose last line becomes part of the exception.
+    :raises RuntimeError: the process ended before that, or took too long.
     """
     deadline = time.perf_counter() + PATIENCE
     while not is_done():
@@ -69,10 +69,10 @@ def keras_start(threads: int) -> Step:
 def _start(
     command: Callable[[Path], Sequence[str]], is_done: Callable[[Path], bool], variables: Mapping[str, str]
 ) -> Step:
-    """Return a step that starts Python and ends it as soon as it is done.
+    """Return a step that starts Python, and ends it as soon as `is_done` returns true.
 
-    :param command: of Python, given a folder of its own with its output.
-    :param is_done: judges by that folder.
+    :param command: returns Python's arguments, given a new folder, which also holds its output.
+    :param is_done: returns whether the first update is done, given that folder.
     """
     environment = {**variables, "KERAS_BACKEND": "tensorflow"}
 
@@ -93,7 +93,7 @@ def _start(
 
 
 def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
-    """Start both in turns; a start is a turn, and a process of its own anyway."""
+    """Start both in turns; each start is a turn in a new process."""
     builds = {PROJECT: project_start, "keras": keras_start}
     contestants = {name: Contestant(build, (arguments.threads,)) for name, build in builds.items()}
     warm = 0 if arguments.quick else 1
@@ -104,7 +104,7 @@ def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
 
 
 def summary_of_starts(rates: Mapping[str, list[float]], failures: dict[str, str]) -> dict[str, Any]:
-    """Return what the rates, starts per second, say in seconds; the ratio is the project's to Keras'."""
+    """Convert rates, which are starts per second, to seconds; the ratio is the project's time to Keras'."""
     seconds = {name: [1.0 / rate for rate in values] for name, values in rates.items()}
     pairs = zip(seconds[PROJECT], seconds.get("keras", ()), strict="keras" in seconds)
     compared = [ours / theirs for ours, theirs in pairs]
@@ -118,13 +118,11 @@ def summary_of_starts(rates: Mapping[str, list[float]], failures: dict[str, str]
 
 
 def table(figures: Figures) -> str:
-    """Return the seconds until the first update is done."""
+    """Return the seconds until the end of the first update."""
     shown = figures["seconds"] | ({"project / keras": figures["ratio"]} if figures["ratio"] else {})
     rows = [[name, spread(values)] for name, values in shown.items()]
     rows += [["goal, and no slower than Keras", f"below {figures['goal_seconds']:g}"]]
-    return markdown(
-        ["from starting the process to the end of the first update", "seconds, less is better"], rows
-    )
+    return markdown(["from starting the process to the end of the first update", "seconds"], rows)
 
 
-main = Benchmark(name="start", text=__doc__, steps=steps, table=table, rounds=7)
+main = Benchmark("start", __doc__, steps, table, rounds=7)

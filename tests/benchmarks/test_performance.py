@@ -154,7 +154,7 @@ def test_a_part_has_a_table_for_each_of_its_files(monkeypatch, tmp_path):
         "| a-recipe | 3 | float32 | 0.5000 | 0.7500 |",
         "| a-recipe | 3 | bfloat16 | 0.6250 | 0.6000 |",
         "",
-        "bfloat16's mean less float32's: -0.0125.",
+        "The mean of bfloat16 minus that of float32: -0.0125.",
     ]
     assert lines[0].startswith("a processor, 2 cores")
     assert "| digits | all | float32 | 0.5000 | 0.7500 |" in lines

@@ -121,8 +121,8 @@ def test_the_tables_have_means_and_ratios_by_seed():
         run("zero-shot", PROJECT, 0, 0, 0.95),
     ]
     lines = transfer.table({"held_out": 1250, "runs": runs}).splitlines()
-    assert lines[0] == "Accuracy on 1,250 other images of each class, by one crop."
+    assert lines[0] == "Accuracy on 1,250 other images per class, with one crop."
     assert lines[4] == "| all-layers | 1,000 | 0.9850 | 0.9800, 0.9900 | 0.9900 | 1.5 |"
     assert lines[5] == "| scratch | 1,000 | 0.7500 | 0.7500 |  | 1.0 |"
-    assert lines[7] == "Without training, ImageNet's dogs against its cats: 0.9500."
+    assert lines[7] == "Without training, by ImageNet's classes of cats and dogs: 0.9500."
     assert lines[-1] == "| head-only | 20 | 0.9000 | 0.9100 | 30 | 1.50 (1.50 to 1.50) |"

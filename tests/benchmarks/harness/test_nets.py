@@ -64,5 +64,5 @@ def test_the_cost_of_an_image_worked_out_by_hand():
     # one block a stage, 8x8 pixels: stem, three times two 3x3 convolutions on 8x8, 4x4 and 2x2, and the last layer
     forward = 64 * 27 * 16 + 2 * 64 * 144 * 16
     forward += 16 * (144 * 32 + 288 * 32) + 4 * (288 * 64 + 576 * 64) + 64 * 10
-    found = CASE._replace(side=8, options={"stages": (1, 1, 1)}).forward_gflop()
+    found = CASE._replace(side=8, options={"stages": (1, 1, 1)}).size()[0]
     assert found == pytest.approx(2 * forward / 1e9)
