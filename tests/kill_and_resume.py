@@ -31,7 +31,7 @@ LOSS = {"label_smoothing": 0.1, "class_weights": [0.8, 1.2]}
 EXIT_CODES = {CheckpointError: 4, StorageError: 6, DirectoryInUseError: 7}
 HP = {
     "batch_size": 7,  # does not divide the set: batches straddle epochs
-    "num_epochs": 40,
+    "num_epochs": 20,
     "init_learning_rate": 0.02,
     "learning_rate_patience": 3,
     "learning_rate_decay": 0.5,
