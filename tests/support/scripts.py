@@ -10,6 +10,7 @@ session. Tests of imports call `python script.py` itself.
 """
 
 import contextlib
+import gc
 import json
 import os
 import runpy
@@ -94,6 +95,7 @@ def serve() -> None:
     import learning.reports.run_page
     import learning.training.training_images  # noqa: F401
 
+    gc.freeze()  # or each fork would look through the objects of TensorFlow again
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
