@@ -98,6 +98,14 @@ def cache_of_the_tests(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk():
+    """Spare this process the waits for the disk, which scripts in processes of their own still make."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @functools.cache
 def whole_net(name):
     """Build a net of the catalogue at its own size, once for all tests that only read its graph."""
