@@ -156,7 +156,7 @@ def published_net(weights_map, **options):
         if "AlexNet" in weights_map.name:
             return AlexNet((67, 67, 3), 2, **options)
         if "EfficientNet" in weights_map.name:
-            return EfficientNetLite0((32, 32, 3), 2, **options)
+            return EfficientNetLite0((32, 32, 3), 2, width=0.1, depth=0.1, **options)
         return ResNet50((32, 32, 3), 2, stages=(1, 1), widths=(8, 8), **options)
 
 
