@@ -24,6 +24,7 @@ from datasets.image_files.labels import LabelRule, Parts, class_names_of, class_
 from datasets.image_files.unused_files import check_readable_classes
 from datasets.options.loading import Crops, LoadOptions, SplitOptions
 from datasets.splits import Splits, check_seed, make_splits, sample_rows, split_indices
+from datasets.storage.rows import row_numbers
 
 MOST_ONE_HOT = 2**28  # bytes of labels; ImageNet's would take 1.3 GB
 
@@ -100,7 +101,9 @@ def _parts(
 
     :param files: of the images, in order.
     """
-    given = {part: np.flatnonzero(np.isin(files.rows, listed.rows)) for part, listed in labelled.items()}
+    given = {
+        part: row_numbers(np.isin(files.rows, listed.rows), len(files)) for part, listed in labelled.items()
+    }
     pool = given[TRAIN] if TRAIN in given else given[WHOLE]
     fractions = SplitOptions(
         val_fraction=0.0 if VAL in given else options.val_fraction,

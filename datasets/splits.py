@@ -68,7 +68,7 @@ def split_indices(
     :param options: val_fraction and test_fraction.
     :param seed: 0 or more.
     :param class_names: for messages; None: numbers.
-    :return: indices (int64) of the training, validation and test images, each sorted by name.
+    :return: indices of the training, validation and test images, each sorted by name.
     :raises DataError: a class has too few images to be in every part.
     """
     check_seed(seed)

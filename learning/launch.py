@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
-from datasets.image_files.kept_listings import START
+from datasets.image_files.kept_listings import LAUNCH
 from datasets.options.script_parser import ScriptParser
 from learning.config.command_line import parse_train
 from learning.distributed.cluster import ALLOW_OPEN, DEFAULT_TIMEOUT, RESTARTS, TIMEOUT
@@ -70,7 +70,7 @@ def _parse() -> argparse.Namespace:
         type=float,
         default=DEFAULT_TIMEOUT,
         metavar="SECONDS",
-        help=f"how long workers wait for each other (default: {DEFAULT_TIMEOUT:g})",
+        help=f"limit for an update, and for waiting for other workers (default: {DEFAULT_TIMEOUT:g})",
     )
     parser.add_argument(
         "--allow-open-network",
@@ -79,7 +79,7 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="train.py ...", help="what to start")
     arguments = parser.parse_args()
-    if arguments.workers < 1 or arguments.restarts < 0 or arguments.timeout < 1:
+    if arguments.workers < 1 or arguments.restarts < 0 or not arguments.timeout >= 1:
         parser.error("--workers and --timeout must be at least 1, and --restarts at least 0")
     if not arguments.command or Path(arguments.command[0]).name != "train.py":
         parser.error("name train.py and its arguments after the options of the launcher")
@@ -126,7 +126,7 @@ def _attempt(arguments: argparse.Namespace, command: list[str], *, is_last: bool
         **os.environ,
         TIMEOUT: f"{arguments.timeout:g}",
         RESTARTS: str(int(not is_last)),
-        START: uuid.uuid4().hex,
+        LAUNCH: uuid.uuid4().hex,
     }
     if arguments.allow_open_network:
         environment[ALLOW_OPEN] = "1"

@@ -3,7 +3,8 @@
     python -m tests.worker_scores FOLDER [--seeds 3] [--output FILE] -- --config digits
 
 The words after `--` are those of train.py. Prints one JSON object: the scores of the tested images, and how far the
-means are apart beside how far one process is from itself with other seeds.
+means are apart beside how far one process is from itself with other seeds. The runs are in FOLDER, and those that
+are finished are not trained again.
 """
 
 import argparse
@@ -18,8 +19,9 @@ WAYS = {"one process": [], "two workers": ["-m", "learning.launch", "--workers",
 
 
 def score(way: str, seed: int, folder: Path, words: list[str]) -> float:
-    """Train, and return the score of the tested images."""
+    """Train unless it is done, and return the score of the tested images."""
     run = folder / f"{way}-{seed}"
+    tested = run / "test.json"
     command = [
         sys.executable,
         *WAYS[way],
@@ -30,8 +32,9 @@ def score(way: str, seed: int, folder: Path, words: list[str]) -> float:
         "--run-dir",
         f"{run}",
     ]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
-    return float(json.loads((run / "test.json").read_text(encoding="utf-8"))["scores"][-1]["accuracy"])
+    if not tested.exists():
+        subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
+    return float(json.loads(tested.read_text(encoding="utf-8"))["scores"][-1]["accuracy"])
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from benchmarks.harness.markdown import markdown
 from benchmarks.harness.peak_memory import PeakMemory, call_fresh, call_together, family_bytes
 from benchmarks.harness.results import Figures
 from datasets.folder import load_folder
-from datasets.image_files.kept_listings import START
+from datasets.image_files.kept_listings import LAUNCH
 from learning.terminal.command import ScriptParser
 
 SIDE, CROP, BATCH = 8, 8, 128  # pixels of the pictures, which are not resized; images
@@ -111,7 +111,7 @@ def steps(arguments: argparse.Namespace) -> Iterator[Figures]:
                     given = (folder, store, place / "cache", 0.0 if arguments.quick else SECONDS)
                     for when in ("new", "again"):
                         row[when] = call_fresh(work, *given, quick=arguments.quick)
-                    with unittest.mock.patch.dict(os.environ, {START: uuid.uuid4().hex}):
+                    with unittest.mock.patch.dict(os.environ, {LAUNCH: uuid.uuid4().hex}):
                         every = call_together(WORKERS, work, *given, quick=arguments.quick)
                     row["workers"] = {
                         "first_batch_seconds": max(each["first_batch_seconds"] for each in every),

@@ -42,7 +42,7 @@ def draw_sized_windows(
     window_sides = in_pieces(
         num_images,
         lambda piece: _window_sides(shares[piece], positions[piece], height, width, crops),
-        np.int32,  # areas are products of them
+        np.int32,  # whose products, the areas, fit as well
         (2,),
     )
     heights, widths = window_sides.T

@@ -7,7 +7,7 @@ import numpy as np
 
 from datasets.augment.windows import Windows, draw_crops
 from datasets.options.fields import Size
-from datasets.storage.rows import narrow, narrow_type
+from datasets.storage.rows import narrow_type, row_numbers
 
 Cursor = dict[str, int]  # "epochs_completed" (epochs) and "index_in_epoch" (images of this epoch)
 _ORDER, CROPS = 0, 1  # streams of random numbers: see `Sampler.drawn`
@@ -73,7 +73,7 @@ class Sampler:
 
         def draw(rng: np.random.Generator) -> np.ndarray:
             if classes is not None:
-                return narrow(balanced_order(rng, classes), count)
+                return row_numbers(balanced_order(rng, classes), count)
             rows = np.arange(count, dtype=narrow_type(count))
             rng.shuffle(rows)
             return rows

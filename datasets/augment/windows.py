@@ -16,7 +16,7 @@ from datasets.options.fields import Size, sides
 from datasets.storage.rows import narrow_type
 
 Windows = tuple[np.ndarray, np.ndarray, np.ndarray]  # tops, lefts (pixels) and flips (bool), each (K,)
-_PIECE = 2**16  # windows that are drawn at a time; the numbers are those of a single draw
+_PIECE = 2**16  # windows drawn at a time; the size does not change the numbers drawn
 
 
 def random_crop_reflect(
@@ -91,7 +91,7 @@ def _draw_offsets(rng: np.random.Generator, most: int, piece: slice) -> np.ndarr
 def in_pieces(
     count: int, draw: Callable[[slice], np.ndarray], dtype: DTypeLike, shape: tuple[int, ...] = ()
 ) -> np.ndarray:
-    """Return the values (count, *shape) that `draw` gives for some images at a time, since it takes more memory."""
+    """Call `draw` for some images at a time, because it needs more memory than its result: (count, *shape)."""
     values = np.empty((count, *shape), dtype)
     for start in range(0, count, _PIECE):
         piece = slice(start, min(start + _PIECE, count))

@@ -17,11 +17,11 @@ from typing import Any
 
 from datasets.download.verification import check_official
 from datasets.errors import DataError, StorageError, escape_name, shortened
-from datasets.image_files.kept_listings import KeptListings, this_start
+from datasets.image_files.kept_listings import KeptListings, this_launch
 from datasets.image_files.listing import FOLDER, NO_SIZE, SourceFile
 from datasets.image_files.source import Source, is_ignored
 from datasets.image_files.tar_shards import SUFFIX as TAR
-from datasets.image_files.tar_shards import TarSource, shards_in
+from datasets.image_files.tar_shards import TarSource, check_not_compressed, shards_in
 from datasets.images.decode import ImageError
 from datasets.images.formats import (
     IMAGE,
@@ -66,8 +66,8 @@ class FolderSource(Source):
     def found(self) -> str:
         return shortened(sorted(os.listdir(self.path)))
 
-    def _facts(self) -> Any:
-        return this_start()  # a folder may change at any time, so its listing is not kept for later ones
+    def _state(self) -> Any:
+        return this_launch()  # a folder may change at any time, so its listing is not kept for later launches
 
     def _list(self) -> Iterator[SourceFile]:
         return self._walk(self.path, "", frozenset(), KindsByContent())
@@ -171,6 +171,7 @@ def open_source(path: Path | str, kept: KeptListings | None = None) -> Source:
         return folder if folder.files() else _packed(folder, kept)
     if path.exists():
         check_official(path)
+        check_not_compressed(path)
         return TarSource(path, kept) if path.suffix.lower() == TAR else ZipSource(path)
     parent = path.parent
     beside = shortened(sorted(os.listdir(parent))) if parent.is_dir() else "no such folder either"
@@ -187,6 +188,8 @@ def _packed(folder: FolderSource, kept: KeptListings | None) -> Source:
         return TarSource(folder.path, kept)
     archives = [name for name in names if suffix_of(name) == ".zip" and not is_ignored(name)]
     if not archives:
+        for name in names:
+            check_not_compressed(folder.path / name)
         return folder
     train = [name for name in archives if name.lower() == _PACKED]
     if not train:

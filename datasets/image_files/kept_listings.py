@@ -1,14 +1,17 @@
-"""Keep in the cache what sources list: archives for later runs, a folder for the other workers of one start.
+"""Cache listings: those of archives for later runs, that of a folder for the workers launched together.
 
 Reading the headers of a million files in archives takes a minute, and workers that list a large folder at the same
-time hold each other up. A kept listing is mapped, so that the processes of a machine share its memory. Its file
+time slow each other down. A kept listing is mapped, so that the processes of a machine share its memory. Its file
 holds arrays in NumPy's format, each at a multiple of 64 bytes, and at the end a SHA-256 of the rest.
 """
 
 import contextlib
 import hashlib
 import json
+import logging
 import os
+import platform
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,23 +19,29 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from datasets.errors import escape_name
 from datasets.image_files.listing import OTHER_KINDS, ImageFiles, Listing
 from datasets.storage.atomic import remove_abandoned, replacing
 from datasets.storage.cache_folders import cache_folders
 from datasets.storage.names import Names
 
 FOLDER_NAME = "listings"  # in the cache
-START = (
-    "SESSIONNET_START"  # processes with the same value of this variable list a folder once, for all of them
+LAUNCH = (
+    "SESSIONNET_LAUNCH"  # processes with the same value of this variable list a folder once, for all of them
 )
 _VERSION = 2  # increased when sources are listed in another way, or listings have another form
 _ALIGNMENT = 64
 _DIGEST_BYTES = 32
-_WAIT = 3600.0  # seconds for another process that lists the same source
+_OLD = 7 * 24 * 3600.0  # seconds after which a listing is removed if there is a newer one of its source
+_PATIENCE, _WAIT = 5.0, 3600.0  # seconds to wait for another process: in silence, and in all
+
+logger = logging.getLogger(__name__)
 
 
 class KeptListings:
-    """What sources list, as long as they stay as they are.
+    """Listings of sources, valid until the source changes.
+
+    A listing is never overwritten, since processes have it mapped until they end.
 
     :param cache_dir: as `datasets.options.loading.DecodeOptions.cache_dir`; listings are in its folder FOLDER_NAME.
     """
@@ -40,55 +49,59 @@ class KeptListings:
     def __init__(self, cache_dir: Path | str | None) -> None:
         self._cache_dir = cache_dir
 
-    def listing(self, source: str, facts: Any, make: Callable[[], Listing]) -> Listing:
-        """Return what a source lists; if its kept listing is missing, damaged or older, list and keep it.
+    def listing(self, source: str, state: Any, make: Callable[[], Listing]) -> Listing:
+        """Return what a source lists; if there is no undamaged listing of its state, list and keep it.
 
-        Of several processes one makes the listing, and the others wait for it.
+        Processes that need the same listing at the same time wait for the one that makes it.
 
-        :param source: what distinguishes sources that exist at the same time.
-        :param facts: what the listing depends on, as JSON can hold it; None: do not keep it.
+        :param source: a name that no other source has.
+        :param state: what the listing depends on, as JSON can hold it; None: do not keep it.
         """
-        if facts is None:
+        if state is None:
             return make()
-        name = hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        text = json.dumps([_VERSION, source, facts])
+        key = json.dumps([_VERSION, source, state])
+        name = f"{_short_digest(source)}-{_short_digest(key)}"
         for root in cache_folders(self._cache_dir):
             path = root / FOLDER_NAME / name
-            if listing := _read(path, text):
+            if listing := _read(path, key):
                 return listing
-        with _locked(path):
-            listing = _read(path, text)
+        with _locked(path, source):
+            listing = _read(path, key)
             if listing is None:
                 listing = make()
-                with contextlib.suppress(
-                    OSError
-                ):  # a cache that cannot be written is reported with the images
-                    _write(path, text, listing)
-                    listing = _read(path, text) or listing
+                # A cache that cannot be written is reported with the images.
+                with contextlib.suppress(OSError):
+                    _write(path, key, listing)
+                    listing = _read(path, key) or listing
         return listing
 
 
-def this_start() -> str | None:
-    """Return what the workers of one start have in common, or None for a process that was started alone."""
-    return os.environ.get(START)
+def this_launch() -> str | None:
+    """Return what only the workers launched together on this machine have in common; None without such."""
+    launch = os.environ.get(LAUNCH)
+    return f"{launch} {platform.node()}" if launch else None
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, source: str) -> Iterator[None]:
     """Keep other processes from making a listing; where files cannot be locked, every process makes its own."""
-    lock = FileLock(f"{path}.lock", timeout=_WAIT)
-    with contextlib.suppress(OSError, NotImplementedError, Timeout):
+    lock = FileLock(f"{path}.lock", fallback_to_soft=False)
+    with contextlib.suppress(OSError, NotImplementedError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        try:
+            lock.acquire(timeout=_PATIENCE)
+        except Timeout:
+            logger.warning("another process lists '%s'; waiting for it", escape_name(source))
+            lock.acquire(timeout=_WAIT)
     try:
         yield
     finally:
         lock.release()
 
 
-def _write(path: Path, facts: str, listing: Listing) -> None:
+def _write(path: Path, key: str, listing: Listing) -> None:
     images = listing.images
-    columns = [np.frombuffer(facts.encode(), np.uint8)]
+    columns = [np.frombuffer(key.encode(), np.uint8)]
     columns += [*images.names.columns(), images.sizes, images.stamps, images.archives]
     columns += [column for kind in OTHER_KINDS for column in listing.others[kind].columns()]
     remove_abandoned(path.parent)
@@ -97,13 +110,22 @@ def _write(path: Path, facts: str, listing: Listing) -> None:
             np.save(file, column, allow_pickle=False)
             file.write(bytes(-file.tell() % _ALIGNMENT))
         file.write(_digest(np.memmap(file, np.uint8, "r")))
+    _remove_old(path)
 
 
-def _read(path: Path, facts: str) -> Listing | None:
-    """Return a kept listing, or None if it is missing, damaged, or that of other facts."""
+def _remove_old(path: Path) -> None:
+    """Remove the older listings of a source, and their locks."""
+    for other in path.parent.glob(f"{path.name.partition('-')[0]}-*"):
+        with contextlib.suppress(OSError):  # removed by another process, or mapped on Windows
+            if path.name not in other.name and time.time() - other.stat().st_mtime > _OLD:
+                other.unlink()
+
+
+def _read(path: Path, key: str) -> Listing | None:
+    """Return a kept listing, or None if it is missing, damaged, or was made from another state."""
     try:
         columns = _mapped(path)
-        if next(columns).tobytes() != facts.encode():
+        if next(columns).tobytes() != key.encode():
             return None
         images = ImageFiles(Names(next(columns), next(columns)), next(columns), next(columns), next(columns))
         return Listing(images, {kind: Names(next(columns), next(columns)) for kind in OTHER_KINDS})
@@ -116,19 +138,25 @@ def _mapped(path: Path) -> Iterator[np.ndarray]:
 
     :raises ValueError: it is damaged.
     """
-    content = np.asarray(np.memmap(path, np.uint8, "r"))
-    end = len(content) - _DIGEST_BYTES
-    if content[end:].tobytes() != _digest(content[:end]):
-        raise ValueError(f"{path} is damaged")
     with open(path, "rb") as file:
-        while file.tell() < end:
+        content = np.asarray(np.memmap(file, np.uint8, "r"))
+        end = len(content) - _DIGEST_BYTES
+        if content[end:].tobytes() != _digest(content[:end]):
+            raise ValueError(f"{path} is damaged")
+        start = 0
+        while start < end:
+            file.seek(start)
             np.lib.format.read_magic(file)
             (count,), _, dtype = np.lib.format.read_array_header_1_0(file)
             start = file.tell()
-            column = content[start : start + count * dtype.itemsize]
-            yield column.view(dtype)
-            file.seek(start + len(column) + -(start + len(column)) % _ALIGNMENT)
+            stop = start + count * dtype.itemsize
+            yield content[start:stop].view(dtype)
+            start = stop + -stop % _ALIGNMENT
 
 
 def _digest(content: np.ndarray) -> bytes:
     return hashlib.sha256(content.data).digest()
+
+
+def _short_digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

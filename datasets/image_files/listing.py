@@ -34,7 +34,7 @@ class SourceFile(NamedTuple):
 
 
 class ImageFiles(Sequence[SourceFile]):
-    """The images of a source in columns: these take 24 to 28 bytes for each image and its name.
+    """The images of a source in columns: these take 24 to 28 bytes for each image, besides the letters of its name.
 
     :param names: N names, sorted.
     :param sizes: (N,) int64, and `stamps` (int64) and `archives` (int32), as in `SourceFile`.

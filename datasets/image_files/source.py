@@ -77,7 +77,7 @@ class Source:
         if self._kept is None:
             return self._listed()
         own = f"{type(self).__name__} {self.path.resolve()}"
-        return self._kept.listing(own, self._facts(), self._listed)
+        return self._kept.listing(own, self._state(), self._listed)
 
     def _listed(self) -> Listing:
         listing = Listing.of(self._list())
@@ -85,7 +85,7 @@ class Source:
             raise DataError(f"'{self}' holds two images named '{escape_name(twin)}'; rename one of the two")
         return listing
 
-    def _facts(self) -> Any:
+    def _state(self) -> Any:
         """Return what a listing depends on, as JSON can hold it; None if it cannot be kept."""
         return None
 

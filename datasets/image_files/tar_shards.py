@@ -8,6 +8,7 @@ Nothing is extracted. Archives must not be compressed: a member of a compressed 
 those before it.
 """
 
+import os
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -31,6 +32,7 @@ from datasets.images.formats import (
 )
 
 SUFFIX, CLASS_SUFFIX = ".tar", ".cls"
+COMPRESSED_SUFFIXES = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 MOST_CLASS_BYTES = 256  # of the text of KEY.cls
 MAX_MEMBER_BYTES = 72 * 2**20  # the limit of a file in a folder
 
@@ -49,7 +51,7 @@ class TarSource(Source):
     @property
     def identity(self) -> str:
         """Return the paths, sizes and times of the archives."""
-        found = ((path.resolve(), path.stat()) for path in self._shards)
+        found = ((path.resolve(), _status(path)) for path in self._shards)
         return repr([(str(path), status.st_size, status.st_mtime_ns) for path, status in found])
 
     def read(self, name: str) -> bytes:
@@ -73,9 +75,9 @@ class TarSource(Source):
     def found(self) -> str:
         return shortened([path.name for path in self._shards])
 
-    def _facts(self) -> Any:
-        found = ((str(path), path.stat()) for path in self._shards)
-        changed = [(path, of.st_size, max(of.st_mtime_ns, of.st_ctime_ns)) for path, of in found]
+    def _state(self) -> Any:
+        found = ((path.name, _status(path)) for path in self._shards)
+        changed = [(name, of.st_size, max(of.st_mtime_ns, of.st_ctime_ns)) for name, of in found]
         return [changed, sorted(IMAGE_SUFFIXES)]
 
     def _list(self) -> Iterator[SourceFile]:
@@ -91,6 +93,24 @@ def shards_in(folder: Path) -> list[Path]:
         for path in folder.iterdir()
         if path.suffix.lower() == SUFFIX and path.is_file() and not is_ignored(path.name)
     )
+
+
+def _status(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        raise DataError(
+            f"'{escape_name(path)}' cannot be read ({error.strerror}); do not move archives while they are in use"
+        ) from error
+
+
+def check_not_compressed(path: Path) -> None:
+    """Raise DataError for the name of a compressed tar archive."""
+    if path.name.lower().endswith(COMPRESSED_SUFFIXES):
+        raise DataError(
+            f"'{escape_name(path)}' is compressed, so its images cannot be read individually; decompress it, and "
+            "give the .tar file"
+        )
 
 
 def _files_of(path: Path) -> Iterator[SourceFile]:

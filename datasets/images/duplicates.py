@@ -72,7 +72,7 @@ def _twins(digests: np.ndarray, rows: np.ndarray, learned: np.ndarray) -> list[t
 
 
 def _among(digests: np.ndarray, rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return those of the rows whose digests begin like a wanted one; a million at once would take 60 MB."""
+    """Return the rows whose digests begin like a wanted one, piece by piece: a million at once take 60 MB."""
     starts = shortened_digests(wanted)
     pieces = [rows[start : start + _PIECE] for start in range(0, len(rows), _PIECE)]
     return np.concatenate([piece[np.isin(shortened_digests(digests[piece]), starts)] for piece in pieces])

@@ -58,7 +58,7 @@ def _near_pairs(signatures: np.ndarray) -> np.ndarray:
     from scipy.spatial import cKDTree
 
     low = np.concatenate([_low_frequencies(chunk) for chunk in _chunks(signatures)])
-    near = cKDTree(low).query(low, k=_MOST_NEIGHBOURS + 1, distance_upper_bound=MOST_APART)[1]
+    near = cKDTree(low).query(low, k=_MOST_NEIGHBOURS + 1, distance_upper_bound=MOST_APART, workers=-1)[1]
     first, place = np.nonzero(near < len(signatures))  # a missing neighbour has the number of rows
     pairs = np.stack([first, near[first, place]], axis=1)
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]

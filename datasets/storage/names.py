@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 
 
 class Names(Sequence[str]):
-    """Names in one text: each takes its bytes and 4 or 8 more, where a string takes about 57 more.
+    """Names in one text: each takes its bytes and at most 8 more, where a string takes about 57 more.
 
     A slice or an array of indices gives Names in the same text. Names equal any sequence of the same strings.
 
@@ -128,13 +128,13 @@ def inside_list(items: Iterable[Item], text_of: Callable[[list[Item]], str]) -> 
 
 
 def are_sorted(names: Sequence[str]) -> bool:
-    """Return whether every name stands behind those that it is not smaller than."""
+    """Return whether the names are in ascending order."""
     return all(starmap(le, pairwise(names)))
 
 
 def sorted_rows(names: Sequence[str]) -> np.ndarray:
     """Return the indices (N,) that sort names; a list of them all is made only if they are not sorted already."""
     if are_sorted(names):
-        return np.arange(len(names))
+        return row_numbers(slice(None), len(names))
     listed = list(names)
     return np.array(sorted(range(len(listed)), key=listed.__getitem__), np.intp)

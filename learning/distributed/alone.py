@@ -19,7 +19,7 @@ class Alone:
     :ivar index: the number of this worker. size: the number of all.
     :ivar rows: what this worker computes of every batch; None for all of it.
     :ivar is_chief: whether this worker writes the run directory and speaks.
-    :ivar run_options: of the runs that all workers make together; None without others.
+    :ivar run_options: TensorFlow's RunOptions for runs with sums over the workers; None for a process alone.
     """
 
     index, size, is_chief = 0, 1, True

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
-from learning.distributed.cluster import Cluster
+from learning.distributed.cluster import TIMEOUT, Cluster
 from learning.distributed.network import answers, named
 from learning.errors import ClusterError
 
@@ -88,8 +88,9 @@ class Watch:
             return f"{named(self._cluster, gone)} has ended or cannot be reached; {advice}"
         if isinstance(error, tf.errors.DeadlineExceededError):
             return (
-                f"the workers waited {self._cluster.timeout:g} s for each other, and all of them still listen: one "
-                f"hangs or is much slower ({named(self._cluster, self._others)}); {advice}, or let them wait longer"
+                f"an update took longer than {self._cluster.timeout:g} s, and all workers still listen: one hangs "
+                f"or is much slower ({named(self._cluster, self._others)}), or the limit is too short ({TIMEOUT}, "
+                f"or --timeout of the launcher); {advice}"
             )
         return f"another worker has failed, of {named(self._cluster, self._others)}; see its output; {advice}"
 
@@ -99,5 +100,5 @@ def is_of_cluster(error: Any) -> bool:
     op = getattr(error, "op", None)
     texts = ("ollective", "remote target", "emote worker")
     from_sum = op is not None and op.type.startswith("Collective")
-    waited = isinstance(error, tf.errors.DeadlineExceededError)  # which no other run can
+    waited = isinstance(error, tf.errors.DeadlineExceededError) and "Operation timed out" in str(error)
     return waited or from_sum or any(text in str(error) for text in texts)

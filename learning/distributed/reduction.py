@@ -19,10 +19,10 @@ BUCKET_BYTES = 4 * 2**20  # see docs/distributed.md for what was measured
 def run_options(timeout: float) -> v1.RunOptions:
     """Return the options of a run that all workers make together.
 
-    The operations have a timeout of their own, but for every sum it keeps two threads asleep until it is over. In a
-    training of short steps these are thousands, and the system refuses more.
+    The operations have a timeout of their own, but then each sum keeps two threads asleep until the timeout has
+    passed. Short steps add up to thousands of them, more than the system allows.
 
-    :param timeout: seconds after which the run fails if another worker does not come.
+    :param timeout: seconds after which the run fails, whether it computes or waits for another worker.
     """
     options = v1.RunOptions(timeout_in_ms=int(timeout * 1000))
     options.experimental.collective_graph_key = 1

@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 from datasets.errors import DataError
 from datasets.image_files.folder_or_zip import FolderSource, Source, open_source
-from datasets.image_files.tar_shards import TarSource
+from datasets.image_files.tar_shards import TarSource, check_not_compressed
 from datasets.image_files.unused_files import warn_of_left_out
 from datasets.images.formats import IMAGE_SUFFIXES
 
 ARCHIVES = (".zip", ".tar")  # suffixes of files whose images are labelled
-COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 
 
 class ImageFile(NamedTuple):
@@ -38,11 +37,8 @@ def image_files(paths: Sequence[str]) -> list[ImageFile]:
                 ImageFile(_shown(path, source, row, name), partial(source.read, name))
                 for row, name in enumerate(source.files().names)
             )
-        elif path.is_file() and path.name.lower().endswith(COMPRESSED):
-            raise DataError(
-                f"{path} is compressed, and no image in it can be read by itself; decompress it, and give the .tar"
-            )
         elif path.exists() or path.is_symlink():
+            check_not_compressed(path)
             # By the rules of a folder, which neither wait for a pipe nor read a file that is too large.
             found.append(ImageFile(str(path), partial(FolderSource(path.parent).read, path.name)))
         else:

@@ -97,9 +97,9 @@ class TrainingStep:
         if self._news is not None:
             news, feed[self._stop] = self._news, stop
         if trace:
-            options, metadata = v1.RunOptions(), v1.RunMetadata()
-            options.MergeFrom(self._run_options or v1.RunOptions())
-            options.trace_level = v1.RunOptions.FULL_TRACE
+            options, metadata = v1.RunOptions(trace_level=v1.RunOptions.FULL_TRACE), v1.RunMetadata()
+            if self._run_options is not None:
+                options.MergeFrom(self._run_options)
         fetches = [self.optimize, news, self.model.pred]
         _, news, pred = sess.run(fetches, feed, options=options, run_metadata=metadata)
         stats = None if metadata is None else metadata.step_stats

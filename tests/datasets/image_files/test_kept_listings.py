@@ -1,15 +1,18 @@
 """datasets/image_files/kept_listings.py: archives are listed once, and a folder once for all workers."""
 
+import errno
+import hashlib
 import io
 import os
 import tarfile
 import threading
 
+import numpy as np
 import pytest
 
-from datasets.image_files import tar_shards
+from datasets.image_files import kept_listings, tar_shards
 from datasets.image_files.folder_or_zip import FolderSource, open_source
-from datasets.image_files.kept_listings import FOLDER_NAME, START, KeptListings
+from datasets.image_files.kept_listings import FOLDER_NAME, LAUNCH, KeptListings
 from datasets.image_files.listing import SourceFile
 
 
@@ -85,7 +88,19 @@ def test_an_archive_of_equal_size_and_another_time_is_listed_anew(shards, read):
     assert os.stat(shards / "1.tar").st_size == size
     assert [file.name for file in listed(shards)[0]] == ["cat/0/1.png", "cat/0/caf\u00e9.png", "dog/1/2.png"]
     assert read == ["0.tar", "1.tar"] * 2
-    assert len(listings(shards)) == 1  # the old one is replaced
+    assert len(listings(shards)) == 2
+
+
+def test_a_listing_is_removed_a_week_after_a_newer_one(shards, read):
+    first = listed(shards)
+    (old,) = listings(shards)
+    made = old.stat().st_mtime
+    for age, is_kept in ((6, True), (8, False)):
+        replace(shards / "1.tar", {f"dog/{age}.png": b"three"})
+        os.utime(old, (0, made - age * 86_400))
+        listed(shards)
+        assert (len(listings(shards)), old.exists()) == (2, is_kept)
+    assert first != listed(shards)
 
 
 @pytest.mark.fault(12)
@@ -135,8 +150,36 @@ def test_a_damaged_listing_is_made_again(shards, read, damage):
     assert read == ["0.tar", "1.tar"] * 2
 
 
-def test_two_sources_of_one_start_keep_their_own_listings(shards, read, monkeypatch):
-    monkeypatch.setenv(START, "one")
+@pytest.mark.fault(12)
+@pytest.mark.parametrize(
+    "columns", [[], [np.zeros((2, 2))], [np.array([{}], object)], ["key"], ["key", np.arange(9)]]
+)
+def test_a_listing_that_another_program_wrote_is_made_again(shards, read, columns):
+    first = listed(shards)
+    (path,) = listings(shards)
+    key = next(kept_listings._mapped(path)).copy()
+    with open(path, "wb") as file:
+        for column in columns:
+            np.save(file, key if isinstance(column, str) else column)
+            file.write(bytes(-file.tell() % 64))
+    content = path.read_bytes()
+    path.write_bytes(content + hashlib.sha256(content).digest())
+    assert listed(shards) == first
+    assert read == ["0.tar", "1.tar"] * 2
+
+
+def test_without_space_for_a_listing_every_process_lists(shards, read, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(kept_listings.np, "save", full)
+    assert listed(shards) == listed(shards)
+    assert read == ["0.tar", "1.tar"] * 2
+    assert listings(shards) == []
+
+
+def test_two_sources_of_one_launch_keep_their_own_listings(shards, read, monkeypatch):
+    monkeypatch.setenv(LAUNCH, "one")
     first = listed(shards)
     assert listed(shards) == listed(shards) == first
     assert read == ["0.tar", "1.tar"]
@@ -177,19 +220,19 @@ def names(folder):
 
 
 @pytest.mark.fault(12)
-def test_a_folder_is_listed_anew_by_every_start(folder, walked, monkeypatch):
-    for number, start in enumerate((None, None, "first", "second")):
-        monkeypatch.delenv(START, raising=False)
-        if start is not None:
-            monkeypatch.setenv(START, start)
+def test_a_folder_is_listed_anew_by_every_launch(folder, walked, monkeypatch):
+    for number, launch in enumerate((None, None, "", "", "first", "second")):
+        monkeypatch.delenv(LAUNCH, raising=False)
+        if launch is not None:
+            monkeypatch.setenv(LAUNCH, launch)
         (folder / "cat" / f"new{number}.png").write_bytes(b"x")
         assert f"cat/new{number}.png" in names(folder)
-    assert walked == ["images"] * 4
+    assert walked == ["images"] * 6
 
 
-def test_the_workers_of_one_start_list_a_folder_once(folder, walked, monkeypatch):
+def test_workers_launched_together_list_a_folder_once(folder, walked, monkeypatch):
     alone = open_source(folder)
-    monkeypatch.setenv(START, "one")
+    monkeypatch.setenv(LAUNCH, "one")
     found = []
 
     def work():

@@ -183,3 +183,14 @@ def test_an_archive_that_changes_is_read_anew(pictures, tmp_path):
     before = open_source(tmp_path).identity
     write(tmp_path / "a.tar", dict(reversed(pictures.items())))
     assert open_source(tmp_path).identity != before
+
+
+@pytest.mark.fault(12)
+def test_compressed_archives_are_refused_with_advice(tmp_path):
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards" / "0.tar.gz").touch()
+    for path in (tmp_path / "shards", tmp_path / "shards" / "0.tar.gz"):
+        with pytest.raises(
+            DataError, match="0.tar.gz' is compressed, .* decompress it, and give the .tar file"
+        ):
+            open_source(path)

@@ -31,9 +31,23 @@ def test_rows_that_are_not_there_are_refused(rows):
         row_numbers(rows, 10)
 
 
-def test_numbers_of_rows_are_not_copied():
+def test_parts_share_numbers_that_nobody_can_change():
     rows = row_numbers([2, 1], 10)
     assert row_numbers(rows, 10) is rows
+    with pytest.raises(ValueError, match="read-only"):
+        rows[0] = 3
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_an_array_that_its_owner_may_change_is_copied(dtype):
+    own = np.array([2, 1], dtype)
+    rows = row_numbers(own, 10)
+    own[:] = 0
+    assert rows.tolist() == [2, 1]
+
+
+def test_small_numbers_do_not_overflow():
+    assert row_numbers(np.array([-1], np.int8), 1000).tolist() == [999]
 
 
 def test_numbers_that_need_more_bytes_have_them():
