@@ -134,7 +134,7 @@ def table(figures: Figures) -> str:
         "memory, MB",
         "bytes an image",
         f"{WORKERS} workers, s",
-        "bytes an image",
+        "bytes an image of all",
     ]
     rows = [
         [

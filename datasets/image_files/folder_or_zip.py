@@ -67,7 +67,8 @@ class FolderSource(Source):
         return shortened(sorted(os.listdir(self.path)))
 
     def _state(self) -> Any:
-        return this_launch()  # a folder may change at any time, so its listing is not kept for later launches
+        launch = this_launch()  # a folder may change at any time, so its listing is not kept for later ones
+        return launch and [FOLDER, launch]
 
     def _list(self) -> Iterator[SourceFile]:
         return self._walk(self.path, "", frozenset(), KindsByContent())

@@ -49,30 +49,30 @@ class KeptListings:
     def __init__(self, cache_dir: Path | str | None) -> None:
         self._cache_dir = cache_dir
 
-    def listing(self, source: str, state: Any, make: Callable[[], Listing]) -> Listing:
-        """Return what a source lists; if there is no undamaged listing of its state, list and keep it.
+    def listing(self, path: Path, state: Any, make: Callable[[], Listing]) -> Listing:
+        """Return what there is at a path; if there is no undamaged listing of its state, list and keep it.
 
         Processes that need the same listing at the same time wait for the one that makes it.
 
-        :param source: a name that no other source has.
+        :param path: absolute.
         :param state: what the listing depends on, as JSON can hold it; None: do not keep it.
         """
         if state is None:
             return make()
-        key = json.dumps([_VERSION, source, state])
-        name = f"{_short_digest(source)}-{_short_digest(key)}"
+        key = json.dumps([_VERSION, str(path), state])
+        name = f"{_short_digest(str(path))}-{_short_digest(key)}"
         for root in cache_folders(self._cache_dir):
-            path = root / FOLDER_NAME / name
-            if listing := _read(path, key):
+            file = root / FOLDER_NAME / name
+            if listing := _read(file, key):
                 return listing
-        with _locked(path, source):
-            listing = _read(path, key)
+        with _locked(file, path):
+            listing = _read(file, key)
             if listing is None:
                 listing = make()
                 # A cache that cannot be written is reported with the images.
                 with contextlib.suppress(OSError):
-                    _write(path, key, listing)
-                    listing = _read(path, key) or listing
+                    _write(file, key, listing)
+                    listing = _read(file, key) or listing
         return listing
 
 
@@ -83,15 +83,15 @@ def this_launch() -> str | None:
 
 
 @contextlib.contextmanager
-def _locked(path: Path, source: str) -> Iterator[None]:
+def _locked(file: Path, path: Path) -> Iterator[None]:
     """Keep other processes from making a listing; where files cannot be locked, every process makes its own."""
-    lock = FileLock(f"{path}.lock", fallback_to_soft=False)
+    lock = FileLock(f"{file}.lock", fallback_to_soft=False)
     with contextlib.suppress(OSError, NotImplementedError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=_PATIENCE)
         except Timeout:
-            logger.warning("another process lists '%s'; waiting for it", escape_name(source))
+            logger.warning("another process lists '%s'; waiting for it", escape_name(path))
             lock.acquire(timeout=_WAIT)
     try:
         yield
@@ -99,32 +99,32 @@ def _locked(path: Path, source: str) -> Iterator[None]:
         lock.release()
 
 
-def _write(path: Path, key: str, listing: Listing) -> None:
+def _write(file: Path, key: str, listing: Listing) -> None:
     images = listing.images
     columns = [np.frombuffer(key.encode(), np.uint8)]
     columns += [*images.names.columns(), images.sizes, images.stamps, images.archives]
     columns += [column for kind in OTHER_KINDS for column in listing.others[kind].columns()]
-    remove_abandoned(path.parent)
-    with replacing(path) as temporary, open(temporary, "w+b") as file:
+    remove_abandoned(file.parent)
+    with replacing(file) as temporary, open(temporary, "w+b") as stream:
         for column in columns:
-            np.save(file, column, allow_pickle=False)
-            file.write(bytes(-file.tell() % _ALIGNMENT))
-        file.write(_digest(np.memmap(file, np.uint8, "r")))
-    _remove_old(path)
+            np.save(stream, column, allow_pickle=False)
+            stream.write(bytes(-stream.tell() % _ALIGNMENT))
+        stream.write(_digest(np.memmap(stream, np.uint8, "r")))
+    _remove_old(file)
 
 
-def _remove_old(path: Path) -> None:
-    """Remove the older listings of a source, and their locks."""
-    for other in path.parent.glob(f"{path.name.partition('-')[0]}-*"):
+def _remove_old(file: Path) -> None:
+    """Remove the older listings of a path, and their locks."""
+    for other in file.parent.glob(f"{file.name.partition('-')[0]}-*"):
         with contextlib.suppress(OSError):  # removed by another process, or mapped on Windows
-            if path.name not in other.name and time.time() - other.stat().st_mtime > _OLD:
+            if file.name not in other.name and time.time() - other.stat().st_mtime > _OLD:
                 other.unlink()
 
 
-def _read(path: Path, key: str) -> Listing | None:
+def _read(file: Path, key: str) -> Listing | None:
     """Return a kept listing, or None if it is missing, damaged, or was made from another state."""
     try:
-        columns = _mapped(path)
+        columns = _mapped(file)
         if next(columns).tobytes() != key.encode():
             return None
         images = ImageFiles(Names(next(columns), next(columns)), next(columns), next(columns), next(columns))
@@ -133,22 +133,22 @@ def _read(path: Path, key: str) -> Listing | None:
         return None
 
 
-def _mapped(path: Path) -> Iterator[np.ndarray]:
+def _mapped(file: Path) -> Iterator[np.ndarray]:
     """Yield the columns of a listing, mapped.
 
     :raises ValueError: it is damaged.
     """
-    with open(path, "rb") as file:
-        content = np.asarray(np.memmap(file, np.uint8, "r"))
+    with open(file, "rb") as stream:
+        content = np.asarray(np.memmap(stream, np.uint8, "r"))
         end = len(content) - _DIGEST_BYTES
         if content[end:].tobytes() != _digest(content[:end]):
-            raise ValueError(f"{path} is damaged")
+            raise ValueError(f"{file} is damaged")
         start = 0
         while start < end:
-            file.seek(start)
-            np.lib.format.read_magic(file)
-            (count,), _, dtype = np.lib.format.read_array_header_1_0(file)
-            start = file.tell()
+            stream.seek(start)
+            np.lib.format.read_magic(stream)
+            (count,), _, dtype = np.lib.format.read_array_header_1_0(stream)
+            start = stream.tell()
             stop = start + count * dtype.itemsize
             yield content[start:stop].view(dtype)
             start = stop + -stop % _ALIGNMENT

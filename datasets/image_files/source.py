@@ -76,8 +76,7 @@ class Source:
     def _listing(self) -> Listing:
         if self._kept is None:
             return self._listed()
-        own = f"{type(self).__name__} {self.path.resolve()}"
-        return self._kept.listing(own, self._state(), self._listed)
+        return self._kept.listing(self.path.resolve(), self._state(), self._listed)
 
     def _listed(self) -> Listing:
         listing = Listing.of(self._list())
@@ -86,7 +85,7 @@ class Source:
         return listing
 
     def _state(self) -> Any:
-        """Return what a listing depends on, as JSON can hold it; None if it cannot be kept."""
+        """Return what a listing depends on besides the path, as JSON can hold it; None if it cannot be kept."""
         return None
 
     def _list(self) -> Iterator[SourceFile]:
