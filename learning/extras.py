@@ -6,21 +6,18 @@ from importlib.util import find_spec
 from learning.errors import UsageError
 
 
-def require_packages(what: str, packages: Sequence[str], extra: str) -> None:
+def require_packages(what: str, packages: Sequence[str], extra: str, otherwise: str | None = None) -> None:
     """Raise UsageError unless packages are installed. None is imported, so this takes no time.
 
-    :param what: the command that needs them, for the message.
+    :param what: the command or option that needs them, for the message.
     :param packages: by the names that pip knows.
     :param extra: of setup.cfg, which installs them.
+    :param otherwise: how to do without them.
     """
     missing = [name for name in packages if find_spec(name.replace("-", "_")) is None]
     if missing:
-        raise UsageError(f"{what} needs {' and '.join(missing)}; {how_to_install(extra)}")
-
-
-def require_tensorboard() -> None:
-    """Raise UsageError unless TensorBoard is installed; it describes the options in a run's events."""
-    require_packages("--train.tensorboard true", ["tensorboard"], "tensorboard")
+        advice = how_to_install(extra) if otherwise is None else f"{how_to_install(extra)}, or {otherwise}"
+        raise UsageError(f"{what} needs {' and '.join(missing)}; {advice}")
 
 
 def how_to_install(extra: str) -> str:

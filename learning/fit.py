@@ -28,7 +28,7 @@ from learning.config.run_config import RunConfig, check_names
 from learning.distributed.cluster import Cluster, cluster_of
 from learning.errors import Interrupted, UsageError
 from learning.evaluators import EVALUATORS
-from learning.extras import require_tensorboard
+from learning.extras import require_packages
 from learning.runs import data as run_data
 from learning.runs.directory import RunDirectory, has_begun, locked
 from learning.runs.files import TRAINING_FILE
@@ -66,9 +66,10 @@ def fit(
     :return: what test.json holds: the scores, figures by class, calibration, confusion matrix and worst errors of
         the test set (or of the set that `split` names: the validation or training set), and the epoch whose weights
         were tested. See `learning.evaluation.evaluate.evaluate`.
-    :raises UsageError: an option is unknown or does not fit the data.
+    :raises UsageError: an option is unknown, does not fit the data or needs a package that is not installed, or the
+        MLflow store cannot be opened or does not have the run to resume.
     :raises DataError: the images cannot be used.
-    :raises CheckpointError: the run cannot be resumed, or not with this configuration.
+    :raises CheckpointError: a file of the run is damaged, or the run cannot be resumed with this configuration.
     :raises DirectoryInUseError: another process holds the directory, or it is not empty.
     :raises WeightsError: the weights of `model.init` cannot be read, or are of another network.
     :raises StorageError: a file cannot be written, or TensorFlow cannot use a path.
@@ -86,6 +87,9 @@ def fit(
             "train.linear_probe fits the last layer of a network that starts from weights, and there is no "
             "model.init; give one, or set --train.linear_probe false"
         )
+    if config.train.tensorboard:  # checked by all workers, because those that go on would wait for the others
+        without = "give --train.tensorboard false"
+        require_packages("--train.tensorboard true", ["tensorboard"], "tensorboard", without)
     config = config.with_absolute_paths()
     path, cluster = expanded(os.fspath(run_dir)), cluster_of(os.environ)
     if cluster is not None and not cluster.is_chief:
@@ -93,8 +97,6 @@ def fit(
             return _fit(config, path, None, callbacks, resume=resume, verbose=False, cluster=cluster)
         except KeyboardInterrupt as error:
             raise Interrupted(signal.SIGINT, "") from error  # the chief says it
-    if config.train.tensorboard:
-        require_tensorboard()
     tracking = _mlflow_tracking(path if resume else None) if config.train.mlflow else None
     callbacks = callbacks if tracking is None else [*callbacks, tracking]
     run = RunDirectory(path) if resume else None

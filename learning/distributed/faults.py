@@ -15,7 +15,7 @@ from learning.errors import ClusterError
 INTERVAL = 5.0  # seconds between two looks at the other workers
 TRIES = 2  # looks in a row in which a worker does not answer, before it counts as lost
 ADVICE = "the last checkpoint is whole: start all workers again, with --resume and the run directory"
-RESTARTING = "the launcher starts all workers again from the last checkpoint"
+RESTARTING = "the launcher will start all workers again"
 
 
 class Watch:

@@ -99,7 +99,8 @@ def _parse() -> argparse.Namespace:
     arguments, rest = parser.parse_known_args()
     if rest and not FORMATS.keys().isdisjoint([arguments.run, *rest]):
         parser.error(
-            f"{' '.join(rest)} is one word too many; repeat the option: --format onnx --format tflite"
+            f"unexpected {' '.join(rest)}; to export several formats, repeat --format: --format onnx "
+            "--format tflite"
         )
     parser.refuse(rest)
     arguments.formats = list(dict.fromkeys(arguments.formats or ["saved_model"]))

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from datasets.errors import escape_name, is_storage_condition
 from datasets.options.script_parser import ScriptParser
 from datasets.storage.failures import first_line
-from learning.errors import CheckpointError, StorageError
+from learning.errors import CheckpointError, Interrupted, StorageError
 from learning.terminal.output import guard_output, is_watched, lost_output
 from models.graph.errors import users_line
 
@@ -39,8 +39,8 @@ def run_script(main: Callable[[], None]) -> NoReturn:
         code = _exit_code(error)
         if code is None or "--debug" in sys.argv:
             traceback.print_exc()
-        elif text := _one_line(error):  # of several workers, one says why they stop
-            _complain(text)
+        elif str(error) or not isinstance(error, Interrupted):  # only the chief says why the workers stop
+            _complain(_one_line(error) or type(error).__name__)
         sys.exit(1 if code is None else code)
     except KeyboardInterrupt:
         _complain("interrupted")

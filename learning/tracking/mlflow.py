@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from datasets.errors import encodable
 from datasets.storage.atomic import write_text
@@ -24,12 +23,13 @@ from learning.tracking.options import plain_options
 
 SQLITE = "sqlite:///"  # before the path of a database file
 LOCAL_STORE = f"{SQLITE}mlflow.db"
-RUN_FILE = "mlflow.json"  # in a run directory: where a resumed run goes on
+RUN_FILE = "mlflow.json"  # in a run directory: the MLflow run of the run, and where it was logged first
 ARTIFACTS = ("config.yaml", "run.json", "history.csv", "learning_curves.png")
 PAGE = "index.html"
 STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 MAX_PARAMETER = 6000  # letters
 MAX_RUN_BYTES = 2**16  # of RUN_FILE
+NOT_FOUND = "RESOURCE_DOES_NOT_EXIST"  # an error code of MLflow
 
 logger = logging.getLogger(__name__)
 
@@ -37,17 +37,15 @@ logger = logging.getLogger(__name__)
 class MlflowTracking(Callback):
     """Logs the options, the numbers of every epoch and, at the end, the files of a run.
 
-    A resumed run continues in the store whose address is in mlflow.json in the run directory, if that store is a
-    database file or the configured one. A run directory may come from a stranger, so it does not name a server. If
-    MLflow fails, a warning says so once and training goes on. MLflow's own reports of its use stay off unless
+    A resumed run continues the MLflow run that mlflow.json in its directory names, if the configured store has it.
+    The address in that file is shown but never opened, because a run directory may come from a stranger. If MLflow
+    fails, a warning says so once and training goes on. MLflow's own reports of its use stay off unless
     MLFLOW_DISABLE_TELEMETRY is set to something else.
 
     :param experiment: the name that groups runs.
-    :param tracking_uri: where MLflow keeps runs, a resumed one too; by default MLFLOW_TRACKING_URI or, without it,
-        LOCAL_STORE.
-    :param resumed_dir: the run directory to resume; its address is then checked now, not when training starts.
-    :raises UsageError: MLflow is not installed or cannot open the store, or the resumed run was logged to another
-        server.
+    :param tracking_uri: the store; by default MLFLOW_TRACKING_URI or, without it, LOCAL_STORE.
+    :param resumed_dir: the run directory to resume; its MLflow run is then looked up now, not when training starts.
+    :raises UsageError: MLflow is not installed or cannot open the store, or the store does not have the MLflow run.
     :raises CheckpointError: mlflow.json is damaged.
     """
 
@@ -58,35 +56,32 @@ class MlflowTracking(Callback):
         resumed_dir: Path | None = None,
     ) -> None:
         self._experiment = experiment
-        self._is_given = tracking_uri is not None
-        self._configured = _absolute(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_STORE)
-        self._use(self._configured if resumed_dir is None else self._address(resumed_dir))
+        self._uri = _absolute(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_STORE)
         self._run_id = ""
         self._save_dir: Path | None = None
         self._warned = False
+        begun = None if resumed_dir is None else _begun(resumed_dir)
+        if begun is not None and _would_be_created(self._uri):
+            raise begun.not_in(self._uri)
+        self._client = _client(self._uri)
+        if begun is not None:
+            self._look_up(begun)
 
-    def _use(self, uri: str) -> None:
-        self._uri, self._client = uri, _client(uri)
-
-    def _address(self, run_dir: Path) -> str:
-        """Return the address of the store in which a resumed run continues."""
-        begun = _begun(run_dir)
-        if begun is None or self._is_given or begun.tracking_uri == self._configured:
-            return self._configured
-        if not begun.tracking_uri.startswith(SQLITE):
-            raise UsageError(
-                f"{run_dir} was logged to MLflow at {begun.tracking_uri}, which is not the configured address; if "
-                f"you trust that server, set MLFLOW_TRACKING_URI to it; otherwise remove its {RUN_FILE} to log to "
-                "a new MLflow run, or give --train.mlflow false"
-            )
-        is_there = Path(begun.tracking_uri.removeprefix(SQLITE)).is_file()  # it may have moved with the run
-        return begun.tracking_uri if is_there else self._configured
+    def _look_up(self, begun: "_Begun") -> None:
+        """Raise UsageError if the store does not have a run."""
+        try:
+            self._client.get_run(begun.run_id)
+        except Exception as error:  # of any kind of store
+            if getattr(error, "error_code", "") == NOT_FOUND:
+                raise begun.not_in(self._uri) from error
+            self._warn(error)
 
     def on_start(self, training: Training) -> None:
-        if training.resumed and (uri := self._address(training.save_dir)) != self._uri:
-            self._use(uri)
+        begun = _begun(training.save_dir) if training.resumed else None
+        if begun is not None and not self._warned:
+            self._look_up(begun)
         self._save_dir = training.save_dir
-        self._try(lambda: self._begin(training))
+        self._try(lambda: self._begin(training, begun))
 
     def on_epoch(self, training: Training) -> None:
         row = training.history[-1]
@@ -105,12 +100,9 @@ class MlflowTracking(Callback):
         self._try(lambda: self._log_metrics(metrics, int(results["epoch"])))
         self._try(lambda: self._log_files(PAGE))
 
-    def _begin(self, training: Training) -> None:
-        """Continue the run of a resumed run directory, or create one."""
-        if training.resumed and (begun := _begun(training.save_dir)) is not None:
-            if self._uri != self._configured:
-                self._check_artifacts(begun.run_id)
-                training.say(f"mlflow {self._uri}, where the run was begun")
+    def _begin(self, training: Training, begun: "_Begun | None") -> None:
+        """Continue the MLflow run of a resumed run, or create one."""
+        if begun is not None:
             self._client.update_run(begun.run_id, status="RUNNING")
             self._run_id = begun.run_id
             return
@@ -122,15 +114,6 @@ class MlflowTracking(Callback):
             training.save_dir / RUN_FILE, json.dumps({"run_id": self._run_id, "tracking_uri": self._uri})
         )
         self._client.log_batch(self._run_id, params=_parameters(training.config.as_dict()))
-
-    def _check_artifacts(self, run_id: str) -> None:
-        """Raise UsageError if the database of a run, which may be a stranger's, has its files sent elsewhere."""
-        uri = self._client.get_run(run_id).info.artifact_uri
-        place = urlsplit(uri)
-        if place.scheme not in ("", "file") or place.netloc:
-            raise UsageError(
-                f"the files of the run would go to {uri}; set MLFLOW_TRACKING_URI if you trust it"
-            )
 
     def _log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         from mlflow.entities import Metric
@@ -155,27 +138,42 @@ class MlflowTracking(Callback):
             if self._run_id or not (self._warned or self._save_dir is None):
                 log()
         except Exception as error:  # of a database, a server or the disk
-            if not self._warned:
-                reason = " ".join(str(error).split())
-                logger.warning("MLflow cannot log to %s (%s); training goes on", self._uri, reason[:200])
-            self._warned = True
+            self._warn(error)
+
+    def _warn(self, error: Exception) -> None:
+        if not self._warned:
+            reason = " ".join(str(error).split())
+            logger.warning("MLflow cannot log to %s (%s); training goes on", self._uri, reason[:200])
+        self._warned = True
 
 
 class _Begun(NamedTuple):
-    """The MLflow run of a run directory."""
+    """The MLflow run of a run directory.
 
-    tracking_uri: str
+    :ivar tracking_uri: where it was logged first.
+    """
+
+    run_dir: Path
     run_id: str
+    tracking_uri: str
+
+    def not_in(self, uri: str) -> UsageError:
+        """Return the error for a store that does not have this run."""
+        return UsageError(
+            f"MLflow at {uri} does not have the run of {self.run_dir}, which was logged to {self.tracking_uri}; "
+            "set MLFLOW_TRACKING_URI to the present address of that store if you trust it. To log to a new MLflow "
+            f"run, remove {self.run_dir / RUN_FILE}; to log nothing, give --train.mlflow false"
+        )
 
 
 def _begun(run_dir: Path) -> _Begun | None:
-    """Return where a run was begun; None if it was not logged to MLflow."""
+    """Return the MLflow run of a run directory; None if it was not logged to MLflow."""
     file = run_dir / RUN_FILE
     if not file.is_file():
         return None
     try:
         stored = parse_json(read_text(file, MAX_RUN_BYTES))
-        return _Begun(_absolute(str(stored["tracking_uri"])), str(stored["run_id"]))
+        return _Begun(run_dir, str(stored["run_id"]), str(stored["tracking_uri"]))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
             f"{file} is damaged ({first_line(error)}); remove it to log to a new MLflow run"
@@ -183,8 +181,14 @@ def _begun(run_dir: Path) -> _Begun | None:
 
 
 def _absolute(uri: str) -> str:
-    """Return an address that does not depend on the working directory."""
+    """Return the address of a database file so that it does not depend on the working directory."""
     return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).absolute()}" if uri.startswith(SQLITE) else uri
+
+
+def _would_be_created(uri: str) -> bool:
+    """Return whether an address is that of a database file that does not exist; MLflow creates it."""
+    path, _, _ = uri.removeprefix(SQLITE).partition("?")
+    return uri.startswith(SQLITE) and not Path(path).exists()
 
 
 def _parameters(config: Mapping[str, Any]) -> list[Any]:

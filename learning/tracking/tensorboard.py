@@ -15,7 +15,7 @@ from datasets.dataset import DataSet
 from datasets.errors import encodable
 from learning.callbacks import Callback, Training
 from learning.evaluators import class_indices
-from learning.extras import require_tensorboard
+from learning.extras import require_packages
 from learning.pictures.in_memory import heat_map, png
 from learning.tracking.options import plain_options
 from models.runtime.tensorflow_paths import plain_folder
@@ -46,7 +46,7 @@ class TensorBoard(Callback):
         val_set: DataSet | None = None,
         gradients: Sequence[tuple[tf.Tensor, tf.Variable]] = (),
     ) -> None:
-        require_tensorboard()
+        require_packages("the callback TensorBoard", ["tensorboard"], "tensorboard")
         self._train_set, self._val_set, self._gradients = train_set, val_set, gradients
         self._opened = contextlib.ExitStack()
         self._norms: dict[str, tf.Tensor] = {}

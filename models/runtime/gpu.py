@@ -22,7 +22,7 @@ def gpu_name() -> str | None:
 
 
 def _ask(fact: str, *options: str) -> list[str]:
-    """Return what nvidia-smi says about each GPU; nothing without it."""
+    """Return what nvidia-smi says about each GPU; an empty list if it is missing or fails."""
     command = ["nvidia-smi", f"--query-gpu={fact}", "--format=csv,noheader", *options]
     try:
         listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)

@@ -42,6 +42,7 @@ def write_weights(
     """
     path = Path(path)
     write = _writer(path)
+    _check_absent(path)
     plain = {name: np.asarray(tensor, np.float32, order="C") for name, tensor in tensors.items()}
     try:
         with _replacing(path) as temporary:
@@ -58,17 +59,20 @@ def check_target(path: Path, target: str) -> None:
     if path.suffix.lower() not in TARGETS[target]:
         suffixes = " or ".join(TARGETS[target])
         raise WeightsError(f"the name of a file for {target} must end in {suffixes}; rename '{path}'")
-    _writer(path)
+    _check_absent(path)
 
 
 def _writer(path: Path) -> Writer:
-    """Return what writes a file of this name; raise WeightsError if it is unknown, or the file exists."""
+    """Return the function that writes files with the suffix of a name."""
     write = next((known for suffix, known in _WRITERS.items() if path.name.lower().endswith(suffix)), None)
     if write is None:
         raise WeightsError(f"cannot write '{path}': its name must end in one of {', '.join(_WRITERS)}")
+    return write
+
+
+def _check_absent(path: Path) -> None:
     if os.path.lexists(path):
         raise WeightsError(f"'{path}' exists; choose another name, or remove it first")
-    return write
 
 
 @contextlib.contextmanager

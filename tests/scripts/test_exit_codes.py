@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from datasets.cache import store
-from datasets.errors import StorageError
+from datasets.errors import DataError, StorageError
 from datasets.folder import load_folder
 from datasets.storage import atomic
+from learning.errors import Interrupted
 from learning.terminal.command import run_script
 
 
@@ -50,6 +51,13 @@ def test_other_errors_of_the_system_are_defects(capsys, error):
     code, said = ended(raising(error), capsys)
     assert code == 1
     assert "Traceback" in said
+
+
+def test_only_a_worker_that_is_interrupted_says_nothing(capsys):
+    assert ended(raising(Interrupted(15, "")), capsys) == (143, "")
+    code, said = ended(raising(DataError("")), capsys)
+    assert code == 3
+    assert said.endswith(": DataError\n")
 
 
 @pytest.fixture

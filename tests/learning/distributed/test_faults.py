@@ -15,7 +15,7 @@ from learning.launch import free_ports
     ("restarts", "advice"),
     [
         (False, "the last checkpoint is whole: start all workers again, with --resume"),
-        (True, "the launcher starts all workers again from the last checkpoint"),
+        (True, "the launcher will start all workers again$"),
     ],
 )
 def test_the_advice_for_a_lost_worker_knows_of_a_restart(restarts, advice):

@@ -1,13 +1,16 @@
 """learning/tracking/mlflow.py: what MLflow's local store holds of a run."""
 
 import json
+import shutil
 import sys
-from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("mlflow.tracking")
 pytest.importorskip("sqlalchemy")
+
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
 from learning.callbacks import Callback
 from learning.config.run_config import RunConfig
@@ -25,11 +28,11 @@ VALUES = {
 }
 
 
-def logged(folder):
+def logged(database):
     """The runs in a store, and the numbers of each metric."""
     from mlflow.tracking import MlflowClient
 
-    client = MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    client = MlflowClient(tracking_uri=f"sqlite:///{database}")
     experiment = client.get_experiment_by_name("sessionnet")
     runs = client.search_runs([experiment.experiment_id])
     histories = [
@@ -53,17 +56,20 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_resumed_run_is_one_run_where_it_was_begun(here, monkeypatch, without_pictures):
+def test_a_resumed_run_is_one_run_also_in_a_store_that_moved(here, monkeypatch, without_pictures):
     config = RunConfig.from_dict(VALUES)
     with pytest.raises(KeyError):
         fit(config, here / "a run", verbose=False, callbacks=[Stop()])
-    assert logged(here)[0][0].info.status == "FAILED"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
+    assert logged(here / "mlflow.db")[0][0].info.status == "FAILED"
     elsewhere = here / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
+    with pytest.raises(UsageError, match=f"logged to sqlite:///{here}/mlflow.db; set MLFLOW_TRACKING_URI"):
+        fit(config, here / "a run", resume=True, verbose=False)
+    moved = shutil.copy(here / "mlflow.db", here / "moved.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///../moved.db")
     results = fit(config, here / "a run", resume=True, verbose=False)
-    [run], [histories], [files] = logged(here)
+    [run], [histories], [files] = logged(moved)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "a run")
     assert run.data.params["train.batch_size"] == "512"
     assert [point.step for point in histories["val_loss"]] == [2, 4]
@@ -73,65 +79,65 @@ def test_a_resumed_run_is_one_run_where_it_was_begun(here, monkeypatch, without_
 
 
 class Recording:
-    """A client that notes its calls, and has a run whose files go to a place."""
+    """A client that notes its calls, of a store that has one run or none."""
 
-    def __init__(self, place):
-        self.place, self.called = place, []
+    def __init__(self, run_id):
+        self.run_id, self.called = run_id, []
 
     def get_run(self, run_id):
-        return SimpleNamespace(info=SimpleNamespace(artifact_uri=self.place))
+        if run_id != self.run_id:
+            raise MlflowException("no such run", error_code=RESOURCE_DOES_NOT_EXIST)
 
     def __getattr__(self, name):
         return lambda *arguments, **options: self.called.append((name, *arguments))
 
 
+def is_of_colleague(uri):
+    return uri.rpartition("/")[2].startswith("colleague.")
+
+
 @pytest.fixture
 def clients(monkeypatch):
-    """The addresses that are opened, with a client for each."""
-    opened, places = {}, {}
+    """The addresses that are opened, with a client for each; the store of the colleague has the run 7."""
+    opened = {}
 
     def client(uri):
-        return opened.setdefault(uri, Recording(places.get(uri, "/artifacts")))
+        return opened.setdefault(uri, Recording("7" if is_of_colleague(uri) else None))
 
     monkeypatch.setattr(mlflow, "_client", client)
-    return SimpleNamespace(opened=opened, places=places)
+    return opened
 
 
 def begun(folder, uri):
     (folder / RUN_FILE).write_text(json.dumps({"run_id": "7", "tracking_uri": uri}))
 
 
-def test_a_resume_follows_no_address_of_another_server(here, clients, session, monkeypatch):
+@pytest.mark.fault(42)
+@pytest.mark.parametrize("theirs", ["https://colleague.example", "sqlite:///colleague.db"])
+def test_a_resume_opens_no_address_of_a_run_directory(here, clients, session, monkeypatch, theirs):
     train(session, here, num_epochs=1)
-    begun(here, "https://stranger.example")
-    for address in ("sqlite:///mine.db", "https://mine.example", "http://stranger.example"):
+    begun(here, theirs)
+    (here / "colleague.db").touch()
+    for address in ("", "https://mine.example"):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        with pytest.raises(UsageError, match="at https://stranger.example, .* set MLFLOW_TRACKING_URI to it"):
+        refusal = (
+            f"does not have the run of {here}, which was logged to {theirs}; .* if you trust it. .* false$"
+        )
+        with pytest.raises(UsageError, match=refusal):
             MlflowTracking(resumed_dir=here)
-        with pytest.raises(UsageError, match="is not the configured address"):
+        with pytest.raises(UsageError, match=refusal):
             train(session, here, num_epochs=2, resume=True, callbacks=[MlflowTracking()])
-    assert "https://stranger.example" not in clients.opened
-    assert not any(client.called for client in clients.opened.values())
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://stranger.example")
+    assert not any(is_of_colleague(uri) or client.called for uri, client in clients.items())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", theirs)
     train(session, here, num_epochs=2, resume=True, callbacks=[MlflowTracking()])
-    assert ("set_terminated", "7", "FINISHED") in clients.opened["https://stranger.example"].called
+    assert ("set_terminated", "7", "FINISHED") in list(clients.values())[-1].called
 
 
-def test_a_database_in_a_run_directory_sends_no_files_to_a_server(here, clients, session, caplog):
-    train(session, here, num_epochs=1)
-    uri = f"sqlite:///{here / 'theirs.db'}"
-    begun(here, uri)
-    (here / "theirs.db").touch()
-    clients.places[uri] = "https://stranger.example/files"
-    train(session, here, num_epochs=2, resume=True, callbacks=[MlflowTracking()])
-    assert clients.opened[uri].called == []
-    assert caplog.text.count("the files of the run would go to https://stranger.example/files; set") == 1
-
-
-def test_a_database_that_moved_with_its_run_is_the_configured_one(here, clients):
+def test_a_refused_resume_creates_no_database(here, clients):
     begun(here, "sqlite:////old/place/mlflow.db")
-    MlflowTracking(resumed_dir=here)
-    assert list(clients.opened) == [f"sqlite:///{here / 'mlflow.db'}"]
+    with pytest.raises(UsageError, match=f"MLflow at sqlite:///{here}/mlflow.db does not have the run"):
+        MlflowTracking(resumed_dir=here)
+    assert clients == {}
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"run_id": "7"}', "\x00"])
@@ -155,6 +161,10 @@ def test_a_store_that_fails_is_said_once_and_training_goes_on(session, tmp_path,
     train(session, tmp_path, num_epochs=2, callbacks=[MlflowTracking(tracking_uri="http://full.example")])
     expected = "MLflow cannot log to http://full.example (no space left); training goes on"
     assert caplog.text.count("MLflow cannot log") == caplog.text.count(expected) == 1
+    begun(tmp_path, "http://full.example")
+    tracking = MlflowTracking(tracking_uri="http://full.example", resumed_dir=tmp_path)
+    train(session, tmp_path, num_epochs=3, resume=True, callbacks=[tracking])
+    assert caplog.text.count("MLflow cannot log") == caplog.text.count(expected) == 2
 
 
 def test_a_store_that_cannot_be_opened():

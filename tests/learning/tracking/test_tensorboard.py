@@ -1,6 +1,7 @@
 """learning/tracking/tensorboard.py: what is in the events, and that writing them changes nothing."""
 
 import io
+import json
 import sys
 
 import numpy as np
@@ -101,9 +102,16 @@ def test_an_update_rule_that_shows_no_gradients(session, tmp_path):
 
 def test_without_tensorboard_nothing_is_trained(session, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    message = r"--train.tensorboard true needs tensorboard; install with pip install -e '.\[tensorboard\]'"
-    with pytest.raises(UsageError, match=message):
-        fit(RunConfig(train=TrainConfig(tensorboard=True)), tmp_path / "run", verbose=False)
-    with pytest.raises(UsageError, match=message):
+    message = r"needs tensorboard; install with pip install -e '.\[tensorboard\]'"
+    config = RunConfig(train=TrainConfig(tensorboard=True))
+    with pytest.raises(UsageError, match=f"^the callback TensorBoard {message}$"):
         train(session, tmp_path / "run", tensorboard=True)
+    cluster = {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}
+    for index in (None, 0, 1):  # alone, and as each of two workers, of which none waits for the other
+        if index is not None:
+            task = {"type": "worker", "index": index}
+            monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+        otherwise = "or give --train.tensorboard false"
+        with pytest.raises(UsageError, match=f"^--train.tensorboard true {message}, {otherwise}$"):
+            fit(config, tmp_path / "run", verbose=False)
     assert not (tmp_path / "run").exists()
