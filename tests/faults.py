@@ -204,6 +204,11 @@ def long_runs(results: Path) -> list[str]:
         ("python -m tests.soak FOLDER", "soak.json", _soak_lines),
         ("python -m tests.bad_tree IMAGES_DIR FOLDER", "bad-tree.json", _bad_tree_lines),
         ("python -m tests.worker_equality FOLDER", "worker-equality.json", _equality_lines),
+        (
+            "python -m tests.worker_faults FOLDER --kills 8 --workers 3",
+            "worker-faults.json",
+            _worker_lines,
+        ),
     ):
         path = results / name
         found = told(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else ["not run yet"]
@@ -261,6 +266,22 @@ def _equality_lines(trainings: list[dict[str, Any]]) -> list[str]:
             f"at most {losses:.1g}, weights by {variables:.1g}; among workers, weights differ by {among:g}"
         )
     return lines
+
+
+def _worker_lines(figures: dict[str, Any]) -> list[str]:
+    """Describe what the workers ended with in each scenario, and the kills."""
+    kills = figures["kills"]
+    played = {name: found for name, found in figures.items() if name != "kills"}
+    codes = [
+        f"{name} ({'left out' if 'left out' in found else ', '.join(map(str, found['codes']))})"
+        for name, found in played.items()
+    ]
+    end = "with the same bits as" if kills["equal"] else "unlike"
+    return [
+        f"two workers, and their exit codes (-9: killed): {', '.join(codes)}",
+        f"{kills['kills']} kills of one of {len(kills['ended'][0])} workers at random moments: in "
+        f"{len(kills['wrong'])} cases the others ended with another code than 8; the run ended {end} the uninterrupted one",
+    ]
 
 
 def main() -> None:

@@ -88,7 +88,7 @@ class Watch:
             return f"{named(self._cluster, gone)} has ended or cannot be reached; {advice}"
         if isinstance(error, tf.errors.DeadlineExceededError):
             return (
-                f"an update took longer than {self._cluster.timeout:g} s, and all workers still listen: one hangs "
+                f"a step of all workers took longer than {self._cluster.timeout:g} s, and all still listen: one hangs "
                 f"or is much slower ({named(self._cluster, self._others)}), or the limit is too short ({TIMEOUT}, "
                 f"or --timeout of the launcher); {advice}"
             )

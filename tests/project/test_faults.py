@@ -22,7 +22,7 @@ def test_the_page_and_the_list_of_tests_are_up_to_date():
 
 
 def test_the_long_runs_are_described_from_their_files(tmp_path):
-    assert faults.long_runs(tmp_path)[1::2] == ["  - not run yet"] * 3
+    assert faults.long_runs(tmp_path)[1::2] == ["  - not run yet"] * 4
     phase = {"kills": 12, "runs": 2, "different": 1, "seconds": 120.0}
     disk = {"way": "tmpfs", "cycles": 8, "damaged": 0, "different": 0, "seconds": 9.0}
     (tmp_path / "soak.json").write_text(json.dumps({"kills": phase, "full_disk": disk, "equal": False}))
@@ -49,6 +49,15 @@ def test_the_long_runs_are_described_from_their_files(tmp_path):
     text = "\n".join(faults.long_runs(tmp_path))
     assert "1, 2 workers compared with one process, a net without batch norm, after 52 updates" in text
     assert "losses differ by at most 1e-07, weights by 4e-07; among workers, weights differ by 0" in text
+    kills = {"kills": 4, "equal": True, "ended": [[0, 0, 0]] * 2, "wrong": []}
+    played = {"hangs": {"codes": [8, -9]}, "network stops": {"left out": "no root"}, "kills": kills}
+    (tmp_path / "worker-faults.json").write_text(json.dumps(played))
+    text = "\n".join(faults.long_runs(tmp_path))
+    assert "hangs (8, -9), network stops (left out)" in text
+    assert (
+        "4 kills of one of 3 workers at random moments: in 0 cases the others ended with another code than 8"
+        in text
+    )
 
 
 def test_marks_are_found_in_functions_methods_and_among_other_marks(tmp_path):

@@ -10,7 +10,7 @@ LOST = "has ended or cannot be reached; the last checkpoint is whole: start all 
 EXPECTED = {
     "hangs": ([8, -9], "one hangs or is much slower (worker 1 (127.0.0.1:"),
     "SIGKILL": ([8, -9], LOST),
-    "port in use": ([8, 8], "all workers still listen"),
+    "port in use": ([8, 8], "all still listen"),
     "slow": ([0, 0], ""),
     "slow network": ([0, 0], ""),
     "network stops": ([8, 8], LOST),
