@@ -280,7 +280,8 @@ def _worker_lines(figures: dict[str, Any]) -> list[str]:
     return [
         f"two workers, and their exit codes (-9: killed): {', '.join(codes)}",
         f"{kills['kills']} kills of one of {len(kills['ended'][0])} workers at random moments: in "
-        f"{len(kills['wrong'])} cases the others ended with another code than 8; the run ended {end} the uninterrupted one",
+        f"{len(kills['wrong'])} cases the others ended with another code than 8; the run ended {end} the "
+        "uninterrupted one",
     ]
 
 

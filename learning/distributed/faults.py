@@ -88,9 +88,9 @@ class Watch:
             return f"{named(self._cluster, gone)} has ended or cannot be reached; {advice}"
         if isinstance(error, tf.errors.DeadlineExceededError):
             return (
-                f"a step of all workers took longer than {self._cluster.timeout:g} s, and all still listen: one hangs "
-                f"or is much slower ({named(self._cluster, self._others)}), or the limit is too short ({TIMEOUT}, "
-                f"or --timeout of the launcher); {advice}"
+                f"a step of all workers took longer than {self._cluster.timeout:g} s, and all still listen: one "
+                f"hangs or is much slower ({named(self._cluster, self._others)}), or the limit is too short "
+                f"({TIMEOUT}, or --timeout of the launcher); {advice}"
             )
         return f"another worker has failed, of {named(self._cluster, self._others)}; see its output; {advice}"
 
