@@ -1,4 +1,4 @@
-"""What do many images cost: time until the first batch, batches per second, and memory, by store and size?
+"""How long do many images take to load, and how much memory, by form, store and number?
 
 Tiny pictures in files or in tar archives are loaded with `store: cache` and `store: files`, once to list them and
 once more in a fresh process, as every later run does, and in the workers of one start at the same time. What a

@@ -13,10 +13,9 @@ from numpy.typing import DTypeLike
 
 from datasets.images.array_rows import Images, at_hand
 from datasets.options.fields import Size, sides
-from datasets.storage.rows import narrow_type
+from datasets.storage.rows import narrow_type, pieces
 
 Windows = tuple[np.ndarray, np.ndarray, np.ndarray]  # tops, lefts (pixels) and flips (bool), each (K,)
-_PIECE = 2**16  # windows drawn at a time; the size does not change the numbers drawn
 
 
 def random_crop_reflect(
@@ -91,10 +90,12 @@ def _draw_offsets(rng: np.random.Generator, most: int, piece: slice) -> np.ndarr
 def in_pieces(
     count: int, draw: Callable[[slice], np.ndarray], dtype: DTypeLike, shape: tuple[int, ...] = ()
 ) -> np.ndarray:
-    """Call `draw` for some images at a time, because it needs more memory than its result: (count, *shape)."""
+    """Call `draw` for some images at a time, because it needs more memory than its result: (count, *shape).
+
+    The numbers drawn are those of a single call.
+    """
     values = np.empty((count, *shape), dtype)
-    for start in range(0, count, _PIECE):
-        piece = slice(start, min(start + _PIECE, count))
+    for piece in pieces(count):
         values[piece] = draw(piece)
     return values
 

@@ -12,11 +12,11 @@ import numpy as np
 
 from datasets.errors import escape_name
 from datasets.images.array_rows import Images
+from datasets.storage.rows import pieces
 
 DIGEST_BYTES = 16  # among a billion images, two share a digest by chance with a probability of 1 in 10^21
 SHORT_DIGEST = np.dtype("<u8")
 _NAMED = 3  # pairs that a warning names
-_PIECE = 2**16  # digests that are compared at a time
 
 logger = logging.getLogger(__name__)
 
@@ -74,5 +74,5 @@ def _twins(digests: np.ndarray, rows: np.ndarray, learned: np.ndarray) -> list[t
 def _among(digests: np.ndarray, rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Return the rows whose digests begin like a wanted one, piece by piece: a million at once take 60 MB."""
     starts = shortened_digests(wanted)
-    pieces = [rows[start : start + _PIECE] for start in range(0, len(rows), _PIECE)]
-    return np.concatenate([piece[np.isin(shortened_digests(digests[piece]), starts)] for piece in pieces])
+    parts = (rows[piece] for piece in pieces(len(rows)))
+    return np.concatenate([part[np.isin(shortened_digests(digests[part]), starts)] for part in parts])

@@ -1,10 +1,11 @@
 """Store row numbers compactly, since a set may have millions of them in several parts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 Rows = np.ndarray | Sequence[int] | slice  # integers, a mask or a slice, as NumPy takes them along one axis
+_PIECE = 2**16  # rows
 
 
 def row_numbers(rows: Rows, count: int) -> np.ndarray:
@@ -30,6 +31,11 @@ def row_numbers(rows: Rows, count: int) -> np.ndarray:
         rows = np.where(rows < 0, rows + np.int64(count), rows)
     is_shared = rows.dtype == dtype and not rows.flags.writeable
     return rows if is_shared else _read_only(rows.astype(dtype))
+
+
+def pieces(count: int) -> Iterator[slice]:
+    """Yield consecutive slices of `count` rows, to work on a part of a million rows at a time."""
+    return (slice(start, min(start + _PIECE, count)) for start in range(0, count, _PIECE))
 
 
 def narrow_type(most: int, least: type[np.signedinteger] = np.int32) -> type[np.signedinteger]:

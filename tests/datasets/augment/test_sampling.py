@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from datasets.augment import windows
 from datasets.augment.color import color_multiples
 from datasets.augment.random_size import draw_sized_windows
 from datasets.augment.sampling import Sampler, balanced_order
 from datasets.augment.windows import draw_crops
 from datasets.options.loading import Crops
+from datasets.storage import rows
 
 
 def test_every_epoch_has_its_own_order_determined_by_the_seed():
@@ -98,7 +98,7 @@ def test_drawing_in_pieces_changes_nothing(monkeypatch, size):
         ]
 
     whole = drawn()
-    monkeypatch.setattr(windows, "_PIECE", size)
+    monkeypatch.setattr(rows, "_PIECE", size)
     for ours, theirs in zip(drawn(), whole, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
