@@ -161,7 +161,8 @@ def _nodes(graph: tf.Graph, functions: list[str]) -> Iterator[tuple[str, Any]]:
 
 
 def _functions_of(node: Any, skipped: str | None = None) -> list[str]:
-    """Return the functions that a node calls, such as the branches of a condition."""
-    values = [value for name, value in node.attr.items() if name != skipped]
+    """Return the functions that a node calls, such as the branches of a condition, by the names of attributes."""
+    # Protocol buffers keep no order of a map: that of equal nodes may differ, even in one process.
+    values = [value for name, value in sorted(node.attr.items()) if name != skipped]
     called = [value.func for value in values if value.HasField("func")]
     return [function.name for function in [*called, *(f for value in values for f in value.list.func)]]
