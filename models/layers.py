@@ -219,7 +219,7 @@ def batch_norm(
     statistics `moving_mean` and `moving_variance`, which are saved but not trained. Their update,
     moving = momentum * moving + (1 - momentum) * batch, is added to the graph's UPDATE_OPS, which the Optimizer
     runs with every step. A network that has a share of each batch uses the statistics of its own rows or, if the
-    share has a `mean`, those of the whole batch. Where gamma is frozen (`ConvNet`'s option `freeze`), the moving
+    share has a `sum`, those of the whole batch. Where gamma is frozen (`ConvNet`'s option `freeze`), the moving
     statistics are used in training too, and stay as they are.
 
     :param is_train: bool scalar, `ConvNet.is_train`.
@@ -236,8 +236,8 @@ def batch_norm(
     share = batch_share()
 
     def by_batch(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, *moving: tf.Tensor) -> Sequence[tf.Tensor]:
-        if share is not None and share.mean is not None:
-            return _normalised_together(x, gamma, beta, moving[0], epsilon, share.mean, share.size)
+        if share is not None and share.sum is not None:
+            return _normalised_together(x, gamma, beta, moving[0], epsilon, share.sum, share.size)
         return v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon, is_training=True)
 
     def by_moving(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, *moving: tf.Tensor) -> Sequence[tf.Tensor]:
@@ -263,22 +263,41 @@ def _normalised_together(
     beta: tf.Tensor,
     moving_mean: tf.Tensor,
     epsilon: float,
-    mean_of_copies: Callable[[tf.Tensor], tf.Tensor],
+    sum_of_copies: Callable[[tf.Tensor], tf.Tensor],
     batch_size: int,
 ) -> tuple[tf.Tensor, ...]:
     """Normalise by the statistics of the whole batch, and return these too; the variance has n - 1 in place of n.
 
     The squares are those of the distance from the moving mean, so that a large mean does not swallow the variance.
     """
-    wide, shift = tf.cast(x, tf.float32), tf.stop_gradient(moving_mean)
-    near = wide - shift
-    means = [tf.reduce_mean(near, [0, 1, 2]), tf.reduce_mean(tf.square(near), [0, 1, 2])]
-    mean, square = tf.unstack(mean_of_copies(tf.stack(means)))
-    variance = square - tf.square(mean)
-    scale = gamma * tf.math.rsqrt(variance + max(epsilon, FUSED_EPSILON))
-    out = tf.cast((near - mean) * scale + beta, x.dtype)
+    epsilon = max(epsilon, FUSED_EPSILON)
+    near = tf.cast(x, tf.float32) - moving_mean
+    own = tf.stack([tf.reduce_sum(near, [0, 1, 2]), tf.reduce_sum(tf.square(near), [0, 1, 2])])
     count = tf.cast(batch_size * tf.reduce_prod(tf.shape(x)[1:3]), tf.float32)
-    return out, mean + shift, variance * count / tf.maximum(count - 1.0, 1.0)
+    distance, square = tf.unstack(sum_of_copies(own) / count)
+    mean, variance = moving_mean + distance, square - tf.square(distance)
+    by_given = {"x": x, "epsilon": epsilon, "is_training": False}
+
+    @tf.custom_gradient
+    def normalised(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
+        batch = {"mean": mean, "variance": variance, **by_given}
+        forward = tf.raw_ops.FusedBatchNormV3(scale=gamma, offset=beta, **batch)
+
+        def backward(gradient: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            known = tf.raw_ops.FusedBatchNormGradV3(
+                y_backprop=gradient, scale=gamma, reserve_space_1=mean, reserve_space_2=variance,
+                reserve_space_3=forward.reserve_space_3, **by_given,
+            )  # fmt: skip
+            of_parameters = known.scale_backprop, known.offset_backprop
+            # What reaches x through the mean and the variance is linear in x, so batch norm computes it too.
+            factor = gamma * tf.math.rsqrt(variance + epsilon) / count
+            scale, offset = tf.unstack(sum_of_copies(tf.stack(of_parameters)) * factor)
+            through = tf.raw_ops.FusedBatchNormV3(scale=scale, offset=offset, **batch)
+            return known.x_backprop - through.y, *of_parameters
+
+        return forward.y, backward
+
+    return normalised(x, gamma, beta), mean, variance * count / tf.maximum(count - 1.0, 1.0)
 
 
 def dropout(x: tf.Tensor, rate: float, is_train: tf.Tensor) -> tf.Tensor:

@@ -6,7 +6,7 @@ do not count.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -76,19 +76,6 @@ class Reduction:
         value = tf.raw_ops.CollectiveBcastRecvV2(T=dtype, shape=variable.shape, **common)
         value.set_shape(variable.shape)
         return v1.assign(variable, value).op
-
-    def mean(self, tensor: tf.Tensor) -> tf.Tensor:
-        """Return the mean over the workers, weighted by their shares, and let gradients pass.
-
-        The gradients that arrive are those of the workers' parts of the loss, whose sum is the loss.
-        """
-        share = tf.cast(self.share, tensor.dtype)
-
-        @tf.custom_gradient
-        def averaged(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-            return self.sum(share * x), lambda gradient: share * self.sum(gradient)
-
-        return averaged(tensor)
 
     def sum_all(self, tensors: Iterable[tf.Tensor]) -> list[tf.Tensor]:
         """Return the sum of each tensor over the workers; the tensors travel in buckets, and large ones in pieces.

@@ -88,8 +88,9 @@ class Workers(Alone):
         self.rows = self._cluster.share(batch_size)
         share = (self.rows.stop - self.rows.start) / batch_size
         self._reduction = Reduction(self.size, share=share, bucket_bytes=self._bucket_bytes)
-        mean = self._reduction.mean if sync_batch_norm else None
-        return BatchShare(self.rows.start, self.rows.stop, batch_size, mean)
+        return BatchShare(
+            self.rows.start, self.rows.stop, batch_size, self._reduction.sum if sync_batch_norm else None
+        )
 
     def weight(self) -> tf.Tensor:
         return tf.constant(self._reduction.share, tf.float32)

@@ -18,14 +18,13 @@ COLLECTION = "batch_share"
 class BatchShare:
     """Rows [start, stop) of batches of `size` images.
 
-    :ivar mean: returns the mean of a tensor over all copies, weighted by their rows, and lets gradients pass; None
-        unless batch norm uses it.
+    :ivar sum: returns the sum of a tensor over all copies, without gradients; None unless batch norm uses it.
     """
 
     start: int
     stop: int
     size: int
-    mean: Callable[[tf.Tensor], tf.Tensor] | None = None
+    sum: Callable[[tf.Tensor], tf.Tensor] | None = None
 
     name = COLLECTION  # a MetaGraphDef needs one for an item of a graph's collections
 

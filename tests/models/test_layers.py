@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
 from models import layers
+from models.graph.batch_share import BatchShare, put_batch_share
 
 
 def run(build, seed=0, feed=None, steps=()):
@@ -240,6 +241,35 @@ def test_batch_norm_uses_batch_statistics_in_training_and_moving_ones_otherwise(
     assert values["moving_mean"][0] == pytest.approx(0.1 * 2)
     assert values["moving_variance"][0] == pytest.approx(0.9 + 0.1 * 2)
     np.testing.assert_allclose(after.ravel(), (x.ravel() - 0.2) / 1.1**0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.bfloat16)])
+def test_a_share_of_a_batch_is_normalised_and_differentiated_as_in_the_whole_batch(dtype):
+    # Two copies have the same rows: together they are a batch that has each row twice.
+    rng = np.random.default_rng(0)
+    own, above = rng.normal(3, 2, (5, 4, 4, 3)), rng.normal(1, 1, (5, 4, 4, 3))
+
+    def results(x, weights, share):
+        with tf.Graph().as_default():
+            if share:
+                put_batch_share(share)
+            x = tf.constant(x, dtype)
+            out = layers.batch_norm(x, tf.constant(True), gamma_value=1.5)
+            loss = tf.reduce_sum(tf.cast(out, tf.float32) * weights.astype(np.float32))
+            gradients = tf.gradients(loss, [x, *v1.trainable_variables()])
+            updates = v1.get_collection(v1.GraphKeys.UPDATE_OPS)
+            with v1.Session() as sess:
+                sess.run(v1.global_variables_initializer())
+                found = sess.run([tf.cast(tensor, tf.float32) for tensor in (out, *gradients)])
+                sess.run(updates)
+                return found, sess.run([v for v in v1.global_variables() if not v.trainable])
+
+    whole, moved = results(np.concatenate([own, own]), np.concatenate([above, above]), None)
+    part, also_moved = results(own, above, BatchShare(0, 5, 10, lambda tensor: 2 * tensor))
+    tolerance = 1e-5 if dtype == "float32" else 0.02  # bfloat16 has 8 significant bits
+    expected = [whole[0][:5], whole[1][:5], whole[2] / 2, whole[3] / 2]
+    for found, value in zip(part + also_moved, expected + moved, strict=True):
+        np.testing.assert_allclose(found, value, rtol=tolerance, atol=tolerance * np.abs(value).max())
 
 
 @pytest.mark.parametrize("rate", [0.3, 0.5])
