@@ -34,6 +34,7 @@ SIDE = 32  # pixels
 PIXELS = 3 * SIDE * SIDE  # bytes of an image, channel after channel
 MAX_BATCH_BYTES = 45 * 2**20  # an official batch has 31 million bytes; pickled again, half of them may double
 MAX_HEADER_BYTES = 2**20  # of a member of an archive
+FIRST_MEMBERS = 10  # by whose names an archive is recognized
 MAX_MEMBERS = 100  # read of an archive; the official ones have 9
 TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST_BATCH = "test_batch"
@@ -71,7 +72,8 @@ def load_cifar10(
 def holds_cifar10(path: Path | str) -> bool:
     """Return whether a path holds one of the forms above, complete or not, rather than images."""
     path = expanded(path)
-    return bool(_batch_files(path) or (_archives(path) and not _is_tar_of_images(path)))
+    archives = (file.name in _ARCHIVES or _names_batches(file) for file in _archives(path))
+    return bool(_batch_files(path)) or any(archives)
 
 
 def _batch_files(path: Path) -> dict[str, Path]:
@@ -91,17 +93,14 @@ def _archives(path: Path) -> list[Path]:
     return [path] if path.is_file() and not is_zip else []
 
 
-def _is_tar_of_images(path: Path) -> bool:
-    """Return whether a file is an uncompressed tar archive whose first member is an image or a folder of images."""
-    if path.suffix.lower() != ".tar" or not path.is_file():
+def _names_batches(archive: Path) -> bool:
+    """Return whether one of the first members of a tar archive has a name of CIFAR-10's."""
+    try:
+        with tarfile.open(archive, tarinfo=_Member) as members:
+            names = [member.name for member in islice(members, FIRST_MEMBERS)]
+    except (DataError, *_TAR_ERRORS):
         return False
-    with open(path, "rb") as file:
-        headers = file.read(8 * tarfile.BLOCKSIZE)
-    if headers[156:157] == tarfile.XHDTYPE:  # more about the first member, before its own header
-        headers = headers[2 * tarfile.BLOCKSIZE :]
-    name = headers[:100].rstrip(b"\0").decode("utf-8", "replace")
-    is_plain = headers[257:262] == b"ustar" and headers[156:157] in (tarfile.REGTYPE, tarfile.DIRTYPE)
-    return is_plain and not any(word in name for word in (*_BATCHES, *_FOLDERS[1:]))
+    return any(word in name for name in names for word in (*_BATCHES, *_FOLDERS[1:]))
 
 
 def _read_batches(path: Path) -> dict[str, Part]:

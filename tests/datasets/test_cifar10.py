@@ -178,7 +178,10 @@ def test_a_path_with_nothing_or_something_else(tmp_path, folder):
     (tmp_path / "images.zip").write_bytes(b"PK")
     refused(tmp_path / "images.zip", "no CIFAR-10 batches")
     refused(folder / "test_batch", "cannot be read as a tar archive")
-    refused(pack(tmp_path / "images", tmp_path / "images.tar.gz"), "no CIFAR-10 batches in '.*images.tar.gz'")
+    images = pack(tmp_path / "images", tmp_path / "images.tar.gz")
+    refused(images, "no CIFAR-10 batches in '.*images.tar.gz'")
+    assert not holds_cifar10(images)
+    assert not holds_cifar10(tmp_path / "images/cat/0.png")
 
 
 def batch_with(**changes):
