@@ -7,6 +7,7 @@ tracking.log_results(fit(config, "runs/digits", callbacks=[tracking]))
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -110,9 +111,8 @@ class MlflowTracking(Callback):
         experiment = found.experiment_id if found else self._client.create_experiment(self._experiment)
         name = encodable(training.save_dir.name)
         self._run_id = self._client.create_run(experiment, run_name=name).info.run_id
-        write_text(
-            training.save_dir / RUN_FILE, json.dumps({"run_id": self._run_id, "tracking_uri": self._uri})
-        )
+        stored = {"run_id": self._run_id, "tracking_uri": _without_passwords(self._uri)}
+        write_text(training.save_dir / RUN_FILE, json.dumps(stored))
         self._client.log_batch(self._run_id, params=_parameters(training.config.as_dict()))
 
     def _log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
@@ -142,8 +142,7 @@ class MlflowTracking(Callback):
 
     def _warn(self, error: Exception) -> None:
         if not self._warned:
-            reason = " ".join(str(error).split())
-            logger.warning("MLflow cannot log to %s (%s); training goes on", self._uri, reason[:200])
+            logger.warning("%s; training goes on", _failure("cannot log to", self._uri, error))
         self._warned = True
 
 
@@ -159,10 +158,11 @@ class _Begun(NamedTuple):
 
     def not_in(self, uri: str) -> UsageError:
         """Return the error for a store that does not have this run."""
+        what = f"MLflow at {uri} does not have the run of {self.run_dir}, which was logged to {self.tracking_uri}"
         return UsageError(
-            f"MLflow at {uri} does not have the run of {self.run_dir}, which was logged to {self.tracking_uri}; "
-            "set MLFLOW_TRACKING_URI to the present address of that store if you trust it. To log to a new MLflow "
-            f"run, remove {self.run_dir / RUN_FILE}; to log nothing, give --train.mlflow false"
+            f"{_without_passwords(what)}; set MLFLOW_TRACKING_URI to the present address of that store if you "
+            f"trust it. To log to a new MLflow run, remove {self.run_dir / RUN_FILE}; to log nothing, give "
+            "--train.mlflow false"
         )
 
 
@@ -210,8 +210,17 @@ def _client(uri: str) -> Any:
     try:
         return MlflowClient(tracking_uri=uri)
     except Exception as error:  # of any kind of store
-        reason = " ".join(str(error).split())[:200]
         raise UsageError(
-            f"MLflow cannot use {uri} ({reason}); set MLFLOW_TRACKING_URI to another address, or give "
+            f"{_failure('cannot use', uri, error)}; set MLFLOW_TRACKING_URI to another address, or give "
             "--train.mlflow false"
         ) from error
+
+
+def _failure(what: str, uri: str, error: Exception) -> str:
+    """Return what MLflow could not do with a store, and why."""
+    return _without_passwords(f"MLflow {what} {uri} ({' '.join(str(error).split())[:200]})")
+
+
+def _without_passwords(text: str) -> str:
+    """Return a text without the user names and passwords of the addresses in it."""
+    return re.sub(r"(?<=://)[^\s/]*@", "", text)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -138,6 +139,23 @@ def test_a_refused_resume_creates_no_database(here, clients):
     with pytest.raises(UsageError, match=f"MLflow at sqlite:///{here}/mlflow.db does not have the run"):
         MlflowTracking(resumed_dir=here)
     assert clients == {}
+
+
+@pytest.mark.fault(42)
+def test_passwords_are_neither_kept_nor_shown(here, session, caplog, monkeypatch):
+    client = MagicMock()
+    client.create_run.return_value.info.run_id = "7"
+    client.log_batch.side_effect = RuntimeError("http://me:secret@mine.example is full")
+    client.get_run.side_effect = MlflowException("no such run", error_code=RESOURCE_DOES_NOT_EXIST)
+    monkeypatch.setattr(mlflow, "_client", lambda uri: client)
+    train(
+        session, here, num_epochs=1, callbacks=[MlflowTracking(tracking_uri="http://me:secret@mine.example")]
+    )
+    assert "MLflow cannot log to http://mine.example (http://mine.example is full)" in caplog.text
+    assert json.loads((here / RUN_FILE).read_text())["tracking_uri"] == "http://mine.example"
+    begun(here, "http://me:secret@mine.example")  # of an earlier version
+    with pytest.raises(UsageError, match="at http://other.example .* logged to http://mine.example;"):
+        MlflowTracking(tracking_uri="http://me:secret@other.example", resumed_dir=here)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"run_id": "7"}', "\x00"])
