@@ -1,7 +1,7 @@
 """Label images with the weights of a run. `python predict.py --help` lists the options."""
 
-from learning.terminal.programs import predict as main
-from learning.terminal.programs import run_predict
+from learning.programs.scripts import predict as main
+from learning.programs.scripts import run_predict
 
 __all__ = ["main"]
 

@@ -1,7 +1,7 @@
 """Test the weights of a run. `python test.py --help` lists the options."""
 
-from learning.terminal.programs import run_test
-from learning.terminal.programs import test as main
+from learning.programs.scripts import run_test
+from learning.programs.scripts import test as main
 
 __all__ = ["main"]
 

@@ -1,7 +1,7 @@
 """Train a classifier, test its weights, say where the run is. `python train.py --help` lists the options."""
 
-from learning.terminal.programs import run_train
-from learning.terminal.programs import train as main
+from learning.programs.scripts import run_train
+from learning.programs.scripts import train as main
 
 __all__ = ["main"]
 

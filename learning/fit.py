@@ -143,9 +143,9 @@ def _fit(
     from learning.distributed.join import joined  # imports TensorFlow quietly
     from learning.machine.precision import with_precision
     from learning.reports.run_page import write_run_page
+    from learning.runs.network import check_new_model
     from learning.tracking.page import RunPage
     from learning.training.console import ConsoleProgress
-    from learning.training.network import check_new_model
     from learning.training.record import RunRecord
     from learning.training.training_images import TrainingImages
 
@@ -207,8 +207,8 @@ def _prepare(
     """Read the weights to start from and the data, check that all fits together, and build the graph."""
     from learning.distributed.advice import workers_advice
     from learning.training.record import summary_lines
+    from learning.training.set_size import with_set_size
     from learning.transfer.initial_weights import InitialWeights
-    from learning.transfer.set_size import with_set_size
 
     begun, initial = workers.from_chief(has_begun(path)), None
     if config.model.init is not None and not begun:
@@ -293,7 +293,7 @@ def build_training(config: RunConfig, splits: Splits, workers: Alone | None = No
     """
     from learning.distributed.alone import ALONE  # imports TensorFlow quietly
     from learning.optimizers import OPTIMIZERS
-    from learning.training.network import build_model
+    from learning.runs.network import build_model
 
     train_set = splits.train
     mean = train_set.pixel_mean if config.data.mean == "pixel" else train_set.image_mean

@@ -23,9 +23,9 @@ from types import FrameType
 
 from datasets.image_files.kept_listings import LAUNCH
 from datasets.options.script_parser import ScriptParser
-from learning.config.command_line import parse_train
 from learning.distributed.cluster import ALLOW_OPEN, DEFAULT_TIMEOUT, RESTARTS, TIMEOUT
 from learning.errors import ClusterError
+from learning.programs.command_line import parse_train
 from learning.runs.directory import default_path, has_begun
 from learning.terminal.command import run_script
 from models.runtime.gpu import VISIBLE, visible_gpus

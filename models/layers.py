@@ -10,32 +10,19 @@ import math
 import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
+from models.graph.batch_norms import COLLECTION as BATCH_NORMS
+from models.graph.batch_norms import BatchNorm
 from models.graph.batch_share import BatchShare, batch_share
 from models.graph.building import global_step
 from models.graph.filter_gradients import GRADIENT, products_pay
 from models.graph.phases import by_phase
 
-BATCH_NORMS = "batch_norms"  # the graph collection of BatchNorm items
 FUSED_EPSILON = 1.001e-5  # the smallest that TensorFlow's batch norm computes with
-
-
-class BatchNorm(NamedTuple):
-    """One call of `batch_norm`: its input and result."""
-
-    x: tf.Tensor
-    out: tf.Tensor
-    parameters: tuple[tf.Variable, ...]  # gamma, beta, moving mean and moving variance
-    epsilon: float  # that the kernel computes with
-
-    @property
-    def name(self) -> str:
-        """Return the name that a MetaGraphDef needs for an item of a graph's collections."""
-        return str(self.out.name)
 
 
 def _named_seed(name: str) -> int:

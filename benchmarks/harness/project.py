@@ -16,9 +16,9 @@ from benchmarks.harness.turns import Step
 from datasets.dataset import DataSet
 from datasets.load import labelled_set
 from datasets.splits import Splits
-from learning.config.command_line import parse_train
 from learning.config.recipes import CONFIGS, flatten
 from learning.config.run_config import PLACES, RunConfig
+from learning.programs.command_line import parse_train
 from learning.runs.directory import RunDirectory
 
 
@@ -50,7 +50,7 @@ def open_model(
 
 
 def _build(options: Mapping[str, Any], crop_size: int, num_classes: int, mean: float = 0.0) -> Any:
-    from learning.training.network import build_model
+    from learning.runs.network import build_model
 
     return build_model(run_config(model=options), (crop_size, crop_size, 3), num_classes, mean)
 
@@ -194,7 +194,7 @@ def update_step(optimizer: Any, sess: Any, batches: Iterator[Any], learning_rate
 def sized_data(config: RunConfig) -> tuple[RunConfig, Splits]:
     """Decode a configuration's images; return it, completed with what depends on their number, and the images."""
     from learning.runs.data import open_data
-    from learning.transfer.set_size import with_set_size
+    from learning.training.set_size import with_set_size
 
     splits = open_data(config)
     return with_set_size(config, splits.train.num_examples)[0], splits

@@ -1,4 +1,4 @@
-"""The configuration of a run: typed options, recipes, and the command line of `train.py`."""
+"""The configuration of a run: typed options and recipes."""
 
 from learning.config.run_config import RunConfig
 

@@ -13,8 +13,8 @@ from learning.checkpoints.store import CheckpointStore, Usable
 from learning.errors import CheckpointError
 from learning.machine.precision import for_prediction
 from learning.runs.directory import RunDirectory
+from learning.runs.network import build_model
 from learning.runs.packaged_run import PackagedRun
-from learning.training.network import build_model
 from models.convnet import ConvNet
 from models.weights.load import load_weights
 

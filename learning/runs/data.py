@@ -16,9 +16,9 @@ from learning.config.run_config import RunConfig
 from learning.errors import CheckpointError, UsageError
 from learning.evaluators import EVALUATORS
 from learning.runs.directory import RunDirectory
+from learning.runs.score_checks import check_scores
 from learning.runs.seen_images import count_seen, count_shared
 from learning.schedules import build_schedule
-from learning.training.score_checks import check_scores
 
 logger = logging.getLogger(__name__)
 

@@ -1,1 +1,1 @@
-"""The command-line programs: errors as exit codes, and output that may fail."""
+"""What all command-line programs need: errors as exit codes, output that may fail, progress."""

@@ -23,15 +23,15 @@ from learning.distributed.alone import ALONE, Alone
 from learning.errors import UsageError
 from learning.evaluators import Evaluator
 from learning.runs.directory import default_path
+from learning.runs.score_checks import NanWarning, check_scores
 from learning.schedules import ConstantSchedule, Schedule, build_schedule
 from learning.training.console import ConsoleProgress
 from learning.training.loop import TrainingLoop
 from learning.training.profiling import Profiler
 from learning.training.rate_factors import apply_gradients, rate_factors
 from learning.training.record import History, LearningCurves
-from learning.training.score_checks import NanWarning, check_scores
+from learning.training.set_size import with_set_size
 from learning.training.step import TrainingStep, gradients
-from learning.transfer.set_size import with_set_size
 from models.convnet import ConvNet
 from models.graph.building import operations_behind, random_operations
 from models.options import accepted, reject_unknown

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple, Protocol
 import tensorflow as tf
 import tensorflow.compat.v1 as v1
 
+from models.graph.batch_norms import COLLECTION as BATCH_NORMS
+from models.graph.batch_norms import BatchNorm
 from models.graph.batch_share import COLLECTION as BATCH_SHARES
 from models.graph.building import operations_behind
 from models.graph.copying import GraphCopy, Unsupported
-from models.layers import BATCH_NORMS, BatchNorm
 
 DEPTHWISE = "DepthwiseConv2dNative"
 FEWEST_CROPS = 64  # in one call of predict; for fewer, folding may take longer than it saves

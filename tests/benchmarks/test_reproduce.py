@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks import reproduce
 from benchmarks.harness import project
-from learning.config.command_line import parse_train
 from learning.errors import CheckpointError, DirectoryInUseError, UsageError
+from learning.programs.command_line import parse_train
 
 
 def write_results(folder, accuracies=(0.5, 0.75), seconds=(60.0, 90.0), split="test"):

@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from learning.checkpoints.checksums import write_checksums
 from learning.checkpoints.store import CheckpointStore
-from learning.config.command_line import parse_train
 from learning.config.run_config import (
     DataConfig,
     ModelConfig,
@@ -25,11 +24,12 @@ from learning.fit import build_training
 from learning.inference.temperature import Temperature, read_temperature, write_temperature
 from learning.inference.trained import load_run
 from learning.machine.session import open_session
+from learning.programs.command_line import parse_train
 from learning.publish import finished_state, publish
 from learning.runs.data import open_data, run_info
 from learning.runs.directory import RunDirectory
+from learning.runs.network import build_model
 from learning.runs.seen_images import keep_digests
-from learning.training.network import build_model
 from tests.support.scripts import call_main
 
 FILES = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from learning.config.command_line import parse_train
+from learning.programs.command_line import parse_train
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"

@@ -242,7 +242,8 @@ def test_what_is_missing_is_said_before_tensorflow_is_imported(
 
 def test_help_and_a_bad_number_need_no_slow_imports():
     code = (
-        "import sys; from learning.config.command_line import parse_train; from learning.errors import UsageError\n"
+        "import sys\nfrom learning.errors import UsageError\n"
+        "from learning.programs.command_line import parse_train\n"
         "for arguments in (['--train.batch_size', '0'], ['--help']):\n"
         "    try: parse_train(arguments)\n"
         "    except (UsageError, SystemExit): pass\n"

@@ -14,8 +14,8 @@ from learning.checkpoints.checksums import write_checksums
 from learning.checkpoints.store import CheckpointStore
 from learning.config.run_config import ModelConfig, RunConfig
 from learning.errors import CheckpointError, UsageError
+from learning.runs.network import build_model
 from learning.training.interrupts import SignalGuard
-from learning.training.network import build_model
 from tests.support.scripts import call_main
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
@@ -109,7 +109,8 @@ def test_without_a_checkpoint_nothing_is_tested(run_dir, tmp_path, script):
 def test_an_impossible_value_is_refused_without_tensorflow(value):
     name, _, text = value.partition("=")
     code = (
-        "import sys; from learning.config.command_line import parse_train; from learning.errors import UsageError\n"
+        "import sys\nfrom learning.errors import UsageError\n"
+        "from learning.programs.command_line import parse_train\n"
         f"try: parse_train(['--{name}', '{text}'])\n"
         "except UsageError as error: assert 'tensorflow' not in sys.modules; print(error)\n"
     )

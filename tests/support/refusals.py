@@ -25,9 +25,9 @@ from datasets.storage.plain_pickle import load_plain_pickle
 from datasets.storage.untrusted import read_text
 from learning.checkpoints.checksums import find_damage
 from learning.checkpoints.state import MAX_BYTES, TrainingState
-from learning.config.command_line import parse_train
 from learning.config.run_config import RunConfig
 from learning.errors import CheckpointError, UsageError
+from learning.programs.command_line import parse_train
 from learning.runs.directory import RunDirectory
 from tests.support import bombs
 

@@ -2,7 +2,7 @@ import numpy as np
 
 from benchmarks.peers import keras_digits
 from learning.config.run_config import RunConfig
-from learning.training.network import build_model
+from learning.runs.network import build_model
 
 
 def test_the_peer_of_the_start_has_the_net_of_the_recipe():

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from benchmarks.harness.nets import NETS
 from benchmarks.speed.training import run_config
-from learning.training.network import build_model
+from learning.runs.network import build_model
 from tests.conftest import whole_net
 
 WIDE_NETS = ("alexnet", "resnet18", "resnet50")

@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from datasets.catalogue import DATASETS
-from learning.config.command_line import parse_train
 from learning.config.recipes import CONFIGS, read_recipe
 from learning.config.run_config import RunConfig
 from learning.errors import UsageError
+from learning.programs.command_line import parse_train
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from datasets.catalogue import DATASETS
 from datasets.options.loading import LoadOptions
-from learning.config.command_line import parse_train
 from learning.config.run_config import (
     SECTIONS,
     DataConfig,
@@ -21,6 +20,7 @@ from learning.config.run_config import (
     TrainConfig,
     check_names,
 )
+from learning.programs.command_line import parse_train
 from models.options import KNOWN_KEYS, accepted, suggestion
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from learning.config.run_config import ModelConfig, RunConfig
 from learning.errors import UsageError
 from learning.machine import precision
-from learning.training.network import build_model
+from learning.runs.network import build_model
 from models.runtime import cpu
 
 AUTO = RunConfig(model=ModelConfig(precision="auto"))

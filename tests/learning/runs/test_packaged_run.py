@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from learning.config.command_line import parse_train
 from learning.config.run_config import RunConfig
 from learning.errors import CheckpointError
+from learning.programs.command_line import parse_train
 from learning.runs.directory import RunDirectory, write_config
 from learning.runs.packaged_run import PackagedRun, open_run
 from models.weights.errors import WeightsError

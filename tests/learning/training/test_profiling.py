@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 import tensorflow as tf
 
-from learning.config.command_line import parse_train
 from learning.errors import StorageError, UsageError
+from learning.programs.command_line import parse_train
 from learning.runs.data import check_fits, open_data
 from learning.training import profiling
 from learning.training.profiling import Cost, costs

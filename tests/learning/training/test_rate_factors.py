@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as v1
 
-from learning.config.command_line import parse_train
 from learning.evaluators import AccuracyEvaluator
 from learning.optimizers import OPTIMIZERS, MomentumOptimizer, Optimizer
+from learning.programs.command_line import parse_train
 from learning.training.rate_factors import rate_factors
 from models.nn import EfficientNetLite
 from tests.conftest import make_set, tf, tiny_model

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from learning.config.command_line import parse_train
 from learning.config.run_config import RunConfig
 from learning.errors import CheckpointError, UsageError
 from learning.export.weights import export_run_weights
 from learning.fit import fit
+from learning.programs.command_line import parse_train
 from learning.publish import publish
 from learning.runs.directory import RunDirectory
 from learning.training.loop import TrainingLoop

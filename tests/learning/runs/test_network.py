@@ -1,10 +1,10 @@
-"""learning/training/network.py: the configured network, and the options that it refuses."""
+"""learning/runs/network.py: the configured network, and the options that it refuses."""
 
 import pytest
 
 from learning.config.run_config import ModelConfig, RunConfig
 from learning.errors import UsageError
-from learning.training.network import build_model, check_new_model
+from learning.runs.network import build_model, check_new_model
 
 
 @pytest.mark.fault(20)

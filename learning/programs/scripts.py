@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from datasets.storage.paths import expanded
-from learning.config.command_line import parse_train
+from learning.programs.command_line import parse_train
 from learning.terminal.command import ScriptParser, announce, run_script
 from learning.terminal.output import outlive_reader
 

@@ -1,4 +1,4 @@
-"""learning/training/score_checks.py: sets that cannot be scored are refused before training."""
+"""learning/runs/score_checks.py: sets that cannot be scored are refused before training."""
 
 import logging
 import math
@@ -9,7 +9,7 @@ import pytest
 from datasets.dataset import DataSet
 from learning.evaluators import AccuracyEvaluator, Evaluator, RocAucEvaluator
 from learning.optimizers import MomentumOptimizer
-from learning.training.score_checks import check_scores
+from learning.runs.score_checks import check_scores
 from tests.conftest import make_set, tiny_model
 
 pytestmark = pytest.mark.usefixtures("without_pictures")

@@ -1,10 +1,10 @@
-"""learning/transfer/set_size.py: batch size and epochs by the size of the training set."""
+"""learning/training/set_size.py: batch size and epochs by the size of the training set."""
 
 import pytest
 
 from learning.config.options import TrainConfig
 from learning.config.run_config import RunConfig
-from learning.transfer.set_size import with_set_size
+from learning.training.set_size import with_set_size
 
 
 @pytest.mark.parametrize(

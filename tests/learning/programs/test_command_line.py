@@ -6,11 +6,11 @@ import re
 import pytest
 
 from datasets.options.fields import options_of
-from learning.config.command_line import SHORT_NAMES, parse_train
 from learning.config.options import TrainConfig
 from learning.config.run_config import SECTIONS, RunConfig
 from learning.errors import UsageError
 from learning.evaluators import EVALUATORS
+from learning.programs.command_line import SHORT_NAMES, parse_train
 
 OPTIONS = [
     (f"{section}.{name}", declared)

@@ -1,0 +1,1 @@
+"""The programs train, test and predict, and the command line of train.py."""
