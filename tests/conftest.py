@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import ipaddress
 import os
 import signal
 from importlib import import_module
@@ -24,6 +25,8 @@ with kernels.choosing_kernels():  # the tests compute as the scripts do
     import tensorflow.compat.v1 as v1
 
 from datasets.dataset import DataSet
+from learning.distributed.cluster import ALLOW_OPEN
+from learning.distributed.network import own_addresses
 from learning.machine.precision import bfloat16_fails
 from learning.pictures import plots
 from models.catalogue import MODELS, model_class
@@ -150,6 +153,14 @@ def call_script():
     """Call a script in a process that has imported TensorFlow already: see tests/support/scripts.py."""
     with warm_scripts() as call:
         yield call
+
+
+@pytest.fixture
+def closed_network():
+    """Skip a test that starts TensorFlow's servers where strangers may reach them, unless the user allows it."""
+    is_open = any(ipaddress.ip_address(address).is_global for address in own_addresses())
+    if is_open and os.environ.get(ALLOW_OPEN) != "1":
+        pytest.skip(f"this machine has a public address; behind a firewall, set {ALLOW_OPEN}=1")
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ CONFIG: dict[str, Any] = {
     "train": {"num_epochs": 3, "batch_size": 100, "save_every_steps": 2, "threads": 1, "augment_pred": False},
 }
 PATIENT, HASTY = "300", "4"  # seconds that workers wait for each other
+AtUpdate = Callable[[int, TrainingStep], object]
 
 
 class Attempt:
@@ -54,7 +55,7 @@ class Attempt:
 
     :param start: which workers start; None: all.
     :param change: options of `train`, given the number of the worker.
-    :param at_update: called by each worker with its number before its second update.
+    :param at_update: called by each worker with its number and its step before its second update.
     :param between: the wire that the two workers are at the ends of.
     """
 
@@ -66,7 +67,7 @@ class Attempt:
         timeout: str = PATIENT,
         start: tuple[int, ...] | None = None,
         change: Callable[[int], dict[str, Any]] = lambda index: {},
-        at_update: Callable[[int], object] = lambda index: None,
+        at_update: AtUpdate = lambda index, step: None,
         busy: bool = False,
         between: Wire | None = None,
     ) -> None:
@@ -87,9 +88,7 @@ class Attempt:
             if busy:
                 os.waitid(os.P_PID, self.pids[1], os.WEXITED | os.WNOWAIT)
 
-    def _become(
-        self, index: int, timeout: str, options: dict[str, Any], at_update: Callable[[int], object]
-    ) -> None:
+    def _become(self, index: int, timeout: str, options: dict[str, Any], at_update: AtUpdate) -> None:
         """Train as a worker in this process, which ends as train.py would."""
         code: Any = 1
         try:
@@ -100,7 +99,7 @@ class Attempt:
                 self._between.enter(index)
             task = {"cluster": {"worker": self.addresses}, "task": {"type": "worker", "index": index}}
             os.environ |= {"TF_CONFIG": json.dumps(task), TIMEOUT: timeout}
-            _before_second_update(lambda: at_update(index))
+            _before_second_update(lambda step: at_update(index, step))
             config = RunConfig.from_dict({**CONFIG, "train": {**CONFIG["train"], **options}})
             run_script(lambda: fit(config, self._folder, resume=self._begun_at > 0, verbose=False))
         except SystemExit as left:
@@ -137,13 +136,13 @@ class Attempt:
         return {"codes": codes, "lines": lines}
 
 
-def _before_second_update(act: Callable[[], object]) -> None:
+def _before_second_update(act: Callable[[TrainingStep], object]) -> None:
     """Let this process call `act` before it makes its second update."""
     run, calls = TrainingStep.run, itertools.count(1)
 
     def counted(*arguments: Any, **options: Any) -> Any:
         if next(calls) == 2:
-            act()
+            act(arguments[0])
         return run(*arguments, **options)
 
     TrainingStep.run = counted  # type: ignore[method-assign]
@@ -165,9 +164,19 @@ def kills(folder: Path, count: int, number: int, draw: random.Random) -> dict[st
     return {"kills": number, "equal": one == other, "ended": ended, "wrong": wrong}
 
 
-def of_second(act: Callable[[], object]) -> Callable[[int], object]:
+def of_second(act: Callable[[], object]) -> AtUpdate:
     """Return what calls `act` in worker 1 alone."""
-    return lambda index: act() if index == 1 else None
+    return lambda index, step: act() if index == 1 else None
+
+
+def hang(index: int, step: TrainingStep) -> None:
+    """Stop worker 1, and let the other one wait for it no longer than HASTY seconds.
+
+    Both have waited patiently so far, because a busy machine may take longer to begin.
+    """
+    if index == 1:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    step._run_options.timeout_in_ms = int(1000 * float(HASTY))
 
 
 def out_of_memory() -> None:
@@ -184,7 +193,7 @@ def over_wire(folder: Path, *, cut: bool) -> dict[str, Any]:
         return Attempt(folder, 2, at_update=act, between=between).end()
 
 
-def signal_oneself(number: int) -> Callable[[int], object]:
+def signal_oneself(number: int) -> AtUpdate:
     """Return what sends a signal to worker 1."""
     return of_second(lambda: os.kill(os.getpid(), number))
 
@@ -192,9 +201,7 @@ def signal_oneself(number: int) -> Callable[[int], object]:
 def scenarios(folder: Path) -> dict[str, Callable[[], dict[str, Any]]]:
     """Return what can happen to two workers, by name."""
     return {
-        "hangs": lambda: Attempt(
-            folder / "hangs", 2, timeout=HASTY, at_update=signal_oneself(signal.SIGSTOP)
-        ).end(1),
+        "hangs": lambda: Attempt(folder / "hangs", 2, at_update=hang).end(1),
         "slow": lambda: Attempt(folder / "slow", 2, at_update=of_second(lambda: time.sleep(3))).end(),
         "absent": lambda: Attempt(folder / "absent", 2, timeout=HASTY, start=(0,)).end(),
         "no chief": lambda: Attempt(folder / "no-chief", 2, timeout=HASTY, start=(1,)).end(),

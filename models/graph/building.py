@@ -136,11 +136,11 @@ def descriptions(graph: tf.Graph, operations: Iterable[tf.Operation]) -> Iterato
     nodes = [op.node_def for op in operations]
     called = [name for node in nodes for name in _functions_of(node)]
     for node in [*nodes, *(node for _, node in _nodes(graph, called))]:
-        # The names of functions count the functions of the process; their nodes follow instead.
+        # The names of functions and of gradients count those of the process. The nodes of functions follow instead.
         attributes = {
             name: value.SerializeToString(deterministic=True)
             for name, value in sorted(node.attr.items())
-            if not value.HasField("func") and not value.list.func
+            if not (value.HasField("func") or value.list.func or name == "_gradient_op_type")
         }
         yield repr((node.op, node.name, list(node.input), attributes))
 

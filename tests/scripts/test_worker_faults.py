@@ -38,6 +38,7 @@ def assert_expected(found):
 
 
 @pytest.mark.fault(41)
+@pytest.mark.usefixtures("closed_network")
 def test_a_worker_that_hangs_or_is_killed_ends_all(call_script, tmp_path):
     found = played(call_script, tmp_path, "--kills", "0", "--only", "hangs", "SIGKILL", "SIGTERM")
     assert found.keys() == {"hangs", "SIGKILL", "SIGTERM"}
@@ -47,6 +48,7 @@ def test_a_worker_that_hangs_or_is_killed_ends_all(call_script, tmp_path):
 
 @pytest.mark.long
 @pytest.mark.fault(41)
+@pytest.mark.usefixtures("closed_network")
 def test_all_faults_and_many_kills(call_script, tmp_path):
     found = played(call_script, tmp_path, "--kills", "8", "--workers", "3")
     assert_expected(found)

@@ -1,12 +1,13 @@
 """Run the workers of a cluster as threads of this process, each with a server of its own."""
 
+import os
 import socket
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from learning.distributed.cluster import Cluster
+from learning.distributed.cluster import ALLOW_OPEN, Cluster
 from learning.distributed.workers import Workers
 
 
@@ -26,7 +27,9 @@ def run_workers(count: int, work: Callable[[Workers], Any], timeout: float = 300
 
     def run(index: int) -> None:
         try:
-            workers = Workers(Cluster(addresses=where, index=index, timeout=timeout), threads=1)
+            allowed = os.environ.get(ALLOW_OPEN) == "1"
+            cluster = Cluster(addresses=where, index=index, timeout=timeout, allow_open=allowed)
+            workers = Workers(cluster, threads=1)
             with workers.together():
                 found[index] = work(workers)
         except BaseException as error:

@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from benchmarks.cluster import scaling, workers
 
 
+@pytest.mark.usefixtures("closed_network")
 def test_two_workers_and_one_process_take_turns_and_are_traced(tmp_path, capsys):
     workers.main(["--quick", "--output", str(tmp_path / "workers.json")])
     figures = json.loads((tmp_path / "workers.json").read_text())

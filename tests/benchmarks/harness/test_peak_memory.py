@@ -1,5 +1,6 @@
 """benchmarks/harness/peak_memory.py: the private memory of processes."""
 
+import gc
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ def test_a_peak_in_between_is_seen():
         looked.set()
         return found
 
+    gc.collect()  # what other tests left must not go while the memory is watched
     with PeakMemory(read) as memory:
         before = family_bytes()
         kept = np.ones(100_000_000, np.uint8)

@@ -1,6 +1,7 @@
 """datasets/image_files/tar_shards.py: images in tar archives are those of a folder."""
 
 import io
+import os
 import tarfile
 
 import numpy as np
@@ -180,8 +181,11 @@ def test_an_archive_that_is_not_whole(damage, pictures, tmp_path):
 
 def test_an_archive_that_changes_is_read_anew(pictures, tmp_path):
     write(tmp_path / "a.tar", pictures)
-    before = open_source(tmp_path).identity
+    before, status = open_source(tmp_path).identity, os.stat(tmp_path / "a.tar")
     write(tmp_path / "a.tar", dict(reversed(pictures.items())))
+    os.utime(
+        tmp_path / "a.tar", ns=(status.st_atime_ns, status.st_mtime_ns + 10**9)
+    )  # a slow clock would not
     assert open_source(tmp_path).identity != before
 
 

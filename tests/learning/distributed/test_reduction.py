@@ -25,6 +25,7 @@ def test_small_tensors_travel_together_and_large_ones_alone():
     ]
 
 
+@pytest.mark.usefixtures("closed_network")
 def test_pieces_of_a_large_tensor_are_put_together_again():
     values = np.arange(35, dtype=np.float32).reshape(5, 7)
 
@@ -44,6 +45,7 @@ def test_pieces_of_a_large_tensor_are_put_together_again():
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the system does not list threads")
+@pytest.mark.usefixtures("closed_network")
 def test_a_long_training_needs_no_more_threads_than_a_short_one():
     """The timeout of TensorFlow's sums keeps two threads for each until it is over, thousands in a training."""
 

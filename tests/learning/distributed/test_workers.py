@@ -20,6 +20,8 @@ from tests.conftest import TinyNet, make_set
 from tests.support.local_workers import run_workers
 from tests.support.worker_training import NoNorm, largest_difference, trained
 
+pytestmark = pytest.mark.usefixtures("closed_network")
+
 
 def assert_equal(found, expected, atol=0.0):
     """Compare losses, scores and variables; float32 rounds sums over 12 images to about 1e-7."""

@@ -86,8 +86,9 @@ def test_a_photograph_that_is_chosen_gets_its_classes_as_bars(browser, tmp_path)
         assert texts("td.share") == ["100.0%", "0.0%", "80.0%", "20.0%"]
         bars = browser.find_elements(By.CSS_SELECTOR, ".track div")
         assert [bar.get_attribute("style") for bar in bars] == [f"width: {n}%;" for n in (100, 0, 80, 20)]
-        widths = browser.execute_script("return [...document.images].map((image) => image.naturalWidth)")
-        assert widths == [8] * 4  # a crop and a map each
+        widths = "return [...document.images].map((image) => image.complete && image.naturalWidth)"
+        WebDriverWait(browser, 600).until(lambda _: all(browser.execute_script(widths)))
+        assert browser.execute_script(widths) == [8] * 4  # a crop and a map each
         assert browser.title == HOSTILE
     errors = [entry["message"] for entry in browser.get_log("browser")]
     assert [message for message in errors if "422 (Unprocessable" not in message] == []
