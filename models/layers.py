@@ -262,17 +262,18 @@ def _normalised_together(
     own = tf.stack([tf.reduce_sum(near, [0, 1, 2]), tf.reduce_sum(tf.square(near), [0, 1, 2])])
     count = tf.cast(batch_size * tf.reduce_prod(tf.shape(x)[1:3]), tf.float32)
     distance, square = tf.unstack(sum_of_copies(own) / count)
-    mean, variance = moving_mean + distance, square - tf.square(distance)
-    by_given = {"x": x, "epsilon": epsilon, "is_training": False}
+    mean = tf.stop_gradient(moving_mean + distance)  # `backward` has the gradients that pass through these
+    variance = tf.stop_gradient(square - tf.square(distance))
+    by_given = {"epsilon": epsilon, "is_training": False}
 
     @tf.custom_gradient
     def normalised(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
-        batch = {"mean": mean, "variance": variance, **by_given}
+        batch = {"x": x, "mean": mean, "variance": variance, **by_given}
         forward = tf.raw_ops.FusedBatchNormV3(scale=gamma, offset=beta, **batch)
 
         def backward(gradient: tf.Tensor) -> tuple[tf.Tensor, ...]:
             known = tf.raw_ops.FusedBatchNormGradV3(
-                y_backprop=gradient, scale=gamma, reserve_space_1=mean, reserve_space_2=variance,
+                y_backprop=gradient, x=x, scale=gamma, reserve_space_1=mean, reserve_space_2=variance,
                 reserve_space_3=forward.reserve_space_3, **by_given,
             )  # fmt: skip
             of_parameters = known.scale_backprop, known.offset_backprop
