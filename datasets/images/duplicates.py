@@ -49,11 +49,11 @@ def warn_of_shared(
                 f"'{escape_name(names[row])}' is '{escape_name(names[twin])}'" for row, twin in pairs[:_NAMED]
             )
             more = f" and {len(pairs) - _NAMED} more" if len(pairs) > _NAMED else ""
-            images, are = ("images", "are") if len(pairs) > 1 else ("image", "is")
+            images, are, them = ("images", "are", "them") if len(pairs) > 1 else ("image", "is", "it")
             logger.warning(
                 "%d %s of the %s set %s also in the %s set, so its score is too optimistic (%s%s); "
-                "remove them from one of the two",
-                *(len(pairs), images, part, are, learned, named, more),
+                "remove %s from one of the two",
+                *(len(pairs), images, part, are, learned, named, more, them),
             )
 
 
