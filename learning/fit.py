@@ -25,7 +25,7 @@ from datasets.storage.paths import expanded
 from learning.callbacks import Callback
 from learning.class_balance import balanced_weights, class_counts, imbalance_advice
 from learning.config.run_config import RunConfig, check_names
-from learning.distributed.cluster import Cluster, cluster_of
+from learning.distributed.cluster import Cluster, cluster_of, resume_command
 from learning.errors import Interrupted, UsageError
 from learning.evaluators import EVALUATORS
 from learning.extras import require_packages
@@ -106,7 +106,8 @@ def fit(
         except KeyboardInterrupt as error:
             message = "stopped before the first update: nothing was trained, so start again"
             if has_begun(path):  # while it loads or tests; the loop answers by itself
-                message = f"stopped, with everything saved; continue with train.py --resume {path}"
+                command = resume_command(path, 1 if cluster is None else cluster.size, os.environ)
+                message = f"stopped, with everything saved; continue with {command}"
             raise Interrupted(signal.SIGINT, message) from error
     if tracking is not None:
         tracking.log_results(results)

@@ -42,7 +42,7 @@ def main() -> None:
     run = _Run(arguments.command)
     for attempt in range(arguments.restarts + 1):
         is_last = attempt == arguments.restarts
-        code = _attempt(arguments, run.arguments(), is_last=is_last)
+        code = _attempt(arguments, run.arguments(again=attempt > 0), is_last=is_last)
         if code != ClusterError.exit_code or is_last:
             break
         logger.warning("starting all workers again (%d of %d)", attempt + 1, arguments.restarts)
@@ -96,10 +96,10 @@ class _Run:
         if parsed.resume is None and parsed.run_dir is None:
             self._given += ["--run-dir", str(self._path)]
 
-    def arguments(self) -> list[str]:
-        """Return the command line that starts the run, or continues it once it has a checkpoint."""
+    def arguments(self, *, again: bool) -> list[str]:
+        """Return the command line that starts the run or, if that is done again, continues from its checkpoint."""
         given = self._given
-        if has_begun(self._path):
+        if again and has_begun(self._path):
             given = [*_without(given, "--config", "--run-dir", "--resume"), "--resume", str(self._path)]
         return [sys.executable, self._script, *given]
 

@@ -4,8 +4,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from datasets.image_files.kept_listings import LAUNCH
 from learning.errors import UsageError
 
 TIMEOUT = "SESSIONNET_WORKER_TIMEOUT"  # seconds to wait for the other workers
@@ -57,6 +59,19 @@ class Cluster:
         return slice(start, stop)
 
 
+def resume_command(run_dir: Path, size: int, environment: Mapping[str, str]) -> str:
+    """Return what continues a run with as many workers as before.
+
+    :param size: their number.
+    :param environment: in which a launcher has set LAUNCH.
+    """
+    command = f"train.py --resume {run_dir}"
+    if size == 1:
+        return command
+    by_launcher = f"python -m learning.launch --workers {size} {command}"
+    return by_launcher if LAUNCH in environment else f"{command} on all {size} workers"
+
+
 def cluster_of(environment: Mapping[str, str]) -> Cluster | None:
     """Return the workers that the environment describes; None if this process trains alone.
 
@@ -104,14 +119,14 @@ def _of_tf_config(text: str) -> tuple[tuple[str, ...], int]:
         raise UsageError(
             "TF_CONFIG names parameter servers (ps); this project trains without; leave them out"
         )
-    if kind not in addresses or not isinstance(index, int) or not 0 <= index < len(addresses[kind]):
-        raise UsageError(
-            f"TF_CONFIG calls this process {kind!r} {index!r}, which is not among its workers: "
-            f"{', '.join(f'{len(of)} {job}' for job, of in addresses.items())}"
-        )
+    if kind not in addresses:
+        raise UsageError(f"TF_CONFIG has the task.type {kind!r}; its cluster has {', '.join(addresses)}")
+    count = len(addresses[kind])
+    if not str(index).isdecimal() or int(index) >= count:
+        raise UsageError(f"TF_CONFIG has the task.index {index!r}; for {kind} it must be 0 to {count - 1}")
     earlier = TRAINING_TASKS[: TRAINING_TASKS.index(kind)]
     before = sum(len(of) for job, of in addresses.items() if job in earlier)
-    return _checked([each for of in addresses.values() for each in of], "TF_CONFIG"), before + index
+    return _checked([each for of in addresses.values() for each in of], "TF_CONFIG"), before + int(index)
 
 
 def _of_slurm(environment: Mapping[str, str]) -> tuple[tuple[str, ...], int]:

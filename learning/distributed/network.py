@@ -21,6 +21,7 @@ SIOCGIFADDR = 0x8915  # of ioctl(2) on Linux: the IPv4 address of an interface
 INTERFACES_V6 = Path("/proc/net/if_inet6")
 PATIENCE = 5.0  # seconds to wait for a connection
 INTERVAL = 0.5  # seconds between two tries
+SILENCE = 5.0  # seconds before a wait is said
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +56,18 @@ def answers(address: str) -> bool:
 
 
 def await_all(cluster: Cluster) -> None:
-    """Wait until every worker listens.
+    """Wait until every worker listens, and say so if it takes more than a moment.
 
     :raises ClusterError: some do not, at the end of the cluster's timeout.
     """
-    missing, deadline = list(cluster.addresses), time.monotonic() + cluster.timeout
+    begun, is_said = time.monotonic(), False
+    missing = list(cluster.addresses)
     while missing := [address for address in missing if not answers(address)]:
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - begun
+        if waited > SILENCE and not is_said:
+            is_said = True
+            logger.warning("waiting for %s, up to %g s", named(cluster, missing), cluster.timeout)
+        if waited > cluster.timeout:
             raise ClusterError(
                 f"{named(cluster, missing)} did not start within {cluster.timeout:g} s; start all "
                 f"{cluster.size} workers, and see that their ports can be reached"

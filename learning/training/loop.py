@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import math
+import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from learning.checkpoints.state import TrainingState
 from learning.checkpoints.store import CheckpointStore
 from learning.config.run_config import RunConfig
 from learning.distributed.alone import ALONE, Alone
+from learning.distributed.cluster import resume_command
 from learning.errors import (
     CheckpointError,
     ClusterError,
@@ -141,10 +143,9 @@ class TrainingLoop:
         after = f"after {self.state.global_step} updates, all saved"
         if stop == FAILED:
             return ClusterError(f"another worker stopped training {after}, because of an error that it names")
-        message = (
-            f"stopped by {signal.Signals(stop).name} {after}; continue with train.py --resume {self.save_dir} "
-            "(in a program: resume=True)"
-        )
+        command = resume_command(self.save_dir, self.workers.size, os.environ)
+        what = f"stopped by {signal.Signals(stop).name} {after}"
+        message = f"{what}; continue with {command} (in a program: resume=True)"
         return Interrupted(stop, message if self.workers.is_chief else "")
 
     def _start(self, fresh: bool | None) -> None:

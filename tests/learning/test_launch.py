@@ -90,6 +90,14 @@ if "--resume" not in sys.argv:
     assert "worker 0 was ended by SIGKILL" in caplog.text
 
 
+@pytest.mark.fault(22)
+def test_a_run_is_resumed_only_if_that_is_asked_for(launched, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / HISTORY_FILE).touch()
+    code, [(arguments, *_)] = launched("--restarts", "1")
+    assert (code, arguments[-2:]) == (0, ["--run-dir", str(tmp_path / "run")])  # which train.py refuses
+
+
 def test_other_errors_are_not_tried_again(launched):
     code, said = launched("--restarts", "2", ending="sys.exit(5)")
     assert (code, len(said)) == (5, 1)

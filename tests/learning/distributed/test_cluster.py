@@ -4,7 +4,15 @@ import json
 
 import pytest
 
-from learning.distributed.cluster import ALLOW_OPEN, TIMEOUT, Cluster, cluster_of, expanded_hosts
+from datasets.image_files.kept_listings import LAUNCH
+from learning.distributed.cluster import (
+    ALLOW_OPEN,
+    TIMEOUT,
+    Cluster,
+    cluster_of,
+    expanded_hosts,
+    resume_command,
+)
 from learning.errors import UsageError
 
 
@@ -34,8 +42,12 @@ def test_one_process_is_no_cluster(environment):
         ({"TF_CONFIG": "{"}, "TF_CONFIG cannot be read"),
         ({"TF_CONFIG": "[]"}, "TF_CONFIG cannot be read"),
         (config(worker=["a:1", "b:1"], ps=["c:1"]), "names parameter servers"),
-        (config(index=2, worker=["a:1", "b:1"]), "calls this process 'worker' 2, .*: 2 worker"),
-        (config(kind="evaluator", worker=["a:1", "b:1"]), "calls this process 'evaluator' 0"),
+        (config(index=2, worker=["a:1", "b:1"]), "the task.index 2; for worker it must be 0 to 1"),
+        (config(index=None, worker=["a:1", "b:1"]), "the task.index None; for worker it must be 0 to 1"),
+        (
+            config(kind="evaluator", worker=["a:1", "b:1"]),
+            "the task.type 'evaluator'; its cluster has worker",
+        ),
         (config(worker=["a", "b:1"]), "the address 'a'; it must be host:port"),
         (config(worker=["a:1", "a:1"]), "an address twice"),
         (config(worker=["a:1", "b:1"]) | {TIMEOUT: "soon"}, f"{TIMEOUT} is 'soon'; give seconds"),
@@ -45,6 +57,17 @@ def test_one_process_is_no_cluster(environment):
 def test_what_cannot_be_meant_is_refused(environment, message):
     with pytest.raises(UsageError, match=message):
         cluster_of(environment)
+
+
+def test_an_index_may_be_a_string_as_in_tensorflow():
+    assert cluster_of(config(index="1", worker=["a:1", "b:1"])).index == 1
+
+
+def test_a_run_is_continued_by_as_many_workers():
+    assert resume_command("run", 1, {}) == "train.py --resume run"
+    assert resume_command("run", 2, {}) == "train.py --resume run on all 2 workers"
+    by_launcher = "python -m learning.launch --workers 2 train.py --resume run"
+    assert resume_command("run", 2, {LAUNCH: "x"}) == by_launcher
 
 
 def test_slurm_names_the_workers_in_the_order_of_its_tasks():

@@ -25,7 +25,8 @@ def test_a_port_in_use_is_refused():
             network.check_port(address)
 
 
-def test_an_absent_worker_is_named():
+def test_an_absent_worker_is_named_at_once_and_in_the_end(monkeypatch, caplog):
+    monkeypatch.setattr(network, "SILENCE", 0.0)
     there, missing = addresses(2)
     with socket.socket() as other:
         other.bind(network.host_and_port(there))
@@ -34,6 +35,7 @@ def test_an_absent_worker_is_named():
             ClusterError, match=rf"worker 1 \({missing}\) did not start within 1 s; start all 2"
         ):
             network.await_all(Cluster(addresses=(there, missing), index=0, timeout=NEVER))
+    assert caplog.text.count(f"waiting for worker 1 ({missing}), up to 1 s") == 1
 
 
 def test_own_addresses_include_the_loopback_interface():
