@@ -26,7 +26,7 @@ from datasets.options.script_parser import ScriptParser
 from learning.distributed.cluster import ALLOW_OPEN, DEFAULT_TIMEOUT, RESTARTS, TIMEOUT
 from learning.errors import ClusterError
 from learning.programs.command_line import parse_train
-from learning.runs.directory import default_path, has_begun
+from learning.runs.directory import default_path, has_begun, locked
 from learning.terminal.command import run_script
 from models.runtime.gpu import VISIBLE, visible_gpus
 
@@ -95,6 +95,9 @@ class _Run:
         self._path = Path(parsed.resume or parsed.run_dir or default_path(parsed.config.recipe))
         if parsed.resume is None and parsed.run_dir is None:
             self._given += ["--run-dir", str(self._path)]
+        if parsed.resume is None and self._path.is_dir():
+            with locked(self._path, resumed=False):  # else worker 0 refuses it while the others wait
+                pass
 
     def arguments(self, *, again: bool) -> list[str]:
         """Return the command line that starts the run or, if that is done again, continues from its checkpoint."""

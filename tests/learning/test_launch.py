@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from learning import launch
 from learning.distributed.cluster import RESTARTS, TIMEOUT
-from learning.errors import UsageError
+from learning.errors import DirectoryInUseError, UsageError
 from learning.runs.directory import HISTORY_FILE
 from models.runtime.gpu import VISIBLE
 from tests.support.scripts import ROOT, call_main
@@ -85,17 +86,19 @@ if "--resume" not in sys.argv:
     assert code == 0
     assert [arguments for arguments, *_ in said][-1] == ["--resume", str(tmp_path / "run")]
     assert "starting all workers again (1 of 3)" in caplog.text
+    shutil.rmtree(tmp_path / "run")
     code, _ = launched(ending="os.kill(os.getpid(), signal.SIGKILL)", workers=1)
     assert code == 8
     assert "worker 0 was ended by SIGKILL" in caplog.text
 
 
 @pytest.mark.fault(22)
-def test_a_run_is_resumed_only_if_that_is_asked_for(launched, tmp_path):
+def test_a_run_is_resumed_only_if_that_is_asked_for(launched, tmp_path, capfd):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / HISTORY_FILE).touch()
-    code, [(arguments, *_)] = launched("--restarts", "1")
-    assert (code, arguments[-2:]) == (0, ["--run-dir", str(tmp_path / "run")])  # which train.py refuses
+    with pytest.raises(DirectoryInUseError, match="run is not empty; continue its run with --resume"):
+        launched("--restarts", "1")
+    assert capfd.readouterr().out == ""  # no worker has started
 
 
 def test_other_errors_are_not_tried_again(launched):
